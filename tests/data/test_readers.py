@@ -1,0 +1,136 @@
+import os
+import socket
+import threading
+
+import numpy as np
+import pytest
+
+from tfautolabel.data.readers import FileReader, MemoryReader, ReadFailure, SelectedReader, read_rows
+
+
+def reason_of(reader, row=0):
+    with pytest.raises(ReadFailure) as failure:
+        reader.read(row)
+    return str(failure.value)
+
+
+def test_a_file_is_read_whole(tmp_path):
+    data = os.urandom(300_000)
+    (tmp_path / "a").write_bytes(data)
+    (tmp_path / "empty").write_bytes(b"")
+    reader = FileReader(tmp_path, ["a", "empty"])
+    assert len(reader) == 2
+    assert reader.read(0) == data
+    assert reader.read(1) == b""
+
+
+def test_a_name_that_is_not_utf8_opens(tmp_path):
+    raw = os.fsencode(tmp_path) + b"/caf\xe9"
+    with open(raw, "wb") as file:
+        file.write(b"x")
+    assert FileReader(tmp_path, [os.fsdecode(b"caf\xe9")]).read(0) == b"x"
+
+
+def test_a_file_over_the_limit_is_not_read(tmp_path):
+    (tmp_path / "at").write_bytes(b"12345")
+    (tmp_path / "over").write_bytes(b"123456")
+    reader = FileReader(tmp_path, ["at", "over"], max_bytes=5)
+    assert reader.read(0) == b"12345"
+    assert reason_of(reader, 1) == "too large: 6 bytes, the limit is 5"
+
+
+def test_the_default_limit_is_512_mib(tmp_path):
+    with open(tmp_path / "sparse", "wb") as file:
+        file.truncate(512 * 1024 * 1024 + 1)
+    assert "too large" in reason_of(FileReader(tmp_path, ["sparse"]))
+
+
+@pytest.mark.parametrize("path", ["gone", "file/below"])
+def test_a_vanished_file_says_so(tmp_path, path):
+    (tmp_path / "file").write_bytes(b"")
+    assert reason_of(FileReader(tmp_path, [path])) == "the file has gone since it was listed"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError(13, "Permission denied"), "permission denied"),
+        (OSError(5, "Input/output error"), "cannot be read: Input/output error"),
+    ],
+)
+def test_an_error_of_the_system_becomes_a_reason(tmp_path, monkeypatch, error, reason):
+    def refuse(*args):
+        raise error
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert reason_of(FileReader(tmp_path, ["a"])) == reason
+
+
+@pytest.mark.timeout(20)
+def test_things_that_are_no_files_neither_hang_nor_raise_another_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the address of a socket must be short
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "directory").mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        reader = FileReader(tmp_path, ["fifo", "directory", "socket"])
+        assert [reason_of(reader, row) for row in range(3)] == ["not a regular file"] * 3
+    assert reason_of(FileReader("/dev", ["zero"])) == "not a regular file"
+
+
+def test_memory_takes_bytes_only():
+    with pytest.raises(TypeError, match="Received: str in row 1"):
+        MemoryReader([b"", "text"])
+
+
+def test_a_selection_of_a_selection_reads_the_right_rows():
+    reader = MemoryReader([b"0", b"1", b"2", b"3"])
+    once = SelectedReader(reader, np.array([3, 1, 0]))
+    twice = SelectedReader(once, np.array([2, 0]))
+    assert [once.read(row) for row in range(len(once))] == [b"3", b"1", b"0"]
+    assert [twice.read(row) for row in range(len(twice))] == [b"0", b"3"]
+
+
+class RowNumbers:
+    """Fails on multiples of 7; remembers which threads came."""
+
+    def __init__(self, meet: threading.Barrier | None = None):
+        self.meet = meet
+
+    def __len__(self):
+        return 1000
+
+    def read(self, row):
+        if self.meet:
+            self.meet.wait(timeout=20)
+        if row % 7 == 0:
+            raise ReadFailure(f"no {row}")
+        return b"%d" % row
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 33, 1000])
+def test_read_rows_keeps_the_order_and_returns_failures(count):
+    rows = list(reversed(range(count)))
+    values = read_rows(RowNumbers(), rows)
+    assert len(values) == count
+    for row, value in zip(rows, values, strict=True):
+        if row % 7 == 0:
+            assert isinstance(value, ReadFailure)
+            assert str(value) == f"no {row}"
+        else:
+            assert value == b"%d" % row
+
+
+def test_read_rows_reads_in_parallel():
+    # Every read waits until a second is under way: one thread alone would time out.
+    values = read_rows(RowNumbers(threading.Barrier(2)), range(8))
+    assert values[1:7] == [b"%d" % row for row in range(1, 7)]
+
+
+def test_read_rows_lets_other_errors_through():
+    class Broken(RowNumbers):
+        def read(self, row):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        read_rows(Broken(), range(100))

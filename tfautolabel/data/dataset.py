@@ -1,0 +1,300 @@
+"""A data set: names, labels where there are any, and a way to the bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tfautolabel.data.readers import MemoryReader, Reader, ReadFailure, SelectedReader, read_rows
+from tfautolabel.data.stratified import stratified_sample
+from tfautolabel.labels import ABSTAIN
+
+MODALITIES = ("image",)
+"""What the bytes of a data set can be."""
+
+
+class Rejected(NamedTuple):
+    """Something that was set aside, and why.
+
+    Attributes:
+        id: its name in the data set.
+        reason: for people to read.
+    """
+
+    id: str
+    reason: str
+
+
+class Dataset:
+    """References to n examples, some of them labelled. The bytes are read on demand and never kept.
+
+    Attributes:
+        ids: (n,) str, unique; sorted when a loader made the data set.
+        class_ids: (n,) int64, an index into `classes`, or `ABSTAIN` (-1) where there is no label.
+        classes: k class names; empty if nothing is labelled.
+        modality: one of `MODALITIES`.
+        rejected: what was set aside when the source was listed. It stays with the whole and with
+            `.unlabelled` (the part that is going to be labelled and reported on); `.labelled`, `.subset`
+            and `.split` leave it behind, so that nothing is reported twice.
+
+    Args:
+        reader: gives the bytes of each of the n rows.
+        ids: n names.
+        class_ids: n indices into `classes`, or None if nothing is labelled.
+        classes: k distinct names.
+        modality: one of `MODALITIES`.
+        rejected: what was set aside.
+
+    Raises:
+        ValueError: If lengths do not agree, ids or classes repeat, a class id is not valid, or the modality
+            is not known.
+
+    Examples:
+        >>> dataset = Dataset.from_inputs([b"...", b"...", b"..."], ["cat", None, "dog"])
+        >>> dataset
+        Dataset(3 images, 2 labelled in 2 classes: cat, dog)
+        >>> dataset.labelled.read([0])
+        [b'...']
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        ids: Sequence[str] | np.ndarray,
+        class_ids: Sequence[int] | np.ndarray | None = None,
+        classes: Iterable[str] = (),
+        *,
+        modality: str = "image",
+        rejected: Iterable[Rejected] = (),
+    ):
+        self.reader = reader
+        self.ids = _frozen(np.array(ids, dtype=object).reshape(len(ids)))
+        n = len(self.ids)
+        self.class_ids = _frozen(
+            np.full(n, ABSTAIN, np.int64) if class_ids is None else np.array(class_ids, np.int64)
+        )
+        self.classes = tuple(classes)
+        self.modality = modality
+        self.rejected = tuple(rejected)
+        if modality not in MODALITIES:
+            raise ValueError(f"modality must be one of {MODALITIES}. Received: modality={modality!r}")
+        if len(reader) != n or self.class_ids.shape != (n,):
+            raise ValueError(
+                f"reader, ids and class_ids must have one length. Received: {len(reader)} rows to read, "
+                f"{n} ids, class_ids of shape {self.class_ids.shape}"
+            )
+        _check_unique("ids", self.ids)
+        _check_unique("classes", self.classes)
+        valid = (self.class_ids >= ABSTAIN) & (self.class_ids < len(self.classes))
+        if not valid.all():
+            raise ValueError(
+                f"class_ids must lie in [-1, {len(self.classes) - 1}]. "
+                f"Received: {np.unique(self.class_ids[~valid])[:5].tolist()}"
+            )
+
+    @classmethod
+    def from_inputs(
+        cls,
+        inputs: Sequence[bytes],
+        labels: Sequence[str | None] | None = None,
+        ids: Sequence[str] | None = None,
+        modality: str = "image",
+    ) -> Dataset:
+        """Makes a data set of bytes in memory; the rows keep the order of `inputs`.
+
+        Args:
+            inputs: n encoded files.
+            labels: n class names, None where a row has none.
+            ids: n distinct names; numbers by default.
+            modality: one of `MODALITIES`.
+
+        Raises:
+            ValueError: If the lengths do not agree or ids repeat.
+            TypeError: If an input is not bytes or a label not a str.
+        """
+        if ids is None:
+            # Zeros in front, so that the names sort in the order of the rows.
+            width = len(str(max(len(inputs) - 1, 0)))
+            ids = [f"{row:0{width}d}" for row in range(len(inputs))]
+        dataset = cls(MemoryReader(inputs), ids, modality=modality)
+        return dataset if labels is None else dataset.with_labels(labels)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        parts = [f"{len(self):,} {self.modality}{'' if len(self) == 1 else 's'}"]
+        if self.classes:
+            shown = [*self.classes[:5], *(["…"] if len(self.classes) > 5 else [])]
+            count = np.count_nonzero(self.class_ids != ABSTAIN)
+            noun = "class" if len(self.classes) == 1 else "classes"
+            parts.append(f"{count:,} labelled in {len(self.classes)} {noun}: {', '.join(shown)}")
+        if self.rejected:
+            parts.append(f"{len(self.rejected):,} set aside")
+        return f"Dataset({', '.join(parts)})"
+
+    @property
+    def labelled(self) -> Dataset:
+        """The rows that have a label."""
+        return self.subset(self.class_ids != ABSTAIN)
+
+    @property
+    def unlabelled(self) -> Dataset:
+        """The rows that have no label, with the same `classes`, and `rejected`."""
+        return self._select(np.flatnonzero(self.class_ids == ABSTAIN), self.rejected)
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> list[bytes | ReadFailure]:
+        """Reads the bytes of some rows in parallel.
+
+        Args:
+            rows: m indices in [0, n), or an (n,) bool mask. All m values are in memory at once: read a large
+                set in batches.
+
+        Returns:
+            m values in the order of `rows`: the bytes, or where a row could not be read a `ReadFailure`
+            (returned, not raised) whose text is the reason.
+
+        Raises:
+            ValueError: If a mask has another length than n.
+            IndexError: If an index is outside [0, n).
+            TypeError: If the rows are neither integers nor booleans.
+        """
+        return read_rows(self.reader, self._row_indices(rows).tolist())
+
+    def subset(self, rows: Sequence[int] | Sequence[bool] | np.ndarray) -> Dataset:
+        """Some of the rows, in the order asked for, with the same `classes`.
+
+        Args:
+            rows: m distinct indices in [0, n), or an (n,) bool mask.
+
+        Raises:
+            ValueError: If a mask has another length than n, or an index repeats.
+            IndexError: If an index is outside [0, n).
+            TypeError: If the rows are neither integers nor booleans.
+        """
+        return self._select(self._row_indices(rows), ())
+
+    def split(
+        self, fraction: float = 0.2, *, seed: int = 0, stratified: bool = True
+    ) -> tuple[Dataset, Dataset]:
+        """Splits the rows at random in two; each part keeps the order of the whole.
+
+        Args:
+            fraction: in (0, 1), the share of the rows that the second part gets, to the nearest row.
+            seed: the same seed and data give the same parts.
+            stratified: Give both parts each class in proportion, and the larger part at least one example
+                of every class, even if the smaller then gets fewer rows than its share.
+
+        Returns:
+            Two data sets that share no row and together hold them all.
+
+        Raises:
+            ValueError: If the fraction is not in (0, 1).
+        """
+        if not 0.0 < fraction < 1.0:
+            raise ValueError(f"fraction must lie between 0 and 1. Received: fraction={fraction}")
+        n = len(self)
+        second = round(n * fraction)
+        smaller = min(second, n - second)
+        rng = np.random.default_rng(seed)
+        drawn = np.zeros(n, bool)
+        if stratified:
+            drawn[stratified_sample(self.class_ids, smaller, rng)] = True
+        else:
+            drawn[rng.permutation(n)[:smaller]] = True
+        in_second = drawn if smaller == second else ~drawn
+        return self.subset(~in_second), self.subset(in_second)
+
+    def with_labels(self, labels: Sequence[str | None]) -> Dataset:
+        """The same rows with other labels; `classes` are the sorted names that occur.
+
+        Args:
+            labels: n class names; None or an empty name where a row has no label.
+
+        Raises:
+            ValueError: If there are not n labels.
+            TypeError: If a label is not a str.
+        """
+        if len(labels) != len(self):
+            raise ValueError(f"one label a row, {len(self)} in all. Received: {len(labels)} labels")
+        for row, label in enumerate(labels):
+            if label is not None and not isinstance(label, str):
+                raise TypeError(f"a label must be a str or None. Received: {label!r} for {self.ids[row]!r}")
+        classes = sorted({label for label in labels if label})
+        index = {label: class_id for class_id, label in enumerate(classes)}
+        class_ids = [index[label] if label else ABSTAIN for label in labels]
+        return self._relabelled(np.array(class_ids, np.int64), classes)
+
+    def with_classes(self, classes: Sequence[str]) -> Dataset:
+        """The same rows and labels, with class ids that index into another list of classes.
+
+        Args:
+            classes: distinct names in the order wanted; there may be more than occur here.
+
+        Raises:
+            ValueError: If a label that occurs here is not among `classes`, or a name repeats.
+        """
+        position = {name: class_id for class_id, name in enumerate(classes)}
+        used = [self.classes[class_id] for class_id in np.unique(self.class_ids) if class_id != ABSTAIN]
+        unknown = [name for name in used if name not in position]
+        if unknown:
+            raise ValueError(
+                f"labels that are none of the classes {_shorten(classes)}. Received: {_shorten(unknown)}"
+            )
+        # One place more than there are classes: ABSTAIN (-1) reads the last, which holds ABSTAIN.
+        new_ids = np.array([*(position.get(name, ABSTAIN) for name in self.classes), ABSTAIN], np.int64)
+        return self._relabelled(new_ids[self.class_ids], classes)
+
+    def _relabelled(self, class_ids: np.ndarray, classes: Iterable[str]) -> Dataset:
+        return Dataset(
+            self.reader, self.ids, class_ids, classes, modality=self.modality, rejected=self.rejected
+        )
+
+    def _select(self, rows: np.ndarray, rejected: Iterable[Rejected]) -> Dataset:
+        return Dataset(
+            SelectedReader(self.reader, rows),
+            self.ids[rows],
+            self.class_ids[rows],
+            self.classes,
+            modality=self.modality,
+            rejected=rejected,
+        )
+
+    def _row_indices(self, rows: Sequence[int] | Sequence[bool] | np.ndarray) -> np.ndarray:
+        """Checks rows given as indices or as a mask, and returns them as (m,) int64 indices."""
+        given = np.asarray(rows)
+        if given.dtype == bool:
+            if given.shape != (len(self),):
+                raise ValueError(f"a mask must have shape ({len(self)},). Received: shape {given.shape}")
+            return np.flatnonzero(given)
+        if given.size == 0:
+            return np.zeros(0, np.int64)
+        if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+            raise TypeError(
+                f"rows must be a list of integers or booleans. Received: {given.dtype} of shape {given.shape}"
+            )
+        # Negative indices count from the end elsewhere; here -1 is ABSTAIN and most likely a mistake.
+        if given.min() < 0 or given.max() >= len(self):
+            raise IndexError(
+                f"rows must lie in [0, {len(self) - 1}]. Received: rows from {given.min()} to {given.max()}"
+            )
+        return given.astype(np.int64)
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)
+    return array
+
+
+def _check_unique(name: str, values: Sequence[str] | np.ndarray) -> None:
+    if len(set(values)) != len(values):
+        repeated = [value for value, count in Counter(values).items() if count > 1]
+        raise ValueError(f"{name} must be unique. Received more than once: {_shorten(repeated)}")
+
+
+def _shorten(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

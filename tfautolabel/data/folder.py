@@ -1,0 +1,156 @@
+"""Lists a tree of files: what can be read, and what is set aside and why."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tfautolabel.data.dataset import Rejected
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+"""A directory whose name ends so was most likely meant to be a picture."""
+
+SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+"""What Windows leaves in folders of pictures; nobody means these to be labelled."""
+
+
+class FolderListing(NamedTuple):
+    """What was found below a folder.
+
+    Attributes:
+        root: the folder, without links.
+        paths: (n,) the files relative to `root`, with `/`, as `os.fsdecode` spells them: good for opening.
+        ids: (n,) the same paths as readable text, unique and sorted.
+        rejected: what was set aside, sorted by id.
+    """
+
+    root: str
+    paths: list[str]
+    ids: list[str]
+    rejected: list[Rejected]
+
+
+def list_folder(
+    root: str | os.PathLike[str], exclude: Iterable[str | os.PathLike[str]] = ()
+) -> FolderListing:
+    """Lists every regular file below a folder; its content decides later what it is, not its name.
+
+    Hidden names (a leading dot) and Windows' own files are left out silently. A link counts as the file it
+    leads to if that lies below the folder too; links to directories are not followed.
+
+    Args:
+        root: an existing folder.
+        exclude: files and directories to leave out silently; they need not exist.
+
+    Returns:
+        The files and what was set aside.
+
+    Raises:
+        ValueError: If `root` itself cannot be listed.
+    """
+    walk = _Walk(os.path.realpath(root), frozenset(os.path.realpath(path) for path in exclude))
+    walk.run()
+    return walk.listing()
+
+
+def readable_path(path: str) -> str:
+    r"""A path as text that any file can hold; bytes that are not UTF-8 become escapes.
+
+    Args:
+        path: as `os.fsdecode` spells it.
+
+    Examples:
+        >>> readable_path(os.fsdecode(b"caf\xe9.jpg")), readable_path("café.jpg")
+        ('caf\\xe9.jpg', 'café.jpg')
+    """
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+class _Walk:
+    """One pass over a tree. `root` and `excluded` are free of links, so names below compare as text."""
+
+    def __init__(self, root: str, excluded: frozenset[str]):
+        self.root = root
+        self.inside = os.path.join(root, "")
+        self.excluded = excluded
+        self.paths: list[str] = []
+        self.rejected: list[Rejected] = []
+        self.directories = [""]
+
+    def run(self) -> None:
+        while self.directories:
+            directory = self.directories.pop()
+            try:
+                with os.scandir(os.path.join(self.root, directory)) as entries:
+                    for entry in entries:
+                        self.visit(entry, f"{directory}/{entry.name}" if directory else entry.name)
+            except OSError as error:
+                if not directory:
+                    raise ValueError(
+                        f"the folder cannot be listed: {error.strerror}. Received: path={self.root!r}"
+                    ) from error
+                self.reject(directory, f"a directory that cannot be listed: {error.strerror}")
+
+    def visit(self, entry: os.DirEntry[str], path: str) -> None:
+        if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
+            return
+        if self.excluded and os.path.join(self.root, path) in self.excluded:
+            return
+        try:
+            if entry.is_symlink():
+                self.visit_link(path)
+            elif entry.is_dir(follow_symlinks=False):
+                self.directories.append(path)
+                if entry.name.lower().endswith(IMAGE_ENDINGS):
+                    self.reject(path, "a directory, not an image file")
+            elif entry.is_file(follow_symlinks=False):
+                self.paths.append(path)
+            else:
+                self.reject(path, "not a regular file")
+        except OSError as error:
+            self.reject(path, f"cannot be looked at: {error.strerror}")
+
+    def visit_link(self, path: str) -> None:
+        try:
+            target = os.path.realpath(os.path.join(self.root, path), strict=True)
+            mode = os.stat(target).st_mode
+        except OSError as error:
+            self.reject(path, _link_reason(error))
+            return
+        if self.is_excluded(target):
+            return
+        if target != self.root and not target.startswith(self.inside):
+            self.reject(path, "a link that leads out of the folder")
+        elif stat.S_ISDIR(mode):
+            self.reject(path, "a link to a directory, which is not followed")
+        elif not stat.S_ISREG(mode):
+            self.reject(path, "a link to something that is not a regular file")
+        else:
+            self.paths.append(path)
+
+    def is_excluded(self, target: str) -> bool:
+        return any(target == path or target.startswith(os.path.join(path, "")) for path in self.excluded)
+
+    def reject(self, path: str, reason: str) -> None:
+        self.rejected.append(Rejected(readable_path(path), reason))
+
+    def listing(self) -> FolderListing:
+        by_id: dict[str, str] = {}
+        # In the order of the raw paths, so that the same one of two equal ids wins every time.
+        for path in sorted(self.paths):
+            file_id = readable_path(path)
+            if by_id.setdefault(file_id, path) != path:
+                self.reject(path, "its name, made readable, equals another file's")
+        ids = sorted(by_id)
+        return FolderListing(self.root, [by_id[file_id] for file_id in ids], ids, sorted(self.rejected))
+
+
+def _link_reason(error: OSError) -> str:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return "a broken link"
+    if error.errno == errno.ELOOP:
+        return "a link that leads back to itself"
+    return f"a link that cannot be followed: {error.strerror}"

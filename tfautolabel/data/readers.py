@@ -1,0 +1,181 @@
+"""Where a data set's bytes come from: files, memory, or a selection of another reader's rows."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+
+MAX_FILE_BYTES = 512 * 1024 * 1024
+"""No picture, text or clip worth labelling is larger; a disk image in the folder must not fill the memory."""
+
+READ_THREADS = 8
+"""More threads than cores: reading waits for disks and networks, it does not compute."""
+
+
+class ReadFailure(ValueError):  # noqa: N818 - a value that `Dataset.read` returns, seldom raised
+    """One row's bytes could not be read; the message is the reason, fit for the reader of `rejected.csv`."""
+
+
+class Reader(Protocol):
+    """Rows of bytes, fetched when asked for. `read` is called from several threads at once."""
+
+    def __len__(self) -> int:
+        """The number of rows."""
+
+    def read(self, row: int) -> bytes:
+        """The bytes of one row.
+
+        Args:
+            row: in [0, n).
+
+        Raises:
+            ReadFailure: If this row cannot be read.
+        """
+
+
+class MemoryReader:
+    """Bytes that are in memory already.
+
+    Args:
+        inputs: n byte strings.
+
+    Raises:
+        TypeError: If an input is not bytes.
+    """
+
+    def __init__(self, inputs: Sequence[bytes]):
+        for row, value in enumerate(inputs):
+            if not isinstance(value, bytes):
+                raise TypeError(
+                    f"inputs must be encoded files as bytes. Received: {type(value).__name__} in row {row}"
+                )
+        self._inputs = tuple(inputs)
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def read(self, row: int) -> bytes:
+        """The bytes of one row."""
+        return self._inputs[row]
+
+
+class FileReader:
+    """Files below one folder, opened when asked for.
+
+    Args:
+        root: the folder.
+        paths: n paths relative to `root`, as `os.fsdecode` spells them: a name that is not UTF-8 still opens.
+        max_bytes: a larger file is a `ReadFailure`.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], paths: Sequence[str], max_bytes: int = MAX_FILE_BYTES):
+        self._root = os.fspath(root)
+        self._paths = tuple(paths)
+        self._max_bytes = max_bytes
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def read(self, row: int) -> bytes:
+        """The bytes of one file.
+
+        Raises:
+            ReadFailure: If the file is gone, cannot be read, is not a regular file or is too large.
+        """
+        try:
+            return _read_file(os.path.join(self._root, self._paths[row]), self._max_bytes)
+        except OSError as error:
+            raise ReadFailure(_reason(error)) from error
+
+
+class SelectedReader:
+    """Some rows of another reader, in the order of `rows`.
+
+    Args:
+        reader: the reader to select from.
+        rows: (m,) int64 in [0, len(reader)).
+    """
+
+    def __init__(self, reader: Reader, rows: np.ndarray):
+        # A subset of a subset of … reads in one step, and the readers between can be freed.
+        self._reader: Reader = reader
+        self._rows: np.ndarray = np.asarray(rows, np.int64)
+        if isinstance(reader, SelectedReader):
+            self._reader, self._rows = reader._reader, reader._rows[self._rows]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, row: int) -> bytes:
+        """The bytes of one selected row."""
+        return self._reader.read(int(self._rows[row]))
+
+
+def read_rows(reader: Reader, rows: Sequence[int]) -> list[bytes | ReadFailure]:
+    """Reads rows in parallel and keeps their order.
+
+    Args:
+        reader: where the rows come from.
+        rows: m indices in [0, len(reader)).
+
+    Returns:
+        m values: the bytes, or the failure where a row could not be read.
+    """
+
+    def read_some(some: Sequence[int]) -> list[bytes | ReadFailure]:
+        values: list[bytes | ReadFailure] = []
+        for row in some:
+            try:
+                values.append(reader.read(row))
+            except ReadFailure as failure:
+                values.append(failure)
+        return values
+
+    # Handing a row to a thread costs as much as reading a cached file, so threads take a few rows at a time.
+    step = max(4, -(-len(rows) // (READ_THREADS * 4)))
+    if len(rows) <= step:
+        return read_some(rows)
+    pieces = [rows[start : start + step] for start in range(0, len(rows), step)]
+    return [value for values in _threads(os.getpid()).map(read_some, pieces) for value in values]
+
+
+@cache
+def _threads(process: int) -> ThreadPoolExecutor:
+    """The threads that read, kept because starting some for each batch takes longer than reading it.
+
+    Args:
+        process: the process's id; threads do not survive a fork.
+    """
+    return ThreadPoolExecutor(READ_THREADS, thread_name_prefix=f"tfautolabel-read-{process}")
+
+
+def _read_file(path: str, max_bytes: int) -> bytes:
+    # The listing knew a regular file, but it may be another thing by now. Without O_NONBLOCK, opening a FIFO
+    # waits for a writer for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags), "rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ReadFailure("not a regular file")
+        data = b"" if status.st_size > max_bytes else file.readall()
+    size = max(status.st_size, len(data))
+    if size > max_bytes:
+        raise ReadFailure(f"too large: {size:,} bytes, the limit is {max_bytes:,}")
+    return data
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return "the file has gone since it was listed"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    if isinstance(error, IsADirectoryError) or error.errno == errno.ENXIO:
+        return "not a regular file"
+    return f"cannot be read: {error.strerror or error}"

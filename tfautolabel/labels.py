@@ -1,0 +1,127 @@
+"""The row that every part speaks: one label, where it came from and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+ABSTAIN = -1
+"""The class id of a row that has no label: not labelled yet, unsure, or not read."""
+
+ORIGINS = ("human", "rule", "model")
+"""Who gave a label."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels for n examples of k classes, as a labeler or a person gave them.
+
+    A row is accepted when `class_ids` holds a class and not `ABSTAIN`. What the model would say of a row
+    that is not accepted stays readable in `probabilities`.
+
+    Attributes:
+        ids: (n,) str, the examples' names, unique within one data set.
+        class_ids: (n,) int64, an index into `classes`, or `ABSTAIN` (-1) where the label is not accepted.
+        confidence: (n,) float32 in [0, 1], the probability of the most probable class.
+        probabilities: (n, k) float32, rows sum to 1.
+        classes: k class names.
+        origin: (n,) str, one of `ORIGINS` for each row.
+
+    Raises:
+        ValueError: If the shapes do not agree, or a class id is neither `ABSTAIN` nor an index into `classes`.
+
+    Examples:
+        >>> import numpy as np
+        >>> labels = Labels.from_probabilities(
+        ...     ["a.jpg", "b.jpg"], np.array([[0.9, 0.1], [0.45, 0.55]]), ["cat", "dog"], min_confidence=0.8)
+        >>> labels.class_ids.tolist(), labels.predicted.tolist(), labels.accepted.tolist()
+        ([0, -1], ['cat', 'dog'], [True, False])
+    """
+
+    ids: np.ndarray
+    class_ids: np.ndarray
+    confidence: np.ndarray
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+    origin: np.ndarray
+
+    def __post_init__(self) -> None:
+        n, k = len(self.ids), len(self.classes)
+        shapes = {
+            "class_ids": (np.shape(self.class_ids), (n,)),
+            "confidence": (np.shape(self.confidence), (n,)),
+            "probabilities": (np.shape(self.probabilities), (n, k)),
+            "origin": (np.shape(self.origin), (n,)),
+        }
+        for name, (received, valid) in shapes.items():
+            if received != valid:
+                raise ValueError(
+                    f"{name} must have shape {valid} for {n} ids and {k} classes. "
+                    f"Received: {name} of shape {received}"
+                )
+        if n and not (-1 <= self.class_ids.min() and self.class_ids.max() < k):
+            raise ValueError(f"class_ids must lie in [-1, {k - 1}]. Received: {np.unique(self.class_ids)}")
+
+    @classmethod
+    def from_probabilities(
+        cls,
+        ids: Sequence[str],
+        probabilities: np.ndarray,
+        classes: Sequence[str],
+        min_confidence: float = 0.0,
+        origin: str = "model",
+    ) -> Labels:
+        """Labels each row with its most probable class and abstains below `min_confidence`.
+
+        Args:
+            ids: n names.
+            probabilities: (n, k), rows sum to 1.
+            classes: k names.
+            min_confidence: in [0, 1]; rows less sure than this become `ABSTAIN`.
+            origin: one of `ORIGINS`.
+
+        Returns:
+            n labels.
+
+        Raises:
+            ValueError: If `min_confidence` or `origin` is not valid, or the shapes do not agree.
+        """
+        if not 0.0 <= min_confidence <= 1.0:
+            raise ValueError(f"min_confidence must lie in [0, 1]. Received: min_confidence={min_confidence}")
+        if origin not in ORIGINS:
+            raise ValueError(f"origin must be one of {ORIGINS}. Received: origin={origin!r}")
+        probabilities = np.asarray(probabilities, np.float32).reshape(len(ids), len(classes))
+        best = probabilities.argmax(axis=1).astype(np.int64) if len(ids) else np.zeros(0, np.int64)
+        confidence = probabilities[np.arange(len(ids)), best]
+        return cls(
+            ids=np.asarray(ids, dtype=object),
+            class_ids=np.where(confidence >= np.float32(min_confidence), best, ABSTAIN),
+            confidence=confidence,
+            probabilities=probabilities,
+            classes=tuple(classes),
+            origin=np.full(len(ids), origin, dtype=object),
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def accepted(self) -> np.ndarray:
+        """(n,) bool: which rows carry a label that passed the threshold."""
+        return self.class_ids != ABSTAIN
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """(n,) str: the most probable class of each row, accepted or not."""
+        return np.asarray(self.classes, dtype=object)[self.probabilities.argmax(axis=1)]
+
+    @property
+    def runner_up(self) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) str and (n,) float32: the second most probable class of each row and its probability."""
+        second = np.argsort(-self.probabilities, axis=1, kind="stable")[:, 1]
+        return (
+            np.asarray(self.classes, dtype=object)[second],
+            self.probabilities[np.arange(len(self)), second],
+        )
