@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,18 @@ ABSTAIN = -1
 
 ORIGINS = ("human", "rule", "model")
 """Who gave a label."""
+
+
+class Rejected(NamedTuple):
+    """Something that was set aside, and why.
+
+    Attributes:
+        id: its name in the data set.
+        reason: for people to read.
+    """
+
+    id: str
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +41,10 @@ class Labels:
         probabilities: (n, k) float32, rows sum to 1.
         classes: k class names.
         origin: (n,) str, one of `ORIGINS` for each row.
+        rejected: examples that could not be read and have no row here.
 
     Raises:
-        ValueError: If the shapes do not agree, or a class id is neither `ABSTAIN` nor an index into `classes`.
+        ValueError: If there are no classes, the shapes do not agree, or a class id is neither `ABSTAIN` nor an index into `classes`.
 
     Examples:
         >>> import numpy as np
@@ -46,9 +60,12 @@ class Labels:
     probabilities: np.ndarray
     classes: tuple[str, ...]
     origin: np.ndarray
+    rejected: tuple[Rejected, ...] = ()
 
     def __post_init__(self) -> None:
         n, k = len(self.ids), len(self.classes)
+        if k == 0:
+            raise ValueError("labels need at least one class. Received: classes=()")
         shapes = {
             "class_ids": (np.shape(self.class_ids), (n,)),
             "confidence": (np.shape(self.confidence), (n,)),
@@ -61,7 +78,7 @@ class Labels:
                     f"{name} must have shape {valid} for {n} ids and {k} classes. "
                     f"Received: {name} of shape {received}"
                 )
-        if n and not (-1 <= self.class_ids.min() and self.class_ids.max() < k):
+        if n and not (self.class_ids.min() >= -1 and self.class_ids.max() < k):
             raise ValueError(f"class_ids must lie in [-1, {k - 1}]. Received: {np.unique(self.class_ids)}")
 
     @classmethod
@@ -72,6 +89,7 @@ class Labels:
         classes: Sequence[str],
         min_confidence: float = 0.0,
         origin: str = "model",
+        rejected: Sequence[Rejected] = (),
     ) -> Labels:
         """Labels each row with its most probable class and abstains below `min_confidence`.
 
@@ -81,6 +99,7 @@ class Labels:
             classes: k names.
             min_confidence: in [0, 1]; rows less sure than this become `ABSTAIN`.
             origin: one of `ORIGINS`.
+            rejected: examples that could not be read.
 
         Returns:
             n labels.
@@ -102,6 +121,7 @@ class Labels:
             probabilities=probabilities,
             classes=tuple(classes),
             origin=np.full(len(ids), origin, dtype=object),
+            rejected=tuple(rejected),
         )
 
     def __len__(self) -> int:
@@ -119,9 +139,12 @@ class Labels:
 
     @property
     def runner_up(self) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) str and (n,) float32: the second most probable class of each row and its probability."""
+        """(n,) str and (n,) float32: the second most probable class of each row and its probability.
+
+        With one class there is no second: empty names and zeros.
+        """
+        if len(self.classes) == 1:
+            return np.full(len(self), "", dtype=object), np.zeros(len(self), np.float32)
         second = np.argsort(-self.probabilities, axis=1, kind="stable")[:, 1]
-        return (
-            np.asarray(self.classes, dtype=object)[second],
-            self.probabilities[np.arange(len(self)), second],
-        )
+        names = np.asarray(self.classes, dtype=object)[second]
+        return names, self.probabilities[np.arange(len(self)), second]

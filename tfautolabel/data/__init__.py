@@ -1,8 +1,9 @@
 """The way in and the way out: folders and label files to a `Dataset`, `Labels` to files."""
 
-from tfautolabel.data.dataset import Dataset, Rejected
+from tfautolabel.data.dataset import Dataset
 from tfautolabel.data.load import load_dataset
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.writers import write_labels, write_rejected
+from tfautolabel.labels import Rejected
 
 __all__ = ["Dataset", "ReadFailure", "Rejected", "load_dataset", "write_labels", "write_rejected"]

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from tfautolabel.data.readers import MemoryReader, Reader, ReadFailure, SelectedReader, read_rows
 from tfautolabel.data.stratified import stratified_sample
-from tfautolabel.labels import ABSTAIN
+from tfautolabel.labels import ABSTAIN, Rejected
 
 MODALITIES = ("image",)
 """What the bytes of a data set can be."""
-
-
-class Rejected(NamedTuple):
-    """Something that was set aside, and why.
-
-    Attributes:
-        id: its name in the data set.
-        reason: for people to read.
-    """
-
-    id: str
-    reason: str
 
 
 class Dataset:

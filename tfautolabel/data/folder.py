@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tfautolabel.data.dataset import Rejected
+from tfautolabel.labels import Rejected
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 """A directory whose name ends so was most likely meant to be a picture."""

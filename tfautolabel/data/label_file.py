@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from tfautolabel.data.dataset import Rejected
+from tfautolabel.labels import Rejected
 
 COLUMNS = ("path", "label")
 """What the header must name; other columns are ignored."""

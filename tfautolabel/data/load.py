@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from tfautolabel.data.dataset import Dataset, Rejected
+from tfautolabel.data.dataset import Dataset
 from tfautolabel.data.folder import FolderListing, list_folder
 from tfautolabel.data.label_file import LabelRow, match_labels, read_label_file, rows_from_mapping
 from tfautolabel.data.readers import FileReader
+from tfautolabel.labels import Rejected
 
 IN_NO_CLASS = "directly in the folder, not in the folder of a class"
 

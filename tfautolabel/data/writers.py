@@ -10,11 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.data.dataset import Rejected
-from tfautolabel.labels import Labels
+from tfautolabel.labels import Labels, Rejected
 
 COLUMNS = ("id", "label", "confidence", "accepted", "second_label", "second_confidence", "origin")
 
@@ -86,10 +83,7 @@ def _columns(labels: Labels) -> Iterator[tuple[Any, ...]]:
         rows = slice(start, start + ROWS_AT_ONCE)
         arrays = ("ids", "class_ids", "confidence", "probabilities", "origin")
         some = replace(labels, **{name: getattr(labels, name)[rows] for name in arrays})
-        if len(labels.classes) > 1:
-            second_label, second_confidence = some.runner_up
-        else:
-            second_label, second_confidence = np.full(len(some), "", object), np.zeros(len(some), np.float32)
+        second_label, second_confidence = some.runner_up
         yield (
             [_utf8(name) for name in some.ids],
             [_utf8(name) for name in some.predicted],

@@ -74,7 +74,9 @@ def _number(encoded: tf.Tensor, start: int, count: int, big_endian: bool = False
     """The unsigned integer in `count` bytes from `start`, as int64."""
     raw = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, start, count), tf.uint8), tf.int64)
     powers = [256**i for i in range(count)]
-    return tf.reduce_sum(tf.ensure_shape(raw, [count]) * tf.constant(powers[::-1] if big_endian else powers, tf.int64))
+    return tf.reduce_sum(
+        tf.ensure_shape(raw, [count]) * tf.constant(powers[::-1] if big_endian else powers, tf.int64)
+    )
 
 
 def _within(encoded: tf.Tensor, width: tf.Tensor, height: tf.Tensor, max_pixels: int) -> tf.Tensor:
@@ -83,7 +85,9 @@ def _within(encoded: tf.Tensor, width: tf.Tensor, height: tf.Tensor, max_pixels:
         tf.debugging.assert_positive(tf.minimum(width, height), message="a picture without pixels"),
         # Each side is checked alone too, so that a hostile header cannot overflow the product.
         tf.debugging.assert_less_equal(tf.maximum(width, height), tf.constant(max_pixels, tf.int64)),
-        tf.debugging.assert_less_equal(width * height, tf.constant(max_pixels, tf.int64), message="too many pixels"),
+        tf.debugging.assert_less_equal(
+            width * height, tf.constant(max_pixels, tf.int64), message="too many pixels"
+        ),
     ]
     with tf.control_dependencies([check for check in checks if check is not None]):
         return tf.identity(encoded)
@@ -136,7 +140,9 @@ def _decode_webp(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
 
     def extended() -> tuple[tf.Tensor, tf.Tensor]:
         # TensorFlow 2.21 writes past its buffer on an animation without alpha, so animations are not decoded.
-        still = tf.debugging.assert_equal(_number(encoded, 20, 1) // 2 % 2, tf.constant(0, tf.int64), "animated WebP")
+        still = tf.debugging.assert_equal(
+            _number(encoded, 20, 1) // 2 % 2, tf.constant(0, tf.int64), "animated WebP"
+        )
         with tf.control_dependencies([still] if still is not None else []):
             return _number(encoded, 24, 3) + 1, _number(encoded, 27, 3) + 1
 
@@ -164,7 +170,9 @@ def _decode_bmp(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
         start = tf.cast(14 + _number(encoded, 14, 4), tf.int32)
         colours = tf.cast(_number(encoded, 46, 4), tf.int32)
         colours = tf.where(tf.equal(colours, 0), 256, colours)
-        palette = tf.reshape(tf.io.decode_raw(tf.strings.substr(encoded, start, 4 * colours), tf.uint8), [-1, 4])
+        palette = tf.reshape(
+            tf.io.decode_raw(tf.strings.substr(encoded, start, 4 * colours), tf.uint8), [-1, 4]
+        )
         indices = tf.io.decode_bmp(safe, channels=0)[..., 0]
         return tf.gather(palette[:, 2::-1], tf.cast(indices, tf.int32))
 
@@ -190,7 +198,9 @@ def _lay_on_white(pixels: tf.Tensor) -> tf.Tensor:
         # Products of two bytes fit 16 bits, so a large picture costs two bytes a sample, not four.
         colour, alpha = tf.cast(colour, tf.uint16), tf.cast(alpha, tf.uint16)
         white = tf.constant(255, tf.uint16)
-        return tf.cast((colour * alpha + white * (white - alpha) + tf.constant(127, tf.uint16)) // white, tf.uint8)
+        return tf.cast(
+            (colour * alpha + white * (white - alpha) + tf.constant(127, tf.uint16)) // white, tf.uint8
+        )
 
     def grey() -> tf.Tensor:
         return tf.image.grayscale_to_rgb(pixels[..., :1])

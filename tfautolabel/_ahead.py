@@ -1,0 +1,42 @@
+"""Work done in other threads, ahead of whoever takes the results."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def map_ahead(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int = 1, ahead: int = 2
+) -> Iterator[_Result]:
+    """`map` in order, with threads that work ahead of the caller, but only so far that memory stays bounded.
+
+    Args:
+        function: called once an item; its exception is raised to the caller when its turn comes.
+        items: taken from the caller's thread, at most `ahead + 1` before their results are asked for.
+        threads: how many items are worked on at once.
+        ahead: how many results may wait.
+
+    Yields:
+        The results in the order of the items.
+
+    Examples:
+        >>> list(map_ahead(abs, [-1, 2, -3]))
+        [1, 2, 3]
+    """
+    waiting: deque[Future[_Result]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,162 @@
+"""Labels with an exported SavedModel: no backbone to fetch, no Keras."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfautolabel._ahead import map_ahead
+from tfautolabel._progress import progress_of
+from tfautolabel.backbones.preprocessors import why_unreadable
+from tfautolabel.data import Dataset, ReadFailure, Rejected
+from tfautolabel.export.saved_model import DESCRIPTION, FORMAT_VERSION
+from tfautolabel.labels import Labels
+from tfautolabel.measures import Evaluation, evaluate_predictions
+
+
+class ExportedLabeler:
+    """A SavedModel that `Labeler.export` wrote, ready to label.
+
+    Attributes:
+        folder: where it is.
+        classes: k class names.
+        modality: what its inputs are.
+        min_confidence: labels less sure than this are not accepted, unless the caller says otherwise.
+        description: all of labeler.json.
+    """
+
+    def __init__(self, folder: Path, description: dict[str, Any], model: Any) -> None:
+        self.folder = folder
+        self.description = description
+        self.classes = tuple(description["classes"])
+        self.modality = description["modality"]
+        self.min_confidence = float(description["min_confidence"])
+        self._model = model
+        self._serve = model.signatures["serving_default"]
+
+    def predict(self, examples: Sequence[bytes]) -> np.ndarray:
+        """The (n, k) float32 probabilities of n encoded files; rows of zeros where one cannot be read."""
+        return self._serve(examples=tf.constant(list(examples), tf.string))["probabilities"].numpy()
+
+    def label(
+        self,
+        dataset: Dataset,
+        *,
+        min_confidence: float | None = None,
+        batch_size: int = 32,
+        progress: bool = True,
+    ) -> Labels:
+        """Labels every example of a data set.
+
+        Args:
+            dataset: n examples, labelled or not.
+            min_confidence: in [0, 1]; by default the one that the model was exported with.
+            batch_size: examples in one call.
+            progress: shows a progress bar where standard error is a terminal.
+
+        Returns:
+            One row for each example that could be read; the others are in `rejected`.
+
+        Raises:
+            ValueError: If the modality does not fit or an argument is out of range.
+        """
+        if dataset.modality != self.modality:
+            raise ValueError(f"this model labels {self.modality} data. Received: {dataset.modality} data")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
+        probabilities = np.zeros((len(dataset), len(self.classes)), np.float32)
+        reasons: dict[int, str] = {}
+        starts = range(0, len(dataset), batch_size)
+        batches = (range(start, min(start + batch_size, len(dataset))) for start in starts)
+        with progress_of(len(dataset), "labelling", progress) as advance:
+            for rows, values, why in self._label_batches(dataset, batches):
+                probabilities[rows.start : rows.stop] = values
+                reasons |= why
+                advance(len(rows))
+        kept = np.array([row for row in range(len(dataset)) if row not in reasons], np.int64)
+        rejected = [Rejected(dataset.ids[row], reason) for row, reason in sorted(reasons.items())]
+        threshold = self.min_confidence if min_confidence is None else min_confidence
+        return Labels.from_probabilities(
+            dataset.ids[kept], probabilities[kept], self.classes, threshold, rejected=rejected
+        )
+
+    def _label_batches(
+        self, dataset: Dataset, batches: Iterator[range]
+    ) -> Iterator[tuple[range, np.ndarray, dict[int, str]]]:
+        max_pixels = self.description["max_pixels"]
+
+        def label(rows: range) -> tuple[range, np.ndarray, dict[int, str]]:
+            values = dataset.read(rows)
+            encoded = [b"" if isinstance(value, ReadFailure) else value for value in values]
+            outputs = self._serve(examples=tf.constant(encoded, tf.string))
+            unread = np.flatnonzero(outputs["class_id"].numpy() < 0)
+            reasons = {
+                rows[position]: str(value) if isinstance(value, ReadFailure) else why_unreadable(value, max_pixels)
+                for position in unread.tolist()
+                for value in [values[position]]
+            }
+            return rows, outputs["probabilities"].numpy(), reasons
+
+        # Two calls at once: one decodes while the other is in the network.
+        return map_ahead(label, batches, threads=2)
+
+    def evaluate(self, dataset: Dataset, *, batch_size: int = 32, progress: bool = True) -> Evaluation:
+        """Measures the labels against a labelled data set; what has no label or cannot be read is left out.
+
+        Args:
+            dataset: examples whose labels are among `classes`.
+            batch_size: examples in one call.
+            progress: shows a progress bar where standard error is a terminal.
+
+        Raises:
+            ValueError: If a label is none of the classes, or no labelled example can be read.
+        """
+        labelled = dataset.labelled.with_classes(self.classes)
+        labels = self.label(labelled, batch_size=batch_size, progress=progress)
+        truth = dict(zip(labelled.ids, labelled.class_ids, strict=True))
+        class_ids = np.array([truth[name] for name in labels.ids], np.int64)
+        return evaluate_predictions(class_ids, labels.probabilities.argmax(axis=1), self.classes)
+
+
+def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:
+    """Loads an exported SavedModel. Loading runs its graph: load only what you trust.
+
+    Args:
+        folder: a version folder, or a model's folder, of which the highest version is taken.
+
+    Returns:
+        The model, ready to label.
+
+    Raises:
+        FileNotFoundError: If there is no exported model.
+        ValueError: If it was written in another format.
+    """
+    folder = newest_version(Path(folder))
+    if not (folder / "saved_model.pb").is_file() or not (folder / DESCRIPTION).is_file():
+        raise FileNotFoundError(
+            f"an exported model is a folder with saved_model.pb and {DESCRIPTION}. Received: {folder}"
+        )
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        version = description["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / DESCRIPTION} is no description of an exported model: {error}") from error
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"this version reads format {FORMAT_VERSION}. Received: {folder / DESCRIPTION} of format {version!r}"
+        )
+    return ExportedLabeler(folder, description, tf.saved_model.load(os.fspath(folder)))
+
+
+def newest_version(folder: Path) -> Path:
+    """The numbered folder with the highest number inside, or the folder itself if there is none."""
+    if (folder / "saved_model.pb").is_file() or not folder.is_dir():
+        return folder
+    versions = [child for child in folder.iterdir() if child.name.isdecimal() and child.is_dir()]
+    return max(versions, key=lambda child: int(child.name), default=folder)

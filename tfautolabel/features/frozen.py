@@ -1,0 +1,119 @@
+"""A backbone's network as a frozen graph: weights turned into constants, batch norm folded away."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+PART = 4
+"""Examples that one thread takes through the network at a time: small enough for its tensors to stay in the caches."""
+
+
+class FrozenNetwork:
+    """A fast inference copy of a network; training the network afterwards does not change it.
+
+    Constants let TensorFlow's graph optimizer prepare the kernels once, and a batch norm that follows a
+    convolution becomes part of it. Called with an array, it runs parts of the batch side by side in a session:
+    a session keeps the prepared kernels between calls, which a called `tf.function` does not.
+
+    Args:
+        network: a model with one input of (n, ...) float32 and one output of (n, d).
+    """
+
+    def __init__(self, network: keras.Model) -> None:
+        folded = fold_batch_norm(network)
+        spec = tf.TensorSpec([None, *network.input_shape[1:]], tf.float32)
+        traced = tf.function(lambda inputs: folded(inputs, training=False)).get_concrete_function(spec)
+        self._function = convert_variables_to_constants_v2(traced)
+        self._output_shape = [None, *network.output_shape[1:]]
+        self._run: Callable[[np.ndarray], np.ndarray] | None = None
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "network")
+
+    def in_graph(self, inputs: tf.Tensor) -> tf.Tensor:
+        """(n, ...) float32 to (n, d) float32, for use while another graph is built."""
+        return tf.ensure_shape(self._function(inputs)[0], self._output_shape)
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        """(n, ...) float32 to (n, d) float32."""
+        run = self._run = self._run or self._start_session()
+        parts = [inputs[start : start + PART] for start in range(0, len(inputs), PART)]
+        return np.concatenate(list(self._threads.map(run, parts)))
+
+    def _start_session(self) -> Callable[[np.ndarray], np.ndarray]:
+        graph = tf.Graph()
+        with graph.as_default():
+            tf.graph_util.import_graph_def(self._function.graph.as_graph_def(), name="")
+        session = tf.compat.v1.Session(graph=graph)
+        return session.make_callable(self._function.outputs[0].name, [self._function.inputs[0].name])
+
+
+def fold_batch_norm(network: keras.Model) -> keras.Model:
+    """Merges each batch norm that directly follows a convolution into that convolution.
+
+    Args:
+        network: any model; only functional ones have something folded.
+
+    Returns:
+        A model with the same outputs at inference, or `network` itself if there is nothing to fold.
+    """
+    pairs = _foldable(network)
+    if not pairs:
+        return network
+    norms = {norm.name for _, norm in pairs}
+    convolutions = {convolution.name for convolution, _ in pairs}
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        if layer.name in convolutions:
+            config["use_bias"] = True
+        return type(layer).from_config(config)
+
+    def call(layer: keras.layers.Layer, *inputs: Any, **options: Any) -> Any:
+        return inputs[0] if layer.name in norms else layer(*inputs, **options)
+
+    folded = keras.models.clone_model(network, clone_function=clone, call_function=call)
+    for layer in network.layers:
+        if layer.name not in norms and layer.name not in convolutions and layer.weights:
+            folded.get_layer(layer.name).set_weights(layer.get_weights())
+    for convolution, norm in pairs:
+        folded.get_layer(convolution.name).set_weights(_folded_weights(convolution, norm))
+    return folded
+
+
+def _foldable(network: keras.Model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
+    """Pairs of a convolution and the batch norm that alone consumes its output."""
+    pairs = []
+    for layer in network.layers:
+        if not isinstance(layer, keras.layers.BatchNormalization) or len(layer._inbound_nodes) != 1:
+            continue
+        producers = layer._inbound_nodes[0].parent_nodes
+        source = producers[0].operation if len(producers) == 1 else None
+        if (
+            type(source) in _CONVOLUTIONS
+            and source.activation is keras.activations.linear
+            and source.data_format == "channels_last"
+            and len(source._inbound_nodes) == 1
+            and len(source._outbound_nodes) == 1
+        ):
+            pairs.append((source, layer))
+    return pairs
+
+
+def _folded_weights(convolution: keras.layers.Layer, norm: keras.layers.Layer) -> list[np.ndarray]:
+    """Kernel and bias that give what the convolution and the batch norm gave one after the other."""
+    kernel, *bias = convolution.get_weights()
+    mean, variance = norm.moving_mean.numpy(), norm.moving_variance.numpy()
+    factor = (norm.gamma.numpy() if norm.scale else 1.0) / np.sqrt(variance + norm.epsilon)
+    shift = (norm.beta.numpy() if norm.center else 0.0) - mean * factor
+    per_output = factor if type(convolution) is keras.layers.Conv2D else factor.reshape(kernel.shape[2:])
+    return [kernel * per_output, shift + (bias[0] * factor if bias else 0.0)]

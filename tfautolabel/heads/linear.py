@@ -1,0 +1,185 @@
+"""The default head: multinomial logistic regression on normalised features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfautolabel.heads.folds import stratified_folds
+from tfautolabel.heads.normalization import PowerNormalization
+from tfautolabel.heads.softmax_regression import PENALTIES, fit_softmax_regression
+
+CONVEX = "lbfgs"
+"""The optimizer that solves the head as a convex problem instead of by gradient steps."""
+
+
+@keras.saving.register_keras_serializable("tfautolabel")
+class LinearHead(keras.Model):
+    """Normalised features to class probabilities through one dense layer.
+
+    `compile()` selects the convex solver: `fit` then finds the exact minimum, with the strength of the L2
+    penalty chosen by cross-validation within the training data. `compile(optimizer="adam")` gives ordinary
+    Keras training, with everything that Keras offers.
+
+    Args:
+        feature_dim: d, the length of a feature vector.
+        n_classes: k.
+        penalties: values of C, the inverse strength of the penalty, that cross-validation tries.
+        n_folds: how many folds that cross-validation has.
+        seed: decides the folds and, for gradient training, the first weights.
+        **options: of `keras.Model`.
+
+    Attributes:
+        out_of_fold_: (n, k) float32 after a convex fit: each example's probabilities from a model that has not
+            seen it.
+        penalty_: the C that was chosen.
+
+    Call arguments:
+        features: (n, d) float32.
+
+    Returns:
+        (n, k) float32, rows sum to 1.
+    """
+
+    def __init__(
+        self,
+        feature_dim: int,
+        n_classes: int,
+        penalties: Sequence[float] = PENALTIES,
+        n_folds: int = 5,
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.feature_dim = feature_dim
+        self.n_classes = n_classes
+        self.penalties = tuple(float(penalty) for penalty in penalties)
+        self.n_folds = n_folds
+        self.seed = seed
+        self.normalization = PowerNormalization(name="normalization")
+        initializer = keras.initializers.GlorotUniform(seed=seed)
+        self.dense = keras.layers.Dense(
+            n_classes, activation="softmax", kernel_initializer=initializer, name="probabilities"
+        )
+        self.dense.build((None, feature_dim))
+        self.built = True
+        self._convex = True
+
+    def call(self, features: Any) -> Any:
+        """See the class."""
+        return self.dense(self.normalization(features))
+
+    def compile(self, optimizer: Any = CONVEX, loss: Any = None, metrics: Any = None, **options: Any) -> None:
+        """As `keras.Model.compile`, with `CONVEX` ("lbfgs") as a further optimizer and the default.
+
+        Args:
+            optimizer: "lbfgs" for the convex solver, or any Keras optimizer.
+            loss: sparse categorical cross-entropy by default.
+            metrics: accuracy by default.
+            **options: of `keras.Model.compile`.
+
+        Raises:
+            ValueError: If another loss is given with the convex solver, which minimises cross-entropy.
+        """
+        self._convex = isinstance(optimizer, str) and optimizer.lower() == CONVEX
+        if self._convex and loss not in (None, "sparse_categorical_crossentropy"):
+            raise ValueError(
+                f"the {CONVEX} optimizer minimises cross-entropy; another loss needs another optimizer, such as "
+                f"'adam'. Received: loss={loss!r}"
+            )
+        super().compile(
+            optimizer="sgd" if self._convex else optimizer,
+            loss=loss or "sparse_categorical_crossentropy",
+            metrics=["accuracy"] if metrics is None else metrics,
+            **options,
+        )
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether `fit` solves the convex problem."""
+        return self._convex
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Trains the head, see the class.
+
+        Args:
+            x: (n, d) float32 features, or for gradient training whatever Keras takes.
+            y: (n,) integer class ids in [0, k).
+            sample_weight: (n,) float32, one weight an example.
+            class_weight: class id to weight, multiplied with `sample_weight`.
+            **options: of `keras.Model.fit`; the convex solver has no epochs, batches or callbacks and ignores
+                them.
+
+        Returns:
+            A `keras.callbacks.History`. After a convex fit it has one entry: loss and accuracy on the training
+            data, and as val_loss and val_accuracy those on the held-out folds.
+        """
+        if not self._convex:
+            return super().fit(x, y, sample_weight=sample_weight, class_weight=class_weight, **options)
+        features = np.asarray(x, np.float32)
+        class_ids = np.asarray(y).astype(np.int64).reshape(-1)
+        if len(features) != len(class_ids) or features.ndim != 2 or features.shape[1] != self.feature_dim:
+            raise ValueError(
+                f"features have shape (n, {self.feature_dim}) and class ids shape (n,). Received: shapes "
+                f"{features.shape} and {np.shape(y)}"
+            )
+        self.normalization.adapt(features)
+        normalized = keras.ops.convert_to_numpy(self.normalization(features))
+        folds = stratified_folds(class_ids, self.n_folds, self.seed)
+        model = fit_softmax_regression(
+            normalized,
+            class_ids,
+            self.n_classes,
+            folds=folds,
+            penalties=self.penalties,
+            sample_weight=_example_weights(class_ids, sample_weight, class_weight),
+        )
+        self.dense.set_weights([model.weights, model.bias])
+        self.out_of_fold_, self.penalty_ = model.out_of_fold, model.penalty
+        return self._history(normalized, class_ids, model.out_of_fold)
+
+    def _history(self, normalized: np.ndarray, class_ids: np.ndarray, out_of_fold: np.ndarray) -> Any:
+        history = keras.callbacks.History()
+        history.set_model(self)
+        history.on_train_begin()
+        fitted = keras.ops.convert_to_numpy(self.dense(normalized))
+        logs = {}
+        for prefix, probabilities in (("", fitted), ("val_", out_of_fold)):
+            own = probabilities[np.arange(len(class_ids)), class_ids]
+            logs[f"{prefix}loss"] = float(-np.log(np.maximum(own, 1e-12)).mean())
+            logs[f"{prefix}accuracy"] = float((probabilities.argmax(axis=1) == class_ids).mean())
+        history.on_epoch_end(0, logs)
+        return history
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal head."""
+        return {
+            "feature_dim": self.feature_dim,
+            "n_classes": self.n_classes,
+            "penalties": list(self.penalties),
+            "n_folds": self.n_folds,
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+
+def _example_weights(
+    class_ids: np.ndarray, sample_weight: Any, class_weight: dict[int, float] | None
+) -> np.ndarray:
+    weights = (
+        np.ones(len(class_ids), np.float32) if sample_weight is None else np.array(sample_weight, np.float32)
+    )
+    for class_id, weight in (class_weight or {}).items():
+        weights[class_ids == class_id] *= weight
+    return weights

@@ -1,0 +1,101 @@
+"""How good predictions are against known labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from tfautolabel.measures.intervals import accuracy_interval
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Predictions measured against the truth.
+
+    Attributes:
+        classes: k class names.
+        count: n, how many examples were evaluated.
+        accuracy: share of right predictions, in [0, 1].
+        accuracy_interval: its exact 95 % interval.
+        balanced_accuracy: mean of the recalls of the classes that occur.
+        precision: (k,) of those predicted to be of a class, the share that is; 0 where none were.
+        recall: (k,) of those of a class, the share that was predicted so; 0 where there are none.
+        f1: (k,) harmonic mean of the two.
+        support: (k,) int64, how many examples of each class there are.
+        confusion: (k, k) int64, a row a true class, a column a predicted one.
+    """
+
+    classes: tuple[str, ...]
+    count: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    balanced_accuracy: float
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray
+    confusion: np.ndarray
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain numbers, lists and dictionaries, ready for JSON."""
+        columns = zip(self.classes, self.precision, self.recall, self.f1, self.support, strict=True)
+        return {
+            "count": self.count,
+            "accuracy": self.accuracy,
+            "accuracy_interval_95": list(self.accuracy_interval),
+            "balanced_accuracy": self.balanced_accuracy,
+            "classes": {
+                name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+                for name, p, r, f, s in columns
+            },
+            "confusion_matrix": {"classes": list(self.classes), "rows_true_columns_predicted": self.confusion.tolist()},
+        }
+
+
+def evaluate_predictions(
+    class_ids: np.ndarray, predicted_ids: np.ndarray, classes: Sequence[str]
+) -> Evaluation:
+    """Compares predictions with the truth.
+
+    Args:
+        class_ids: (n,) int64 in [0, k), n at least 1: the truth.
+        predicted_ids: (n,) int64 in [0, k).
+        classes: k names.
+
+    Returns:
+        The measures.
+
+    Raises:
+        ValueError: If there is nothing to evaluate or the lengths differ.
+
+    Examples:
+        >>> evaluation = evaluate_predictions(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]), ["cat", "dog"])
+        >>> evaluation.accuracy, evaluation.recall.tolist(), evaluation.confusion.tolist()
+        (0.75, [1.0, 0.5], [[2, 0], [1, 1]])
+    """
+    if len(class_ids) == 0 or len(class_ids) != len(predicted_ids):
+        raise ValueError(
+            "there must be one prediction for each of at least one example. Received: "
+            f"{len(class_ids)} examples, {len(predicted_ids)} predictions"
+        )
+    numbers = np.arange(len(classes))
+    precision, recall, f1, support = precision_recall_fscore_support(
+        class_ids, predicted_ids, labels=numbers, zero_division=0
+    )
+    correct = int(np.count_nonzero(class_ids == predicted_ids))
+    return Evaluation(
+        classes=tuple(classes),
+        count=len(class_ids),
+        accuracy=correct / len(class_ids),
+        accuracy_interval=accuracy_interval(correct, len(class_ids)),
+        balanced_accuracy=float(recall[support > 0].mean()),
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        support=support.astype(np.int64),
+        confusion=confusion_matrix(class_ids, predicted_ids, labels=numbers),
+    )

@@ -1,0 +1,35 @@
+"""Confidence intervals for shares."""
+
+from __future__ import annotations
+
+from scipy.stats import beta
+
+
+def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact binomial interval for an accuracy (Clopper and Pearson, Biometrika 26, 1934).
+
+    Args:
+        correct: how many of the answers were right.
+        total: how many answers there were, at least 1.
+        confidence: in (0, 1), how often such intervals hold the true accuracy at least.
+
+    Returns:
+        Lower and upper bound in [0, 1].
+
+    Raises:
+        ValueError: If the counts are not 0 <= correct <= total, 1 <= total, or `confidence` is not in (0, 1).
+
+    Examples:
+        >>> low, high = accuracy_interval(59, 59, confidence=0.9)
+        >>> round(low, 3), high
+        (0.95, 1.0)
+    """
+    if not 0 <= correct <= total or total < 1 or not 0.0 < confidence < 1.0:
+        raise ValueError(
+            "counts must be 0 <= correct <= total with total at least 1, and confidence between 0 and 1. "
+            f"Received: correct={correct}, total={total}, confidence={confidence}"
+        )
+    tail = (1.0 - confidence) / 2.0
+    low = 0.0 if correct == 0 else float(beta.ppf(tail, correct, total - correct + 1))
+    high = 1.0 if correct == total else float(beta.ppf(1.0 - tail, correct + 1, total - correct))
+    return low, high

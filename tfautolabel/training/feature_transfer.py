@@ -1,0 +1,104 @@
+"""Feature transfer: the backbone stays as it is, and a head learns on its features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfautolabel.heads import LinearHead
+from tfautolabel.heads.folds import stratified_folds
+from tfautolabel.heads.normalization import PowerNormalization
+
+EPOCHS = 60
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True, eq=False)
+class HeadTraining:
+    """What training a head gave besides the head.
+
+    Attributes:
+        history: the `keras.callbacks.History` of the training on all examples.
+        out_of_fold: (n, k) float32, each example's probabilities from a head that has not seen it.
+        n_folds: how many such heads there were.
+    """
+
+    history: Any
+    out_of_fold: np.ndarray
+    n_folds: int
+
+
+def train_head(
+    head: keras.Model,
+    features: np.ndarray,
+    class_ids: np.ndarray,
+    *,
+    class_weight: dict[int, float] | None = None,
+    n_folds: int = 5,
+    seed: int = 0,
+    **fit_options: Any,
+) -> HeadTraining:
+    """Trains a head on all examples, and by cross-validation predicts each one without having seen it.
+
+    Args:
+        head: compiled, from (n, d) features to (n, k) probabilities; it is trained in place.
+        features: (n, d) float32.
+        class_ids: (n,) int64 in [0, k).
+        class_weight: class id to weight; every class weighs 1 by default.
+        n_folds: folds of the cross-validation.
+        seed: decides the folds and the order of the batches.
+        **fit_options: of `keras.Model.fit`. Callbacks are for the training on all examples only.
+
+    Returns:
+        The history and the out-of-fold probabilities.
+
+    Raises:
+        ValueError: If the head is not compiled or does not give one probability a class.
+    """
+    if not getattr(head, "compiled", False):
+        raise ValueError(f"a head must be compiled before it is trained. Received: {head.name}, not compiled")
+    if isinstance(head, LinearHead) and head.is_convex:
+        history = head.fit(features, class_ids, class_weight=class_weight)
+        return HeadTraining(history, head.out_of_fold_, min(head.n_folds, len(class_ids)))
+    for layer in head.layers:
+        if isinstance(layer, PowerNormalization):
+            layer.adapt(features)
+    options = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "verbose": 0, "class_weight": class_weight} | fit_options
+    without_callbacks = {key: value for key, value in options.items() if key != "callbacks"}
+    folds = stratified_folds(class_ids, n_folds, seed)
+    out_of_fold = None
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        copy = _untrained_copy(head)
+        _fit(copy, features[~held_out], class_ids[~held_out], seed, without_callbacks)
+        probabilities = copy.predict(features[held_out], verbose=0)
+        if out_of_fold is None:
+            out_of_fold = np.zeros((len(features), probabilities.shape[1]), np.float32)
+        out_of_fold[held_out] = probabilities
+    history = _fit(head, features, class_ids, seed, options)
+    return HeadTraining(history, out_of_fold, len(np.unique(folds)))
+
+
+def _untrained_copy(head: keras.Model) -> keras.Model:
+    """A head with the same first weights and the same compilation, sharing nothing."""
+    copy = keras.models.clone_model(head)
+    copy.set_weights(head.get_weights())
+    copy.compile_from_config(head.get_compile_config())
+    return copy
+
+
+def _fit(head: keras.Model, features: np.ndarray, class_ids: np.ndarray, seed: int, options: dict[str, Any]) -> Any:
+    options = dict(options)
+    if options.keys() & {"validation_split", "shuffle", "steps_per_epoch"}:
+        return head.fit(features, class_ids, **options)
+    # Keras shuffles arrays with the global seed; a shuffle of our own repeats without touching that.
+    batches = (
+        tf.data.Dataset.from_tensor_slices((features, class_ids))
+        .shuffle(len(features), seed=seed, reshuffle_each_iteration=True)
+        .batch(options.pop("batch_size"))
+    )
+    return head.fit(batches, **options)
