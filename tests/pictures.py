@@ -103,12 +103,17 @@ PICTURES = {
     "png-rgb-transparent-colour": lambda: encode(
         image(), "PNG", transparency=tuple(pixels()[3, 4].tolist())
     ),
-    "png-interlaced-rgb-16-bit": lambda: png(_deep(3), 16, 2),
+    "png-rgb-16-bit": lambda: png(_deep(3), 16, 2),
     "png-rgba-16-bit": lambda: png(_deep(4), 16, 6),
     "gif": lambda: encode(image("P"), "GIF"),
+    "gif-transparent": lambda: encode(
+        image("P"), "GIF", transparency=int(np.asarray(image("P"))[3, 4]), optimize=False
+    ),
+    "gif-interlaced": lambda: encode(image("P"), "GIF", interlace=1),
     "gif-animated": lambda: animation("GIF"),
     "bmp-24": lambda: encode(image(), "BMP"),
     "bmp-top-down": lambda: bmp_top_down(),
+    "bmp-32": lambda: encode(image("RGBA"), "BMP"),
     "bmp-8": lambda: encode(image("P"), "BMP"),
     "bmp-grey": lambda: encode(image("L"), "BMP"),
     "webp": lambda: encode(image(), "WEBP", quality=80),

@@ -19,7 +19,7 @@ from tfautolabel.data.atomic import atomic_write
 from tfautolabel.export import export_saved_model
 from tfautolabel.features import Extraction, extract_features
 from tfautolabel.heads import build_head
-from tfautolabel.labels import Labels, Rejected
+from tfautolabel.labels import ABSTAIN, Labels, Rejected
 from tfautolabel.measures import Evaluation, accuracy_interval, evaluate_predictions
 from tfautolabel.training import train_head
 
@@ -141,6 +141,7 @@ class Labeler:
         labelled: Dataset,
         *,
         class_weight: str | dict[str, float] | None = None,
+        extraction: Extraction | None = None,
         **fit_options: Any,
     ) -> Any:
         """Trains the head on the labelled examples and cross-validates it.
@@ -148,6 +149,7 @@ class Labeler:
         Args:
             labelled: examples with labels; those without are ignored, those that cannot be read set aside.
             class_weight: "balanced" to let every class weigh the same in all, or a weight for each class name.
+            extraction: what `extract` gave for `labelled`, to spare looking it up again.
             **fit_options: of `keras.Model.fit`, such as epochs and callbacks, for gradient training.
 
         Returns:
@@ -156,9 +158,12 @@ class Labeler:
         Raises:
             ValueError: If a label is none of the classes, or a class has no example that can be read.
         """
-        labelled = labelled.labelled.with_classes(self.classes)
-        extraction = self._extract(labelled)
-        class_ids = labelled.class_ids[extraction.rows]
+        if extraction is None:
+            labelled = labelled.labelled
+            extraction = self.extract(labelled)
+        class_ids = labelled.with_classes(self.classes).class_ids[extraction.rows]
+        if (class_ids == ABSTAIN).any():
+            raise ValueError("an extraction for fit must hold labelled examples only. Received: some have no label")
         self._check_counts(class_ids, extraction)
         if not getattr(self.head, "compiled", False):
             self.compile()
@@ -181,6 +186,16 @@ class Labeler:
         self.rejected_ = extraction.rejected
         self._fitted = True
         return training.history
+
+    def extract(self, dataset: Dataset) -> Extraction:
+        """The features of every example, computed or from the cache, as `fit` and `label` use them."""
+        return extract_features(
+            dataset,
+            self.backbone,
+            batch_size=self.batch_size,
+            cache_dir=self.cache_dir,
+            progress=self.progress,
+        )
 
     def predict(self, data: Dataset | Sequence[bytes]) -> np.ndarray:
         """Probabilities of every class for every example.
@@ -207,12 +222,15 @@ class Labeler:
         whole[extraction.rows] = probabilities
         return whole
 
-    def label(self, pool: Dataset, *, min_confidence: float | None = None) -> Labels:
+    def label(
+        self, pool: Dataset, *, min_confidence: float | None = None, extraction: Extraction | None = None
+    ) -> Labels:
         """Labels every example of the pool.
 
         Args:
             pool: examples; labels that they may have are not looked at.
             min_confidence: in [0, 1]; by default the labeler's.
+            extraction: what `extract` gave for `pool`, to spare looking it up again.
 
         Returns:
             One row for each example that could be read, `ABSTAIN` where the label is not sure enough; the others
@@ -222,7 +240,7 @@ class Labeler:
             RuntimeError: If the labeler is not fitted.
             ValueError: If `min_confidence` is not in [0, 1].
         """
-        extraction, probabilities = self._probabilities(pool)
+        extraction, probabilities = self._probabilities(pool, extraction)
         threshold = self.min_confidence if min_confidence is None else min_confidence
         return Labels.from_probabilities(
             pool.ids[extraction.rows], probabilities, self.classes, threshold, rejected=extraction.rejected
@@ -244,20 +262,23 @@ class Labeler:
             labelled.class_ids[extraction.rows], probabilities.argmax(axis=1), self.classes
         )
 
-    def export(self, folder: str | os.PathLike[str], **details: Any) -> Path:
+    def export(
+        self, folder: str | os.PathLike[str], *, overwrite: bool = False, details: dict[str, Any] | None = None
+    ) -> Path:
         """Writes a SavedModel that needs nothing but TensorFlow, and checks it; see `export_saved_model`.
 
         Args:
             folder: the version folder, such as saved_models/flowers/1, or the model's folder, in which the next
                 number is taken.
-            **details: further entries for its labeler.json.
+            overwrite: whether a version that is there already is replaced.
+            details: further entries for its labeler.json.
 
         Returns:
             The version folder.
 
         Raises:
             RuntimeError: If the labeler is not fitted.
-            FileExistsError: If the version is there already.
+            FileExistsError: If the version is there already and `overwrite` is False.
             CheckFailure: If the SavedModel does not give what `predict` gives.
         """
         self._check_fitted()
@@ -269,9 +290,16 @@ class Labeler:
             whole[extraction.rows] = self._head_probabilities(extraction.features)
             return whole
 
-        details = {"head": self.head.name, "cross_validation": self.cross_validation_} | details
+        known = {"head": self.head.name, "cross_validation": self.cross_validation_}
         return export_saved_model(
-            folder, self.backbone, self.head, self.classes, self.min_confidence, predict, details
+            folder,
+            self.backbone,
+            self.head,
+            self.classes,
+            self.min_confidence,
+            predict,
+            known | (details or {}),
+            overwrite,
         )
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -336,18 +364,11 @@ class Labeler:
         labeler._fitted = True
         return labeler
 
-    def _extract(self, dataset: Dataset) -> Extraction:
-        return extract_features(
-            dataset,
-            self.backbone,
-            batch_size=self.batch_size,
-            cache_dir=self.cache_dir,
-            progress=self.progress,
-        )
-
-    def _probabilities(self, dataset: Dataset) -> tuple[Extraction, np.ndarray]:
+    def _probabilities(
+        self, dataset: Dataset, extraction: Extraction | None = None
+    ) -> tuple[Extraction, np.ndarray]:
         self._check_fitted()
-        extraction = self._extract(dataset)
+        extraction = self.extract(dataset) if extraction is None else extraction
         return extraction, self._head_probabilities(extraction.features)
 
     def _head_probabilities(self, features: np.ndarray) -> np.ndarray:

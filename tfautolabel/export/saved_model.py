@@ -32,6 +32,7 @@ def export_saved_model(
     min_confidence: float,
     predict: Callable[[list[bytes]], np.ndarray],
     details: dict[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Writes preprocessing, backbone and head as one SavedModel, and checks it before it takes its place.
 
@@ -53,20 +54,22 @@ def export_saved_model(
         min_confidence: in [0, 1], labels less sure than this are not `accepted`.
         predict: gives the (n, k) probabilities that the export has to reproduce, for recorded examples.
         details: further entries for labeler.json.
+        overwrite: whether a version that is there already is replaced, once the new one has passed its check.
 
     Returns:
         The version folder.
 
     Raises:
-        FileExistsError: If the version is there already.
+        FileExistsError: If the version is there already and `overwrite` is False.
         CheckFailure: If the written SavedModel does not give, in a process of its own, what `predict` gives.
     """
     target = _version_folder(Path(folder))
-    if target.exists():
-        raise FileExistsError(f"a version folder must be new. Received: {target}, which exists")
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"a version folder must be new, or overwrite=True. Received: {target}, which exists")
     target.parent.mkdir(parents=True, exist_ok=True)
     # Hidden and beside the target: a server that watches the folder never sees half a model.
     partial = target.parent / f".partial-{secrets.token_hex(8)}"
+    replaced = target.parent / f".replaced-{secrets.token_hex(8)}"
     try:
         module = _module(backbone, head, classes, min_confidence)
         signatures = {"serving_default": module.label, "features": module.features}
@@ -90,9 +93,12 @@ def export_saved_model(
         text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
         (partial / DESCRIPTION).write_text(text, encoding="utf-8")
         check_saved_model(partial)
+        if target.exists():
+            os.replace(target, replaced)
         os.replace(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
     return target
 
 

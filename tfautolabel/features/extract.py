@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ class Extraction:
         rejected: the n - m others with the reasons, in the order of the data set.
         computed: how many examples went through the backbone.
         reused: how many were found in the cache or were copies of another example.
+        digest: 64 hexadecimal digits that change with the ids or the contents of the data set.
     """
 
     rows: np.ndarray
@@ -39,6 +41,7 @@ class Extraction:
     rejected: tuple[Rejected, ...]
     computed: int
     reused: int
+    digest: str
 
 
 def extract_features(
@@ -126,12 +129,14 @@ class _Work:
     features: np.ndarray
     cache: FeatureCache | None
     reasons: dict[int, str] = field(default_factory=dict)
+    keys: dict[int, bytes] = field(default_factory=dict)
     first_row: dict[bytes, int] = field(default_factory=dict)
     copies: list[tuple[int, int]] = field(default_factory=list)
     computed: int = 0
 
     def take(self, row: int, key: bytes) -> bool:
         """Whether this input needs no computing, because it is cached or a copy of an earlier one."""
+        self.keys[row] = key
         if key in self.first_row:
             self.copies.append((row, self.first_row[key]))
             return True
@@ -179,7 +184,10 @@ class _Work:
         rows = np.array([row for row in range(len(dataset)) if row not in self.reasons], np.int64)
         features = self.features if len(rows) == len(dataset) else self.features[rows]
         rejected = tuple(Rejected(dataset.ids[row], self.reasons[row]) for row in sorted(self.reasons))
-        return Extraction(rows, features, rejected, self.computed, len(rows) - self.computed)
+        digest = hashlib.sha256()
+        for row, name in enumerate(dataset.ids):
+            digest.update(name.encode("utf-8", "surrogatepass") + b"\0" + self.keys.get(row, b""))
+        return Extraction(rows, features, rejected, self.computed, len(rows) - self.computed, digest.hexdigest())
 
 
 def _run(

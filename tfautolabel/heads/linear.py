@@ -97,6 +97,15 @@ class LinearHead(keras.Model):
             **options,
         )
 
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """What `compile` was called with, so that a saved head comes back compiled the same way."""
+        return {"optimizer": CONVEX} if self._convex else super().get_compile_config()
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as `get_compile_config` says."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     @property
     def is_convex(self) -> bool:
         """Whether `fit` solves the convex problem."""

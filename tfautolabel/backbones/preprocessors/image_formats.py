@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfautolabel.backbones.preprocessors.gif import first_frame
+
 
 def decode_picture(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
     """Decodes one picture and stretches it to a square.
@@ -115,13 +117,16 @@ def _decode_jpeg(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
 def _decode_png(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
     width, height = _number(encoded, 16, 4, big_endian=True), _number(encoded, 20, 4, big_endian=True)
     safe = _within(encoded, width, height, max_pixels)
-    # Grey with one transparent shade: only asking for four channels turns that shade into alpha. Everywhere
-    # else channels=0 is right: below 8 bits a sample, asking for four would invent a wrong alpha.
-    is_grey = tf.equal(_number(encoded, 25, 1), 0)
-    pieces = tf.strings.split(tf.strings.substr(encoded, 0, 1024), "tRNS")
-    has_transparent_shade = tf.logical_and(is_grey, tf.size(pieces) > 1)
+    # Grey or RGB with one transparent colour: only asking for four channels turns that colour into alpha.
+    # Everywhere else channels=0 is right: below 8 bits a sample, asking for four would invent a wrong alpha.
+    colour_type = _number(encoded, 25, 1)
+    before_pixels = tf.strings.split(encoded, "IDAT", maxsplit=1)[0]
+    has_transparent_colour = tf.logical_and(
+        tf.logical_or(tf.equal(colour_type, 0), tf.equal(colour_type, 2)),
+        tf.size(tf.strings.split(before_pixels, "tRNS")) > 1,
+    )
     pixels = tf.cond(
-        has_transparent_shade,
+        has_transparent_colour,
         lambda: tf.io.decode_png(safe, channels=4),
         lambda: tf.io.decode_png(safe, channels=0),
     )
@@ -186,9 +191,18 @@ def _decode_bmp(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
 def _decode_gif(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
     is_gif = tf.debugging.assert_equal(tf.strings.substr(encoded, 0, 4), b"GIF8", message="not a picture")
     with tf.control_dependencies([is_gif] if is_gif is not None else []):
-        width, height = _number(encoded, 6, 2), _number(encoded, 8, 2)
-    safe = _within(encoded, width, height, max_pixels)
-    return tf.io.decode_image(safe, channels=3, expand_animations=False)
+        frame = first_frame(tf.identity(encoded))
+    safe = _within(frame.encoded, frame.width, frame.height, max_pixels)
+    rgb = tf.io.decode_image(safe, channels=3, expand_animations=False)
+    rgb = tf.ensure_shape(rgb, [None, None, 3])
+    high, wide = (tf.shape(rgb, tf.int64)[axis] for axis in (0, 1))
+    around = [
+        [frame.top, frame.height - frame.top - high],
+        [frame.left, frame.width - frame.left - wide],
+        [0, 0],
+    ]
+    # What the frame leaves uncovered is transparent, so it is white like all that is.
+    return tf.pad(rgb, around, constant_values=tf.constant(255, tf.uint8))
 
 
 def _lay_on_white(pixels: tf.Tensor) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 
 MAX_PIXELS = 89_478_485
@@ -93,13 +94,29 @@ def _declared_size(encoded: bytes, kind: str) -> tuple[int, int] | None:
         if kind == "PNG":
             return struct.unpack_from(">II", encoded, 16)
         if kind == "GIF":
-            return struct.unpack_from("<HH", encoded, 6)
+            return _gif_size(encoded)
         if kind == "BMP":
             width, height = struct.unpack_from("<ii", encoded, 18)
             return abs(width), abs(height)
         return _webp_size(encoded) if kind == "WebP" else _jpeg_size(encoded)
     except (struct.error, IndexError):
         return None
+
+
+def _gif_size(encoded: bytes) -> tuple[int, int]:
+    """The canvas, which is at least as large as the first frame with its place on it."""
+    width, height = struct.unpack_from("<HH", encoded, 6)
+    position = 13 + (6 << encoded[10] % 8 if encoded[10] >= 128 else 0)
+    with contextlib.suppress(struct.error, IndexError):
+        while encoded[position] == 0x21:  # an extension: a label, then blocks that begin with their length
+            position += 2
+            while encoded[position]:
+                position += 1 + encoded[position]
+            position += 1
+        if encoded[position] == 0x2C:
+            left, top, wide, high = struct.unpack_from("<HHHH", encoded, position + 1)
+            return max(width, left + wide), max(height, top + high)
+    return width, height
 
 
 def _webp_size(encoded: bytes) -> tuple[int, int] | None:

