@@ -54,7 +54,9 @@ def png(samples, bits, colour_type, chunks=(), width=None, height=None):
         digits = (samples.reshape(high, wide * channels, 1) >> np.arange(bits - 1, -1, -1)) & 1
         lines = np.packbits(digits.reshape(high, -1).astype(np.uint8), axis=1)
     data = zlib.compress(b"".join(b"\0" + line.tobytes() for line in lines))
-    header = struct.pack(">IIBBBBB", width or wide, height or high, bits, colour_type, 0, 0, 0)
+    header = struct.pack(
+        ">IIBBBBB", wide if width is None else width, high if height is None else height, bits, colour_type, 0, 0, 0
+    )
     parts = [(b"IHDR", header), *chunks, (b"IDAT", data), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 

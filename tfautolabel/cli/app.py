@@ -127,10 +127,10 @@ def label(
 ) -> None:
     """Label new files with an exported model."""
     from tfautolabel.data import load_dataset, write_labels, write_rejected
-    from tfautolabel.data.writers import FORMATS
+    from tfautolabel.data.writers import WRITERS
     from tfautolabel.export import load_labeler
 
-    to_file = out.suffix.lower() in FORMATS
+    to_file = out.suffix.lower() in WRITERS
     labels_file = out if to_file else out / "labels.csv"
     rejected_file = out.with_name(f"{out.stem}.rejected.csv") if to_file else out / "rejected.csv"
     dataset = load_dataset(folder, None, exclude=[out, rejected_file])

@@ -105,8 +105,6 @@ def declared(kind, width, height):
         encoded[at : at + 4] = struct.pack(">HH", height, width)
     elif kind == "gif":
         encoded[6:10] = struct.pack("<HH", width, height)
-    elif kind == "gif-frame":
-        raise AssertionError
     elif kind == "bmp-24":
         encoded[18:26] = struct.pack("<II", width, height)
     elif kind == "webp":

@@ -65,7 +65,8 @@ def _stretch(rgb: tf.Tensor, size: int) -> tf.Tensor:
         lambda: tf.cast(rgb, tf.float32),
         lambda: tf.cond(
             tf.reduce_max(shape) > 2 * size,
-            lambda: resize(antialias=True),
+            # The filter's weights add up to one only nearly, which shows in white pictures.
+            lambda: tf.clip_by_value(resize(antialias=True), 0.0, 255.0),
             lambda: resize(antialias=False),
         ),
     )

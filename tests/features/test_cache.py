@@ -1,0 +1,231 @@
+import threading
+
+import numpy as np
+import pytest
+
+from tfautolabel.features import cache as module
+from tfautolabel.features.cache import FeatureCache, content_key
+
+DIM = 6
+ROWS = np.random.default_rng(0).normal(size=(40, DIM)).astype(np.float32)
+KEYS = [content_key(bytes([i])) for i in range(40)]
+
+
+@pytest.fixture
+def opened(tmp_path):
+    def open_cache():
+        return FeatureCache(tmp_path, "f" * 64, DIM)
+
+    return open_cache
+
+
+def filled(cache, rows=range(40)):
+    for row in rows:
+        cache.put(KEYS[row], ROWS[row])
+    cache.flush()
+    return cache
+
+
+def found(cache):
+    """The rows that the cache has, each checked."""
+    rows = []
+    for row, key in enumerate(KEYS):
+        features = cache.get(key)
+        if features is not None:
+            np.testing.assert_array_equal(features, ROWS[row])
+            rows.append(row)
+    return rows
+
+
+def files(tmp_path, ending):
+    return sorted((tmp_path / ("f" * 64)).glob(f"*.{ending}.npy"))
+
+
+def test_content_key_is_sha256():
+    assert content_key(b"").hex().startswith("e3b0c44298fc1c14")
+    assert len(content_key(b"x")) == 32
+
+
+def test_round_trip(opened):
+    cache = opened()
+    assert (len(cache), found(cache)) == (0, [])
+    cache.put(KEYS[3], ROWS[3])
+    assert found(cache) == [3]
+    filled(cache)
+    for again in (cache, opened()):
+        assert (len(again), found(again), again.damaged) == (40, list(range(40)), 0)
+    assert opened().get(KEYS[0]).dtype == np.float32
+
+
+def test_keys_that_end_in_zero_bytes(opened):
+    """NumPy's byte strings would lose them."""
+    cache, key = opened(), b"\1" + b"\0" * 31
+    cache.put(key, ROWS[0])
+    cache.flush()
+    np.testing.assert_array_equal(opened().get(key), ROWS[0])
+
+
+def test_memory_mapped_shards(opened, monkeypatch):
+    monkeypatch.setattr(module, "_MAPPED_BYTES", 0)
+    filled(opened())
+    cache = opened()
+    assert isinstance(next(iter(cache._places.values()))[0].rows, np.memmap)
+    assert found(cache) == list(range(40))
+
+
+def test_full_shard_is_written_without_flush(opened, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "SHARD_ROWS", 16)
+    cache = opened()
+    for key, row in zip(KEYS, ROWS, strict=True):
+        cache.put(key, row)
+    assert len(files(tmp_path, "rows")) == 2
+    # The process ends here: what had not been written is lost, nothing else.
+    assert found(opened()) == list(range(32))
+
+
+def test_old_rows_are_written_without_flush(opened, monkeypatch):
+    monkeypatch.setattr(module, "SHARD_SECONDS", -1.0)
+    opened().put(KEYS[0], ROWS[0])
+    assert found(opened()) == [0]
+
+
+def test_two_caches_on_one_folder(opened):
+    one, two = opened(), opened()
+    filled(one, range(20))
+    filled(two, range(10, 40))
+    both = opened()
+    assert (found(both), both.damaged) == (list(range(40)), 0)
+    assert found(one) == list(range(20))
+
+
+def test_other_fingerprints_and_dimensions_do_not_mix(opened, tmp_path):
+    filled(opened())
+    assert len(FeatureCache(tmp_path, "e" * 64, DIM)) == 0
+    assert FeatureCache(tmp_path, "f" * 64, DIM + 1).damaged == 1
+
+
+@pytest.fixture(params=["small", "mapped"])
+def two_shards(request, opened, monkeypatch, tmp_path):
+    """Two shards; gives the files of the one with the rows 0-19."""
+    if request.param == "mapped":
+        monkeypatch.setattr(module, "_MAPPED_BYTES", 0)
+    filled(opened(), range(20))
+    rows_file, index_file = files(tmp_path, "rows")[0], files(tmp_path, "index")[0]
+    filled(opened(), range(20, 40))
+    return rows_file, index_file
+
+
+def check_redone(opened):
+    cache = opened()
+    lost = sorted(set(range(40)) - set(found(cache)))
+    filled(cache, lost)
+    last = opened()
+    assert (found(last), last.damaged) == (list(range(40)), 0)
+    return cache.damaged, lost
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("keep", [0, 30, -1, -8])
+def test_truncated_file(two_shards, opened, which, keep):
+    file = two_shards[which]
+    file.write_bytes(file.read_bytes()[:keep])
+    assert check_redone(opened) == (1, list(range(20)))
+
+
+def test_missing_rows_file(two_shards, opened):
+    two_shards[0].unlink()
+    assert check_redone(opened) == (1, list(range(20)))
+
+
+def test_rows_without_index_do_not_count(two_shards, opened):
+    """What a process leaves that was killed between the two files."""
+    two_shards[1].unlink()
+    assert check_redone(opened) == (0, list(range(20)))
+
+
+@pytest.mark.parametrize("row", [0, 7, 19])
+def test_flipped_byte_costs_one_row(two_shards, opened, row):
+    damaged = bytearray(two_shards[0].read_bytes())
+    damaged[len(damaged) - (20 - row) * DIM * 4 + 2] ^= 0x10
+    two_shards[0].write_bytes(bytes(damaged))
+    assert check_redone(opened) == (1, [row])
+
+
+def test_flipped_byte_in_the_index(two_shards, opened):
+    damaged = bytearray(two_shards[1].read_bytes())
+    damaged[-1] ^= 0x10
+    two_shards[1].write_bytes(bytes(damaged))
+    assert check_redone(opened) == (1, [19])
+
+
+def test_garbage_never_unpickles(two_shards, opened):
+    two_shards[1].write_bytes(b"\x93NUMPY" + b"garbage" * 10)
+    assert check_redone(opened)[0] == 1
+    np.save(two_shards[1], np.array([{"key": 1}], dtype=object), allow_pickle=True)
+    two_shards[0].write_bytes(b"")
+    assert opened().damaged == 1
+
+
+def test_damage_that_cannot_be_removed(two_shards, opened, monkeypatch):
+    two_shards[0].write_bytes(b"")
+
+    def refuse(self, missing_ok=False):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(module.Path, "unlink", refuse)
+    assert found(opened()) == list(range(20, 40))
+    assert opened().damaged == 1
+
+
+def test_flush_that_fails_keeps_what_waits(opened, monkeypatch):
+    cache = opened()
+    cache.put(KEYS[0], ROWS[0])
+
+    def refuse(*_):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "atomic_write", refuse)
+        with pytest.raises(OSError, match="no space"):
+            cache.flush()
+    assert found(cache) == [0]
+    cache.flush()
+    assert found(opened()) == [0]
+
+
+def test_features_given_may_change_afterwards(opened):
+    """A caller's array is often a view into a larger one that is used again."""
+    cache, row = opened(), ROWS[0].copy()
+    cache.put(KEYS[0], row)
+    row[:] = 0
+    np.testing.assert_array_equal(cache.get(KEYS[0]), ROWS[0])
+
+
+def test_many_writers(tmp_path, opened, monkeypatch):
+    monkeypatch.setattr(module, "SHARD_ROWS", 4)
+    errors = []
+
+    def work(offset):
+        try:
+            cache = opened()
+            for row in range(40):
+                chosen = (row * 7 + offset) % 40
+                if cache.get(KEYS[chosen]) is None:
+                    cache.put(KEYS[chosen], ROWS[chosen])
+            cache.flush()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(offset,)) for offset in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    cache = opened()
+    assert (found(cache), cache.damaged) == (list(range(40)), 0)
+
+
+def test_empty_flush_writes_nothing(opened, tmp_path):
+    opened().flush()
+    assert list(tmp_path.iterdir()) == []
