@@ -55,7 +55,14 @@ def png(samples, bits, colour_type, chunks=(), width=None, height=None):
         lines = np.packbits(digits.reshape(high, -1).astype(np.uint8), axis=1)
     data = zlib.compress(b"".join(b"\0" + line.tobytes() for line in lines))
     header = struct.pack(
-        ">IIBBBBB", wide if width is None else width, high if height is None else height, bits, colour_type, 0, 0, 0
+        ">IIBBBBB",
+        wide if width is None else width,
+        high if height is None else height,
+        bits,
+        colour_type,
+        0,
+        0,
+        0,
     )
     parts = [(b"IHDR", header), *chunks, (b"IDAT", data), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
@@ -102,9 +109,7 @@ PICTURES = {
     "png-rgba": lambda: encode(image("RGBA"), "PNG"),
     "png-grey-alpha": lambda: encode(image("LA"), "PNG"),
     "png-grey-transparent-shade": lambda: encode(image("L"), "PNG", transparency=120),
-    "png-rgb-transparent-colour": lambda: encode(
-        image(), "PNG", transparency=tuple(pixels()[3, 4].tolist())
-    ),
+    "png-rgb-transparent-colour": lambda: encode(image(), "PNG", transparency=tuple(pixels()[3, 4].tolist())),
     "png-rgb-16-bit": lambda: png(_deep(3), 16, 2),
     "png-rgba-16-bit": lambda: png(_deep(4), 16, 6),
     "gif": lambda: encode(image("P"), "GIF"),

@@ -44,7 +44,8 @@ class Labels:
         rejected: examples that could not be read and have no row here.
 
     Raises:
-        ValueError: If there are no classes, the shapes do not agree, or a class id is neither `ABSTAIN` nor an index into `classes`.
+        ValueError: If there are no classes, the shapes do not agree, or a class id is neither `ABSTAIN` nor
+            an index into `classes`.
 
     Examples:
         >>> import numpy as np

@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import layers
 
 from tfautolabel.backbones.backbone import saved_model_network
-from tfautolabel.features.frozen import PART, FrozenNetwork, fold_batch_norm
+from tfautolabel.features.frozen import PART, FrozenNetwork, _foldable, fold_batch_norm
 
 
 def randomised(network, seed=0):
@@ -71,8 +71,13 @@ def test_keras_networks(name, side, left):
     keras.utils.set_random_seed(1)
     build = getattr(keras.applications, name)
     network = randomised(build(weights=None, include_top=False, pooling="avg", input_shape=(side, side, 3)))
-    assert norms_left(network) == left
-    check_equal(FrozenNetwork(network), network)
+    frozen, inputs = FrozenNetwork(network), inputs_for(network)
+    assert (
+        len(_foldable(network))
+        == sum(isinstance(x, layers.BatchNormalization) for x in network.layers) - left
+    )
+    expected = network(inputs, training=False).numpy()
+    np.testing.assert_allclose(frozen(inputs), expected, atol=1e-3 * np.abs(expected).max())
 
 
 @pytest.mark.packaged
@@ -89,7 +94,11 @@ def test_packaged_network():
 def test_saved_model_network(image_module):
     network = saved_model_network(image_module, 32)
     assert fold_batch_norm(network) is network
-    check_equal(FrozenNetwork(network), network, 9, rtol=1e-5)
+    frozen, inputs = FrozenNetwork(network), inputs_for(network)
+    check_equal(frozen, network, 9, rtol=1e-5)
+    before = frozen(inputs)
+    network.weights[0].assign(network.weights[0] + 1.0)
+    np.testing.assert_array_equal(frozen(inputs), before)
 
 
 def test_training_afterwards_changes_nothing(small):

@@ -46,8 +46,8 @@ class Backbone:
         shape = network.output_shape
         if len(shape) != 2 or shape[1] is None:
             raise ValueError(
-                f"a backbone gives one vector of known length an example, shape (None, d). Received: {handle} "
-                f"with output shape {shape}"
+                f"a backbone gives one vector of known length an example, shape (None, d). Received: "
+                f"{handle} with output shape {shape}"
             )
         self.handle = handle
         self.modality = "image"
@@ -90,7 +90,7 @@ class Backbone:
         if module is None:
             self.network.save(folder / _NETWORK)
         else:
-            # Keras refuses to load a .keras file that holds a SavedModel layer, so the module travels as it is.
+            # Keras refuses to load a .keras file that holds a SavedModel layer: the module travels as it is.
             shutil.copytree(module.folder, folder / _MODULE, dirs_exist_ok=True)
             np.savez(folder / _VARIABLES, *[weight.numpy() for weight in module.weights])
         config = {
@@ -130,8 +130,8 @@ class Backbone:
         backbone = cls(config["handle"], preprocessor, network, config["architecture"])
         if backbone.fingerprint != config["fingerprint"]:
             raise ValueError(
-                f"the weights in {folder} are not the ones that were saved: fingerprint {config['fingerprint']} "
-                f"expected. Received: {backbone.fingerprint}"
+                f"the weights in {folder} are not the ones that were saved: fingerprint "
+                f"{config['fingerprint']} expected. Received: {backbone.fingerprint}"
             )
         return backbone
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from pathlib import Path
 
 import keras
@@ -48,7 +49,7 @@ APPLICATIONS: dict[str, tuple[str, int]] = {
     "VGG19": ("vgg19", 224),
     "Xception": ("xception", 299),
 }
-"""Name to the module in keras.applications and the side in pixels that its published weights were trained at."""
+"""Name to the module in keras.applications and the side in pixels that its weights were trained at."""
 
 
 def load_keras_application(reference: str) -> Backbone:
@@ -56,8 +57,8 @@ def load_keras_application(reference: str) -> Backbone:
 
     Args:
         reference: NAME or NAME:WEIGHTS. NAME is a key of `APPLICATIONS`; WEIGHTS is "imagenet" (the default,
-            downloaded by Keras), "random" (no pretraining: for tests and comparisons), or the path of a weights
-            file without the classifier.
+            downloaded by Keras), "random" (no pretraining: for tests and comparisons), or the path of a
+            weights file without the classifier.
 
     Returns:
         The backbone, frozen.
@@ -95,10 +96,11 @@ def _network(name: str, module_name: str, size: int, weights: str) -> keras.Mode
         return build(weights=None, **options)
     if weights != "imagenet":
         return build(weights=os.fspath(weights), **options)
-    if offline() and not _downloaded(module_name):
+    if offline() and not _downloaded(name):
         raise RuntimeError(
-            f"keras:{name} needs its ImageNet weights, which Keras downloads, and TFAUTOLABEL_OFFLINE is set: "
-            f"give a weights file as keras:{name}:FILE, or load keras:{name} once on a machine with a network"
+            f"keras:{name} needs its ImageNet weights, which Keras downloads, and TFAUTOLABEL_OFFLINE is "
+            f"set: give a weights file as keras:{name}:FILE, "
+            f"or load keras:{name} once on a machine with a network"
         )
     try:
         return build(weights="imagenet", **options)
@@ -111,12 +113,14 @@ def _network(name: str, module_name: str, size: int, weights: str) -> keras.Mode
         ) from error
 
 
-def _downloaded(module_name: str) -> bool:
-    folder = Path(keras.config.keras_home()) / "models"
-    prefix = module_name.split("_")[0]
-    return (
-        any(file.name.lower().startswith(prefix) for file in folder.glob("*")) if folder.is_dir() else False
-    )
+def _downloaded(name: str) -> bool:
+    """Whether Keras has this network's weights without the classifier in its folder."""
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    # Keras names the files in many ways: mobilenet_v2_weights_…_no_top.h5, weights_mobilenet_v3_large_…, and
+    # mobilenet_1_0_… for MobileNet, which must not be found in the first.
+    pattern = re.compile(rf"(weights)?{name.lower()}(?!v\d).*notop")
+    names = (re.sub("[^a-z0-9]", "", file.name.lower()) for file in (Path(home) / "models").glob("*.h5"))
+    return any(pattern.match(found) for found in names)
 
 
 def _draw_weights(network: keras.Model) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tfautolabel._version import __version__
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import say, show, show_warnings_plainly, silence_native_code
+
+INTERRUPTED = 130
+"""The exit code of a program that SIGINT ended, as shells count."""
 
 app = typer.Typer(
     name="tfautolabel",
@@ -20,16 +23,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Label data by transfer learning: a few labels in, trusted labels and a servable model out.",
 )
-backbones_app = typer.Typer(no_args_is_help=True, help="The backbones whose weights come from the package index.")
+backbones_app = typer.Typer(
+    no_args_is_help=True, help="The backbones whose weights come from the package index."
+)
 app.add_typer(backbones_app, name="backbones")
 
 Folder = Annotated[Path, typer.Argument(help="Folder of files; any tree, sub-folders included.")]
 Model = Annotated[Path, typer.Argument(help="Folder of an exported model, such as out/model/1 or out/model.")]
 Labels = Annotated[
-    Path | None, typer.Option("--labels", help="CSV with the columns path,label; paths are relative to the folder.")
+    Path | None,
+    typer.Option("--labels", help="CSV with the columns path,label; paths are relative to the folder."),
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Examples in one forward pass.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", help="Examples in one forward pass.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")
+]
 
 
 def _show_version(wanted: bool) -> None:
@@ -40,8 +48,9 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001 - its callback acts
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     pass
@@ -53,20 +62,26 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     labels: Labels = None,
     labelled: Annotated[
-        Path | None, typer.Option("--labelled", help="Instead of --labels: a folder that has a folder per class.")
+        Path | None,
+        typer.Option("--labelled", help="Instead of --labels: a folder that has a folder per class."),
     ] = None,
     backbone: Annotated[
         str | None,
-        typer.Option("--backbone", help="packaged:NAME, keras:NAME, hub:HANDLE or a folder; by default one that suits."),
+        typer.Option(
+            "--backbone",
+            help="packaged:NAME, keras:NAME, hub:HANDLE or a SavedModel's folder; by default one that suits.",
+        ),
     ] = None,
     head: Annotated[str, typer.Option("--head", help="linear or mlp.")] = "linear",
     seed: Annotated[int, typer.Option("--seed", help="Decides everything random.")] = 0,
     batch_size: BatchSize = 32,
     cache_dir: Annotated[
-        Path | None, typer.Option("--cache-dir", help="Where features are kept between runs.", show_default="user cache")
+        Path | None,
+        typer.Option("--cache-dir", help="Where features are kept between runs.", show_default="user cache"),
     ] = None,
     min_confidence: Annotated[
-        float, typer.Option("--min-confidence", min=0.0, max=1.0, help="Labels less sure than this are not accepted.")
+        float,
+        typer.Option("--min-confidence", help="0 to 1: labels less sure than this are not accepted."),
     ] = 0.8,
     balanced: Annotated[
         bool, typer.Option("--balanced", help="Let every class weigh the same, however many labels it has.")
@@ -116,11 +131,13 @@ def label(
     folder: Folder,
     out: Annotated[
         Path,
-        typer.Option("--out", help="A .csv, .jsonl or .parquet file, or a folder for labels.csv and rejected.csv."),
+        typer.Option(
+            "--out", help="A .csv, .jsonl or .parquet file, or a folder for labels.csv and rejected.csv."
+        ),
     ],
     min_confidence: Annotated[
         float | None,
-        typer.Option("--min-confidence", min=0.0, max=1.0, help="By default the one that the model was exported with."),
+        typer.Option("--min-confidence", help="0 to 1, by default the one that the model was exported with."),
     ] = None,
     batch_size: BatchSize = 32,
     quiet: Quiet = False,
@@ -133,15 +150,24 @@ def label(
     to_file = out.suffix.lower() in WRITERS
     labels_file = out if to_file else out / "labels.csv"
     rejected_file = out.with_name(f"{out.stem}.rejected.csv") if to_file else out / "rejected.csv"
-    dataset = load_dataset(folder, None, exclude=[out, rejected_file])
-    labels = load_labeler(model).label(
-        dataset, min_confidence=min_confidence, batch_size=batch_size, progress=not quiet
-    )
+    _check_place(labels_file)
+    labeler = load_labeler(model)
+    dataset = load_dataset(folder, None, exclude=[out, labels_file, rejected_file, model])
+    labels = labeler.label(dataset, min_confidence=min_confidence, batch_size=batch_size, progress=not quiet)
     rejected = sorted({*dataset.rejected, *labels.rejected})
     write_labels(labels, labels_file)
     write_rejected(rejected, rejected_file)
     if not quiet:
         summaries.show_labels(labels, len(rejected), labels_file, rejected_file)
+
+
+def _check_place(file: Path) -> None:
+    """Refuses what could not be written once all is computed."""
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
+    if not folder.is_dir() or file.is_dir():
+        blocking = file if file.is_dir() else folder
+        kind = "folder" if file.is_dir() else "file"
+        raise ValueError(f"labels cannot be written to {file}. Received: {blocking}, which is a {kind}")
 
 
 @app.command()
@@ -157,8 +183,9 @@ def evaluate(
     from tfautolabel.data import load_dataset
     from tfautolabel.export import load_labeler
 
-    dataset = load_dataset(folder, "folder" if labels is None else labels)
-    evaluation = load_labeler(model).evaluate(dataset, batch_size=batch_size, progress=not quiet)
+    labeler = load_labeler(model)
+    dataset = load_dataset(folder, "folder" if labels is None else labels, exclude=[model])
+    evaluation = labeler.evaluate(dataset, batch_size=batch_size, progress=not quiet)
     if as_json:
         sys.stdout.write(json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False) + "\n")
     else:
@@ -167,7 +194,7 @@ def evaluate(
 
 @app.command()
 def check(model: Model) -> None:
-    """Check an exported model: signatures, its own recorded examples, and that TensorFlow alone can run it."""
+    """Check an exported model: signatures, its recorded examples, and that TensorFlow alone can run it."""
     from tfautolabel.export import CheckFailure, check_saved_model
     from tfautolabel.export.exported import newest_version
 
@@ -175,7 +202,7 @@ def check(model: Model) -> None:
     try:
         count = check_saved_model(folder)
     except CheckFailure as failure:
-        say(f"not healthy: {failure}", style="red")
+        say(str(failure), style="red")
         raise typer.Exit(1) from failure
     show(
         f"healthy: {folder}",
@@ -208,10 +235,30 @@ def main() -> None:
     silence_native_code()
     show_warnings_plainly()
     try:
-        app()
+        sys.exit(_run())
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
         say(f"error: {error}", style="red")
         sys.exit(2)
-    except KeyboardInterrupt:
+
+
+def _run() -> int:
+    """The exit code of the command that was asked for."""
+    try:
+        code = app(standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        # Some versions of Typer carry their own copy of Click, so its errors are told by what they do.
+        if not hasattr(error, "format_message"):
+            raise
+        context: Any = getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            if help_text := error.format_message().strip():  # else Typer has shown it already
+                show(help_text)
+            return 2
+        command = context.command_path if context else "tfautolabel"
+        say(f"error: {error.format_message().rstrip('.')}. See {command} --help", style="red")
+        return 2
+    if code == INTERRUPTED:
         say("interrupted; features computed so far are kept, and the same command goes on from there")
-        sys.exit(130)
+    return code or 0

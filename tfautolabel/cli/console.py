@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -15,10 +16,14 @@ from rich.text import Text
 def silence_native_code() -> None:
     """Keeps C++ code's remarks (CUDA that is not there, libjpeg on a broken file) off the terminal.
 
-    They are written to file descriptor 2 directly. Python's standard error moves to a descriptor of its own, and
-    the old one leads nowhere, unless TFAUTOLABEL_DEBUG is set.
+    They are written to file descriptor 2 directly. Python's standard error moves to a descriptor of its own,
+    and the old one leads nowhere, unless TFAUTOLABEL_DEBUG is set.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a name that the terminal cannot show ends no command
     if os.environ.get("TFAUTOLABEL_DEBUG"):
         return
     sys.stderr.flush()
@@ -36,7 +41,7 @@ def show_warnings_plainly() -> None:
         if issubclass(category, UserWarning):
             say(f"warning: {message}", style="yellow")
 
-    warnings.showwarning = show
+    warnings.showwarning = show  # type: ignore[assignment]
     warnings.filterwarnings("always", category=UserWarning, module=r"tfautolabel(\.|$)")
 
 

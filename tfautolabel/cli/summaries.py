@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 def show_run(result: RunResult) -> None:
     """Classes, counts, how good, how much was accepted, and where everything is."""
     counts, cross_validation = result.record["counts"], result.record["cross_validation"]
-    classes = table("class", "labelled", "given", "accepted")
+    classes = table("class", "labelled for it", "labelled by it", "accepted")
     for name, count in counts["classes"].items():
-        classes.add_row(*row(name, f"{count['labelled']:,}", f"{count['given']:,}", f"{count['accepted']:,}"))
+        classes.add_row(
+            *row(name, f"{count['labelled']:,}", f"{count['predicted']:,}", f"{count['accepted']:,}")
+        )
     low, high = cross_validation["accuracy_interval_95"]
     reused = counts["features_reused"]
     show(
         classes,
         "",
-        f"accuracy   {cross_validation['accuracy']:.1%} on the {cross_validation['examples']} labelled examples, each "
-        f"predicted without having been seen (95 % interval {low:.1%} to {high:.1%})",
+        f"accuracy   {cross_validation['accuracy']:.1%} on the {cross_validation['examples']:,} labelled "
+        f"examples, each predicted without having been seen (95 % interval {low:.1%} to {high:.1%})",
         f"accepted   {_share(counts['accepted'], counts['to_label'])} labels with confidence of at least "
         f"{result.record['settings']['min_confidence']:g}",
         f"set aside  {counts['rejected']:,} files that could not be read",
@@ -33,7 +35,7 @@ def show_run(result: RunResult) -> None:
         f"{result.record['seconds']['features']:.1f} s with {result.record['backbone']['handle']}",
         "",
         f"labels     {result.out / 'labels.csv'}, {result.out / 'labels.parquet'}",
-        f"set aside  {result.out / 'rejected.csv'}",
+        f"rejected   {result.out / 'rejected.csv'}",
         f"model      {result.model}",
         f"record     {result.out / 'run.json'}",
     )
@@ -63,7 +65,7 @@ def show_labels(labels: Labels, rejected: int, labels_file: Path, rejected_file:
         f"accepted   {_share(int(labels.accepted.sum()), len(labels))} labels",
         f"set aside  {rejected:,} files that could not be read",
         f"labels     {labels_file}",
-        f"set aside  {rejected_file}",
+        f"rejected   {rejected_file}",
     )
 
 
@@ -72,7 +74,12 @@ def show_evaluation(evaluation: Evaluation) -> None:
     low, high = evaluation.accuracy_interval
     measures = table("class", "precision", "recall", "F1", "examples")
     for name, precision, recall, f1, support in zip(
-        evaluation.classes, evaluation.precision, evaluation.recall, evaluation.f1, evaluation.support, strict=True
+        evaluation.classes,
+        evaluation.precision,
+        evaluation.recall,
+        evaluation.f1,
+        evaluation.support,
+        strict=True,
     ):
         measures.add_row(*row(name, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", f"{support:,}"))
     confusion = table("true \\ predicted", *evaluation.classes)

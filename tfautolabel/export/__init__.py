@@ -1,7 +1,7 @@
 """SavedModels: encoded inputs in, labels out, everything in the graph, nothing but TensorFlow to run them.
 
-`saved_model` writes and checks them; `exported` labels with them; `standalone_check` is the script that opens one
-in a process of its own.
+`saved_model` writes and checks them; `exported` labels with them; `standalone_check` is the script that opens
+one in a process of its own.
 """
 
 from tfautolabel.export.exported import ExportedLabeler, load_labeler

@@ -18,6 +18,7 @@ from tfautolabel.data import Dataset, ReadFailure, Rejected
 from tfautolabel.export.saved_model import DESCRIPTION, FORMAT_VERSION
 from tfautolabel.labels import Labels
 from tfautolabel.measures import Evaluation, evaluate_predictions
+from tfautolabel.measures.classification import warn_of_left_out
 
 
 class ExportedLabeler:
@@ -70,6 +71,9 @@ class ExportedLabeler:
             raise ValueError(f"this model labels {self.modality} data. Received: {dataset.modality} data")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
+        threshold = self.min_confidence if min_confidence is None else min_confidence
+        if not 0.0 <= threshold <= 1.0:
+            raise ValueError(f"min_confidence must lie in [0, 1]. Received: min_confidence={threshold}")
         probabilities = np.zeros((len(dataset), len(self.classes)), np.float32)
         reasons: dict[int, str] = {}
         starts = range(0, len(dataset), batch_size)
@@ -81,9 +85,8 @@ class ExportedLabeler:
                 advance(len(rows))
         kept = np.array([row for row in range(len(dataset)) if row not in reasons], np.int64)
         rejected = [Rejected(dataset.ids[row], reason) for row, reason in sorted(reasons.items())]
-        threshold = self.min_confidence if min_confidence is None else min_confidence
         return Labels.from_probabilities(
-            dataset.ids[kept], probabilities[kept], self.classes, threshold, rejected=rejected
+            dataset.ids[kept].tolist(), probabilities[kept], self.classes, threshold, rejected=rejected
         )
 
     def _label_batches(
@@ -97,7 +100,9 @@ class ExportedLabeler:
             outputs = self._serve(examples=tf.constant(encoded, tf.string))
             unread = np.flatnonzero(outputs["class_id"].numpy() < 0)
             reasons = {
-                rows[position]: str(value) if isinstance(value, ReadFailure) else why_unreadable(value, max_pixels)
+                rows[position]: str(value)
+                if isinstance(value, ReadFailure)
+                else why_unreadable(value, max_pixels)
                 for position in unread.tolist()
                 for value in [values[position]]
             }
@@ -107,7 +112,9 @@ class ExportedLabeler:
         return map_ahead(label, batches, threads=2)
 
     def evaluate(self, dataset: Dataset, *, batch_size: int = 32, progress: bool = True) -> Evaluation:
-        """Measures the labels against a labelled data set; what has no label or cannot be read is left out.
+        """Measures the labels against a labelled data set.
+
+        Examples without a label are left out, and with a warning those that cannot be read.
 
         Args:
             dataset: examples whose labels are among `classes`.
@@ -119,6 +126,7 @@ class ExportedLabeler:
         """
         labelled = dataset.labelled.with_classes(self.classes)
         labels = self.label(labelled, batch_size=batch_size, progress=progress)
+        warn_of_left_out(len(labelled), labels.rejected)
         truth = dict(zip(labelled.ids, labelled.class_ids, strict=True))
         class_ids = np.array([truth[name] for name in labels.ids], np.int64)
         return evaluate_predictions(class_ids, labels.probabilities.argmax(axis=1), self.classes)
@@ -135,23 +143,43 @@ def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:
 
     Raises:
         FileNotFoundError: If there is no exported model.
-        ValueError: If it was written in another format.
+        ValueError: If it is damaged or was written in another format.
     """
     folder = newest_version(Path(folder))
     if not (folder / "saved_model.pb").is_file() or not (folder / DESCRIPTION).is_file():
         raise FileNotFoundError(
             f"an exported model is a folder with saved_model.pb and {DESCRIPTION}. Received: {folder}"
         )
+    file = folder / DESCRIPTION
     try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        description = json.loads(file.read_text(encoding="utf-8"))
         version = description["format_version"]
+        if version == FORMAT_VERSION:
+            _ = [description[name] for name in ("classes", "modality", "min_confidence", "max_pixels")]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / DESCRIPTION} is no description of an exported model: {error}") from error
+        raise ValueError(f"{file} does not describe an exported model ({_reason(error)})") from error
     if version != FORMAT_VERSION:
         raise ValueError(
-            f"this version reads format {FORMAT_VERSION}. Received: {folder / DESCRIPTION} of format {version!r}"
+            f"this version reads format {FORMAT_VERSION}. Received: {file} of format {version!r}"
         )
-    return ExportedLabeler(folder, description, tf.saved_model.load(os.fspath(folder)))
+    try:
+        model = tf.saved_model.load(os.fspath(folder))
+        classes = [name.decode("utf-8") for name in model.class_names().numpy()]
+    except (ValueError, OSError, KeyError, RuntimeError, AttributeError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"the exported model cannot be loaded ({_reason(error)}). Received: {folder}; "
+            f"`tfautolabel check {folder}` says more"
+        ) from error
+    if description["classes"] != classes:
+        raise ValueError(
+            f"{file} must list the classes that the model knows, {classes}. Received: "
+            f"{description['classes']}"
+        )
+    return ExportedLabeler(folder, description, model)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 def newest_version(folder: Path) -> Path:

@@ -46,7 +46,9 @@ def check_saved_model(folder: str | os.PathLike[str]) -> int:
         shutil.copytree(folder, moved)
         home = Path(scratch, "home")
         home.mkdir()
-        kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if name in os.environ}
+        kept = {
+            name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if name in os.environ
+        }
         environment = kept | {"HOME": str(home), "TMPDIR": scratch, "TFAUTOLABEL_CACHE": str(home / "none")}
         command = [sys.executable, "-I", os.fspath(standalone_check.__file__), str(moved)]
         try:
@@ -57,8 +59,10 @@ def check_saved_model(folder: str | os.PathLike[str]) -> int:
             raise CheckFailure(f"{folder} was not loaded and run within {CHECK_SECONDS} s") from error
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise CheckFailure(f"{folder} does not load with TensorFlow alone: {last[0]}")
+        raise CheckFailure(f"{folder} cannot be checked: {last[0]}")
     result = json.loads(done.stdout.strip().splitlines()[-1])
     if result["failures"]:
-        raise CheckFailure(f"{folder} is not healthy: {'; '.join(result['failures'])}")
+        # The process saw a copy; the reader knows the original.
+        found = "; ".join(result["failures"]).replace(os.fspath(moved), os.fspath(folder))
+        raise CheckFailure(f"{folder} is not healthy: {found}")
     return result["examples"]

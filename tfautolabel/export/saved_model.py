@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfautolabel._version import __version__
 from tfautolabel.backbones.backbone import Backbone
-from tfautolabel.export.parity import check_saved_model
+from tfautolabel.export.parity import CheckFailure, check_saved_model
 from tfautolabel.features.frozen import FrozenNetwork
 
 FORMAT_VERSION = 1
@@ -38,8 +38,8 @@ def export_saved_model(
 
     Signatures, both with the one input `examples`, (n,) string, the encoded files:
 
-    - `serving_default`: `label` (n,) string, `class_id` (n,) int64, `confidence` (n,) float32, `accepted` (n,)
-      bool, `probabilities` (n, k) float32;
+    - `serving_default`: `label` (n,) string, `class_id` (n,) int64, `confidence` (n,) float32, `accepted`
+      (n,) bool, `probabilities` (n, k) float32;
     - `features`: `features` (n, d) float32, `readable` (n,) bool.
 
     An example that cannot be read gets an empty label, class id -1, zeros and `accepted` False; the others in
@@ -64,8 +64,10 @@ def export_saved_model(
         CheckFailure: If the written SavedModel does not give, in a process of its own, what `predict` gives.
     """
     target = _version_folder(Path(folder))
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"a version folder must be new, or overwrite=True. Received: {target}, which exists")
+    if target.exists() and not (overwrite and _may_be_replaced(target)):
+        raise FileExistsError(
+            f"a version folder must be new{_unless(overwrite)}. Received: {target}, which exists"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     # Hidden and beside the target: a server that watches the folder never sees half a model.
     partial = target.parent / f".partial-{secrets.token_hex(8)}"
@@ -86,16 +88,25 @@ def export_saved_model(
             },
             "max_pixels": backbone.preprocessor.max_pixels,
             "requires": ["tensorflow"],
-            "made_with": {"tfautolabel": __version__, "tensorflow": tf.__version__, "keras": keras.__version__},
-            **(details or {}),
+            "made_with": {
+                "tfautolabel": __version__,
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+            },
             "examples": _recorded_examples(predict, classes),
         }
+        description = (details or {}) | description
         text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
         (partial / DESCRIPTION).write_text(text, encoding="utf-8")
-        check_saved_model(partial)
+        _check(partial, target)
         if target.exists():
             os.replace(target, replaced)
-        os.replace(partial, target)
+        try:
+            os.replace(partial, target)
+        except OSError:
+            if replaced.exists():
+                os.replace(replaced, target)
+            raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
@@ -106,11 +117,32 @@ def _version_folder(folder: Path) -> Path:
     """The folder itself if it is named by a number, else the next free number in it."""
     if folder.name.isdecimal():
         return folder
-    taken = [int(child.name) for child in folder.iterdir() if child.name.isdecimal()] if folder.is_dir() else []
+    taken = (
+        [int(child.name) for child in folder.iterdir() if child.name.isdecimal()] if folder.is_dir() else []
+    )
     return folder / str(max(taken, default=0) + 1)
 
 
-def _module(backbone: Backbone, head: keras.Model, classes: Sequence[str], min_confidence: float) -> tf.Module:
+def _may_be_replaced(target: Path) -> bool:
+    """Whether it is an export or empty: a folder of something else that is named by a number stays."""
+    return target.is_dir() and ((target / "saved_model.pb").is_file() or not any(target.iterdir()))
+
+
+def _unless(overwrite: bool) -> str:
+    return ", empty or hold an exported model" if overwrite else ", or overwrite=True"
+
+
+def _check(partial: Path, target: Path) -> None:
+    try:
+        check_saved_model(partial)
+    except CheckFailure as failure:
+        # It is gone when the message is read; the user knows the other name.
+        raise CheckFailure(str(failure).replace(os.fspath(partial), os.fspath(target))) from failure
+
+
+def _module(
+    backbone: Backbone, head: keras.Model, classes: Sequence[str], min_confidence: float
+) -> tf.Module:
     preprocess = backbone.preprocessor
     vectors = keras.Input((backbone.feature_dim,), name="features")
     network, frozen_head = FrozenNetwork(backbone.network), FrozenNetwork(keras.Model(vectors, head(vectors)))
@@ -142,6 +174,8 @@ def _module(backbone: Backbone, head: keras.Model, classes: Sequence[str], min_c
     module.preprocess = preprocess
     module.label = tf.function(label, input_signature=[examples])
     module.features = tf.function(features, input_signature=[examples])
+    # So that whoever reads labeler.json can find out whether its classes are the model's.
+    module.class_names = tf.function(lambda: names, input_signature=[])
     return module
 
 

@@ -1,8 +1,9 @@
 """Opens an exported SavedModel where there is nothing but TensorFlow, and runs its own recorded examples.
 
 Run as a script, in a process of its own: `python -I standalone_check.py FOLDER`. It refuses to import this
-package, TensorFlow Hub and TensorFlow Text, and to open network connections, so that what it reports is what a
-server without them would meet. (TensorFlow itself imports Keras, which it depends on.) It prints one line of JSON: {"failures": [...], "examples": n}.
+package, TensorFlow Hub and TensorFlow Text, and to open network connections, so that what it reports is what
+a server without them would meet. (TensorFlow itself imports Keras, which it depends on.) It prints one line
+of JSON: {"failures": [...], "examples": n}.
 """
 
 import base64
@@ -12,6 +13,7 @@ import socket
 import sys
 from importlib.abc import MetaPathFinder
 from pathlib import Path
+from typing import Any
 
 FORBIDDEN = ("tfautolabel", "tf_keras", "tensorflow_hub", "tensorflow_text", "keras_hub")
 SIGNATURES = {
@@ -22,22 +24,52 @@ TOLERANCE = 1e-4
 
 
 class _Refuse(MetaPathFinder):
-    def find_spec(self, fullname, path=None, target=None):  # noqa: ANN001, ANN201, ARG002
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002
         if fullname.split(".")[0] in FORBIDDEN:
             raise ModuleNotFoundError(f"{fullname} is not available to this check", name=fullname)
 
 
-def _refuse_network(*_arguments, **_options):  # noqa: ANN002, ANN003, ANN202
+def _refuse_network(*_arguments: Any, **_options: Any) -> None:
     raise OSError("the network is not available to this check")
 
 
-def check(folder):  # noqa: ANN001, ANN201
+def check(folder: str) -> tuple[list[str], int]:
     """The failures found, as sentences, and how many examples were run."""
-    import numpy as np
     import tensorflow as tf
 
-    description = json.loads((Path(folder) / "labeler.json").read_text(encoding="utf-8"))
-    model = tf.saved_model.load(folder)
+    try:
+        model = tf.saved_model.load(folder)
+    except Exception as error:
+        return [f"TensorFlow cannot load it: {_first_line(error)}"], 0
+    failures = _check_signatures(model)
+    if failures:
+        return failures, 0
+    try:
+        description = json.loads((Path(folder) / "labeler.json").read_text(encoding="utf-8"))
+        classes, examples = description["classes"], description["examples"]
+        encoded = [base64.b64decode(example["input"]) for example in examples]
+        recorded = [(example["label"], example["probabilities"]) for example in examples]
+    except (ValueError, KeyError, TypeError) as error:
+        return [f"labeler.json is not what an export writes ({type(error).__name__}: {error})"], 0
+    names = [name.decode("utf-8") for name in model.class_names().numpy()]
+    if classes != names:
+        failures.append(f"labeler.json lists the classes {classes}, the model knows {names}")
+    if not examples:
+        failures.append("labeler.json holds no recorded examples")
+        return failures, 0
+    try:
+        outputs = model.signatures["serving_default"](examples=tf.constant(encoded))
+    except tf.errors.OpError as error:
+        return [*failures, f"it does not run: {_first_line(error)}"], 0
+    labels = [label.decode("utf-8") for label in outputs["label"].numpy()]
+    for position, (label, probabilities) in enumerate(recorded):
+        failures += _compare(
+            position, labels[position], outputs["probabilities"][position], label, probabilities
+        )
+    return failures, len(examples)
+
+
+def _check_signatures(model: Any) -> list[str]:
     failures = []
     for name, outputs in SIGNATURES.items():
         signature = model.signatures.get(name)
@@ -47,32 +79,39 @@ def check(folder):  # noqa: ANN001, ANN201
         missing = outputs - set(signature.structured_outputs)
         if missing:
             failures.append(f"the signature {name!r} lacks the outputs {sorted(missing)}")
-        if "examples" not in signature.structured_input_signature[1]:
-            failures.append(f"the signature {name!r} has no input 'examples'")
-    if failures:
-        return failures, 0
-    examples = description["examples"]
-    encoded = [base64.b64decode(example["input"]) for example in examples]
-    outputs = model.signatures["serving_default"](examples=tf.constant(encoded))
-    labels = [label.decode("utf-8") for label in outputs["label"].numpy()]
-    differences = np.abs(outputs["probabilities"].numpy() - [example["probabilities"] for example in examples])
-    for position, example in enumerate(examples):
-        if labels[position] != example["label"]:
-            failures.append(
-                f"recorded example {position} is labelled {labels[position]!r}, {example['label']!r} was recorded"
-            )
-        if not differences[position].max() <= TOLERANCE:
-            failures.append(
-                f"the probabilities of recorded example {position} differ by {differences[position].max():.2g}, "
-                f"at most {TOLERANCE} is allowed"
-            )
-    return failures, len(examples)
+        if list(signature.structured_input_signature[1]) != ["examples"]:
+            failures.append(f"the signature {name!r} does not have the single input 'examples'")
+    if not callable(getattr(model, "class_names", None)):
+        failures.append("there is no function 'class_names'")
+    return failures
+
+
+def _compare(position: int, label: str, probabilities: Any, recorded_label: Any, recorded: Any) -> list[str]:
+    import numpy as np
+
+    failures = []
+    if label != recorded_label:
+        failures.append(f"recorded example {position} is labelled {label!r}, {recorded_label!r} was recorded")
+    try:
+        difference = float(np.abs(probabilities - np.asarray(recorded, np.float32)).max())
+    except (ValueError, TypeError):
+        return [*failures, f"the probabilities recorded of example {position} are {recorded!r}"]
+    if not difference <= TOLERANCE:
+        failures.append(
+            f"the probabilities of recorded example {position} differ by {difference:.2g}, at most "
+            f"{TOLERANCE} is allowed"
+        )
+    return failures
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 if __name__ == "__main__":
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.meta_path.insert(0, _Refuse())
-    socket.socket.connect = _refuse_network
-    socket.create_connection = _refuse_network
+    socket.socket.connect = _refuse_network  # type: ignore[method-assign]
+    socket.create_connection = _refuse_network  # type: ignore[assignment]
     found, count = check(sys.argv[1])
     sys.stdout.write(json.dumps({"failures": found, "examples": count}) + "\n")

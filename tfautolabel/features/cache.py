@@ -2,8 +2,8 @@
 
 Moved, renamed and duplicate files cost nothing, because their bytes are the same. A shard is two files in
 NumPy's own format: the rows, and an index of their keys and checksums that is written last, so a shard exists
-only when it is whole. Every process writes shards of its own and never changes one, so runs can share a cache,
-and one that is interrupted loses at most what it had not written yet.
+only when it is whole. Every process writes shards of its own and never changes one, so runs can share a
+cache, and one that is interrupted loses at most what it had not written yet.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class FeatureCache:
         """
         if not self._waiting:
             self._waiting_since = time.monotonic()
-        self._waiting[key] = features
+        self._waiting[key] = np.array(features, np.float32)
         if len(self._waiting) >= SHARD_ROWS or time.monotonic() - self._waiting_since > SHARD_SECONDS:
             self.flush()
 
@@ -115,8 +115,8 @@ class FeatureCache:
         rows_file = _rows_file(index_file)
         try:
             index = np.load(index_file, allow_pickle=False)
-            mapped = "r" if rows_file.stat().st_size > _MAPPED_BYTES else None
-            rows = np.load(rows_file, mmap_mode=mapped, allow_pickle=False)
+            large = rows_file.stat().st_size > _MAPPED_BYTES
+            rows = np.load(rows_file, mmap_mode="r" if large else None, allow_pickle=False)
         except (OSError, ValueError, EOFError):
             index = rows = np.empty(0)
         if index.dtype != _INDEX or rows.dtype != np.float32 or rows.shape != (len(index), self._feature_dim):

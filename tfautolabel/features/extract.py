@@ -187,7 +187,9 @@ class _Work:
         digest = hashlib.sha256()
         for row, name in enumerate(dataset.ids):
             digest.update(name.encode("utf-8", "surrogatepass") + b"\0" + self.keys.get(row, b""))
-        return Extraction(rows, features, rejected, self.computed, len(rows) - self.computed, digest.hexdigest())
+        return Extraction(
+            rows, features, rejected, self.computed, len(rows) - self.computed, digest.hexdigest()
+        )
 
 
 def _run(
@@ -198,7 +200,7 @@ def _run(
     work: _Work,
     advance: Callable[[int], None],
 ) -> None:
-    """Three stages side by side: reading and decoding, each in a thread of its own, and the network in this one."""
+    """Three stages side by side: reading and decoding in a thread each, and the network in this one."""
 
     def read(rows: range) -> list[tuple[int, bytes | ReadFailure, bytes]]:
         values = dataset.read(rows)

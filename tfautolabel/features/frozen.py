@@ -16,15 +16,15 @@ _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
 PART = 4
-"""Examples that one thread takes through the network at a time: small enough for its tensors to stay in the caches."""
+"""Examples that one thread takes through the network at a time: few, so that tensors stay in the caches."""
 
 
 class FrozenNetwork:
     """A fast inference copy of a network; training the network afterwards does not change it.
 
     Constants let TensorFlow's graph optimizer prepare the kernels once, and a batch norm that follows a
-    convolution becomes part of it. Called with an array, it runs parts of the batch side by side in a session:
-    a session keeps the prepared kernels between calls, which a called `tf.function` does not.
+    convolution becomes part of it. Called with an array, it runs parts of the batch side by side in a
+    session: a session keeps the prepared kernels between calls, which a called `tf.function` does not.
 
     Args:
         network: a model with one input of (n, ...) float32 and one output of (n, d).
@@ -45,6 +45,8 @@ class FrozenNetwork:
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """(n, ...) float32 to (n, d) float32."""
+        if not len(inputs):
+            return np.zeros((0, *self._output_shape[1:]), np.float32)
         run = self._run = self._run or self._start_session()
         parts = [inputs[start : start + PART] for start in range(0, len(inputs), PART)]
         return np.concatenate(list(self._threads.map(run, parts)))
@@ -69,6 +71,9 @@ def fold_batch_norm(network: keras.Model) -> keras.Model:
     pairs = _foldable(network)
     if not pairs:
         return network
+    if isinstance(network, keras.Sequential):
+        # Keras clones a Sequential in its own way, which leaves no layer out.
+        network = keras.Model(network.inputs, network.outputs)
     norms = {norm.name for _, norm in pairs}
     convolutions = {convolution.name for convolution, _ in pairs}
 
@@ -93,17 +98,21 @@ def fold_batch_norm(network: keras.Model) -> keras.Model:
 def _foldable(network: keras.Model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
     """Pairs of a convolution and the batch norm that alone consumes its output."""
     pairs = []
+    outputs = [output._keras_history.operation for output in network.outputs or ()]
     for layer in network.layers:
         if not isinstance(layer, keras.layers.BatchNormalization) or len(layer._inbound_nodes) != 1:
             continue
         producers = layer._inbound_nodes[0].parent_nodes
         source = producers[0].operation if len(producers) == 1 else None
         if (
-            type(source) in _CONVOLUTIONS
+            source is not None
+            and type(source) in _CONVOLUTIONS
             and source.activation is keras.activations.linear
             and source.data_format == "channels_last"
+            and layer.axis in (-1, 3)
             and len(source._inbound_nodes) == 1
             and len(source._outbound_nodes) == 1
+            and source not in outputs
         ):
             pairs.append((source, layer))
     return pairs

@@ -9,7 +9,7 @@ def stratified_folds(class_ids: np.ndarray, n_folds: int, seed: int) -> np.ndarr
     """Deals the examples of each class in turn to the folds, after a shuffle.
 
     Every fold gets nearly as many examples as every other, of each class and in all. The only example of a
-    class is held out like any other: the model that has not seen it must then err, which is the honest figure.
+    class is held out like any other: the model that has not seen it must then err, which is honest.
 
     Args:
         class_ids: (n,) int64, n >= 2.

@@ -1,7 +1,7 @@
 """L-BFGS for smooth convex functions of many variables (Nocedal and Wright, Numerical Optimization, 7.4-7.5).
 
-SciPy's L-BFGS-B looks after bounds that a head does not have: with the 12,810 variables of a ten-class head it
-spends 10 to 17 ms of its own on each evaluation, twenty times what the evaluation takes.
+SciPy's L-BFGS-B looks after bounds that a head does not have: with the 12,810 variables of a ten-class head
+it spends 10 to 17 ms of its own on each evaluation, twenty times what the evaluation takes.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -33,8 +33,8 @@ class LinearHead(keras.Model):
         **options: of `keras.Model`.
 
     Attributes:
-        out_of_fold_: (n, k) float32 after a convex fit: each example's probabilities from a model that has not
-            seen it.
+        out_of_fold_: (n, k) float32 after a convex fit: each example's probabilities from a model that has
+            not seen it.
         penalty_: the C that was chosen.
 
     Call arguments:
@@ -87,8 +87,8 @@ class LinearHead(keras.Model):
         self._convex = isinstance(optimizer, str) and optimizer.lower() == CONVEX
         if self._convex and loss not in (None, "sparse_categorical_crossentropy"):
             raise ValueError(
-                f"the {CONVEX} optimizer minimises cross-entropy; another loss needs another optimizer, such as "
-                f"'adam'. Received: loss={loss!r}"
+                f"the {CONVEX} optimizer minimises cross-entropy; another loss needs another optimizer, such "
+                f"as 'adam'. Received: loss={loss!r}"
             )
         super().compile(
             optimizer="sgd" if self._convex else optimizer,
@@ -131,8 +131,11 @@ class LinearHead(keras.Model):
                 them.
 
         Returns:
-            A `keras.callbacks.History`. After a convex fit it has one entry: loss and accuracy on the training
-            data, and as val_loss and val_accuracy those on the held-out folds.
+            A `keras.callbacks.History`. After a convex fit it has one entry: loss and accuracy on the
+            training data, and as val_loss and val_accuracy those on the held-out folds.
+
+        Raises:
+            ValueError: If shapes do not agree, a class id is out of range, or features are not finite.
         """
         if not self._convex:
             return super().fit(x, y, sample_weight=sample_weight, class_weight=class_weight, **options)
@@ -143,6 +146,12 @@ class LinearHead(keras.Model):
                 f"features have shape (n, {self.feature_dim}) and class ids shape (n,). Received: shapes "
                 f"{features.shape} and {np.shape(y)}"
             )
+        if len(class_ids) and not (class_ids.min() >= 0 and class_ids.max() < self.n_classes):
+            raise ValueError(
+                f"class ids lie in [0, {self.n_classes - 1}]. Received: {np.unique(class_ids)[[0, -1]]}"
+            )
+        if not np.isfinite(features).all():
+            raise ValueError("features must be finite. Received: features with NaN or infinity")
         self.normalization.adapt(features)
         normalized = keras.ops.convert_to_numpy(self.normalization(features))
         folds = stratified_folds(class_ids, self.n_folds, self.seed)
@@ -155,8 +164,9 @@ class LinearHead(keras.Model):
             sample_weight=_example_weights(class_ids, sample_weight, class_weight),
         )
         self.dense.set_weights([model.weights, model.bias])
-        self.out_of_fold_, self.penalty_ = model.out_of_fold, model.penalty
-        return self._history(normalized, class_ids, model.out_of_fold)
+        # There are folds, so there are out-of-fold probabilities.
+        self.out_of_fold_, self.penalty_ = cast(np.ndarray, model.out_of_fold), model.penalty
+        return self._history(normalized, class_ids, self.out_of_fold_)
 
     def _history(self, normalized: np.ndarray, class_ids: np.ndarray, out_of_fold: np.ndarray) -> Any:
         history = keras.callbacks.History()

@@ -34,5 +34,5 @@ def mlp_head(
     x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
     x = keras.layers.Dense(n_classes, "softmax", kernel_initializer=initializer(1), name="probabilities")(x)
     model = keras.Model(features, x, name="mlp_head")
-    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model

@@ -20,7 +20,7 @@ PENALTIES = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 """The values of C that cross-validation tries, from the strongest regularisation to the weakest."""
 
 _TOLERANCE = 1e-7
-"""L-BFGS stops when a step lowers the objective by less than this share; cross-validation needs less than that."""
+"""L-BFGS stops when a step lowers the objective by less than this share; cross-validation is less exact."""
 _ROUGH_TOLERANCE = 1e-5
 _PATIENCE = 2
 
@@ -33,8 +33,8 @@ class SoftmaxRegression:
         weights: (d, k) float32.
         bias: (k,) float32.
         penalty: the C that was used.
-        out_of_fold: (n, k) float32, for each example the probabilities from a model that has not seen it; None
-            if there was no cross-validation.
+        out_of_fold: (n, k) float32, for each example the probabilities from a model that has not seen it;
+            None if there was no cross-validation.
         losses: the mean out-of-fold cross-entropy for each C that was tried.
     """
 
@@ -75,14 +75,15 @@ def fit_softmax_regression(
             f"several penalties need folds to choose among them. Received: penalties={penalties}"
         )
     weight = np.ones(len(features), np.float32) if sample_weight is None else sample_weight.astype(np.float32)
-    # The intercept is free, so a shift of all features only shifts it; without their common part the problem is
-    # far better conditioned.
+    # The intercept is free, so a shift of all features only shifts it; without their common part the problem
+    # is far better conditioned.
     centre = np.average(features, axis=0, weights=weight).astype(np.float32)
     basis, coordinates = _span(np.asarray(features, np.float32) - centre)
     coordinates = np.hstack([coordinates, np.ones((len(coordinates), 1), np.float32)])
     targets = np.eye(n_classes, dtype=np.float32)[class_ids]
     start = np.zeros((coordinates.shape[1], n_classes), np.float32)
-    best, out_of_fold, losses = float(penalties[0]), None, {}
+    best, out_of_fold = float(penalties[0]), None
+    losses: dict[float, float] = {}
     if folds is not None:
         best, out_of_fold, losses, start = _choose(coordinates, targets, weight, folds, penalties, start)
     solution = _solve(coordinates, targets, weight, best, start, _TOLERANCE)
@@ -108,7 +109,7 @@ def _choose(
     penalties: Sequence[float],
     start: np.ndarray,
 ) -> tuple[float, np.ndarray, dict[float, float], np.ndarray]:
-    """The best C, its out-of-fold probabilities, all losses, and a starting point for the fit on everything."""
+    """The best C, its out-of-fold probabilities, all losses, and a start for the fit on everything."""
     numbers = np.unique(folds)
     kept = [np.flatnonzero(folds != number) for number in numbers]
     data = [(coordinates[rows], targets[rows], weight[rows]) for rows in kept]

@@ -59,10 +59,13 @@ def run_demo(folder: str | os.PathLike[str], *, seed: int = 0, progress: bool = 
         What was done, measured against the truth.
 
     Raises:
+        ValueError: If there are other files in the folder for the tiles.
         FileNotFoundError: If the photos or the weights are not cached and may not be fetched.
         RuntimeError: If they cannot be fetched.
     """
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"out must be a folder, or new. Received: {folder}, which is a file")
     photos, labels_file = folder / "photos", folder / "labels.csv"
     truth = _write_tiles(photos)
     _write_labels(labels_file, truth, seed)
@@ -82,13 +85,18 @@ def _write_tiles(photos: Path) -> dict[str, str]:
         encoded = fetch_member(_WHEEL, f"skimage/data/{name}.png").read_bytes()
         pixels = tf.io.decode_png(encoded, channels=1).numpy()
         for top in range(0, pixels.shape[0] - TILE + 1, TILE):
-            for left in range(0, pixels.shape[1] - TILE + 1, TILE):
-                tiles.append((name, pixels[top : top + TILE, left : left + TILE]))
+            lefts = range(0, pixels.shape[1] - TILE + 1, TILE)
+            tiles += [(name, pixels[top : top + TILE, left : left + TILE]) for left in lefts]
+    names = [f"tile-{number:03d}.png" for number in range(len(tiles))]
+    others = sorted({path.name for path in photos.iterdir()} - {*names}) if photos.is_dir() else []
+    if others:
+        raise ValueError(
+            f"the demo wants a folder of its own for its tiles. Received: {photos}, with {others[0]}"
+        )
     order = np.random.default_rng(0).permutation(len(tiles))
     truth = {}
-    for number, position in enumerate(order):
+    for file, position in zip(names, order, strict=True):
         label, pixels = tiles[position]
-        file = f"tile-{number:03d}.png"
         with atomic_write(photos / file, "wb") as stream:
             stream.write(tf.io.encode_png(pixels).numpy())
         truth[file] = label

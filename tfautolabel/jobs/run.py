@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from tfautolabel.backbones import load_backbone
 from tfautolabel.data import Dataset, Rejected, load_dataset, write_labels, write_rejected
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.features import Extraction
+from tfautolabel.heads import HEADS
 from tfautolabel.labeler import MIN_CONFIDENCE, Labeler
 from tfautolabel.labels import Labels
 
@@ -63,14 +64,14 @@ def run(
 ) -> RunResult:
     """Labels a folder of files from a few labels, and exports the model that did it.
 
-    Writes into `out`: labels.csv and labels.parquet, rejected.csv, model/1 (the SavedModel) and run.json. What an
-    earlier run wrote there is replaced, each file once its successor is whole.
+    Writes into `out`: labels.csv and labels.parquet, rejected.csv, model/1 (the SavedModel) and run.json.
+    What an earlier run wrote there is replaced, each file once its successor is whole.
 
     Args:
         folder: any tree of files.
         out: made if it is not there.
-        labels: a CSV file with the columns path and label for the few that are labelled; paths are relative to
-            `folder`.
+        labels: a CSV file with the columns path and label for the few that are labelled; paths are relative
+            to `folder`.
         labelled: instead of `labels`, a folder that has a folder per class.
         backbone: a string for `load_backbone`; by default one that suits the data.
         head: a key of `HEADS`.
@@ -91,10 +92,15 @@ def run(
     """
     if (labels is None) == (labelled is None):
         raise ValueError(
-            "give either a labels file (columns path and label) or a folder of labelled files (a folder per class). "
-            f"Received: labels={labels!r}, labelled={labelled!r}"
+            "give either --labels, a CSV file with the columns path and label, or --labelled, a folder that "
+            f"has a folder per class. Received: {'neither' if labels is None else 'both'}"
         )
+    if not 0.0 <= min_confidence <= 1.0:
+        raise ValueError(f"min_confidence must lie in [0, 1]. Received: min_confidence={min_confidence}")
+    if head not in HEADS:
+        raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={head!r}")
     out = Path(out)
+    _check_places(Path(folder), labelled, out)
     started = datetime.now(UTC)
     clock = _Clock()
     with clock("listing"):
@@ -118,7 +124,8 @@ def run(
         labeler.fit(examples, class_weight=class_weight, extraction=examples_extraction)
     with clock("labels"):
         given = labeler.label(pool, extraction=pool_extraction)
-        rejected = tuple(sorted({*listed, *examples_extraction.rejected, *pool_extraction.rejected}))
+        labelled_rejected = _named_below(labelled, examples_extraction.rejected)
+        rejected = tuple(sorted({*listed, *labelled_rejected, *pool_extraction.rejected}))
         write_labels(given, out / "labels.csv")
         write_labels(given, out / "labels.parquet")
         write_rejected(rejected, out / "rejected.csv")
@@ -158,6 +165,23 @@ class _Clock:
         self.seconds[stage] = round(time.perf_counter() - start, 3)
 
 
+def _check_places(folder: Path, labelled: str | os.PathLike[str] | None, out: Path) -> None:
+    """Refuses folders that would make one thing be taken for another."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"out must be a folder, or new. Received: {out}, which is a file")
+    if _is_within(folder, out) and _is_within(out, folder):
+        raise ValueError(f"out must be another folder than the one to label. Received: {out} for both")
+    if labelled is not None and _is_within(folder, Path(labelled)):
+        raise ValueError(
+            "the folder to label must not be the labelled folder or lie in it, where its own folder would be "
+            f"a class. Received: {folder} and {os.fspath(labelled)}"
+        )
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def _read_inputs(
     folder: Path, labels: str | os.PathLike[str] | None, labelled: str | os.PathLike[str] | None, out: Path
 ) -> tuple[Dataset, Dataset, tuple[Rejected, ...]]:
@@ -170,16 +194,26 @@ def _read_inputs(
         train = Path(labelled or "")
         examples = load_dataset(train, "folder", exclude=[out])
         pool = load_dataset(folder, None, exclude=[out, train])
-        # Names below the labelled folder may occur below the other one too.
-        apart = tuple(Rejected(f"{train.name}/{name}", reason) for name, reason in examples.rejected)
-        listed = (*apart, *pool.rejected)
+        listed = (*_named_below(labelled, examples.rejected), *pool.rejected)
         examples = examples.labelled
     if len(examples.classes) < 2:
         found = ", ".join(examples.classes) or "none"
         raise ValueError(f"labels of at least two classes are needed. Received: {found}")
     if len(pool) == 0:
-        raise ValueError(f"there must be something to label. Received: {folder}, in which every file has a label")
+        raise ValueError(
+            f"there must be something to label. Received: {folder}, in which every file has a label"
+        )
     return examples, pool, listed
+
+
+def _named_below(
+    labelled: str | os.PathLike[str] | None, rejected: Sequence[Rejected]
+) -> tuple[Rejected, ...]:
+    """With the labelled folder's name in front: files below the other folder may have the same ids."""
+    if labelled is None:
+        return tuple(rejected)
+    name = os.path.basename(os.path.realpath(labelled))
+    return tuple(Rejected(f"{name}/{file_id}", reason) for file_id, reason in rejected)
 
 
 def _versions() -> dict[str, str]:
@@ -226,7 +260,7 @@ def _counts(
         "classes": {
             name: {
                 "labelled": int((read == class_id).sum()),
-                "given": int((predicted == class_id).sum()),
+                "predicted": int((predicted == class_id).sum()),
                 "accepted": int((labels.class_ids == class_id).sum()),
             }
             for class_id, name in enumerate(labeler.classes)

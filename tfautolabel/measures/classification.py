@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from tfautolabel.labels import Rejected
 from tfautolabel.measures.intervals import accuracy_interval
 
 
@@ -52,7 +54,10 @@ class Evaluation:
                 name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
                 for name, p, r, f, s in columns
             },
-            "confusion_matrix": {"classes": list(self.classes), "rows_true_columns_predicted": self.confusion.tolist()},
+            "confusion_matrix": {
+                "classes": list(self.classes),
+                "rows_true_columns_predicted": self.confusion.tolist(),
+            },
         }
 
 
@@ -77,11 +82,13 @@ def evaluate_predictions(
         >>> evaluation.accuracy, evaluation.recall.tolist(), evaluation.confusion.tolist()
         (0.75, [1.0, 0.5], [[2, 0], [1, 1]])
     """
-    if len(class_ids) == 0 or len(class_ids) != len(predicted_ids):
+    if len(class_ids) != len(predicted_ids):
         raise ValueError(
-            "there must be one prediction for each of at least one example. Received: "
-            f"{len(class_ids)} examples, {len(predicted_ids)} predictions"
+            f"there must be one prediction for each example. Received: {len(class_ids)} examples, "
+            f"{len(predicted_ids)} predictions"
         )
+    if len(class_ids) == 0:
+        raise ValueError("there must be a labelled example that can be read. Received: none")
     numbers = np.arange(len(classes))
     precision, recall, f1, support = precision_recall_fscore_support(
         class_ids, predicted_ids, labels=numbers, zero_division=0
@@ -99,3 +106,18 @@ def evaluate_predictions(
         support=support.astype(np.int64),
         confusion=confusion_matrix(class_ids, predicted_ids, labels=numbers),
     )
+
+
+def warn_of_left_out(count: int, rejected: Sequence[Rejected]) -> None:
+    """Warns that some labelled examples could not be read, so that a measure is not taken for one of all.
+
+    Args:
+        count: how many labelled examples there are.
+        rejected: those that could not be read.
+    """
+    if rejected:
+        warnings.warn(
+            f"{len(rejected):,} of {count:,} labelled examples could not be read and are left out; the "
+            f"first is {rejected[0].id}: {rejected[0].reason}",
+            stacklevel=3,
+        )

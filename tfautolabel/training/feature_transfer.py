@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 from tfautolabel.heads import LinearHead
 from tfautolabel.heads.folds import stratified_folds
 from tfautolabel.heads.normalization import PowerNormalization
+from tfautolabel.training.first_state import FirstState
 
 EPOCHS = 60
 BATCH_SIZE = 32
@@ -57,41 +59,64 @@ def train_head(
         The history and the out-of-fold probabilities.
 
     Raises:
-        ValueError: If the head is not compiled or does not give one probability a class.
+        ValueError: If the head is not compiled, or with `sample_weight` among the options.
     """
+    if "sample_weight" in fit_options:
+        raise ValueError("examples are weighted by their class: use class_weight. Received: sample_weight")
     if not getattr(head, "compiled", False):
         raise ValueError(f"a head must be compiled before it is trained. Received: {head.name}, not compiled")
     if isinstance(head, LinearHead) and head.is_convex:
+        if fit_options:
+            warnings.warn(
+                f"{head.name} is solved exactly, without epochs or batches: ignored "
+                f"{', '.join(fit_options)}. compile(optimizer='adam') trains it step by step",
+                stacklevel=3,
+            )
         history = head.fit(features, class_ids, class_weight=class_weight)
-        return HeadTraining(history, head.out_of_fold_, min(head.n_folds, len(class_ids)))
+        return HeadTraining(history, np.asarray(head.out_of_fold_), min(head.n_folds, len(class_ids)))
     for layer in head.layers:
         if isinstance(layer, PowerNormalization):
             layer.adapt(features)
-    options = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "verbose": 0, "class_weight": class_weight} | fit_options
+    options = {
+        "epochs": EPOCHS,
+        "batch_size": BATCH_SIZE,
+        "verbose": 0,
+        "class_weight": class_weight,
+    } | fit_options
     without_callbacks = {key: value for key, value in options.items() if key != "callbacks"}
     folds = stratified_folds(class_ids, n_folds, seed)
-    out_of_fold = None
+    # One copy for all folds, put back before each: its graph is made once.
+    copy = _untrained_copy(head, features)
+    first_state = FirstState(copy)
+    rows: list[np.ndarray] = []
+    predicted: list[np.ndarray] = []
     for fold in np.unique(folds):
         held_out = folds == fold
-        copy = _untrained_copy(head)
+        first_state.restore()
         _fit(copy, features[~held_out], class_ids[~held_out], seed, without_callbacks)
-        probabilities = copy.predict(features[held_out], verbose=0)
-        if out_of_fold is None:
-            out_of_fold = np.zeros((len(features), probabilities.shape[1]), np.float32)
-        out_of_fold[held_out] = probabilities
+        rows.append(np.flatnonzero(held_out))
+        predicted.append(keras.ops.convert_to_numpy(copy(features[held_out], training=False)))
+    out_of_fold = np.concatenate(predicted)[np.argsort(np.concatenate(rows))].astype(np.float32)
     history = _fit(head, features, class_ids, seed, options)
     return HeadTraining(history, out_of_fold, len(np.unique(folds)))
 
 
-def _untrained_copy(head: keras.Model) -> keras.Model:
-    """A head with the same first weights and the same compilation, sharing nothing."""
-    copy = keras.models.clone_model(head)
+def _untrained_copy(head: keras.Model, features: np.ndarray) -> keras.Model:
+    """A head with the same weights, loss and kind of optimizer, sharing nothing that training changes."""
+    if type(head).__module__.partition(".")[0] == "keras":
+        copy = keras.models.clone_model(head)
+    else:
+        copy = type(head).from_config(head.get_config())
+    copy(features[:1])  # a model of somebody's own class has its weights only now
     copy.set_weights(head.get_weights())
-    copy.compile_from_config(head.get_compile_config())
+    # The loss as it is: a function of the user's own could not be made again from its description.
+    copy.compile(type(head.optimizer).from_config(head.optimizer.get_config()), loss=head.loss)
     return copy
 
 
-def _fit(head: keras.Model, features: np.ndarray, class_ids: np.ndarray, seed: int, options: dict[str, Any]) -> Any:
+def _fit(
+    head: keras.Model, features: np.ndarray, class_ids: np.ndarray, seed: int, options: dict[str, Any]
+) -> Any:
     options = dict(options)
     if options.keys() & {"validation_split", "shuffle", "steps_per_epoch"}:
         return head.fit(features, class_ids, **options)
@@ -101,4 +126,4 @@ def _fit(head: keras.Model, features: np.ndarray, class_ids: np.ndarray, seed: i
         .shuffle(len(features), seed=seed, reshuffle_each_iteration=True)
         .batch(options.pop("batch_size"))
     )
-    return head.fit(batches, **options)
+    return head.fit(batches, shuffle=False, **options)

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from pictures import PICTURES, SIDE, animation, encode, image, pixels, png, seen_by_pillow
+from PIL import Image
 
 from tfautolabel.backbones.preprocessors import ImagePreprocessor
 
@@ -119,7 +119,9 @@ def test_too_many_pixels(kind):
     assert not decoded([encoded])[1].any()
 
 
-@pytest.mark.parametrize(("width", "height"), [(2**32 - 1, 2**32 - 1), (2**31, 2**31), (2**32 - 1, 1), (0, 9)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(2**32 - 1, 2**32 - 1), (2**31, 2**31), (2**32 - 1, 1), (0, 9)]
+)
 @pytest.mark.parametrize("kind", ["png", "bmp-24"])
 def test_hostile_sizes(kind, width, height):
     assert not decoded([declared(kind, width, height)])[1].any()
@@ -220,7 +222,15 @@ def check_batch(batch):
     assert not rgb[~readable].any()
 
 
-MAGIC = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"RIFF0000WEBPVP8X", b"RIFF0000WEBPVP8L"]
+MAGIC = [
+    b"",
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF89a",
+    b"BM",
+    b"RIFF0000WEBPVP8X",
+    b"RIFF0000WEBPVP8L",
+]
 
 
 @settings(max_examples=60, deadline=None)
@@ -276,5 +286,7 @@ def test_functional_model_and_reload(tmp_path):
     for value, wanted in zip(model(batch), expected, strict=True):
         np.testing.assert_array_equal(value, wanted)
     model.export(str(tmp_path / "export"), verbose=False)
-    for value, wanted in zip(tf.saved_model.load(str(tmp_path / "export")).serve(batch), expected, strict=True):
+    for value, wanted in zip(
+        tf.saved_model.load(str(tmp_path / "export")).serve(batch), expected, strict=True
+    ):
         np.testing.assert_array_equal(value, wanted)

@@ -50,7 +50,9 @@ def test_damaged(kind):
     assert why_unreadable(bytes(encoded)) == f"damaged {FORMATS[kind]}"
 
 
-@pytest.mark.parametrize("kind", [*FORMATS, "webp-lossless", "webp-alpha", "jpeg-progressive", "bmp-top-down"])
+@pytest.mark.parametrize(
+    "kind", [*FORMATS, "webp-lossless", "webp-alpha", "jpeg-progressive", "bmp-top-down"]
+)
 def test_too_many_pixels(kind):
     encoded = PICTURES[kind]()
     limit = SIDE * SIDE - 1
@@ -66,7 +68,9 @@ def test_hostile_sizes():
 def test_frame_of_a_gif_counts():
     encoded = bytearray(animation("GIF"))
     encoded[6:10] = struct.pack("<HH", 2, 2)
-    assert why_unreadable(bytes(encoded), max_pixels=100).startswith(f"too many pixels: GIF of {SIDE} x {SIDE}")
+    assert why_unreadable(bytes(encoded), max_pixels=100).startswith(
+        f"too many pixels: GIF of {SIDE} x {SIDE}"
+    )
 
 
 def test_variants_that_are_not_read():
@@ -77,7 +81,15 @@ def test_variants_that_are_not_read():
     assert why_unreadable(bytes(compressed)) == "compressed BMP; only uncompressed ones are read"
 
 
-MAGIC = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"RIFF0000WEBPVP8X", b"RIFF0000WEBPVP8 "]
+MAGIC = [
+    b"",
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF89a",
+    b"BM",
+    b"RIFF0000WEBPVP8X",
+    b"RIFF0000WEBPVP8 ",
+]
 
 
 @settings(max_examples=400, deadline=None)

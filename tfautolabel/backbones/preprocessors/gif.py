@@ -1,8 +1,8 @@
 """The first frame of a GIF in TensorFlow operations only.
 
-`tf.io.decode_gif` decodes every frame, whatever size each declares, and shows transparent pixels in a colour that
-was never meant to be seen. So the first frame is cut out as a GIF of its own, its declared size is checked, and
-its transparent colour is made white, before any pixel is decoded. The format: https://www.w3.org/Graphics/GIF/spec-gif89a.txt
+`tf.io.decode_gif` decodes every frame, whatever size each declares, and shows transparent pixels in a
+colour that was never meant to be seen. So before any pixel is decoded, the first frame is cut out as a GIF of
+its own and its transparent colour is made white. The format: https://www.w3.org/Graphics/GIF/spec-gif89a.txt
 """
 
 from __future__ import annotations

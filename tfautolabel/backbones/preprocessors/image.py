@@ -45,8 +45,8 @@ class ImagePreprocessor(keras.layers.Layer):
         def decode(row: tf.Tensor, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return row, decode_picture(encoded, self.size, self.max_pixels)
 
-        # ignore_errors drops what did not decode, so every picture carries its row. The blank at the end keeps
-        # the batch from being empty, which get_single_element would refuse.
+        # ignore_errors drops what did not decode, so every picture carries its row. The blank at the end
+        # keeps the batch from being empty, which get_single_element would refuse.
         blank = tf.data.Dataset.from_tensors((count, tf.zeros([self.size, self.size, 3])))
         rows, pixels = (
             tf.data.Dataset.from_tensor_slices((tf.range(count), examples))

@@ -54,7 +54,7 @@ def decode_picture(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
 
 
 def _stretch(rgb: tf.Tensor, size: int) -> tf.Tensor:
-    """Resizes bilinearly; the slower antialiasing filter is used only where plain sampling would skip pixels."""
+    """Resizes bilinearly; the slower antialiasing filter only where plain sampling would skip pixels."""
     shape = tf.shape(rgb)[:2]
 
     def resize(antialias: bool) -> tf.Tensor:

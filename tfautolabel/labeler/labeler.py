@@ -13,57 +13,37 @@ import keras
 import numpy as np
 
 from tfautolabel._version import __version__
-from tfautolabel.backbones import Backbone, load_backbone
+from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.export import export_saved_model
 from tfautolabel.features import Extraction, extract_features
-from tfautolabel.heads import build_head
+from tfautolabel.labeler.checks import check_counts, check_min_confidence
+from tfautolabel.labeler.model import as_backbone, as_head, build_model, check_classes
 from tfautolabel.labels import ABSTAIN, Labels, Rejected
 from tfautolabel.measures import Evaluation, accuracy_interval, evaluate_predictions
+from tfautolabel.measures.classification import warn_of_left_out
 from tfautolabel.training import train_head
+from tfautolabel.training.class_weights import class_weights
+from tfautolabel.training.first_state import FirstState
 
 MIN_CONFIDENCE = 0.8
 """Labels less sure than this are not accepted, unless the caller chooses another bound."""
 
-_STATE, _HEAD, _BACKBONE = "labeler_state.json", "head.keras", "backbone"
-
-
-def build_model(
-    backbone: str | Backbone, head: str | keras.Model, classes: Sequence[str], *, seed: int = 0
-) -> keras.Model:
-    """The plain functional Keras model from encoded inputs to probabilities, for whoever wants Keras alone.
-
-    Args:
-        backbone: a string for `load_backbone`, or a backbone. It stays frozen.
-        head: a key of `HEADS`, or a model from (n, d) features to (n, k) probabilities.
-        classes: k names, at least 2.
-        seed: decides the first weights of a head given by name.
-
-    Returns:
-        A model from (n,) strings, the encoded files, to (n, k) float32 probabilities; a row of zeros where an
-        input cannot be read.
-
-    Raises:
-        ValueError: If the head or the classes do not fit.
-    """
-    backbone = load_backbone(backbone) if isinstance(backbone, str) else backbone
-    _check_classes(classes)
-    head = build_head(head, backbone.feature_dim, len(classes), seed) if isinstance(head, str) else head
-    _check_head(head, backbone.feature_dim, len(classes))
-    examples = keras.Input((), dtype="string", name="examples")
-    pixels, readable = backbone.preprocessor(examples)
-    features = backbone.network(pixels, training=False)
-    probabilities = head(features)
-    readable = keras.ops.cast(keras.ops.expand_dims(readable, -1), probabilities.dtype)
-    return keras.Model(examples, probabilities * readable, name="labeler")
+_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE = (
+    "labeler_state.json",
+    "head.keras",
+    "head_first_weights.npz",
+    "backbone",
+)
 
 
 class Labeler:
     """Labels data from a few examples: a frozen backbone and a small head trained on its features.
 
     Args:
-        backbone: a string for `load_backbone`, such as "packaged:efficientnet-lite0", or a `Backbone`.
+        backbone: a string for `load_backbone`, such as "packaged:efficientnet-lite0", a SavedModel's folder,
+            or a `Backbone`.
         classes: k names, at least 2; class ids index into them.
         head: "linear", "mlp", or a `keras.Model` from (n, d) features to (n, k) probabilities.
         seed: decides everything random: folds, first weights, order of the batches.
@@ -88,7 +68,7 @@ class Labeler:
 
     def __init__(
         self,
-        backbone: str | Backbone,
+        backbone: str | os.PathLike[str] | Backbone,
         classes: Sequence[str],
         head: str | keras.Model = "linear",
         *,
@@ -98,21 +78,19 @@ class Labeler:
         min_confidence: float = MIN_CONFIDENCE,
         progress: bool = True,
     ) -> None:
-        _check_classes(classes)
-        if not 0.0 <= min_confidence <= 1.0:
-            raise ValueError(f"min_confidence must lie in [0, 1]. Received: min_confidence={min_confidence}")
-        self.backbone = load_backbone(backbone) if isinstance(backbone, str) else backbone
+        check_classes(classes)
+        check_min_confidence(min_confidence)
+        self.backbone = as_backbone(backbone)
         self.classes = tuple(classes)
-        self.head = (
-            build_head(head, self.backbone.feature_dim, len(self.classes), seed) if isinstance(head, str) else head
-        )
-        _check_head(self.head, self.backbone.feature_dim, len(self.classes))
+        self.head = as_head(head, self.backbone.feature_dim, len(self.classes), seed)
         self.seed = seed
         self.batch_size = batch_size
         self.cache_dir = cache_dir
         self.min_confidence = min_confidence
         self.progress = progress
         self._fitted = False
+        self._first_weights = [(weight, weight.numpy()) for weight in self.head.variables]
+        self._first_state: tuple[Any, FirstState] | None = None
 
     @property
     def model(self) -> keras.Model:
@@ -123,8 +101,8 @@ class Labeler:
         """Chooses how `fit` trains the head; without it each head is trained in its own default way.
 
         Args:
-            optimizer: any Keras optimizer; for the linear head also "lbfgs", its default, which solves the head
-                as the convex problem that it is.
+            optimizer: any Keras optimizer; for the linear head also "lbfgs", its default, which solves the
+                head as the convex problem that it is.
             loss: sparse categorical cross-entropy by default.
             metrics: accuracy by default.
             **options: of `keras.Model.compile`.
@@ -146,9 +124,12 @@ class Labeler:
     ) -> Any:
         """Trains the head on the labelled examples and cross-validates it.
 
+        Every call starts from the head's first weights: what an earlier call has seen would make the
+        cross-validation too good.
+
         Args:
             labelled: examples with labels; those without are ignored, those that cannot be read set aside.
-            class_weight: "balanced" to let every class weigh the same in all, or a weight for each class name.
+            class_weight: "balanced" to let every class weigh the same in all, or a weight by class name.
             extraction: what `extract` gave for `labelled`, to spare looking it up again.
             **fit_options: of `keras.Model.fit`, such as epochs and callbacks, for gradient training.
 
@@ -158,20 +139,23 @@ class Labeler:
         Raises:
             ValueError: If a label is none of the classes, or a class has no example that can be read.
         """
-        if extraction is None:
-            labelled = labelled.labelled
-            extraction = self.extract(labelled)
-        class_ids = labelled.with_classes(self.classes).class_ids[extraction.rows]
+        labelled = (labelled.labelled if extraction is None else labelled).with_classes(self.classes)
+        extraction = self.extract(labelled) if extraction is None else extraction
+        class_ids = labelled.class_ids[extraction.rows]
         if (class_ids == ABSTAIN).any():
-            raise ValueError("an extraction for fit must hold labelled examples only. Received: some have no label")
-        self._check_counts(class_ids, extraction)
+            raise ValueError(
+                "an extraction for fit must hold labelled examples only. Received: some have no label"
+            )
+        check_counts(class_ids, self.classes, extraction.rejected)
+        weights = class_weights(class_weight, class_ids, self.classes)
         if not getattr(self.head, "compiled", False):
             self.compile()
+        self._restart()
         training = train_head(
             self.head,
             extraction.features,
             class_ids,
-            class_weight=self._class_weights(class_weight, class_ids),
+            class_weight=weights,
             seed=self.seed,
             **fit_options,
         )
@@ -209,13 +193,17 @@ class Labeler:
         Raises:
             RuntimeError: If the labeler is not fitted.
         """
-        dataset = data if isinstance(data, Dataset) else Dataset.from_inputs(list(data), modality=self.backbone.modality)
+        dataset = (
+            data
+            if isinstance(data, Dataset)
+            else Dataset.from_inputs(list(data), modality=self.backbone.modality)
+        )
         extraction, probabilities = self._probabilities(dataset)
         if extraction.rejected:
             first = extraction.rejected[0]
             warnings.warn(
-                f"{len(extraction.rejected):,} of {len(dataset):,} examples could not be read and have zeros for "
-                f"probabilities; the first is {first.id}: {first.reason}",
+                f"{len(extraction.rejected):,} of {len(dataset):,} examples could not be read and have zeros "
+                f"for probabilities; the first is {first.id}: {first.reason}",
                 stacklevel=2,
             )
         whole = np.zeros((len(dataset), len(self.classes)), np.float32)
@@ -233,21 +221,24 @@ class Labeler:
             extraction: what `extract` gave for `pool`, to spare looking it up again.
 
         Returns:
-            One row for each example that could be read, `ABSTAIN` where the label is not sure enough; the others
-            are in `rejected`.
+            One row for each example that could be read, `ABSTAIN` where the label is not sure enough; the
+            others are in `rejected`.
 
         Raises:
             RuntimeError: If the labeler is not fitted.
             ValueError: If `min_confidence` is not in [0, 1].
         """
-        extraction, probabilities = self._probabilities(pool, extraction)
         threshold = self.min_confidence if min_confidence is None else min_confidence
+        check_min_confidence(threshold)
+        extraction, probabilities = self._probabilities(pool, extraction)
         return Labels.from_probabilities(
             pool.ids[extraction.rows], probabilities, self.classes, threshold, rejected=extraction.rejected
         )
 
     def evaluate(self, dataset: Dataset) -> Evaluation:
-        """Measures the labels against known ones; examples without a label or unreadable are left out.
+        """Measures the labels against known ones.
+
+        Examples without a label are left out, and with a warning those that cannot be read.
 
         Args:
             dataset: labelled examples that the labeler was not fitted on.
@@ -256,20 +247,26 @@ class Labeler:
             RuntimeError: If the labeler is not fitted.
             ValueError: If a label is none of the classes, or no labelled example can be read.
         """
+        self._check_fitted()
         labelled = dataset.labelled.with_classes(self.classes)
         extraction, probabilities = self._probabilities(labelled)
+        warn_of_left_out(len(labelled), extraction.rejected)
         return evaluate_predictions(
             labelled.class_ids[extraction.rows], probabilities.argmax(axis=1), self.classes
         )
 
     def export(
-        self, folder: str | os.PathLike[str], *, overwrite: bool = False, details: dict[str, Any] | None = None
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        details: dict[str, Any] | None = None,
     ) -> Path:
         """Writes a SavedModel that needs nothing but TensorFlow, and checks it; see `export_saved_model`.
 
         Args:
-            folder: the version folder, such as saved_models/flowers/1, or the model's folder, in which the next
-                number is taken.
+            folder: the version folder, such as saved_models/flowers/1, or the model's folder, in which the
+                next number is taken.
             overwrite: whether a version that is there already is replaced.
             details: further entries for its labeler.json.
 
@@ -315,6 +312,7 @@ class Labeler:
         folder = Path(folder)
         self.backbone.save(folder / _BACKBONE)
         self.head.save(folder / _HEAD)
+        np.savez(folder / _FIRST_WEIGHTS, *[value for _, value in self._first_weights])
         state = {
             "format_version": 1,
             "tfautolabel": __version__,
@@ -345,8 +343,8 @@ class Labeler:
         folder = Path(folder)
         if not (folder / _STATE).is_file():
             raise FileNotFoundError(
-                f"a saved labeler is a folder with {_STATE}. Received: {folder}; an exported SavedModel is read by "
-                "load_labeler"
+                f"a saved labeler is a folder with {_STATE}. Received: {folder}; an exported SavedModel is "
+                "read by load_labeler"
             )
         state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
         labeler = cls(
@@ -358,11 +356,22 @@ class Labeler:
             cache_dir=cache_dir,
             min_confidence=state["min_confidence"],
         )
+        with np.load(folder / _FIRST_WEIGHTS, allow_pickle=False) as first:
+            values = [first[name] for name in first.files]
+        labeler._first_weights = list(zip(labeler.head.variables, values, strict=False))
         labeler.cross_validation_ = state["cross_validation"]
         labeler.out_of_fold_ = np.array(state["out_of_fold"], np.float32)
         labeler.rejected_ = tuple(Rejected(*pair) for pair in state["rejected"])
         labeler._fitted = True
         return labeler
+
+    def _restart(self) -> None:
+        """Puts the head and its optimizer back to where they were before the first fit."""
+        for variable, value in self._first_weights:
+            variable.assign(value)
+        if self._first_state is None or self._first_state[0] is not self.head.optimizer:
+            self._first_state = self.head.optimizer, FirstState(self.head)
+        self._first_state[1].restore()
 
     def _probabilities(
         self, dataset: Dataset, extraction: Extraction | None = None
@@ -379,52 +388,3 @@ class Labeler:
     def _check_fitted(self) -> None:
         if not self._fitted:
             raise RuntimeError("this labeler is not fitted yet: call fit with labelled examples first")
-
-    def _check_counts(self, class_ids: np.ndarray, extraction: Extraction) -> None:
-        counts = np.bincount(class_ids, minlength=len(self.classes))
-        missing = [self.classes[class_id] for class_id in np.flatnonzero(counts == 0)]
-        if missing:
-            unread = f"; {len(extraction.rejected)} labelled examples could not be read" if extraction.rejected else ""
-            raise ValueError(
-                f"every class needs a labelled example that can be read. Received: none of {', '.join(missing)}{unread}"
-            )
-        single = [self.classes[class_id] for class_id in np.flatnonzero(counts == 1)]
-        if single:
-            warnings.warn(
-                f"only one labelled example of {', '.join(single)}: its class cannot be cross-validated, and more "
-                "examples will help most there",
-                stacklevel=3,
-            )
-
-    def _class_weights(self, given: str | dict[str, float] | None, class_ids: np.ndarray) -> dict[int, float] | None:
-        if given is None:
-            return None
-        if given == "balanced":
-            counts = np.bincount(class_ids, minlength=len(self.classes))
-            return {i: len(class_ids) / (len(self.classes) * int(count)) for i, count in enumerate(counts)}
-        if isinstance(given, str) or set(given) - set(self.classes) or min(given.values(), default=1.0) <= 0.0:
-            raise ValueError(
-                f"class_weight is 'balanced' or a positive number for names among {', '.join(self.classes)}. "
-                f"Received: class_weight={given!r}"
-            )
-        return {i: float(given.get(name, 1.0)) for i, name in enumerate(self.classes)}
-
-
-def _check_classes(classes: Sequence[str]) -> None:
-    if isinstance(classes, str) or len(set(classes)) != len(classes) or len(classes) < 2 or not all(classes):
-        raise ValueError(f"classes are at least two distinct names. Received: classes={classes!r}")
-
-
-def _check_head(head: keras.Model, feature_dim: int, n_classes: int) -> None:
-    """Runs the head on made-up features, which tells more than its declared shapes."""
-    features = np.random.default_rng(0).normal(size=(2, feature_dim)).astype(np.float32)
-    try:
-        output = keras.ops.convert_to_numpy(head(features, training=False))
-    except ValueError as error:
-        raise ValueError(f"the head does not take features of shape (n, {feature_dim}): {error}") from error
-    if output.shape != (2, n_classes):
-        raise ValueError(
-            f"the head must give shape (n, {n_classes}), one probability a class. Received: (n, {output.shape[1:]})"
-        )
-    if output.min() < 0.0 or not np.allclose(output.sum(axis=1), 1.0, atol=1e-3):
-        raise ValueError("the head must give probabilities: end it in a softmax. Received: rows that do not sum to 1")

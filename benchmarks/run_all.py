@@ -1,0 +1,67 @@
+"""Runs every benchmark in turn and renders RESULTS.md.
+
+python benchmarks/run_all.py             # full size: give it a quiet machine
+python benchmarks/run_all.py --quick     # minutes: only shows that everything works; its rows prove nothing
+python benchmarks/run_all.py --only accuracy hostile
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from make_results import ORDER
+from recording import options
+
+HERE = Path(__file__).parent
+QUICK = {
+    "accuracy": ["--seeds", "1", "--sets", "tux-stamps", "tiles"],
+    "extraction": ["--files", "96", "--rounds", "2"],
+    "tutorial": ["--labels", "10", "--pool", "10"],
+    "linear_head": ["--sizes", "100", "--repeats", "1"],
+    "startup": ["--processes", "2", "--files", "100"],
+    "hostile": ["--files", "150"],
+    "export_parity": ["--files", "48"],
+}
+
+
+def run(name: str, arguments: argparse.Namespace) -> bool:
+    """Runs one script; whether it ended well."""
+    start = time.perf_counter()
+    print(f"\n=== {name}", flush=True)
+    command = [sys.executable, str(HERE / f"{name}.py"), "--data", str(arguments.data)]
+    command += ["--results", str(arguments.results), *(QUICK[name] if arguments.quick else [])]
+    done = subprocess.run(command, check=False)
+    print(
+        f"=== {name}: {(time.perf_counter() - start) / 60:.1f} min, exit code {done.returncode}", flush=True
+    )
+    return done.returncode == 0
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=ORDER, default=list(ORDER))
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.results = arguments.data / "quick-results"
+    failed = [name for name in arguments.only if not run(name, arguments)]
+    rendered = arguments.results.parent / "RESULTS.md"
+    command = [
+        sys.executable,
+        str(HERE / "make_results.py"),
+        "--results",
+        str(arguments.results),
+        "--out",
+        str(rendered),
+    ]
+    subprocess.run(command, check=True)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

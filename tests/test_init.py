@@ -1,0 +1,37 @@
+import subprocess
+import sys
+
+import pytest
+
+import tfautolabel
+
+
+def test_all_names_exactly_what_is_exported():
+    assert set(tfautolabel.__all__) == {"__version__", *tfautolabel._HOMES}
+    assert len(tfautolabel.__all__) == len(set(tfautolabel.__all__))
+    assert dir(tfautolabel) == sorted(tfautolabel.__all__)
+
+
+@pytest.mark.parametrize("name", tfautolabel.__all__)
+def test_every_name_resolves_to_what_its_home_calls_so(name):
+    value = getattr(tfautolabel, name)
+    assert value is not None
+    if name in tfautolabel._HOMES:
+        home = sys.modules[f"tfautolabel.{tfautolabel._HOMES[name]}"]
+        assert getattr(home, name) is value
+        assert name in getattr(home, "__all__", [name])
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'Labeller'"):
+        tfautolabel.Labeller  # noqa: B018
+
+
+def test_importing_the_package_and_the_command_line_imports_no_tensorflow():
+    code = (
+        "import sys, tfautolabel, tfautolabel.cli; "
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'scipy', 'pyarrow', 'tensorflow_hub'}; "
+        "print(*sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")

@@ -1,0 +1,68 @@
+"""The plain Keras model that a labeler is made around: encoded inputs to probabilities."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import keras
+
+from tfautolabel.backbones import Backbone, load_backbone
+from tfautolabel.heads import build_head
+from tfautolabel.heads.contract import check_head
+
+
+def build_model(
+    backbone: str | os.PathLike[str] | Backbone,
+    head: str | keras.Model,
+    classes: Sequence[str],
+    *,
+    seed: int = 0,
+) -> keras.Model:
+    """The plain functional Keras model from encoded inputs to probabilities, for whoever wants Keras alone.
+
+    Args:
+        backbone: a string for `load_backbone`, a SavedModel's folder, or a backbone. It stays frozen.
+        head: a key of `HEADS`, or a model from (n, d) features to (n, k) probabilities.
+        classes: k names, at least 2.
+        seed: decides the first weights of a head given by name.
+
+    Returns:
+        A model from (n,) strings, the encoded files, to (n, k) float32 probabilities; a row of zeros where an
+        input cannot be read. Keras takes strings as a `tf.Tensor` or a `tf.data.Dataset`, not as an array.
+
+    Raises:
+        ValueError: If the head or the classes do not fit.
+    """
+    check_classes(classes)
+    backbone = as_backbone(backbone)
+    head = as_head(head, backbone.feature_dim, len(classes), seed)
+    examples = keras.Input((), dtype="string", name="examples")
+    pixels, readable = backbone.preprocessor(examples)
+    features = backbone.network(pixels, training=False)
+    probabilities = head(features)
+    readable = keras.ops.cast(keras.ops.expand_dims(readable, -1), probabilities.dtype)
+    return keras.Model(examples, probabilities * readable, name="labeler")
+
+
+def as_backbone(backbone: str | os.PathLike[str] | Backbone) -> Backbone:
+    """The backbone that a handle, a path or the backbone itself stands for."""
+    return backbone if isinstance(backbone, Backbone) else load_backbone(os.fspath(backbone))
+
+
+def as_head(head: str | keras.Model, feature_dim: int, n_classes: int, seed: int) -> keras.Model:
+    """The head that a name or the head itself stands for; raises as `build_head` and `check_head` do."""
+    head = build_head(head, feature_dim, n_classes, seed) if isinstance(head, str) else head
+    check_head(head, feature_dim, n_classes)
+    return head
+
+
+def check_classes(classes: Sequence[str]) -> None:
+    """Refuses what cannot be class names.
+
+    Raises:
+        ValueError: If they are not at least two distinct names.
+    """
+    names = [] if isinstance(classes, str) else list(classes)
+    if len(names) < 2 or len(set(names)) != len(names) or not all(isinstance(n, str) and n for n in names):
+        raise ValueError(f"classes are at least two distinct names. Received: classes={classes!r}")
