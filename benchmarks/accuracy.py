@@ -1,8 +1,9 @@
 """Accuracy with 10 labels a class: the whole way from files, against scikit-learn on the same features.
 
-Measures the share of right labels that `tfautolabel.Labeler` with its default head gives to the remaining items,
-for several draws of the labels: Fashion-MNIST (labels drawn from 100 training images a class, 300 official test
-images a class to label), Tux Paint stamps and texture tiles (all that were not drawn are to be labelled).
+Measures the share of right labels that `tfautolabel.Labeler` with its default head gives to the remaining
+items, for several draws of the labels: Fashion-MNIST (labels drawn from 100 training images a class, 300
+official test images a class to label), Tux Paint stamps and texture tiles (all that were not drawn are to
+be labelled).
 
 Peer: scikit-learn's LogisticRegression(C=1) on L2-normalised features of the same backbone, the same draws.
 

@@ -1,13 +1,13 @@
 """Public picture sets from package managers, written as ordinary image files in a folder per class.
 
-    fashion-mnist  28 x 28 grey PNG, 10 kinds of clothing, official train and test part   apt dataset-fashion-mnist
-    tux-stamps     PNG with transparency, 7 kinds of things, cartoons left out            apt tuxpaint-stamps-default
-    tiles          64 x 64 grey PNG, brick, grass and gravel                              pip scikit-image (pinned)
-    photos         JPEG crops of colour photographs, no classes                           pip scikit-image (pinned)
+    fashion-mnist  28 x 28 grey PNG, 10 kinds of clothing, train and test part   apt dataset-fashion-mnist
+    tux-stamps     PNG with transparency, 7 kinds of things, cartoons left out   apt tuxpaint-stamps-default
+    tiles          64 x 64 grey PNG, brick, grass and gravel                     pip scikit-image (pinned)
+    photos         JPEG crops of colour photographs, no classes                  pip scikit-image (pinned)
 
-Nothing is installed. Debian packages are fetched with `apt-get download` (run `apt-get update` once before) and
-unpacked with `dpkg -x`; scikit-image's photographs come out of the wheel that `tfautolabel demo` uses. What is there
-already is not made again.
+Nothing is installed. Debian packages are fetched with `apt-get download` (run `apt-get update` once before)
+and unpacked with `dpkg -x`; scikit-image's photographs come out of the wheel that `tfautolabel demo` uses.
+What is there already is not made again.
 
     python benchmarks/datasets.py [--data FOLDER]      # makes what the benchmarks need, and counts it
 """

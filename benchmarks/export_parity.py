@@ -1,8 +1,9 @@
 """The exported SavedModel against the Labeler that it came from.
 
-Measures, on 600 real files in 12 formats (Tux Paint stamps and JPEG photographs written anew in each), how many labels
-differ and the largest difference of a probability between `Labeler.predict` and the SavedModel's `serving_default`,
-called as a server would: encoded bytes in, batches of 32 and, for every tenth file, alone.
+Measures, on 600 real files in 12 formats (Tux Paint stamps and JPEG photographs written anew in each), how
+many labels differ and the largest difference of a probability between `Labeler.predict` and the
+SavedModel's `serving_default`, called as a server would: encoded bytes in, batches of 32 and, for every
+tenth file, alone.
 
 Peer: `Labeler.predict`, in the same process.
 

@@ -1,13 +1,13 @@
 """Speed of feature extraction from JPEG files, against the network alone in four engines.
 
 Measures images a second, EfficientNet-Lite0 at 224 pixels, batch 32, of
-  files    `tfautolabel.extract_features` from JPEG files: reading, decoding, resizing and the network, no cache;
+  files    `tfautolabel.extract_features` from JPEG files: reading, decoding, network; no cache;
   frozen   our frozen graph (`FrozenNetwork`), the network only, on tensors that are in memory already;
   plain    a `tf.function` around the Keras network, same tensors;
   predict  `keras.Model.predict`, same tensors;
   onnx     ONNX Runtime in float32 (tf2onnx's conversion of the Keras network), same tensors.
-All are warmed up, then run in turn in one process for several rounds, every second round in reverse order. The ratio
-is that of the medians; the lowest and highest ratio of a round stand beside it.
+All are warmed up, then run in turn in one process for several rounds, every second round in reverse
+order. The ratio is that of the medians; the lowest and highest ratio of a round stand beside it.
 
     python benchmarks/extraction.py [--files 960] [--side 256] [--rounds 7]
 """

@@ -1,8 +1,8 @@
 """A folder in which 30 of 1,000 entries are broken in 10 different ways, through the real command line.
 
-Measures whether `tfautolabel run` ends with exit code 0, labels every one of the 970 good files, and sets the 30 broken
-ones aside in rejected.csv with the right reasons. The good files are Fashion-MNIST test images in every format that is
-read; the labelled ones are in a folder of their own.
+Measures whether `tfautolabel run` ends with exit code 0, labels every one of the 970 good files, and sets
+the 30 broken ones aside in rejected.csv with the right reasons. The good files are Fashion-MNIST test
+images in every format that is read; the labelled ones are in a folder of their own.
 
 Peer: none; the reasons are held against what was broken.
 

@@ -1,12 +1,12 @@
 """The linear head's solver, against scikit-learn's LogisticRegressionCV on the same problem.
 
-Measures seconds of `LinearHead.fit`, cross-validation included, on Fashion-MNIST features of EfficientNet-Lite0 with 100,
-1,000 and 10,000 training examples, and accuracy on 3,000 test images.
+Measures seconds of `LinearHead.fit`, cross-validation included, on Fashion-MNIST features of
+EfficientNet-Lite0 with 100, 1,000 and 10,000 training examples, and accuracy on 3,000 test images.
 
-Peer: LogisticRegressionCV with the same values of C, the same folds, chosen by the same score (log loss), on the same
-normalised features; scikit-learn's defaults otherwise (L-BFGS, at most 100 iterations: more would only slow it). Each fit
-runs in a process of its own, in turn, after a warm-up on a few rows. A peer that takes longer than --peer-limit
-seconds is stopped, and the ratio is then an upper bound.
+Peer: LogisticRegressionCV with the same values of C, the same folds, chosen by the same score (log loss),
+on the same normalised features; scikit-learn's defaults otherwise (L-BFGS, at most 100 iterations: more
+would only slow it). Each fit runs in a process of its own, in turn, after a warm-up on a few rows. A peer
+that takes longer than --peer-limit seconds is stopped, and the ratio is then an upper bound.
 
     python benchmarks/linear_head.py [--sizes 100 1000 10000] [--repeats 3] [--peer-limit 1800]
 """
@@ -101,7 +101,7 @@ def fit_peer(arrays: dict[str, np.ndarray], n_classes: int) -> dict[str, Any]:
 
 
 def _problem(train: np.ndarray, train_ids: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
-    """What the head makes of the features before it solves: the peer gets it ready-made, and needs no TensorFlow."""
+    """What the head makes of the features before it solves; the peer gets it ready-made."""
     import keras
 
     from tfautolabel.heads.folds import stratified_folds

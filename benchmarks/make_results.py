@@ -25,9 +25,9 @@ HEADINGS = {
 COLUMNS = ("row", "measure", "bar", "result", "peer", "ratio")
 INTRODUCTION = """# Results
 
-Rendered by `python benchmarks/make_results.py` from `benchmarks/results/*.json`; how each row is measured is in the
-docstring of its script, and README.md here says how to run them. Peers are measured beside us in the same run. Rates vary
-from run to run and machine to machine: compare the ratios.
+Rendered by `python benchmarks/make_results.py` from `benchmarks/results/*.json`. How each row is
+measured is in the docstring of its script; README.md here says how to run them. Peers are measured
+beside us in the same run. Rates vary from run to run and machine to machine: compare the ratios.
 """
 
 

@@ -1,7 +1,8 @@
 """What every benchmark shares: its options, a table on the terminal, and rows in results/*.json.
 
-A row is one bar of the project: what was measured, the target, the result, the peer that was measured beside it
-in the same run, and the ratio between the two. A row that is measured again replaces its predecessor.
+A row is one bar of the project: what was measured, the target, the result, the peer that was measured
+beside it in the same run, and the ratio between the two. A row that is measured again replaces its
+predecessor.
 """
 
 from __future__ import annotations

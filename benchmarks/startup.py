@@ -3,8 +3,9 @@
 Measures, each as the median of several processes of their own,
   - `python -c "import tfautolabel"`, the whole process, the interpreter's own start included;
   - `tfautolabel --help`, the whole process;
-and the feature stage of a second `tfautolabel run` on the same 1,000 JPEG files and 100 labelled ones, as a share of the
-first's (`seconds.features` in run.json), with a feature cache that was empty before the first.
+and the feature stage of a second `tfautolabel run` on the same 1,000 JPEG files and 100 labelled ones,
+as a share of the first's (`seconds.features` in run.json), with a feature cache that was empty before
+the first.
 
 Peer: none for the bars; `import tensorflow` stands beside the import as a measure of what is saved.
 

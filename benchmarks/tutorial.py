@@ -1,15 +1,16 @@
 """From files to labels, against the recipe of the TensorFlow Hub tutorial with the same backbone.
 
-Measures seconds from after the imports to a label for each of the pool's files, and the share of them that is right,
-on Fashion-MNIST: 100 labelled files and 3,000 to label, 1,000 labelled and 3,000 to label.
+Measures seconds from after the imports to a label for each of the pool's files, and the share of them that
+is right, on Fashion-MNIST: 100 labelled files and 3,000 to label, 1,000 labelled and 3,000 to label.
 
-Peer: "Transfer learning with TensorFlow Hub" (tensorflow.org/tutorials/images/transfer_learning_with_hub): tf_keras,
-`image_dataset_from_directory`, pixels divided by 255, prefetch(AUTOTUNE), `hub.KerasLayer(..., trainable=False)`, a
-Dense layer, Adam, 10 epochs, `model.predict`. The backbone is exported once as a TF-Hub image feature vector: float32 in
-[0, 1], batch norm kept. `--peer-cache` lets it keep decoded pictures in memory between epochs (`cache()`).
+Peer: "Transfer learning with TensorFlow Hub" (tensorflow.org/tutorials/images/transfer_learning_with_hub):
+tf_keras, `image_dataset_from_directory`, pixels divided by 255, prefetch(AUTOTUNE), `hub.KerasLayer(...,
+trainable=False)`, a Dense layer, Adam, 10 epochs, `model.predict`. The backbone is exported once as a
+TF-Hub image feature vector: float32 in [0, 1], batch norm kept. `--peer-cache` lets it keep decoded
+pictures in memory between epochs (`cache()`).
 
-Ours: `load_dataset`, `Labeler`, `fit`, `label`, with an empty feature cache. Each runs in a process of its own, in
-turn.
+Ours: `load_dataset`, `Labeler`, `fit`, `label`, with an empty feature cache. Each runs in a process of its
+own, in turn.
 
     python benchmarks/tutorial.py [--repeats 1] [--labels 10 100] [--pool 300]      # labels and pool: a class
 """

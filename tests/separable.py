@@ -10,6 +10,9 @@ from PIL import Image
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 40, 40)}
 CLASSES = tuple(COLOURS)
 
+NAMES = ("Блау, 'blau'", "[green]緑[/green]", "röd\n🟥")
+"""Names for the same classes that need UTF-8, quoting, and to be kept from markup."""
+
 
 def pixels(name, number=0):
     """(24, 24, 3) uint8 of a class; the number tells pictures of one class apart."""

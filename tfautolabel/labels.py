@@ -11,6 +11,9 @@ import numpy as np
 ABSTAIN = -1
 """The class id of a row that has no label: not labelled yet, unsure, or not read."""
 
+MIN_CONFIDENCE = 0.8
+"""Labels less sure than this are not accepted, unless the caller chooses another bound."""
+
 ORIGINS = ("human", "rule", "model")
 """Who gave a label."""
 

@@ -30,7 +30,7 @@ def show_run(result: RunResult) -> None:
         f"examples, each predicted without having been seen (95 % interval {low:.1%} to {high:.1%})",
         f"accepted   {_share(counts['accepted'], counts['to_label'])} labels with confidence of at least "
         f"{result.record['settings']['min_confidence']:g}",
-        f"set aside  {counts['rejected']:,} files that could not be read",
+        _set_aside(counts["rejected"]),
         f"features   {counts['features_computed']:,} computed, {reused:,} reused, in "
         f"{result.record['seconds']['features']:.1f} s with {result.record['backbone']['handle']}",
         "",
@@ -63,7 +63,7 @@ def show_labels(labels: Labels, rejected: int, labels_file: Path, rejected_file:
     """Counts, and where the files are."""
     show(
         f"accepted   {_share(int(labels.accepted.sum()), len(labels))} labels",
-        f"set aside  {rejected:,} files that could not be read",
+        _set_aside(rejected),
         f"labels     {labels_file}",
         f"rejected   {rejected_file}",
     )
@@ -119,3 +119,7 @@ def show_backbones() -> None:
 
 def _share(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,}" + (f" ({part / whole:.0%})" if whole else "")
+
+
+def _set_aside(count: int) -> str:
+    return f"set aside  {count:,} {'file' if count == 1 else 'files'} that could not be read"

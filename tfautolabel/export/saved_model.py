@@ -150,8 +150,11 @@ def _module(
     examples = tf.TensorSpec([None], tf.string, name="examples")
 
     def extract(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels, readable = preprocess(encoded)
-        return tf.where(readable[:, None], network.in_graph(pixels), 0.0), readable
+        # Fused convolutions fail on a batch without rows, so one that cannot be read stands in for it.
+        count = tf.size(encoded)
+        some = tf.cond(tf.equal(count, 0), lambda: tf.constant([b""]), lambda: encoded)
+        pixels, readable = preprocess(tf.ensure_shape(some, [None]))
+        return tf.where(readable[:, None], network.in_graph(pixels), 0.0)[:count], readable[:count]
 
     def features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         vectors, readable = extract(examples)

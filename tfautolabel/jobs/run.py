@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfautolabel._version import __version__
-from tfautolabel.backbones import load_backbone
 from tfautolabel.data import Dataset, Rejected, load_dataset, write_labels, write_rejected
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.features import Extraction
-from tfautolabel.heads import HEADS
-from tfautolabel.labeler import MIN_CONFIDENCE, Labeler
-from tfautolabel.labels import Labels
+from tfautolabel.labels import MIN_CONFIDENCE, Labels
+
+if TYPE_CHECKING:
+    from tfautolabel.features import Extraction
+    from tfautolabel.labeler import Labeler
 
 DEFAULT_BACKBONES = {"image": "packaged:efficientnet-lite0"}
 """Which backbone is taken for data of a modality when none is asked for."""
@@ -97,14 +97,19 @@ def run(
         )
     if not 0.0 <= min_confidence <= 1.0:
         raise ValueError(f"min_confidence must lie in [0, 1]. Received: min_confidence={min_confidence}")
-    if head not in HEADS:
-        raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={head!r}")
     out = Path(out)
     _check_places(Path(folder), labelled, out)
     started = datetime.now(UTC)
     clock = _Clock()
     with clock("listing"):
         examples, pool, listed = _read_inputs(Path(folder), labels, labelled, out)
+    # Only now, because importing TensorFlow takes seconds: a mistake in the input is told at once.
+    from tfautolabel.backbones import load_backbone
+    from tfautolabel.heads import HEADS
+    from tfautolabel.labeler import Labeler
+
+    if head not in HEADS:
+        raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={head!r}")
     with clock("backbone"):
         chosen = load_backbone(backbone or DEFAULT_BACKBONES[pool.modality])
         labeler = Labeler(

@@ -20,15 +20,12 @@ from tfautolabel.export import export_saved_model
 from tfautolabel.features import Extraction, extract_features
 from tfautolabel.labeler.checks import check_counts, check_min_confidence
 from tfautolabel.labeler.model import as_backbone, as_head, build_model, check_classes
-from tfautolabel.labels import ABSTAIN, Labels, Rejected
+from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, Labels, Rejected
 from tfautolabel.measures import Evaluation, accuracy_interval, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
 from tfautolabel.training import train_head
 from tfautolabel.training.class_weights import class_weights
 from tfautolabel.training.first_state import FirstState
-
-MIN_CONFIDENCE = 0.8
-"""Labels less sure than this are not accepted, unless the caller chooses another bound."""
 
 _STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE = (
     "labeler_state.json",
@@ -147,6 +144,7 @@ class Labeler:
                 "an extraction for fit must hold labelled examples only. Received: some have no label"
             )
         check_counts(class_ids, self.classes, extraction.rejected)
+        warn_of_left_out(len(labelled), extraction.rejected)
         weights = class_weights(class_weight, class_ids, self.classes)
         if not getattr(self.head, "compiled", False):
             self.compile()

@@ -1,0 +1,45 @@
+"""The real executable, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+EXECUTABLE = Path(sys.executable).with_name("tfautolabel")
+
+
+def environment(cache, **variables):
+    """A user's environment with a cache of its own; ordinary width, no colours."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TFAUTOLABEL_")}
+    return kept | {"TFAUTOLABEL_CACHE": str(cache), "COLUMNS": "100", "NO_COLOR": "1"} | variables
+
+
+def start(*arguments, cache="/nonexistent", cwd=None, **variables):
+    """A running command."""
+    return subprocess.Popen(
+        [EXECUTABLE, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        cwd=cwd,
+        env=environment(cache, **variables),
+    )
+
+
+def tfautolabel(*arguments, **options):
+    """A finished command: `returncode`, `stdout`, `stderr`."""
+    process = start(*arguments, **options)
+    stdout, stderr = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
+
+
+def assert_one_sentence(done, *parts):
+    """A user's mistake: exit code 2, nothing on stdout, one line that names what was received."""
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    for part in parts:
+        assert part in done.stderr, done.stderr
