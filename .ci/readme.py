@@ -1,4 +1,4 @@
-"""Prints the code block that follows `<!-- runs in CI: NAME -->` in README.md, so that CI runs what readers run."""
+"""Prints the code block behind `<!-- runs in CI: NAME -->` in README.md: CI runs what readers run."""
 
 import pathlib
 import re

@@ -88,10 +88,14 @@ class Backbone:
         folder.mkdir(parents=True, exist_ok=True)
         module = self._saved_model_layer
         if module is None:
+            shutil.rmtree(folder / _MODULE, ignore_errors=True)
             self.network.save(folder / _NETWORK)
         else:
+            (folder / _NETWORK).unlink(missing_ok=True)
             # Keras refuses to load a .keras file that holds a SavedModel layer: the module travels as it is.
-            shutil.copytree(module.folder, folder / _MODULE, dirs_exist_ok=True)
+            if Path(module.folder).resolve() != (folder / _MODULE).resolve():
+                shutil.rmtree(folder / _MODULE, ignore_errors=True)
+                shutil.copytree(module.folder, folder / _MODULE)
             np.savez(folder / _VARIABLES, *[weight.numpy() for weight in module.weights])
         config = {
             "handle": self.handle,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def show_run(result: RunResult) -> None:
     """Classes, counts, how good, how much was accepted, and where everything is."""
     counts, cross_validation = result.record["counts"], result.record["cross_validation"]
-    classes = table("class", "labelled for it", "labelled by it", "accepted")
+    classes = table("class", "labelled", "predicted", "accepted")
     for name, count in counts["classes"].items():
         classes.add_row(
             *row(name, f"{count['labelled']:,}", f"{count['predicted']:,}", f"{count['accepted']:,}")

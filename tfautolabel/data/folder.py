@@ -75,7 +75,8 @@ class _Walk:
     def __init__(self, root: str, excluded: frozenset[str]):
         self.root = root
         self.inside = os.path.join(root, "")
-        self.excluded = excluded
+        # What lies outside has no names here, and a link to it leads out, which is worth saying.
+        self.excluded = frozenset(path for path in excluded if path.startswith(self.inside))
         self.paths: list[str] = []
         self.rejected: list[Rejected] = []
         self.directories = [""]

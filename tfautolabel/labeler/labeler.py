@@ -27,6 +27,7 @@ from tfautolabel.training import train_head
 from tfautolabel.training.class_weights import class_weights
 from tfautolabel.training.first_state import FirstState
 
+_HEAD_ROWS = 4096
 _STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE = (
     "labeler_state.json",
     "head.keras",
@@ -379,9 +380,11 @@ class Labeler:
         return extraction, self._head_probabilities(extraction.features)
 
     def _head_probabilities(self, features: np.ndarray) -> np.ndarray:
-        if not len(features):
-            return np.zeros((0, len(self.classes)), np.float32)
-        return np.asarray(self.head.predict(features, batch_size=4096, verbose=0), np.float32)
+        # Called part by part: each labeler's own `predict` would trace a graph for so small a network.
+        starts = range(0, len(features), _HEAD_ROWS)
+        parts = [self.head(features[start : start + _HEAD_ROWS], training=False) for start in starts]
+        empty = np.zeros((0, len(self.classes)), np.float32)
+        return np.concatenate([empty, *map(keras.ops.convert_to_numpy, parts)])
 
     def _check_fitted(self) -> None:
         if not self._fitted:
