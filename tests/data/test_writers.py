@@ -125,7 +125,7 @@ def test_what_is_written_is_read_again(tmp_path, ending, rows_at_once, labels):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_no_rows_give_a_file_that_can_be_read(tmp_path, ending):
     path = tmp_path / f"labels{ending}"
-    write_labels(Labels.from_probabilities([], np.zeros((0, 0)), []), path)
+    write_labels(Labels.from_probabilities([], np.zeros((0, 2)), ["cat", "dog"]), path)
     assert read(path) == []
 
 
