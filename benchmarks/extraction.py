@@ -79,10 +79,10 @@ def engines(
 
 def decode(files: tal.Dataset, backbone: tal.Backbone, count: int) -> np.ndarray:
     """(count, 224, 224, 3) float32, what the preprocessor makes of the first files."""
-    pixels, readable = backbone.preprocessor(tf.constant(files.read(range(count))))
-    if not readable.numpy().all():
+    ready = backbone.preprocessor(tf.constant(files.read(range(count))))
+    if not ready.readable.numpy().all():
         raise RuntimeError("a file of the benchmark could not be read")
-    return pixels.numpy()
+    return ready.inputs[0].numpy()
 
 
 def check_agreement(runs: dict[str, Callable[[], np.ndarray]], count: int) -> None:

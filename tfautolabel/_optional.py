@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
+
+MODULES = {"text": ("tensorflow_text",), "audio": ("soundfile",)}
+"""The modules that each extra brings."""
 
 
 class MissingExtraError(ImportError):
@@ -41,3 +45,8 @@ def require(module: str, extra: str) -> ModuleType:
         raise MissingExtraError(
             f'{module} is needed here: pip install "tfautolabel[{extra}]"', name=module
         ) from error
+
+
+def is_installed(extra: str) -> bool:
+    """Whether the modules that an extra brings are there; nothing is imported."""
+    return all(importlib.util.find_spec(module) is not None for module in MODULES[extra])

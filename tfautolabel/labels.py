@@ -18,6 +18,16 @@ ORIGINS = ("human", "rule", "model")
 """Who gave a label."""
 
 
+def check_min_confidence(min_confidence: float) -> None:
+    """Refuses a bound that is no probability.
+
+    Raises:
+        ValueError: If it is not in [0, 1].
+    """
+    if not 0.0 <= min_confidence <= 1.0:
+        raise ValueError(f"min_confidence must lie in [0, 1]. Received: min_confidence={min_confidence}")
+
+
 class Rejected(NamedTuple):
     """Something that was set aside, and why.
 
@@ -111,8 +121,7 @@ class Labels:
         Raises:
             ValueError: If `min_confidence` or `origin` is not valid, or the shapes do not agree.
         """
-        if not 0.0 <= min_confidence <= 1.0:
-            raise ValueError(f"min_confidence must lie in [0, 1]. Received: min_confidence={min_confidence}")
+        check_min_confidence(min_confidence)
         if origin not in ORIGINS:
             raise ValueError(f"origin must be one of {ORIGINS}. Received: origin={origin!r}")
         probabilities = np.asarray(probabilities, np.float32).reshape(len(ids), len(classes))

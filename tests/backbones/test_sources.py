@@ -78,8 +78,9 @@ def handle(request):
 def test_contract(handle, tmp_path):
     backbone = load_backbone(handle)
     encoded = [PICTURES[kind]() for kind in ("jpeg", "png-rgba", "webp")]
-    pixels, readable = backbone.preprocessor(tf.constant(encoded))
-    assert readable.numpy().all()
+    ready = backbone.preprocessor(tf.constant(encoded))
+    (pixels,) = ready.inputs
+    assert ready.readable.numpy().all()
     features = backbone.network(pixels, training=False).numpy()
     assert features.shape == (3, backbone.feature_dim)
     assert features.dtype == np.float32

@@ -1,9 +1,13 @@
+import itertools
 import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tfautolabel.features import cache as module
+from tfautolabel.features import shards
 from tfautolabel.features.cache import FeatureCache, content_key
 
 DIM = 6
@@ -30,9 +34,9 @@ def found(cache):
     """The rows that the cache has, each checked."""
     rows = []
     for row, key in enumerate(KEYS):
-        features = cache.get(key)
-        if features is not None:
-            np.testing.assert_array_equal(features, ROWS[row])
+        cached = cache.get(key)
+        if cached is not None:
+            np.testing.assert_array_equal(cached.features, ROWS[row])
             rows.append(row)
     return rows
 
@@ -54,7 +58,7 @@ def test_round_trip(opened):
     filled(cache)
     for again in (cache, opened()):
         assert (len(again), found(again), again.damaged) == (40, list(range(40)), 0)
-    assert opened().get(KEYS[0]).dtype == np.float32
+    assert opened().get(KEYS[0]).features.dtype == np.float32
 
 
 def test_keys_that_end_in_zero_bytes(opened):
@@ -62,15 +66,53 @@ def test_keys_that_end_in_zero_bytes(opened):
     cache, key = opened(), b"\1" + b"\0" * 31
     cache.put(key, ROWS[0])
     cache.flush()
-    np.testing.assert_array_equal(opened().get(key), ROWS[0])
+    np.testing.assert_array_equal(opened().get(key).features, ROWS[0])
 
 
-def test_memory_mapped_shards(opened, monkeypatch):
-    monkeypatch.setattr(module, "_MAPPED_BYTES", 0)
-    filled(opened())
+def test_shortened_is_kept(opened):
     cache = opened()
-    assert isinstance(next(iter(cache._places.values()))[0].rows, np.memmap)
-    assert found(cache) == list(range(40))
+    cache.put(KEYS[0], ROWS[0], shortened=True)
+    cache.put(KEYS[1], ROWS[1])
+    cache.flush()
+    assert [opened().get(KEYS[row]).shortened for row in (0, 1)] == [True, False]
+
+
+def test_few_shards_are_mapped_at_a_time(opened, monkeypatch):
+    monkeypatch.setattr(shards, "OPEN_SHARDS", 2)
+    cache = opened()
+    for row in range(40):
+        filled(cache, [row])
+    again = opened()
+    assert found(again) == list(range(40))
+    assert len(again._shards._open) == 2
+    assert isinstance(again.get(KEYS[0]).features.base, np.memmap)
+
+
+def test_keys_that_begin_alike(opened):
+    """The index in memory holds the first 8 bytes only."""
+    cache = opened()
+    keys = [b"alike..." + bytes([number]) * 24 for number in range(5)]
+    for row, key in enumerate(keys[:4]):
+        cache.put(key, ROWS[row])
+        cache.flush()
+    for row, key in enumerate(keys[:4]):
+        np.testing.assert_array_equal(opened().get(key).features, ROWS[row])
+    assert opened().get(keys[4]) is None
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=20))
+def test_place_index_finds_every_key(sizes):
+    index, expected = shards.PlaceIndex(), {}
+    for shard, size in enumerate(sizes):
+        keys = [content_key(f"{shard} {row}".encode()) for row in range(size)]
+        index.add(shard, np.array([np.void(key) for key in keys], "V32"))
+        expected |= {key: (shard, row) for row, key in enumerate(keys)}
+    assert len(index) == len(expected)
+    assert {key: next(index.find(key)) for key in expected} == expected
+    runs = [len(run) for run, _ in index._runs]
+    assert all(early >= 2 * late for early, late in itertools.pairwise(runs))
+    index.forget(0)
+    assert [bool(list(index.find(key))) for key in expected] == [shard > 0 for shard, _ in expected.values()]
 
 
 def test_full_shard_is_written_without_flush(opened, monkeypatch, tmp_path):
@@ -104,11 +146,9 @@ def test_other_fingerprints_and_dimensions_do_not_mix(opened, tmp_path):
     assert FeatureCache(tmp_path, "f" * 64, DIM + 1).damaged == 1
 
 
-@pytest.fixture(params=["small", "mapped"])
-def two_shards(request, opened, monkeypatch, tmp_path):
+@pytest.fixture
+def two_shards(opened, tmp_path):
     """Two shards; gives the files of the one with the rows 0-19."""
-    if request.param == "mapped":
-        monkeypatch.setattr(module, "_MAPPED_BYTES", 0)
     filled(opened(), range(20))
     rows_file, index_file = files(tmp_path, "rows")[0], files(tmp_path, "index")[0]
     filled(opened(), range(20, 40))
@@ -198,7 +238,7 @@ def test_features_given_may_change_afterwards(opened):
     cache, row = opened(), ROWS[0].copy()
     cache.put(KEYS[0], row)
     row[:] = 0
-    np.testing.assert_array_equal(cache.get(KEYS[0]), ROWS[0])
+    np.testing.assert_array_equal(cache.get(KEYS[0]).features, ROWS[0])
 
 
 def test_many_writers(tmp_path, opened, monkeypatch):

@@ -1,3 +1,4 @@
+import types
 import warnings
 
 import keras
@@ -6,7 +7,7 @@ import pytest
 import tensorflow as tf
 from pictures import encode, image
 
-from tfautolabel.backbones.backbone import Backbone
+from tfautolabel.backbones.backbone import Backbone, run_network
 from tfautolabel.backbones.preprocessors import ImagePreprocessor
 from tfautolabel.data import Dataset, load_dataset
 from tfautolabel.features import cache as cache_module
@@ -38,9 +39,9 @@ def cache_folder(tmp_path, monkeypatch):
 
 
 def expected_features(backbone, encoded):
-    pixels, readable = backbone.preprocessor(tf.constant(encoded))
-    assert readable.numpy().all()
-    return backbone.network(pixels, training=False).numpy()
+    ready = backbone.preprocessor(tf.constant(encoded))
+    assert ready.readable.numpy().all()
+    return run_network(backbone.network, ready.inputs).numpy()
 
 
 def check(extraction, features, computed, reused):
@@ -66,7 +67,7 @@ def test_batch_size_does_not_matter(backbone, batch_size):
 
 def test_second_run_computes_nothing(backbone, monkeypatch):
     first = extract_features(Dataset.from_inputs(FILES), backbone)
-    monkeypatch.setattr(module, "_frozen_functions", None)
+    monkeypatch.setattr(module._Graphs, "_make", None)
     again = extract_features(Dataset.from_inputs(FILES[::-1]), backbone)
     check(again, first.features[::-1], 0, 23)
 
@@ -156,7 +157,8 @@ def test_pixel_limit_of_the_preprocessor_holds():
 
 
 def interrupt_after(monkeypatch, backbone, calls):
-    real = module._frozen_functions(backbone, backbone.fingerprint)[1]
+    graphs = module._graphs(backbone, backbone.fingerprint)
+    real = graphs.network
     done = []
 
     def network(pixels):
@@ -165,8 +167,8 @@ def interrupt_after(monkeypatch, backbone, calls):
         done.append(len(pixels))
         return real(pixels)
 
-    preprocess = module._frozen_functions(backbone, backbone.fingerprint)[0]
-    monkeypatch.setattr(module, "_frozen_functions", lambda *_: (preprocess, network))
+    stand_in = types.SimpleNamespace(preprocess=graphs.preprocess, network=network)
+    monkeypatch.setattr(module, "_graphs", lambda *_: stand_in)
 
 
 def test_interrupted_run_keeps_what_it_has(backbone, monkeypatch):

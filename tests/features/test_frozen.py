@@ -84,7 +84,7 @@ def test_keras_networks(name, side, left):
 def test_packaged_network():
     from tfautolabel.backbones.packaged import build
 
-    network = build("efficientnet-lite0")
+    _, network = build("efficientnet-lite0")
     assert norms_left(network) == 0
     inputs = inputs_for(network, 5) * 127 + 127
     expected = network(inputs, training=False).numpy()

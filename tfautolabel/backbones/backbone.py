@@ -3,45 +3,62 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from tfautolabel.backbones.preprocessors import ImagePreprocessor
-from tfautolabel.backbones.preprocessors.image import VERSION as PREPROCESSING_VERSION
+from tfautolabel.backbones.preprocessors import Preprocessor
 from tfautolabel.backbones.saved_model import SavedModelLayer
 
-_CONFIG, _NETWORK, _MODULE, _VARIABLES = "backbone.json", "backbone.keras", "module", "variables.npz"
+_CONFIG, _NETWORK, _MODULE, _VARIABLES, _ASSETS = (
+    "backbone.json",
+    "backbone.keras",
+    "module",
+    "variables.npz",
+    "preprocessor",
+)
 
 
 class Backbone:
     """A frozen feature extractor f: encoded inputs to features, Z = f(X).
 
+    An example can be cut in windows (a long text, a long clip); its features are the mean over its windows.
     `load_backbone` makes one from a string.
 
     Args:
         handle: the string that selected it, such as "packaged:efficientnet-lite0".
-        preprocessor: encoded inputs to (n, size, size, 3) float32 pixels in [0, 255], and which were read.
-        network: those pixels to (n, feature_dim) float32 features; whatever scaling it wants is part of it.
+        preprocessor: encoded inputs to what the network takes.
+        network: the preprocessor's windows to (w, feature_dim) float32 features; whatever scaling it wants is
+            part of it.
         architecture: what identifies the network apart from its weights, for the fingerprint.
+        languages: of the texts that it was trained on, such as "English"; empty if unknown or not of texts.
 
     Attributes:
         handle: as received.
-        modality: "image".
+        modality: "image", "text" or "audio", as the preprocessor says.
         preprocessor: as received.
         network: as received.
         feature_dim: d, the length of a feature vector.
+        languages: as received.
 
     Raises:
-        ValueError: If the network does not give one vector an example.
+        ValueError: If the network does not give one vector a window.
     """
 
     def __init__(
-        self, handle: str, preprocessor: ImagePreprocessor, network: keras.Model, architecture: str
+        self,
+        handle: str,
+        preprocessor: Preprocessor,
+        network: keras.Model,
+        architecture: str,
+        languages: str = "",
     ) -> None:
         shape = network.output_shape
         if len(shape) != 2 or shape[1] is None:
@@ -50,11 +67,12 @@ class Backbone:
                 f"{handle} with output shape {shape}"
             )
         self.handle = handle
-        self.modality = "image"
+        self.modality = preprocessor.modality
         self.preprocessor = preprocessor
         self.network = network
         self.architecture = architecture
         self.feature_dim = int(shape[1])
+        self.languages = languages
 
     def __repr__(self) -> str:
         return f"Backbone({self.handle!r}, {self.modality}, {self.feature_dim} features)"
@@ -68,8 +86,7 @@ class Backbone:
         digest = hashlib.sha256()
         described = {
             "architecture": self.architecture,
-            "preprocessing": PREPROCESSING_VERSION,
-            "size": self.preprocessor.size,
+            "preprocessor": self.preprocessor.identity(),
         }
         digest.update(json.dumps(described, sort_keys=True).encode())
         for weight in self.network.weights:
@@ -87,6 +104,7 @@ class Backbone:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         module = self._saved_model_layer
+        network_config = None
         if module is None:
             shutil.rmtree(folder / _MODULE, ignore_errors=True)
             self.network.save(folder / _NETWORK)
@@ -97,12 +115,19 @@ class Backbone:
                 shutil.rmtree(folder / _MODULE, ignore_errors=True)
                 shutil.copytree(module.folder, folder / _MODULE)
             np.savez(folder / _VARIABLES, *[weight.numpy() for weight in module.weights])
+            network_config = keras.saving.serialize_keras_object(self.network)
+        shutil.rmtree(folder / _ASSETS, ignore_errors=True)
+        (folder / _ASSETS).mkdir()
+        self.preprocessor.save_assets(os.fspath(folder / _ASSETS))
         config = {
             "handle": self.handle,
             "architecture": self.architecture,
-            "size": self.preprocessor.size,
-            "max_pixels": self.preprocessor.max_pixels,
-            "output_key": module.output_key if module else None,
+            "languages": self.languages,
+            "preprocessor": {
+                "class": f"{type(self.preprocessor).__module__}.{type(self.preprocessor).__name__}",
+                "config": self.preprocessor.get_config(),
+            },
+            "network": network_config,
             "fingerprint": self.fingerprint,
         }
         (folder / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -122,16 +147,16 @@ class Backbone:
         if not (folder / _CONFIG).is_file():
             raise FileNotFoundError(f"a saved backbone has a file {_CONFIG}. Received: {folder}")
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-        preprocessor = ImagePreprocessor(config["size"], config["max_pixels"])
+        preprocessor = _preprocessor(config["preprocessor"], folder / _ASSETS)
         if (folder / _NETWORK).is_file():
             network = keras.saving.load_model(folder / _NETWORK, compile=False)
         else:
-            network = saved_model_network(folder / _MODULE, config["size"], config["output_key"])
+            network = _saved_model_network(config["network"], folder / _MODULE)
             with np.load(folder / _VARIABLES, allow_pickle=False) as values:
                 for weight, name in zip(network.weights, values.files, strict=True):
                     weight.assign(values[name])
         network.trainable = False
-        backbone = cls(config["handle"], preprocessor, network, config["architecture"])
+        backbone = cls(config["handle"], preprocessor, network, config["architecture"], config["languages"])
         if backbone.fingerprint != config["fingerprint"]:
             raise ValueError(
                 f"the weights in {folder} are not the ones that were saved: fingerprint "
@@ -142,6 +167,40 @@ class Backbone:
     @property
     def _saved_model_layer(self) -> SavedModelLayer | None:
         return next((layer for layer in self.network.layers if isinstance(layer, SavedModelLayer)), None)
+
+
+def run_network(network: keras.Model, inputs: Sequence[Any]) -> Any:
+    """Calls a network for inference with what a preprocessor gives; Keras wants a single input bare."""
+    return network(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
+
+
+def _preprocessor(described: dict[str, Any], assets: Path) -> Preprocessor:
+    """The preprocessor that `Backbone.save` described; only this package's own classes are made."""
+    module, _, name = described["class"].rpartition(".")
+    if not module.startswith("tfautolabel."):
+        raise ValueError(
+            f"a saved preprocessor is one of tfautolabel's own. Received: {described['class']!r}"
+        )
+    preprocessor = getattr(importlib.import_module(module), name).from_config(described["config"])
+    preprocessor.load_assets(os.fspath(assets))
+    return preprocessor
+
+
+def _saved_model_network(described: dict[str, Any], module: Path) -> keras.Model:
+    """The network around a SavedModel that has moved since it was described."""
+
+    def moved(part: Any) -> Any:
+        if isinstance(part, list):
+            return [moved(child) for child in part]
+        if not isinstance(part, dict):
+            return part
+        if part.get("class_name") == SavedModelLayer.__name__:
+            return part | {"config": part["config"] | {"folder": os.fspath(module)}}
+        return {key: moved(child) for key, child in part.items()}
+
+    return keras.saving.deserialize_keras_object(
+        moved(described), custom_objects={SavedModelLayer.__name__: SavedModelLayer}
+    )
 
 
 def saved_model_network(

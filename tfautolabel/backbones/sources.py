@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -21,7 +22,7 @@ DEFAULT_SIZE = 224
 """Side in pixels for an image module that takes any size."""
 
 
-def load_backbone(handle: str) -> Backbone:
+def load_backbone(handle: str, **options: Any) -> Backbone:
     """Loads a backbone, frozen.
 
     Args:
@@ -31,12 +32,15 @@ def load_backbone(handle: str) -> Backbone:
             - `keras:NAME` or `keras:NAME:WEIGHTS`: one of keras.applications, see `load_keras_application`;
             - `hub:HANDLE`: a TF-Hub URL or folder, found by tensorflow_hub;
             - a path: the folder of a SavedModel. Loading a SavedModel runs its graph: load what you trust.
+        **options: of the backbone's preprocessor: for texts `long_text`, "truncate" (what is beyond the
+            backbone's length counts for nothing) or "average" (the mean over all of a text).
 
     Returns:
         The backbone.
 
     Raises:
-        ValueError: If the string selects nothing, with what was tried and what is valid.
+        ValueError: If the string selects nothing or the backbone has no such option, with what was tried and
+            what is valid.
         FileNotFoundError: If a file or folder is missing, or weights are missing and may not be fetched.
         RuntimeError: If weights cannot be fetched.
 
@@ -50,9 +54,9 @@ def load_backbone(handle: str) -> Backbone:
     if colon and prefix in SOURCES:
         if not reference:
             raise ValueError(f"{prefix}: must be followed by a name. Received: {handle!r}")
-        return SOURCES[prefix](reference)
+        return SOURCES[prefix](reference, **options)
     if handle and Path(handle).expanduser().is_dir():
-        return _from_hub(os.fspath(Path(handle).expanduser()))
+        return _from_hub(os.fspath(Path(handle).expanduser()), **options)
     prefixes = ", ".join(f"{name}:" for name in SOURCES)
     hint = f"; did you mean packaged:{handle}?" if handle in PACKAGED else ""
     raise ValueError(
@@ -61,14 +65,14 @@ def load_backbone(handle: str) -> Backbone:
     )
 
 
-def _from_package(name: str) -> Backbone:
-    network = build(name)
+def _from_package(name: str, **options: Any) -> Backbone:
+    preprocessor, network = build(name, **options)
     network.trainable = False
     handle = f"packaged:{name}"
-    return Backbone(handle, ImagePreprocessor(PACKAGED[name].input_size), network, handle)
+    return Backbone(handle, preprocessor, network, handle, PACKAGED[name].languages)
 
 
-def _from_hub(handle: str) -> Backbone:
+def _from_hub(handle: str, **options: Any) -> Backbone:  # noqa: ARG001 - text modules will take them
     folder = _resolve(handle)
     size = _image_size(SavedModelLayer(folder).module_input, handle)
     network = saved_model_network(folder, size)
@@ -77,9 +81,15 @@ def _from_hub(handle: str) -> Backbone:
     )
 
 
-SOURCES: dict[str, Callable[[str], Backbone]] = {
+def _from_keras(reference: str, **options: Any) -> Backbone:
+    if options:
+        raise ValueError(f"keras: backbones take pictures and have no options. Received: {options}")
+    return load_keras_application(reference)
+
+
+SOURCES: dict[str, Callable[..., Backbone]] = {
     "packaged": _from_package,
-    "keras": load_keras_application,
+    "keras": _from_keras,
     "hub": _from_hub,
 }
 

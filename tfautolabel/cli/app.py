@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,11 +29,28 @@ backbones_app = typer.Typer(
 )
 app.add_typer(backbones_app, name="backbones")
 
-Folder = Annotated[Path, typer.Argument(help="Folder of files; any tree, sub-folders included.")]
+Data = Annotated[
+    Path,
+    typer.Argument(help="Folder of files (any tree), or a CSV, TSV, JSONL, Parquet or TFRecord file."),
+]
 Model = Annotated[Path, typer.Argument(help="Folder of an exported model, such as out/model/1 or out/model.")]
 Labels = Annotated[
     Path | None,
     typer.Option("--labels", help="CSV with the columns path,label; paths are relative to the folder."),
+]
+InputColumn = Annotated[
+    str | None,
+    typer.Option("--input-column", help="Column of texts, or of paths relative to the file; else guessed."),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option("--label-column", help="Column of labels; rows without one are labelled; else guessed."),
+]
+IdColumn = Annotated[
+    str | None, typer.Option("--id-column", help="Column of names; else the rows are numbered from 0.")
+]
+Modality = Annotated[
+    str | None, typer.Option("--modality", help="image, text or audio; else recognised from the data.")
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", help="Examples in one forward pass.")]
 Quiet = Annotated[
@@ -58,20 +76,34 @@ def _options(
 
 @app.command()
 def run(
-    folder: Folder,
+    data: Data,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     labels: Labels = None,
     labelled: Annotated[
         Path | None,
-        typer.Option("--labelled", help="Instead of --labels: a folder that has a folder per class."),
+        typer.Option(
+            "--labelled", help="Instead of --labels: a folder that has a folder per class, or another table."
+        ),
     ] = None,
+    input_column: InputColumn = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    modality: Modality = None,
     backbone: Annotated[
         str | None,
         typer.Option(
             "--backbone",
-            help="packaged:NAME, keras:NAME, hub:HANDLE or a SavedModel's folder; by default one that suits.",
+            help="packaged:NAME, keras:NAME, hub:HANDLE, a SavedModel's folder, or auto to choose a packaged "
+            "one by cross-validation; by default the modality's own.",
         ),
     ] = None,
+    long_text: Annotated[
+        str,
+        typer.Option(
+            "--long-text",
+            help="Texts longer than the backbone takes: truncate, or average over all of a text.",
+        ),
+    ] = "truncate",
     head: Annotated[str, typer.Option("--head", help="linear or mlp.")] = "linear",
     seed: Annotated[int, typer.Option("--seed", help="Decides everything random.")] = 0,
     batch_size: BatchSize = 32,
@@ -88,15 +120,20 @@ def run(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Label a folder of pictures from a few labels, and export the model that did it."""
+    """Label pictures, texts or sound clips from a few labels, and export the model that did it."""
     from tfautolabel.jobs import run as run_job
 
     result = run_job(
-        folder,
+        data,
         out,
         labels=labels,
         labelled=labelled,
+        input_column=input_column,
+        label_column=label_column,
+        id_column=id_column,
+        modality=modality,
         backbone=backbone,
+        long_text=long_text,
         head=head,
         seed=seed,
         batch_size=batch_size,
@@ -104,6 +141,7 @@ def run(
         min_confidence=min_confidence,
         class_weight="balanced" if balanced else None,
         progress=not quiet,
+        say=_remark(quiet),
     )
     if not quiet:
         summaries.show_run(result)
@@ -128,13 +166,15 @@ def demo(
 @app.command()
 def label(
     model: Model,
-    folder: Folder,
+    data: Data,
     out: Annotated[
         Path,
         typer.Option(
             "--out", help="A .csv, .jsonl or .parquet file, or a folder for labels.csv and rejected.csv."
         ),
     ],
+    input_column: InputColumn = None,
+    id_column: IdColumn = None,
     min_confidence: Annotated[
         float | None,
         typer.Option("--min-confidence", help="0 to 1, by default the one that the model was exported with."),
@@ -143,7 +183,7 @@ def label(
     quiet: Quiet = False,
 ) -> None:
     """Label new files with an exported model."""
-    from tfautolabel.data import load_dataset, write_labels, write_rejected
+    from tfautolabel.data import LabelsWriter, load_dataset, write_rejected
     from tfautolabel.data.writers import WRITERS
     from tfautolabel.export import load_labeler
 
@@ -152,13 +192,33 @@ def label(
     rejected_file = out.with_name(f"{out.stem}.rejected.csv") if to_file else out / "rejected.csv"
     _check_place(labels_file)
     labeler = load_labeler(model)
-    dataset = load_dataset(folder, None, exclude=[out, labels_file, rejected_file, model])
-    labels = labeler.label(dataset, min_confidence=min_confidence, batch_size=batch_size, progress=not quiet)
-    rejected = sorted({*dataset.rejected, *labels.rejected})
-    write_labels(labels, labels_file)
-    write_rejected(rejected, rejected_file)
+    dataset = load_dataset(
+        data,
+        None,
+        input_column=input_column,
+        id_column=id_column,
+        exclude=[out, labels_file, rejected_file, model],
+        modality=labeler.modality,
+    )
+    for note in dataset.notes:
+        _remark(quiet)(note)
+    rejected, accepted, total = {*dataset.rejected}, 0, 0
+    with LabelsWriter(labels_file) as writer:
+        for labels in labeler.label_parts(
+            dataset, min_confidence=min_confidence, batch_size=batch_size, progress=not quiet
+        ):
+            writer.write(labels)
+            rejected.update(labels.rejected)
+            accepted += int(labels.accepted.sum())
+            total += len(labels)
+    write_rejected(sorted(rejected), rejected_file)
     if not quiet:
-        summaries.show_labels(labels, len(rejected), labels_file, rejected_file)
+        summaries.show_labels(accepted, total, len(rejected), labels_file, rejected_file)
+
+
+def _remark(quiet: bool) -> Callable[[str], None]:
+    """What tells the user of a guess or a choice: standard error, or nobody."""
+    return (lambda _: None) if quiet else (lambda sentence: say(sentence, style="dim"))
 
 
 def _check_place(file: Path) -> None:
@@ -173,18 +233,30 @@ def _check_place(file: Path) -> None:
 @app.command()
 def evaluate(
     model: Model,
-    folder: Folder,
+    data: Data,
     labels: Labels = None,
+    input_column: InputColumn = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
     batch_size: BatchSize = 32,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Measure an exported model on labelled files: a folder per class, or --labels."""
+    """Measure an exported model on labelled data: a folder per class, a table with labels, or --labels."""
     from tfautolabel.data import load_dataset
     from tfautolabel.export import load_labeler
 
     labeler = load_labeler(model)
-    dataset = load_dataset(folder, "folder" if labels is None else labels, exclude=[model])
+    unnamed = "folder" if data.is_dir() else "auto"
+    dataset = load_dataset(
+        data,
+        unnamed if labels is None else labels,
+        input_column=input_column,
+        label_column=label_column,
+        id_column=id_column,
+        exclude=[model],
+        modality=labeler.modality,
+    )
     evaluation = labeler.evaluate(dataset, batch_size=batch_size, progress=not quiet)
     if as_json:
         sys.stdout.write(json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False) + "\n")
@@ -204,11 +276,13 @@ def check(model: Model) -> None:
     except CheckFailure as failure:
         say(str(failure), style="red")
         raise typer.Exit(1) from failure
+    requires = json.loads((folder / "labeler.json").read_text(encoding="utf-8"))["requires"]
+    alone = "TensorFlow alone" if requires == ["tensorflow"] else " and ".join(requires) + " alone"
     show(
         f"healthy: {folder}",
         "  the signatures serving_default and features are there",
         f"  {count} recorded examples give what was recorded",
-        "  it runs with TensorFlow alone, moved to another folder, without a network",
+        f"  it runs with {alone}, moved to another folder, without a network",
     )
 
 
@@ -226,8 +300,8 @@ def fetch_backbones(
     from tfautolabel.backbones.packaged import fetch
 
     for name in names:
-        path = fetch(name.removeprefix("packaged:"))
-        show(f"{name}: {path}")
+        for path in fetch(name.removeprefix("packaged:")):
+            show(f"{name}: {path}")
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from tfautolabel.cli.console import row, show, table
 
 if TYPE_CHECKING:
     from tfautolabel.jobs import DemoResult, RunResult
-    from tfautolabel.labels import Labels
     from tfautolabel.measures import Evaluation
 
 
@@ -59,10 +58,10 @@ def show_demo(result: DemoResult) -> None:
     )
 
 
-def show_labels(labels: Labels, rejected: int, labels_file: Path, rejected_file: Path) -> None:
+def show_labels(accepted: int, total: int, rejected: int, labels_file: Path, rejected_file: Path) -> None:
     """Counts, and where the files are."""
     show(
-        f"accepted   {_share(int(labels.accepted.sum()), len(labels))} labels",
+        f"accepted   {_share(accepted, total)} labels",
         _set_aside(rejected),
         f"labels     {labels_file}",
         f"rejected   {rejected_file}",
@@ -100,14 +99,17 @@ def show_backbones() -> None:
     """The packaged backbones, a row each."""
     from tfautolabel.backbones.packaged import PACKAGED
 
-    listing = table("backbone", "data", "features", "pixels", "MB", "licence", "cached", numbers_from=7)
+    listing = table(
+        "backbone", "data", "languages", "speed", "features", "MB", "licence", "cached", numbers_from=8
+    )
     for name, backbone in PACKAGED.items():
         listing.add_row(
             *row(
                 f"packaged:{name}",
                 backbone.modality,
+                backbone.languages,
+                backbone.speed,
                 backbone.feature_dim,
-                backbone.input_size,
                 backbone.download_mb,
                 backbone.licence,
                 "yes" if backbone.is_cached() else "no",
@@ -115,6 +117,13 @@ def show_backbones() -> None:
         )
     show(listing, "", *(f"{name}: {backbone.description}" for name, backbone in PACKAGED.items()))
     show(*(f"{name}: {backbone.note}" for name, backbone in PACKAGED.items() if backbone.note))
+    show(
+        *(
+            f'{name}: needs pip install "tfautolabel[{backbone.extra}]"'
+            for name, backbone in PACKAGED.items()
+            if backbone.extra
+        )
+    )
 
 
 def _share(part: int, whole: int) -> str:
@@ -122,4 +131,4 @@ def _share(part: int, whole: int) -> str:
 
 
 def _set_aside(count: int) -> str:
-    return f"set aside  {count:,} {'file' if count == 1 else 'files'} that could not be read"
+    return f"set aside  {count:,} {'example' if count == 1 else 'examples'} that could not be read"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,24 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel._ahead import map_ahead
+from tfautolabel._optional import require
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones.preprocessors import why_unreadable
 from tfautolabel.data import Dataset, ReadFailure, Rejected
 from tfautolabel.export.saved_model import DESCRIPTION, FORMAT_VERSION
-from tfautolabel.labels import Labels
+from tfautolabel.features.batches import Example, even_batches
+from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
+
+EXTRAS = {"tensorflow-text": ("tensorflow_text", "text")}
+"""Distributions that a graph may need: the module to import, and the extra that installs it."""
+
+PART_ROWS = 16_384
+"""Rows that are labelled at a time."""
+
+MAX_BYTES = 32 * 1024 * 1024
+"""Encoded bytes in one call: enough for a batch of anything but very long clips."""
 
 
 class ExportedLabeler:
@@ -52,6 +63,7 @@ class ExportedLabeler:
         min_confidence: float | None = None,
         batch_size: int = 32,
         progress: bool = True,
+        advance: Callable[[int], None] | None = None,
     ) -> Labels:
         """Labels every example of a data set.
 
@@ -60,6 +72,7 @@ class ExportedLabeler:
             min_confidence: in [0, 1]; by default the one that the model was exported with.
             batch_size: examples in one call.
             progress: shows a progress bar where standard error is a terminal.
+            advance: instead of a bar, told how many more examples are done.
 
         Returns:
             One row for each example that could be read; the others are in `rejected`.
@@ -72,44 +85,75 @@ class ExportedLabeler:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
         threshold = self.min_confidence if min_confidence is None else min_confidence
-        if not 0.0 <= threshold <= 1.0:
-            raise ValueError(f"min_confidence must lie in [0, 1]. Received: min_confidence={threshold}")
+        check_min_confidence(threshold)
         probabilities = np.zeros((len(dataset), len(self.classes)), np.float32)
         reasons: dict[int, str] = {}
-        starts = range(0, len(dataset), batch_size)
-        batches = (range(start, min(start + batch_size, len(dataset))) for start in starts)
-        with progress_of(len(dataset), "labelling", progress) as advance:
-            for rows, values, why in self._label_batches(dataset, batches):
-                probabilities[rows.start : rows.stop] = values
-                reasons |= why
-                advance(len(rows))
+        with progress_of(len(dataset), "labelling", progress and advance is None) as bar:
+            batches = even_batches(
+                self._readable(dataset, batch_size, reasons),
+                batch_size,
+                MAX_BYTES,
+                by_length=self.modality != "image",
+            )
+            # Two calls at once: one decodes while the other is in the network.
+            for batch, outputs in map_ahead(self._label_batch, batches, threads=2):
+                for position, example in enumerate(batch):
+                    probabilities[example.row] = outputs["probabilities"][position]
+                    if outputs["class_id"][position] < 0:
+                        reasons[example.row] = self._why_unreadable(example.encoded)
+                (advance or bar)(len(batch))
         kept = np.array([row for row in range(len(dataset)) if row not in reasons], np.int64)
         rejected = [Rejected(dataset.ids[row], reason) for row, reason in sorted(reasons.items())]
         return Labels.from_probabilities(
             dataset.ids[kept].tolist(), probabilities[kept], self.classes, threshold, rejected=rejected
         )
 
-    def _label_batches(
-        self, dataset: Dataset, batches: Iterator[range]
-    ) -> Iterator[tuple[range, np.ndarray, dict[int, str]]]:
-        max_pixels = self.description["max_pixels"]
+    def label_parts(
+        self,
+        dataset: Dataset,
+        *,
+        min_confidence: float | None = None,
+        batch_size: int = 32,
+        progress: bool = True,
+        part_rows: int = PART_ROWS,
+    ) -> Iterator[Labels]:
+        """Labels a data set part by part, so that however large it is, one part at a time is in memory.
 
-        def label(rows: range) -> tuple[range, np.ndarray, dict[int, str]]:
-            values = dataset.read(rows)
-            encoded = [b"" if isinstance(value, ReadFailure) else value for value in values]
-            outputs = self._serve(examples=tf.constant(encoded, tf.string))
-            unread = np.flatnonzero(outputs["class_id"].numpy() < 0)
-            reasons = {
-                rows[position]: str(value)
-                if isinstance(value, ReadFailure)
-                else why_unreadable(value, max_pixels)
-                for position in unread.tolist()
-                for value in [values[position]]
-            }
-            return rows, outputs["probabilities"].numpy(), reasons
+        Args:
+            dataset: n examples, labelled or not.
+            min_confidence: in [0, 1]; by default the one that the model was exported with.
+            batch_size: examples in one call.
+            progress: shows a progress bar where standard error is a terminal.
+            part_rows: rows in a part.
 
-        # Two calls at once: one decodes while the other is in the network.
-        return map_ahead(label, batches, threads=2)
+        Yields:
+            What `label` gives for each part, in the order of the data set.
+
+        Raises:
+            ValueError: If the modality does not fit or an argument is out of range.
+        """
+        with progress_of(len(dataset), "labelling", progress) as advance:
+            for start in range(0, len(dataset), part_rows):
+                part = dataset.subset(np.arange(start, min(start + part_rows, len(dataset))))
+                yield self.label(part, min_confidence=min_confidence, batch_size=batch_size, advance=advance)
+
+    def _label_batch(self, batch: list[Example]) -> tuple[list[Example], dict[str, np.ndarray]]:
+        outputs = self._serve(examples=tf.constant([example.encoded for example in batch], tf.string))
+        return batch, {name: outputs[name].numpy() for name in ("probabilities", "class_id")}
+
+    def _readable(self, dataset: Dataset, count: int, reasons: dict[int, str]) -> Iterator[Example]:
+        """The examples whose bytes can be read, and into `reasons` why the others cannot."""
+        starts = range(0, len(dataset), count)
+        chunks = (range(start, min(start + count, len(dataset))) for start in starts)
+        for rows, values in map_ahead(lambda rows: (rows, dataset.read(rows)), chunks):
+            for row, value in zip(rows, values, strict=True):
+                if isinstance(value, ReadFailure):
+                    reasons[row] = str(value)
+                else:
+                    yield Example(row, value, b"")
+
+    def _why_unreadable(self, encoded: bytes) -> str:
+        return why_unreadable(self.modality, encoded, **self.description["limits"])
 
     def evaluate(self, dataset: Dataset, *, batch_size: int = 32, progress: bool = True) -> Evaluation:
         """Measures the labels against a labelled data set.
@@ -143,6 +187,7 @@ def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:
 
     Raises:
         FileNotFoundError: If there is no exported model.
+        MissingExtraError: If its graph needs a package that is not installed.
         ValueError: If it is damaged or was written in another format.
     """
     folder = newest_version(Path(folder))
@@ -155,13 +200,16 @@ def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:
         description = json.loads(file.read_text(encoding="utf-8"))
         version = description["format_version"]
         if version == FORMAT_VERSION:
-            _ = [description[name] for name in ("classes", "modality", "min_confidence", "max_pixels")]
+            _ = [
+                description[name] for name in ("classes", "modality", "min_confidence", "limits", "requires")
+            ]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} does not describe an exported model ({_reason(error)})") from error
     if version != FORMAT_VERSION:
         raise ValueError(
             f"this version reads format {FORMAT_VERSION}. Received: {file} of format {version!r}"
         )
+    import_requirements(description["requires"])
     try:
         model = tf.saved_model.load(os.fspath(folder))
         classes = [name.decode("utf-8") for name in model.class_names().numpy()]
@@ -176,6 +224,20 @@ def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:
             f"{description['classes']}"
         )
     return ExportedLabeler(folder, description, model)
+
+
+def import_requirements(requires: Sequence[str]) -> None:
+    """Imports the packages whose operations a model's graph uses.
+
+    Args:
+        requires: names of distributions, as in labeler.json.
+
+    Raises:
+        MissingExtraError: If one is not installed; the message is the command that installs it.
+    """
+    for name in requires:
+        if name in EXTRAS:
+            require(*EXTRAS[name])
 
 
 def _reason(error: Exception) -> str:

@@ -86,14 +86,15 @@ def export_saved_model(
                 "fingerprint": backbone.fingerprint,
                 "feature_dim": backbone.feature_dim,
             },
-            "max_pixels": backbone.preprocessor.max_pixels,
-            "requires": ["tensorflow"],
+            "limits": backbone.preprocessor.limits,
+            "preprocessor": backbone.preprocessor.identity(),
+            "requires": ["tensorflow", *backbone.preprocessor.requires],
             "made_with": {
                 "tfautolabel": __version__,
                 "tensorflow": tf.__version__,
                 "keras": keras.__version__,
             },
-            "examples": _recorded_examples(predict, classes),
+            "examples": _recorded_examples(backbone.preprocessor.recorded_examples(), predict, classes),
         }
         description = (details or {}) | description
         text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
@@ -153,8 +154,9 @@ def _module(
         # Fused convolutions fail on a batch without rows, so one that cannot be read stands in for it.
         count = tf.size(encoded)
         some = tf.cond(tf.equal(count, 0), lambda: tf.constant([b""]), lambda: encoded)
-        pixels, readable = preprocess(tf.ensure_shape(some, [None]))
-        return tf.where(readable[:, None], network.in_graph(pixels), 0.0)[:count], readable[:count]
+        ready = preprocess(tf.ensure_shape(some, [None]))
+        vectors = tf.math.segment_mean(network.in_graph(*ready.inputs), ready.example)
+        return tf.where(ready.readable[:, None], vectors, 0.0)[:count], ready.readable[:count]
 
     def features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         vectors, readable = extract(examples)
@@ -183,22 +185,9 @@ def _module(
 
 
 def _recorded_examples(
-    predict: Callable[[list[bytes]], np.ndarray], classes: Sequence[str]
+    encoded: list[bytes], predict: Callable[[list[bytes]], np.ndarray], classes: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Made-up pictures with the labels they get. Nobody's own pictures travel with a model."""
-    rng = np.random.default_rng(0)
-    across, down = np.meshgrid(np.linspace(0, 255, 96), np.linspace(0, 255, 64))
-    slope = np.stack([across, down, 255 - across], axis=-1).astype(np.uint8)
-    noise = rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)
-    blocks = np.kron(rng.integers(0, 256, (4, 4, 4), dtype=np.uint8), np.ones((16, 16, 1), np.uint8))
-    encoded = [
-        tf.io.encode_jpeg(slope, quality=90).numpy(),
-        tf.io.encode_jpeg(blocks[..., :1], format="grayscale").numpy(),
-        tf.io.encode_png(noise).numpy(),
-        tf.io.encode_png(blocks).numpy(),
-        tf.io.encode_png(slope[..., :1].astype(np.uint16) * 257).numpy(),
-        b"this is no picture",
-    ]
+    """Made-up examples with the labels they get."""
     probabilities = predict(encoded)
     return [
         {

@@ -1,12 +1,13 @@
 """Opens an exported SavedModel where there is nothing but TensorFlow, and runs its own recorded examples.
 
 Run as a script, in a process of its own: `python -I standalone_check.py FOLDER`. It refuses to import this
-package, TensorFlow Hub and TensorFlow Text, and to open network connections, so that what it reports is what
-a server without them would meet. (TensorFlow itself imports Keras, which it depends on.) It prints one line
-of JSON: {"failures": [...], "examples": n}.
+package, TensorFlow Hub, and TensorFlow Text unless labeler.json names it, and to open network connections, so
+that what it reports is what a server without them would meet. (TensorFlow itself imports Keras, which it
+depends on.) It prints one line of JSON: {"failures": [...], "examples": n}.
 """
 
 import base64
+import importlib
 import json
 import os
 import socket
@@ -15,7 +16,9 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
-FORBIDDEN = ("tfautolabel", "tf_keras", "tensorflow_hub", "tensorflow_text", "keras_hub")
+FORBIDDEN = ("tfautolabel", "tf_keras", "tensorflow_hub", "keras_hub")
+OPTIONAL = {"tensorflow-text": "tensorflow_text"}
+"""Distributions that a model may need, and their modules: refused where labeler.json does not name them."""
 SIGNATURES = {
     "serving_default": {"label", "class_id", "confidence", "accepted", "probabilities"},
     "features": {"features", "readable"},
@@ -24,8 +27,11 @@ TOLERANCE = 1e-4
 
 
 class _Refuse(MetaPathFinder):
+    def __init__(self, refused: set[str]) -> None:
+        self._refused = refused
+
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002
-        if fullname.split(".")[0] in FORBIDDEN:
+        if fullname.split(".")[0] in self._refused:
             raise ModuleNotFoundError(f"{fullname} is not available to this check", name=fullname)
 
 
@@ -35,8 +41,23 @@ def _refuse_network(*_arguments: Any, **_options: Any) -> None:
 
 def check(folder: str) -> tuple[list[str], int]:
     """The failures found, as sentences, and how many examples were run."""
+    try:
+        description = json.loads((Path(folder) / "labeler.json").read_text(encoding="utf-8"))
+        classes, examples = description["classes"], description["examples"]
+        encoded = [base64.b64decode(example["input"]) for example in examples]
+        recorded = [(example["label"], example["probabilities"]) for example in examples]
+        needed = {OPTIONAL[name] for name in description["requires"] if name in OPTIONAL}
+    except (ValueError, KeyError, TypeError) as error:
+        return [f"labeler.json is not what an export writes ({type(error).__name__}: {error})"], 0
+    sys.meta_path.insert(0, _Refuse({*FORBIDDEN, *OPTIONAL.values()} - needed))
+
     import tensorflow as tf
 
+    for module in sorted(needed):
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            return [f"it needs {module}, as labeler.json says, which cannot be imported: {error}"], 0
     try:
         model = tf.saved_model.load(folder)
     except Exception as error:
@@ -44,13 +65,6 @@ def check(folder: str) -> tuple[list[str], int]:
     failures = _check_signatures(model)
     if failures:
         return failures, 0
-    try:
-        description = json.loads((Path(folder) / "labeler.json").read_text(encoding="utf-8"))
-        classes, examples = description["classes"], description["examples"]
-        encoded = [base64.b64decode(example["input"]) for example in examples]
-        recorded = [(example["label"], example["probabilities"]) for example in examples]
-    except (ValueError, KeyError, TypeError) as error:
-        return [f"labeler.json is not what an export writes ({type(error).__name__}: {error})"], 0
     names = [name.decode("utf-8") for name in model.class_names().numpy()]
     if classes != names:
         failures.append(f"labeler.json lists the classes {classes}, the model knows {names}")
@@ -110,7 +124,6 @@ def _first_line(error: Exception) -> str:
 
 if __name__ == "__main__":
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    sys.meta_path.insert(0, _Refuse())
     socket.socket.connect = _refuse_network  # type: ignore[method-assign]
     socket.create_connection = _refuse_network  # type: ignore[assignment]
     found, count = check(sys.argv[1])

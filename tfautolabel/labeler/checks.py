@@ -40,13 +40,3 @@ def check_counts(class_ids: np.ndarray, classes: Sequence[str], rejected: Sequen
             "right, because nothing else shows what it looks like, and a second one would help most",
             stacklevel=3,
         )
-
-
-def check_min_confidence(min_confidence: float) -> None:
-    """Refuses a bound that is no probability.
-
-    Raises:
-        ValueError: If it is not in [0, 1].
-    """
-    if not 0.0 <= min_confidence <= 1.0:
-        raise ValueError(f"min_confidence must lie in [0, 1]. Received: min_confidence={min_confidence}")

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from tfautolabel._version import __version__
+from tfautolabel._progress import progress_of
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
-from tfautolabel.data.atomic import atomic_write
 from tfautolabel.export import export_saved_model
-from tfautolabel.features import Extraction, extract_features
-from tfautolabel.labeler.checks import check_counts, check_min_confidence
+from tfautolabel.features import Extraction, FeatureExtractor, extract_features
+from tfautolabel.labeler.checks import check_counts
 from tfautolabel.labeler.model import as_backbone, as_head, build_model, check_classes
-from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, Labels, Rejected
+from tfautolabel.labeler.storage import restore_labeler, save_labeler
+from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, accuracy_interval, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
 from tfautolabel.training import train_head
@@ -28,12 +27,8 @@ from tfautolabel.training.class_weights import class_weights
 from tfautolabel.training.first_state import FirstState
 
 _HEAD_ROWS = 4096
-_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE = (
-    "labeler_state.json",
-    "head.keras",
-    "head_first_weights.npz",
-    "backbone",
-)
+PART_ROWS = 16_384
+"""Rows that are labelled at a time: their features are in memory together."""
 
 
 class Labeler:
@@ -172,19 +167,18 @@ class Labeler:
 
     def extract(self, dataset: Dataset) -> Extraction:
         """The features of every example, computed or from the cache, as `fit` and `label` use them."""
-        return extract_features(
-            dataset,
-            self.backbone,
-            batch_size=self.batch_size,
-            cache_dir=self.cache_dir,
-            progress=self.progress,
-        )
+        with progress_of(len(dataset), "extracting features", self.progress) as advance:
+            return self.extractor().extract(dataset, advance)
 
-    def predict(self, data: Dataset | Sequence[bytes]) -> np.ndarray:
+    def extractor(self) -> FeatureExtractor:
+        """The backbone with its cache open, for several data sets one after the other."""
+        return FeatureExtractor(self.backbone, batch_size=self.batch_size, cache_dir=self.cache_dir)
+
+    def predict(self, data: Dataset | Sequence[bytes] | Sequence[str]) -> np.ndarray:
         """Probabilities of every class for every example.
 
         Args:
-            data: n examples, or their encoded bytes.
+            data: n examples, or their encoded bytes, or texts.
 
         Returns:
             (n, k) float32, rows sum to 1; a row of zeros, and a warning, where an example cannot be read.
@@ -233,6 +227,31 @@ class Labeler:
         return Labels.from_probabilities(
             pool.ids[extraction.rows], probabilities, self.classes, threshold, rejected=extraction.rejected
         )
+
+    def label_parts(
+        self, pool: Dataset, *, min_confidence: float | None = None, part_rows: int = PART_ROWS
+    ) -> Iterator[tuple[Extraction, Labels]]:
+        """Labels a pool part by part, so that however large it is, one part at a time is in memory.
+
+        Args:
+            pool: examples; labels that they may have are not looked at.
+            min_confidence: in [0, 1]; by default the labeler's.
+            part_rows: rows in a part.
+
+        Yields:
+            What `extract` and `label` give for each part, in the order of the pool.
+
+        Raises:
+            RuntimeError: If the labeler is not fitted.
+            ValueError: If `min_confidence` is not in [0, 1].
+        """
+        self._check_fitted()
+        extractor = self.extractor()
+        with progress_of(len(pool), "labelling", self.progress) as advance:
+            for start in range(0, len(pool), part_rows):
+                part = pool.subset(np.arange(start, min(start + part_rows, len(pool))))
+                extraction = extractor.extract(part, advance)
+                yield extraction, self.label(part, min_confidence=min_confidence, extraction=extraction)
 
     def evaluate(self, dataset: Dataset) -> Evaluation:
         """Measures the labels against known ones.
@@ -308,23 +327,7 @@ class Labeler:
             RuntimeError: If the labeler is not fitted.
         """
         self._check_fitted()
-        folder = Path(folder)
-        self.backbone.save(folder / _BACKBONE)
-        self.head.save(folder / _HEAD)
-        np.savez(folder / _FIRST_WEIGHTS, *[value for _, value in self._first_weights])
-        state = {
-            "format_version": 1,
-            "tfautolabel": __version__,
-            "classes": list(self.classes),
-            "seed": self.seed,
-            "batch_size": self.batch_size,
-            "min_confidence": self.min_confidence,
-            "cross_validation": self.cross_validation_,
-            "out_of_fold": self.out_of_fold_.tolist(),
-            "rejected": [list(pair) for pair in self.rejected_],
-        }
-        with atomic_write(folder / _STATE) as file:
-            json.dump(state, file, indent=2)
+        save_labeler(self, folder)
 
     @classmethod
     def load(
@@ -339,30 +342,7 @@ class Labeler:
         Raises:
             FileNotFoundError: If there is no saved labeler.
         """
-        folder = Path(folder)
-        if not (folder / _STATE).is_file():
-            raise FileNotFoundError(
-                f"a saved labeler is a folder with {_STATE}. Received: {folder}; an exported SavedModel is "
-                "read by load_labeler"
-            )
-        state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-        labeler = cls(
-            Backbone.load(folder / _BACKBONE),
-            state["classes"],
-            keras.saving.load_model(folder / _HEAD),
-            seed=state["seed"],
-            batch_size=state["batch_size"],
-            cache_dir=cache_dir,
-            min_confidence=state["min_confidence"],
-        )
-        with np.load(folder / _FIRST_WEIGHTS, allow_pickle=False) as first:
-            values = [first[name] for name in first.files]
-        labeler._first_weights = list(zip(labeler.head.variables, values, strict=False))
-        labeler.cross_validation_ = state["cross_validation"]
-        labeler.out_of_fold_ = np.array(state["out_of_fold"], np.float32)
-        labeler.rejected_ = tuple(Rejected(*pair) for pair in state["rejected"])
-        labeler._fitted = True
-        return labeler
+        return restore_labeler(cls, folder, cache_dir)
 
     def _restart(self) -> None:
         """Puts the head and its optimizer back to where they were before the first fit."""

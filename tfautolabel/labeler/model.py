@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import keras
 
 from tfautolabel.backbones import Backbone, load_backbone
+from tfautolabel.backbones.backbone import run_network
+from tfautolabel.backbones.preprocessors import WindowMean
 from tfautolabel.heads import build_head
 from tfautolabel.heads.contract import check_head
 
@@ -38,10 +40,10 @@ def build_model(
     backbone = as_backbone(backbone)
     head = as_head(head, backbone.feature_dim, len(classes), seed)
     examples = keras.Input((), dtype="string", name="examples")
-    pixels, readable = backbone.preprocessor(examples)
-    features = backbone.network(pixels, training=False)
-    probabilities = head(features)
-    readable = keras.ops.cast(keras.ops.expand_dims(readable, -1), probabilities.dtype)
+    ready = backbone.preprocessor(examples)
+    vectors = run_network(backbone.network, ready.inputs)
+    probabilities = head(WindowMean(name="window_mean")(vectors, ready.example))
+    readable = keras.ops.cast(keras.ops.expand_dims(ready.readable, -1), probabilities.dtype)
     return keras.Model(examples, probabilities * readable, name="labeler")
 
 

@@ -98,11 +98,11 @@ def test_golden_parity(variant):
         files = [golden["jpeg"][a:b].tobytes() for a, b in itertools.pairwise(ends)]
         expected = golden["features_torch"]
     pixels = np.stack([tf.io.decode_jpeg(file, 3, dct_method="INTEGER_ACCURATE") for file in files])
-    model = build(name)
+    preprocessor, model = build(name)
     features = model.predict(pixels.astype("float32"), verbose=0)
     lengths = np.linalg.norm(features, axis=1) * np.linalg.norm(expected, axis=1)
     assert ((features * expected).sum(1) / lengths).min() > 0.99999
     assert np.abs(features - expected).max() < 1e-4
     assert sum(weight.numpy().size for weight in model.trainable_weights) == PACKAGED[name].parameters
     assert features.shape[1] == PACKAGED[name].feature_dim
-    assert model.input_shape[1] == PACKAGED[name].input_size
+    assert model.input_shape[1] == preprocessor.size == VARIANTS[variant].input_size

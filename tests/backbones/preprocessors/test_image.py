@@ -24,8 +24,9 @@ def graph(size=SIDE, **options):
 
 def decoded(encoded, size=SIDE, **options):
     """Pixels and what was read, as arrays."""
-    rgb, readable = graph(size, **options)(tf.constant(encoded, tf.string, [len(encoded)]))
-    return rgb.numpy(), readable.numpy()
+    ready = graph(size, **options)(tf.constant(encoded, tf.string, [len(encoded)]))
+    assert ready.example.numpy().tolist() == list(range(len(encoded)))
+    return ready.inputs[0].numpy(), ready.readable.numpy()
 
 
 def one(encoded, size=SIDE, **options):
@@ -277,7 +278,8 @@ def test_config_makes_an_equal_layer():
 
 def test_functional_model_and_reload(tmp_path):
     examples = keras.Input((), dtype="string", name="examples")
-    rgb, readable = ImagePreprocessor(SIDE, name="decode")(examples)
+    ready = ImagePreprocessor(SIDE, name="decode")(examples)
+    (rgb,), readable = ready.inputs, ready.readable
     assert (rgb.shape, rgb.dtype) == ((None, SIDE, SIDE, 3), "float32")
     assert (readable.shape, readable.dtype) == ((None,), "bool")
     model = keras.Model(examples, [rgb, readable])

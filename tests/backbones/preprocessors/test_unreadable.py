@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import PICTURES, SIDE, animation, encode, image, pixels, png
 
-from tfautolabel.backbones.preprocessors import why_unreadable
+from tfautolabel.backbones.preprocessors.unreadable import why_unreadable
 
 FORMATS = {"jpeg": "JPEG", "png-rgb": "PNG", "gif": "GIF", "bmp-24": "BMP", "webp": "WebP"}
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tfautolabel.backbones.preprocessors.contract import (
+    Preprocessed,
+    Preprocessor,
+    one_window_each,
+    output_spec,
+)
 from tfautolabel.backbones.preprocessors.image_formats import decode_picture
 from tfautolabel.backbones.preprocessors.unreadable import MAX_PIXELS
 
@@ -15,7 +22,7 @@ VERSION = 1
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
-class ImagePreprocessor(keras.layers.Layer):
+class ImagePreprocessor(Preprocessor):
     """Encoded pictures to squares of pixels.
 
     Args:
@@ -27,17 +34,18 @@ class ImagePreprocessor(keras.layers.Layer):
         examples: (n,) string, the bytes of n JPEG, PNG, GIF, BMP or still WebP pictures.
 
     Returns:
-        (n, size, size, 3) float32 in [0, 255], zeros where a picture could not be read; and (n,) bool, which
-        ones were read.
+        A `Preprocessed` with one window a picture and one input, (n, size, size, 3) float32 in [0, 255], zeros
+        where a picture could not be read.
     """
 
+    modality = "image"
+
     def __init__(self, size: int, max_pixels: int = MAX_PIXELS, **options: Any) -> None:
-        super().__init__(trainable=False, **options)
+        super().__init__(**options)
         self.size = size
         self.max_pixels = max_pixels
-        self.built = True
 
-    def call(self, examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(self, examples: tf.Tensor) -> Preprocessed:
         """See the class."""
         examples = tf.reshape(examples, [-1])
         count = tf.size(examples, out_type=tf.int64)
@@ -63,15 +71,37 @@ class ImagePreprocessor(keras.layers.Layer):
             lambda: pixels,
             lambda: tf.scatter_nd(rows[:, None], pixels, [count, self.size, self.size, 3]),
         )
-        return tf.ensure_shape(pixels, [None, self.size, self.size, 3]), tf.ensure_shape(readable, [None])
+        pixels = tf.ensure_shape(pixels, [None, self.size, self.size, 3])
+        return one_window_each((pixels,), tf.ensure_shape(readable, [None]))
 
-    def compute_output_spec(self, examples: Any) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-        """Shapes and types of the two results."""
-        batch = examples.shape[0]
-        return (
-            keras.KerasTensor((batch, self.size, self.size, 3), "float32"),
-            keras.KerasTensor((batch,), "bool"),
-        )
+    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
+        """Shapes and types of the result."""
+        return output_spec(keras.KerasTensor((None, self.size, self.size, 3), "float32"))
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The pixel limit."""
+        return {"max_pixels": self.max_pixels}
+
+    def identity(self) -> dict[str, Any]:
+        """The version of the decoding and the side; the pixel limit decides only what is read."""
+        return {"preprocessor": "image", "version": VERSION, "size": self.size}
+
+    def recorded_examples(self) -> list[bytes]:
+        """Pictures of several kinds, and one that cannot be read."""
+        rng = np.random.default_rng(0)
+        across, down = np.meshgrid(np.linspace(0, 255, 96), np.linspace(0, 255, 64))
+        slope = np.stack([across, down, 255 - across], axis=-1).astype(np.uint8)
+        noise = rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)
+        blocks = np.kron(rng.integers(0, 256, (4, 4, 4), dtype=np.uint8), np.ones((16, 16, 1), np.uint8))
+        return [
+            tf.io.encode_jpeg(slope, quality=90).numpy(),
+            tf.io.encode_jpeg(blocks[..., :1], format="grayscale").numpy(),
+            tf.io.encode_png(noise).numpy(),
+            tf.io.encode_png(blocks).numpy(),
+            tf.io.encode_png(slope[..., :1].astype(np.uint16) * 257).numpy(),
+            b"this is no picture",
+        ]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""

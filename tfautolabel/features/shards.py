@@ -1,0 +1,118 @@
+"""The files of a feature cache, a few of them open at a time, and where in them each key is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+INDEX = np.dtype([("key", "V32"), ("checksum", "<u4"), ("shortened", "u1")])
+"""What the index of a shard says of each of its rows."""
+
+OPEN_SHARDS = 8
+"""Shards that are mapped into memory at a time."""
+
+_ROW_BITS = np.uint64(32)
+
+
+def rows_file(index_file: Path) -> Path:
+    """The file of features that belongs to an index."""
+    return index_file.with_name(index_file.name.replace(".index.npy", ".rows.npy"))
+
+
+class ShardFiles:
+    """Numbered shards on disk; the ones used last are mapped into memory.
+
+    Args:
+        feature_dim: d.
+    """
+
+    def __init__(self, feature_dim: int) -> None:
+        self._feature_dim = feature_dim
+        self._files: list[Path] = []
+        self._open: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+
+    def add(self, index_file: Path) -> int:
+        """Takes down one more shard and returns its number."""
+        self._files.append(index_file)
+        return len(self._files) - 1
+
+    def open(self, shard: int) -> tuple[np.ndarray, np.ndarray]:
+        """The (n,) `INDEX` and the (n, d) float32 features of a shard.
+
+        Raises:
+            OSError: If a file cannot be read.
+            ValueError: If the two are not such arrays.
+        """
+        if shard in self._open:
+            self._open.move_to_end(shard)
+            return self._open[shard]
+        try:
+            index = np.load(self._files[shard], allow_pickle=False)
+            rows = np.load(rows_file(self._files[shard]), mmap_mode="r", allow_pickle=False)
+        except EOFError as error:  # what NumPy makes of an empty file
+            raise ValueError("an empty file") from error
+        if index.dtype != INDEX or rows.dtype != np.float32 or rows.shape != (len(index), self._feature_dim):
+            raise ValueError("index and rows do not belong together")
+        self._open[shard] = index, rows
+        if len(self._open) > OPEN_SHARDS:
+            self._open.popitem(last=False)
+        return index, rows
+
+    def remove(self, shard: int) -> None:
+        """Deletes a shard's files."""
+        self._open.pop(shard, None)
+        # Where the cache may not be written the damage stays, and is found again the next time.
+        with contextlib.suppress(OSError):
+            self._files[shard].unlink(missing_ok=True)
+            rows_file(self._files[shard]).unlink(missing_ok=True)
+
+
+class PlaceIndex:
+    """Where keys may be found: 16 bytes of memory a key.
+
+    Sorted runs of the keys' first 8 bytes, of sizes that at least halve from one to the next, as in a
+    log-structured merge tree (O'Neil et al. 1996, doi 10.1007/s002360050048): adding a shard costs little,
+    and a search looks into few runs.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def __len__(self) -> int:
+        """How many distinct keys there are."""
+        return len(np.unique(np.concatenate([run for run, _ in self._runs]))) if self._runs else 0
+
+    def add(self, shard: int, keys: np.ndarray) -> None:
+        """Adds a shard's (n,) keys of 32 bytes."""
+        places = np.uint64(shard) << _ROW_BITS | np.arange(len(keys), dtype=np.uint64)
+        self._push(_short(keys), places)
+        while len(self._runs) > 1 and len(self._runs[-1][0]) * 2 > len(self._runs[-2][0]):
+            (late, late_places), (early, early_places) = self._runs.pop(), self._runs.pop()
+            self._push(np.concatenate([early, late]), np.concatenate([early_places, late_places]))
+
+    def find(self, key: bytes) -> Iterator[tuple[int, int]]:
+        """Yields (shard, row) of what may hold the key, the latest first."""
+        short = _short(np.frombuffer(key, "V32"))[0]
+        for shorts, places in reversed(self._runs):
+            first = int(np.searchsorted(shorts, short, side="left"))
+            last = int(np.searchsorted(shorts, short, side="right"))
+            for place in places[first:last][::-1].tolist():
+                yield place >> 32, place & 0xFFFFFFFF
+
+    def forget(self, shard: int) -> None:
+        """Removes a shard's keys."""
+        kept = [(shorts, places, places >> _ROW_BITS != shard) for shorts, places in self._runs]
+        self._runs = [(shorts[rows], places[rows]) for shorts, places, rows in kept]
+
+    def _push(self, shorts: np.ndarray, places: np.ndarray) -> None:
+        order = np.argsort(shorts, kind="stable")
+        self._runs.append((shorts[order], places[order]))
+
+
+def _short(keys: np.ndarray) -> np.ndarray:
+    """The first 8 bytes of (n,) keys as (n,) uint64."""
+    return np.ascontiguousarray(keys).view("<u8").reshape(-1, 4)[:, 0].astype(np.uint64)

@@ -1,0 +1,123 @@
+"""What run.json holds: where everything came from and what came out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfautolabel._version import __version__
+from tfautolabel.jobs.inputs import Source
+from tfautolabel.labels import Labels
+
+if TYPE_CHECKING:
+    from tfautolabel.features import Extraction
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
+
+
+class Clock:
+    """Seconds a stage; a stage that comes several times is added up."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - start, 3)
+
+
+class Tally:
+    """Counts over the parts of a pool.
+
+    Args:
+        n_classes: k.
+    """
+
+    def __init__(self, n_classes: int) -> None:
+        self.n_classes = n_classes
+        self.labels = self.computed = self.reused = self.shortened = 0
+        self.predicted = np.zeros(n_classes, np.int64)
+        self.accepted = np.zeros(n_classes, np.int64)
+        self._digest = hashlib.sha256()
+
+    def add(self, extraction: Extraction, labels: Labels) -> None:
+        """Takes one part of the pool with the labels that it got."""
+        self.add_features(extraction)
+        self.labels += len(labels)
+        self.predicted += np.bincount(labels.probabilities.argmax(axis=1), minlength=self.n_classes)
+        self.accepted += np.bincount(labels.class_ids[labels.accepted], minlength=self.n_classes)
+        self._digest.update(extraction.digest.encode())
+
+    def add_features(self, extraction: Extraction) -> None:
+        """Takes what an extraction cost."""
+        self.computed += extraction.computed
+        self.reused += extraction.reused
+        self.shortened += extraction.shortened
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits that change with the ids or the contents of the pool."""
+        return self._digest.hexdigest()
+
+    def counts(self, classes: tuple[str, ...], labelled: np.ndarray, rejected: int) -> dict[str, Any]:
+        """The counts as run.json has them.
+
+        Args:
+            classes: k names.
+            labelled: (k,) int64, labelled examples of each class.
+            rejected: how many examples were set aside.
+        """
+        return {
+            "labelled": int(labelled.sum()),
+            "to_label": self.labels,
+            "accepted": int(self.accepted.sum()),
+            "rejected": rejected,
+            "shortened": self.shortened,
+            "features_computed": self.computed,
+            "features_reused": self.reused,
+            "classes": {
+                name: {
+                    "labelled": int(labelled[class_id]),
+                    "predicted": int(self.predicted[class_id]),
+                    "accepted": int(self.accepted[class_id]),
+                }
+                for class_id, name in enumerate(classes)
+            },
+        }
+
+
+def versions() -> dict[str, str]:
+    """The versions of what decides the results."""
+    return {"tfautolabel": __version__, "python": platform.python_version()} | {
+        package: version(package) for package in PACKAGES
+    }
+
+
+def described(source: Source, modality: str, labelled_digest: str, pool_digest: str) -> dict[str, Any]:
+    """The inputs as run.json has them."""
+    labels, labelled = source.labels, source.labelled
+    return {
+        "data": os.path.abspath(source.data),
+        "modality": modality,
+        "columns": {
+            "input": source.input_column,
+            "label": source.label_column,
+            "id": source.id_column,
+        },
+        "labels": None if labels is None else os.path.abspath(labels),
+        "labels_sha256": None if labels is None else hashlib.sha256(Path(labels).read_bytes()).hexdigest(),
+        "labelled": None if labelled is None else os.path.abspath(labelled),
+        "labelled_contents_sha256": labelled_digest,
+        "pool_contents_sha256": pool_digest,
+    }

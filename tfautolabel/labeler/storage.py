@@ -1,0 +1,81 @@
+"""A labeler on disk: backbone, head and settings, so that work can go on from there."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from tfautolabel._version import __version__
+from tfautolabel.backbones import Backbone
+from tfautolabel.data.atomic import atomic_write
+from tfautolabel.labels import Rejected
+
+if TYPE_CHECKING:
+    from tfautolabel.labeler.labeler import Labeler
+
+_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE = (
+    "labeler_state.json",
+    "head.keras",
+    "head_first_weights.npz",
+    "backbone",
+)
+
+
+def save_labeler(labeler: Labeler, folder: str | os.PathLike[str]) -> None:
+    """Writes a fitted labeler into a folder; see `Labeler.save`."""
+    folder = Path(folder)
+    labeler.backbone.save(folder / _BACKBONE)
+    labeler.head.save(folder / _HEAD)
+    np.savez(folder / _FIRST_WEIGHTS, *[value for _, value in labeler._first_weights])
+    state = {
+        "format_version": 1,
+        "tfautolabel": __version__,
+        "classes": list(labeler.classes),
+        "seed": labeler.seed,
+        "batch_size": labeler.batch_size,
+        "min_confidence": labeler.min_confidence,
+        "cross_validation": labeler.cross_validation_,
+        "out_of_fold": labeler.out_of_fold_.tolist(),
+        "rejected": [list(pair) for pair in labeler.rejected_],
+    }
+    with atomic_write(folder / _STATE) as file:
+        json.dump(state, file, indent=2)
+
+
+def restore_labeler(
+    kind: type[Labeler], folder: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None
+) -> Labeler:
+    """Reads what `save_labeler` wrote; see `Labeler.load`.
+
+    Raises:
+        FileNotFoundError: If there is no saved labeler.
+    """
+    folder = Path(folder)
+    if not (folder / _STATE).is_file():
+        raise FileNotFoundError(
+            f"a saved labeler is a folder with {_STATE}. Received: {folder}; an exported SavedModel is "
+            "read by load_labeler"
+        )
+    state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+    labeler = kind(
+        Backbone.load(folder / _BACKBONE),
+        state["classes"],
+        keras.saving.load_model(folder / _HEAD),
+        seed=state["seed"],
+        batch_size=state["batch_size"],
+        cache_dir=cache_dir,
+        min_confidence=state["min_confidence"],
+    )
+    with np.load(folder / _FIRST_WEIGHTS, allow_pickle=False) as first:
+        values = [first[name] for name in first.files]
+    labeler._first_weights = list(zip(labeler.head.variables, values, strict=False))
+    labeler.cross_validation_ = state["cross_validation"]
+    labeler.out_of_fold_ = np.array(state["out_of_fold"], np.float32)
+    labeler.rejected_ = tuple(Rejected(*pair) for pair in state["rejected"])
+    labeler._fitted = True
+    return labeler
