@@ -71,7 +71,7 @@ def test_what_does_not_fit_together_is_refused(arguments, message):
 
 def test_many_repeated_ids_are_not_all_listed():
     names = [f"{number}.jpg" for number in range(30)] * 2
-    with pytest.raises(ValueError, match=r"'0.jpg', .*'4.jpg' and 25 more$"):
+    with pytest.raises(ValueError, match=r"'0.jpg', '1.jpg', .* and 25 more$"):
         Dataset.from_inputs([b""] * 60, ids=names)
 
 

@@ -56,7 +56,7 @@ def test_spaces_around_a_path_are_kept_for_the_search(read):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", r"columns 'path' and 'label', once each. Received: an empty file"),
+        (b"", r"columns 'path' \(or 'id'\) and 'label', once each. Received: an empty file"),
         (b"file;class\na;b\n", r"Received: 'file', 'class'$"),
         (b"a.jpg,cat\n", r"Received: 'a.jpg', 'cat'$"),
         (b"path,label,label\na,b,c\n", r"once each. Received: 'path', 'label', 'label'$"),

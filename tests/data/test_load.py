@@ -37,7 +37,7 @@ def test_a_flat_folder_is_unlabelled(photos):
     assert dataset.ids.tolist() == ["a.jpg", "b.jpg"]
     assert dataset.classes == ()
     assert dataset.read([0, 1]) == [b"a.jpg", b"b.jpg"]
-    assert dataset.modality == "image"
+    assert dataset.modality == "text"
 
 
 def test_auto_takes_a_folder_per_class(photos):
@@ -128,7 +128,7 @@ def test_exclude(photos):
 
 
 def test_a_path_that_is_not_there(photos):
-    with pytest.raises(FileNotFoundError, match=r"^there is no folder '.*photos'$"):
+    with pytest.raises(FileNotFoundError, match=r"^there is no folder or file '.*photos'$"):
         load_dataset(photos)
 
 
@@ -141,7 +141,7 @@ def test_a_labels_file_that_is_not_there(photos):
 def test_a_path_to_a_file(photos):
     write(photos, "a.jpg")
     with pytest.raises(
-        ValueError, match=r"must be a folder of image files. Received: path='.*a.jpg', which is"
+        ValueError, match=r"a\.jpg: data is a folder, or a table that ends in .*\. Received: none of these"
     ):
         load_dataset(photos / "a.jpg")
 

@@ -3,7 +3,15 @@
 from tfautolabel.data.dataset import Dataset
 from tfautolabel.data.load import load_dataset
 from tfautolabel.data.readers import ReadFailure
-from tfautolabel.data.writers import write_labels, write_rejected
+from tfautolabel.data.writers import LabelsWriter, write_labels, write_rejected
 from tfautolabel.labels import Rejected
 
-__all__ = ["Dataset", "ReadFailure", "Rejected", "load_dataset", "write_labels", "write_rejected"]
+__all__ = [
+    "Dataset",
+    "LabelsWriter",
+    "ReadFailure",
+    "Rejected",
+    "load_dataset",
+    "write_labels",
+    "write_rejected",
+]

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from tfautolabel.data.encoded_text import as_text
+from tfautolabel.data.modality import MODALITIES
 from tfautolabel.data.readers import MemoryReader, Reader, ReadFailure, SelectedReader, read_rows
+from tfautolabel.data.sound_files import as_wav
 from tfautolabel.data.stratified import stratified_sample
 from tfautolabel.labels import ABSTAIN, Rejected
 
-MODALITIES = ("image",)
-"""What the bytes of a data set can be."""
+_READY: dict[str, Callable[[bytes], bytes]] = {"text": as_text, "audio": as_wav}
+"""What is done to an example's bytes when they are read."""
+
+_NAMES = np.dtypes.StringDType()
+"""16 bytes for a short name, where a Python string takes 60."""
 
 
 class Dataset:
     """References to n examples, some of them labelled. The bytes are read on demand and never kept.
 
     Attributes:
-        ids: (n,) str, unique; sorted when a loader made the data set.
+        ids: (n,) str (NumPy's variable-width `StringDType`), unique; sorted when a loader listed a folder.
         class_ids: (n,) int64, an index into `classes`, or `ABSTAIN` (-1) where there is no label.
         classes: k class names; empty if nothing is labelled.
         modality: one of `MODALITIES`.
+        notes: what a loader guessed, in sentences.
         rejected: what was set aside when the source was listed. It stays with the whole and with
             `.unlabelled` (the part that is going to be labelled and reported on); `.labelled`, `.subset`
             and `.split` leave it behind, so that nothing is reported twice.
@@ -34,6 +41,7 @@ class Dataset:
         classes: k distinct names.
         modality: one of `MODALITIES`.
         rejected: what was set aside.
+        notes: what was guessed.
 
     Raises:
         ValueError: If lengths do not agree, ids or classes repeat, a class id is not valid, or the modality
@@ -56,9 +64,10 @@ class Dataset:
         *,
         modality: str = "image",
         rejected: Iterable[Rejected] = (),
+        notes: Iterable[str] = (),
     ):
         self.reader = reader
-        self.ids = _frozen(np.array(ids, dtype=object).reshape(len(ids)))
+        self.ids = _frozen(_names(ids))
         n = len(self.ids)
         self.class_ids = _frozen(
             np.full(n, ABSTAIN, np.int64) if class_ids is None else np.array(class_ids, np.int64)
@@ -66,6 +75,7 @@ class Dataset:
         self.classes = tuple(classes)
         self.modality = modality
         self.rejected = tuple(rejected)
+        self.notes = tuple(notes)
         if modality not in MODALITIES:
             raise ValueError(f"modality must be one of {MODALITIES}. Received: modality={modality!r}")
         if len(reader) != n or self.class_ids.shape != (n,):
@@ -85,18 +95,18 @@ class Dataset:
     @classmethod
     def from_inputs(
         cls,
-        inputs: Sequence[bytes],
+        inputs: Sequence[bytes] | Sequence[str],
         labels: Sequence[str | None] | None = None,
         ids: Sequence[str] | None = None,
-        modality: str = "image",
+        modality: str | None = None,
     ) -> Dataset:
-        """Makes a data set of bytes in memory; the rows keep the order of `inputs`.
+        """Makes a data set of what is in memory; the rows keep the order of `inputs`.
 
         Args:
-            inputs: n encoded files.
+            inputs: n encoded files, or n texts.
             labels: n class names, None where a row has none.
             ids: n distinct names; numbers by default.
-            modality: one of `MODALITIES`.
+            modality: one of `MODALITIES`; by default "text" if all inputs are str, else "image".
 
         Raises:
             ValueError: If the lengths do not agree or ids repeat.
@@ -106,6 +116,11 @@ class Dataset:
             # Zeros in front, so that the names sort in the order of the rows.
             width = len(str(max(len(inputs) - 1, 0)))
             ids = [f"{row:0{width}d}" for row in range(len(inputs))]
+        texts = len(inputs) > 0 and all(isinstance(value, str) for value in inputs)
+        modality = modality or ("text" if texts else "image")
+        if modality == "text":
+            # A lone surrogate is no character; it becomes what stands for one.
+            inputs = [v.encode("utf-8", "replace") if isinstance(v, str) else v for v in inputs]
         dataset = cls(MemoryReader(inputs), ids, modality=modality)
         return dataset if labels is None else dataset.with_labels(labels)
 
@@ -113,7 +128,7 @@ class Dataset:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        parts = [f"{len(self):,} {self.modality}{'' if len(self) == 1 else 's'}"]
+        parts = [f"{len(self):,} {_counted(self.modality, len(self))}"]
         if self.classes:
             shown = [*self.classes[:5], *(["…"] if len(self.classes) > 5 else [])]
             count = np.count_nonzero(self.class_ids != ABSTAIN)
@@ -142,14 +157,15 @@ class Dataset:
 
         Returns:
             m values in the order of `rows`: the bytes, or where a row could not be read a `ReadFailure`
-            (returned, not raised) whose text is the reason.
+            (returned, not raised) whose text is the reason. Texts lose a byte order mark, and one that is not
+            UTF-8 is a failure; FLAC, OGG and MP3 sound comes as WAV.
 
         Raises:
             ValueError: If a mask has another length than n.
             IndexError: If an index is outside [0, n).
             TypeError: If the rows are neither integers nor booleans.
         """
-        return read_rows(self.reader, self._row_indices(rows).tolist())
+        return read_rows(self.reader, self._row_indices(rows).tolist(), _READY.get(self.modality))
 
     def subset(self, rows: Sequence[int] | Sequence[bool] | np.ndarray) -> Dataset:
         """Some of the rows, in the order asked for, with the same `classes`.
@@ -237,7 +253,13 @@ class Dataset:
 
     def _relabelled(self, class_ids: np.ndarray, classes: Iterable[str]) -> Dataset:
         return Dataset(
-            self.reader, self.ids, class_ids, classes, modality=self.modality, rejected=self.rejected
+            self.reader,
+            self.ids,
+            class_ids,
+            classes,
+            modality=self.modality,
+            rejected=self.rejected,
+            notes=self.notes,
         )
 
     def _select(self, rows: np.ndarray, rejected: Iterable[Rejected]) -> Dataset:
@@ -276,9 +298,29 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def _names(ids: Sequence[str] | np.ndarray) -> np.ndarray:
+    """(n,) names; what UTF-8 cannot hold (bytes of a file's name in another encoding) becomes an escape."""
+    if isinstance(ids, np.ndarray) and ids.dtype == _NAMES:
+        return ids.reshape(len(ids)).copy()
+    try:
+        return np.array(ids, dtype=_NAMES).reshape(len(ids))
+    except UnicodeEncodeError:
+        return np.array([str(name).encode("utf-8", "backslashreplace").decode() for name in ids], _NAMES)
+
+
+def _counted(modality: str, count: int) -> str:
+    singular = {"audio": "clip"}.get(modality, modality)
+    return singular if count == 1 else f"{singular}s"
+
+
 def _check_unique(name: str, values: Sequence[str] | np.ndarray) -> None:
-    if len(set(values)) != len(values):
+    # Sorting names takes a fraction of the memory that a set of them would.
+    if isinstance(values, np.ndarray):
+        in_order = np.sort(values)
+        repeated = np.unique(in_order[1:][in_order[1:] == in_order[:-1]]).tolist()
+    else:
         repeated = [value for value, count in Counter(values).items() if count > 1]
+    if repeated:
         raise ValueError(f"{name} must be unique. Received more than once: {_shorten(repeated)}")
 
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from tfautolabel.labels import Rejected
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
-"""A directory whose name ends so was most likely meant to be a picture."""
+SOUND_ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
+"""A directory whose name ends so was most likely meant to be a file."""
 
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 """What Windows leaves in folders of pictures; nobody means these to be labelled."""
@@ -107,6 +108,8 @@ class _Walk:
                 self.directories.append(path)
                 if entry.name.lower().endswith(IMAGE_ENDINGS):
                     self.reject(path, "a directory, not an image file")
+                elif entry.name.lower().endswith(SOUND_ENDINGS):
+                    self.reject(path, "a directory, not a sound file")
             elif entry.is_file(follow_symlinks=False):
                 self.paths.append(path)
             else:

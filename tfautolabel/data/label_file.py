@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from tfautolabel.labels import Rejected
 
-COLUMNS = ("path", "label")
-"""What the header must name; other columns are ignored."""
+NAME_COLUMNS = ("path", "id")
+"""What the column of names may be called: paths below a folder, or the ids of a table's rows."""
 
 DELIMITERS = (",", ";", "\t")
 """Excel writes semicolons where the comma is the decimal sign, and tabs as "text"."""
@@ -243,11 +243,12 @@ def _read_header(text: str, shown: str) -> tuple[str, _Columns]:
     for delimiter in DELIMITERS:
         _, header = next(_records(text, delimiter, shown, strict=False), (1, []))
         names = [name.strip().lower() for name in header]
-        if all(names.count(column) == 1 for column in COLUMNS):
-            return delimiter, _Columns(names.index("path"), names.index("label"), len(names))
+        for given in NAME_COLUMNS:
+            if names.count(given) == names.count("label") == 1:
+                return delimiter, _Columns(names.index(given), names.index("label"), len(names))
         found = max(found, header, key=len)
     raise ValueError(
-        f"{shown}: the first line must name the columns 'path' and 'label', once each. "
+        f"{shown}: the first line must name the columns 'path' (or 'id') and 'label', once each. "
         f"Received: {', '.join(repr(name[:40]) for name in found[:10]) or 'an empty file'}"
     )
 

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,12 +20,53 @@ ROWS_AT_ONCE = 65_536
 """Rows turned into Python values at a time: enough for speed, little in memory."""
 
 
-def write_labels(labels: Labels, path: str | os.PathLike[str]) -> None:
-    """Writes one row for each label, in a format that the file's ending names.
+class LabelsWriter:
+    """Writes labels part by part, in a format that the file's ending names; a context manager.
 
     The columns are `id`, `label` (the most probable class, whether accepted or not), `confidence`,
     `accepted`, `second_label`, `second_confidence` (empty and 0 if there is one class only) and `origin`.
-    CSV and JSONL round confidences to 6 decimals. The file appears whole or not at all.
+    CSV and JSONL round confidences to 6 decimals. The file appears whole at the end of the block, and not at
+    all if the block ends in an exception.
+
+    Args:
+        path: ends in .csv, .jsonl or .parquet; missing folders are made.
+
+    Raises:
+        ValueError: If the ending is another.
+        OSError: If the file cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        ending = Path(path).suffix.lower()
+        if ending not in WRITERS:
+            raise ValueError(
+                f"labels are written to a file that ends in {', '.join(WRITERS)}. Received: path={path}"
+            )
+        self._opened = WRITERS[ending](path)
+        self._write: Callable[[Labels], None] | None = None
+
+    def __enter__(self) -> LabelsWriter:
+        self._write = self._opened.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._write = None
+        self._opened.__exit__(*exception)
+
+    def write(self, labels: Labels) -> None:
+        """Adds one row for each label.
+
+        Raises:
+            RuntimeError: If the writer is not open.
+            OSError: If the file cannot be written.
+        """
+        if self._write is None:
+            raise RuntimeError("a LabelsWriter is open inside its `with` block only")
+        self._write(labels)
+
+
+def write_labels(labels: Labels, path: str | os.PathLike[str]) -> None:
+    """Writes one row for each label, in a format that the file's ending names; see `LabelsWriter`.
 
     Args:
         labels: n labels.
@@ -34,12 +76,8 @@ def write_labels(labels: Labels, path: str | os.PathLike[str]) -> None:
         ValueError: If the ending is another.
         OSError: If the file cannot be written.
     """
-    ending = Path(path).suffix.lower()
-    if ending not in WRITERS:
-        raise ValueError(
-            f"labels are written to a file that ends in {', '.join(WRITERS)}. Received: path={path}"
-        )
-    WRITERS[ending](labels, path)
+    with LabelsWriter(path) as writer:
+        writer.write(labels)
 
 
 def write_rejected(rejected: Iterable[Rejected], path: str | os.PathLike[str]) -> None:
@@ -85,7 +123,7 @@ def _columns(labels: Labels) -> Iterator[tuple[Any, ...]]:
         some = replace(labels, **{name: getattr(labels, name)[rows] for name in arrays})
         second_label, second_confidence = some.runner_up
         yield (
-            [_utf8(name) for name in some.ids],
+            [_utf8(name) for name in some.ids.tolist()],
             [_utf8(name) for name in some.predicted],
             some.confidence,
             some.accepted,
@@ -95,13 +133,15 @@ def _columns(labels: Labels) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _write_csv(labels: Labels, path: str | os.PathLike[str]) -> None:
+@contextmanager
+def _csv(path: str | os.PathLike[str]) -> Iterator[Callable[[Labels], None]]:
     with atomic_write(path) as file:
         writer = csv.writer(_UnixLines(file))
         writer.writerow(COLUMNS)
-        for ids, label, confidence, accepted, second_label, second_confidence, origin in _columns(labels):
-            writer.writerows(
-                zip(
+
+        def write(labels: Labels) -> None:
+            for ids, label, confidence, accepted, second_label, second_confidence, origin in _columns(labels):
+                columns = (
                     ids,
                     label,
                     [f"{value:.6f}" for value in confidence.tolist()],
@@ -109,29 +149,36 @@ def _write_csv(labels: Labels, path: str | os.PathLike[str]) -> None:
                     second_label,
                     [f"{value:.6f}" for value in second_confidence.tolist()],
                     origin,
-                    strict=True,
                 )
-            )
+                writer.writerows(zip(*columns, strict=True))
+
+        yield write
 
 
-def _write_jsonl(labels: Labels, path: str | os.PathLike[str]) -> None:
+@contextmanager
+def _jsonl(path: str | os.PathLike[str]) -> Iterator[Callable[[Labels], None]]:
     encode = json.JSONEncoder(ensure_ascii=False).encode
     with atomic_write(path) as file:
-        for ids, label, confidence, accepted, second_label, second_confidence, origin in _columns(labels):
-            columns = (
-                ids,
-                label,
-                [round(value, 6) for value in confidence.tolist()],
-                accepted.tolist(),
-                second_label,
-                [round(value, 6) for value in second_confidence.tolist()],
-                origin,
-            )
-            rows = zip(*columns, strict=True)
-            file.writelines(encode(dict(zip(COLUMNS, row, strict=True))) + "\n" for row in rows)
+
+        def write(labels: Labels) -> None:
+            for ids, label, confidence, accepted, second_label, second_confidence, origin in _columns(labels):
+                columns = (
+                    ids,
+                    label,
+                    [round(value, 6) for value in confidence.tolist()],
+                    accepted.tolist(),
+                    second_label,
+                    [round(value, 6) for value in second_confidence.tolist()],
+                    origin,
+                )
+                rows = zip(*columns, strict=True)
+                file.writelines(encode(dict(zip(COLUMNS, row, strict=True))) + "\n" for row in rows)
+
+        yield write
 
 
-def _write_parquet(labels: Labels, path: str | os.PathLike[str]) -> None:
+@contextmanager
+def _parquet(path: str | os.PathLike[str]) -> Iterator[Callable[[Labels], None]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -143,13 +190,17 @@ def _write_parquet(labels: Labels, path: str | os.PathLike[str]) -> None:
         atomic_write(path, "wb") as file,
         pq.ParquetWriter(file, schema, use_dictionary=repetitive) as writer,
     ):
-        for columns in _columns(labels):
-            arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+        def write(labels: Labels) -> None:
+            for columns in _columns(labels):
+                arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+        yield write
 
 
-WRITERS: dict[str, Callable[[Labels, str | os.PathLike[str]], None]] = {
-    ".csv": _write_csv,
-    ".jsonl": _write_jsonl,
-    ".parquet": _write_parquet,
+WRITERS: dict[str, Callable[..., AbstractContextManager[Callable[[Labels], None]]]] = {
+    ".csv": _csv,
+    ".jsonl": _jsonl,
+    ".parquet": _parquet,
 }

@@ -34,8 +34,8 @@ class ImagePreprocessor(Preprocessor):
         examples: (n,) string, the bytes of n JPEG, PNG, GIF, BMP or still WebP pictures.
 
     Returns:
-        A `Preprocessed` with one window a picture and one input, (n, size, size, 3) float32 in [0, 255], zeros
-        where a picture could not be read.
+        A `Preprocessed` with one window a picture and one input: (n, size, size, 3) float32 in [0, 255],
+        zeros where a picture could not be read.
     """
 
     modality = "image"

@@ -1,0 +1,54 @@
+"""What data is, told by its content: pictures, sound or text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from tfautolabel.data.sound_files import compressed_kind
+
+MODALITIES = ("image", "text", "audio")
+"""What the inputs of a data set can be."""
+
+SAMPLE = 20
+"""How many examples are looked at."""
+
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
+_TEXT_CONTROLS = frozenset(b"\t\n\x0b\x0c\r\x1b")
+
+
+def modality_of(data: bytes) -> str | None:
+    r"""The modality of one example, or None if it is none of them.
+
+    Args:
+        data: the bytes of a file or of a field, or at least the first few hundred.
+
+    Examples:
+        >>> modality_of(b"RIFF\x00\x00\x00\x00WAVE"), modality_of(b"It was late."), modality_of(b"\x00\x01")
+        ('audio', 'text', None)
+    """
+    if data.startswith((b"RIFF", b"RIFX", b"RF64")):
+        return "image" if data[8:12] == b"WEBP" else "audio"
+    if data.startswith(_PICTURES):
+        return "image"
+    if compressed_kind(data) is not None:
+        return "audio"
+    return "text" if data and _is_text(data) else None
+
+
+def recognise_modality(samples: Iterable[bytes]) -> str | None:
+    """The modality of most of some examples, or None if none of them tells."""
+    found = Counter(kind for kind in map(modality_of, samples) if kind is not None)
+    return found.most_common(1)[0][0] if found else None
+
+
+def _is_text(data: bytes) -> bool:
+    start = data[:4096]
+    if any(byte < 32 and byte not in _TEXT_CONTROLS for byte in start):
+        return False
+    try:
+        start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # A character may have been cut at the end of what is looked at.
+        return len(start) == 4096 and error.start > len(start) - 4
+    return True

@@ -1,0 +1,239 @@
+"""Parquet files and frames, through Apache Arrow; of a file, a few slices are in memory at a time."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfautolabel.data.readers import ReadFailure
+from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked, label_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SLICE_ROWS = 4096
+"""Rows that are decoded at a time."""
+
+KEPT_SLICES = 4
+"""Slices that stay decoded, for rows that are asked for nearly in order."""
+
+
+class ParquetTable:
+    """A Parquet file.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ValueError: If it is not a Parquet file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = self.name = os.fspath(path)
+        self._file = _open(self.path)
+        self.columns = tuple(self._file.schema_arrow.names)
+
+    def sample(self, count: int) -> list[dict[str, bytes | None]]:
+        """The values of the first rows."""
+        batch = next(self._file.iter_batches(batch_size=count), None)
+        return [] if batch is None else _sample(batch)
+
+    def scan(self, columns: Columns) -> Scan:
+        """Goes through the columns of labels and names once; see `Table.scan`."""
+        wanted = [name for name in (columns.label, columns.id) if name is not None]
+        collector = RowCollector(self.name, columns.id is not None)
+        if wanted:
+            parts: Any = self._file.iter_batches(batch_size=65_536, columns=list(dict.fromkeys(wanted)))
+        else:
+            counts = range(self._file.metadata.num_row_groups)
+            parts = (self._file.metadata.row_group(number).num_rows for number in counts)
+        kept = _collect(collector, parts, columns)
+        return collector.finish(ParquetReader(self.path, columns.input, kept))
+
+
+class FrameTable:
+    """An Arrow table in memory, or what a frame of pandas, Polars or Hugging Face is turned into.
+
+    Args:
+        table: the Arrow table.
+        name: what it is, for messages.
+        class_names: names of the labels that a column holds as numbers, by column.
+    """
+
+    def __init__(self, table: pa.Table, name: str, class_names: dict[str, list[str]] | None = None) -> None:
+        self.name = name
+        self.columns = tuple(table.column_names)
+        self._table = table
+        self._class_names = class_names or {}
+
+    def sample(self, count: int) -> list[dict[str, bytes | None]]:
+        """The values of the first rows."""
+        return _sample(self._table.slice(0, count))
+
+    def scan(self, columns: Columns) -> Scan:
+        """Goes through the columns of labels and names once; see `Table.scan`."""
+        collector = RowCollector(self.name, columns.id is not None)
+        names = self._class_names.get(columns.label or "")
+        kept = _collect(collector, self._table.to_batches(max_chunksize=65_536), columns, names)
+        return collector.finish(_FrameReader(self._table.column(columns.input), kept))
+
+
+class ParquetReader:
+    """One column of a Parquet file, decoded slice by slice, best read forwards.
+
+    Args:
+        path: the file.
+        column: the column's name.
+        rows: (n,) int64, ascending: which of the file's rows are meant.
+    """
+
+    def __init__(self, path: str, column: str, rows: np.ndarray) -> None:
+        self._file = _open(path)
+        self._column = column
+        self._rows = rows
+        groups = [
+            self._file.metadata.row_group(number).num_rows
+            for number in range(self._file.metadata.num_row_groups)
+        ]
+        self._ends = np.cumsum(groups, dtype=np.int64)
+        self._slices: OrderedDict[tuple[int, int], pa.Array] = OrderedDict()
+        self._reading: tuple[int, int, Iterator[Any]] | None = None
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, row: int) -> bytes:
+        """The bytes of one row's input.
+
+        Raises:
+            ReadFailure: If there is none or the file cannot be read.
+        """
+        value = self.read_many(np.array([row]))[0]
+        if isinstance(value, ReadFailure):
+            raise value
+        return value
+
+    def read_many(self, rows: np.ndarray) -> list[bytes | ReadFailure]:
+        """The inputs of (m,) ascending rows."""
+        with self._lock:
+            return [self._value(int(row)) for row in self._rows[rows]]
+
+    def _value(self, row: int) -> bytes | ReadFailure:
+        group = int(np.searchsorted(self._ends, row, side="right"))
+        inside = row - (int(self._ends[group - 1]) if group else 0)
+        try:
+            values = self._slice(group, inside // SLICE_ROWS)
+            return checked(arrow_bytes(values[inside % SLICE_ROWS]))
+        except ReadFailure as failure:
+            return failure
+        except (OSError, ValueError, StopIteration, IndexError) as error:
+            return ReadFailure(f"the file cannot be read: {str(error).partition(chr(10))[0]}")
+
+    def _slice(self, group: int, number: int) -> pa.Array:
+        """The decoded values of one slice of a row group; slices before it are passed over."""
+        if (group, number) in self._slices:
+            self._slices.move_to_end((group, number))
+            return self._slices[group, number]
+        if self._reading is None or self._reading[0] != group or self._reading[1] > number:
+            batches = self._file.iter_batches(
+                batch_size=SLICE_ROWS, row_groups=[group], columns=[self._column], use_threads=False
+            )
+            self._reading = group, 0, batches
+        _, position, batches = self._reading
+        for passed in range(position, number + 1):
+            values = next(batches).column(0)
+            self._reading = group, passed + 1, batches
+        self._slices[group, number] = values
+        if len(self._slices) > KEPT_SLICES:
+            self._slices.popitem(last=False)
+        return values
+
+
+class _FrameReader:
+    """One column of an Arrow table.
+
+    Args:
+        values: the column.
+        rows: (n,) int64, which of its rows are meant.
+    """
+
+    def __init__(self, values: pa.ChunkedArray, rows: np.ndarray) -> None:
+        self._values = values
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, row: int) -> bytes:
+        """The bytes of one row's input.
+
+        Raises:
+            ReadFailure: If there is none.
+        """
+        return checked(arrow_bytes(self._values[int(self._rows[row])]))
+
+
+def arrow_bytes(scalar: Any) -> bytes | None:
+    """An Arrow value as bytes: binary as it is, text as UTF-8, of a struct its `bytes`; else None."""
+    value = scalar.as_py()
+    if isinstance(value, dict):
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, str):
+        value = value.encode("utf-8", "replace")
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value).encode()
+    return value if isinstance(value, bytes) and value else None
+
+
+def _open(path: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # Without pre-buffering: a row group of a million rows is not to be in memory as a whole.
+        return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path}: is not a Parquet file that can be read ({reason})") from error
+
+
+def _collect(
+    collector: RowCollector, parts: Any, columns: Columns, class_names: list[str] | None = None
+) -> np.ndarray:
+    """Takes down every row with a usable name; returns which rows those are, (n,) int64."""
+    kept: list[np.ndarray] = []
+    total = 0
+    for part in parts:
+        count = part if isinstance(part, int) else part.num_rows
+        empty = [None] * count
+        labels = empty if columns.label is None else part.column(columns.label).to_pylist()
+        names = empty if columns.id is None else part.column(columns.id).to_pylist()
+        usable = np.ones(count, bool)
+        for row, (label, name) in enumerate(zip(labels, names, strict=True)):
+            if class_names is not None and isinstance(label, int):
+                label = class_names[label] if 0 <= label < len(class_names) else None
+            own = label_text(name)
+            if columns.id is not None and not own:
+                collector.reject(total + row, None, f"row {total + row}: column {columns.id!r} is empty")
+                usable[row] = False
+            else:
+                collector.keep(total + row, label_text(label), own)
+        kept.append(total + np.flatnonzero(usable))
+        total += count
+    return np.concatenate([np.zeros(0, np.int64), *kept])
+
+
+def _sample(rows: Any) -> list[dict[str, bytes | None]]:
+    columns = rows.schema.names
+    return [
+        {name: arrow_bytes(rows.column(position)[row]) for position, name in enumerate(columns)}
+        for row in range(rows.num_rows)
+    ]

@@ -1,0 +1,180 @@
+"""CSV and TSV files, of which only the records' places are kept."""
+
+from __future__ import annotations
+
+import csv
+import os
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tfautolabel.data.encoded_text import other_encoding
+from tfautolabel.data.readers import ReadFailure
+from tfautolabel.data.tables.contract import Columns, RowCollector, Scan
+from tfautolabel.data.tables.places import PlacedReader
+
+DELIMITERS = (",", "\t", ";", "|")
+MAX_FIELD = 64 * 1024 * 1024
+"""Characters in a field; beyond it a quote was most likely never closed."""
+
+
+class CsvTable:
+    """A file of delimited records below a header.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ValueError: If it is not UTF-8 or has no header.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = self.name = os.fspath(path)
+        with open(self.path, "rb") as file:
+            start = file.read(1 << 16)
+        if (encoding := other_encoding(start)) is not None:
+            raise ValueError(f"{self.name}: must be UTF-8. Received: {encoding}; save it as UTF-8")
+        header_line = start.split(b"\n", 1)[0]
+        self.delimiter = max(DELIMITERS, key=lambda mark: header_line.count(mark.encode()))
+        with _large_fields():
+            header = next(self._records(), None)
+        if header is None or not any(name.strip() for name in header[2]):
+            raise ValueError(f"{self.name}: the first line must name the columns. Received: an empty line")
+        self.columns = tuple(_decodable(name).strip() for name in header[2])
+        repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        if repeated:
+            raise ValueError(f"{self.name}: columns must have different names. Received twice: {repeated}")
+
+    def sample(self, count: int) -> list[dict[str, bytes | None]]:
+        """The values of the first rows."""
+        rows: list[dict[str, bytes | None]] = []
+        with _large_fields():
+            for _, _, fields, _ in self._rows():
+                if len(fields) == len(self.columns):
+                    values = (field.encode("utf-8", "surrogateescape") for field in fields)
+                    rows.append({n: v or None for n, v in zip(self.columns, values, strict=True)})
+                if len(rows) == count:
+                    break
+        return rows
+
+    def scan(self, columns: Columns) -> Scan:
+        """Goes through the file once; see `Table.scan`."""
+        place = {name: position for position, name in enumerate(self.columns)}
+        given, label, name = (None if c is None else place[c] for c in columns)
+        collector = RowCollector(self.name, name is not None)
+        starts, lengths = array("q"), array("q")
+        with _large_fields():
+            for row, (start, end, fields, line) in enumerate(self._rows()):
+                reason = self._why_unusable(fields, given)
+                own = None if name is None or len(fields) <= name else _decodable(fields[name])
+                if reason is None and name is not None and not own:
+                    reason = f"column {columns.id!r} is empty"
+                if reason is not None:
+                    collector.reject(row, own, f"line {line}: {reason}")
+                    continue
+                collector.keep(row, None if label is None else _decodable(fields[label]), own)
+                starts.append(start)
+                lengths.append(end - start)
+        reader = PlacedReader(self.path, starts, lengths, _FieldOf(self.delimiter, given or 0))
+        return collector.finish(reader)
+
+    def _why_unusable(self, fields: list[str], given: int | None) -> str | None:
+        if fields and fields[0].startswith("\0error"):
+            return fields[0].removeprefix("\0error")
+        if len(fields) != len(self.columns):
+            return f"{len(fields)} fields where the header has {len(self.columns)} columns"
+        if not all(map(_is_utf8, fields)):
+            return "not UTF-8"
+        return "no input" if given is not None and not fields[given] else None
+
+    def _rows(self) -> Iterator[tuple[int, int, list[str], int]]:
+        """Start and end in bytes, fields and first line of each record below the header."""
+        records = self._records()
+        next(records, None)
+        return records
+
+    def _records(self) -> Iterator[tuple[int, int, list[str], int]]:
+        with open(self.path, "rb") as file:
+            lines = _Lines(file)
+            reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+            while True:
+                start, line = lines.end, lines.count + 1
+                try:
+                    fields = next(reader, None)
+                except csv.Error as error:
+                    # One line is given up, whatever the reader took after it: a quote may never be closed.
+                    lines.go_back(start, line)
+                    reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+                    yield start, lines.end, [f"\0errornot valid CSV ({error})"], line
+                    continue
+                if fields is None:
+                    return
+                if fields:
+                    yield start, lines.end, fields, line
+
+
+class _Lines:
+    """The lines of a file as text, with the place in bytes that has been reached."""
+
+    def __init__(self, file) -> None:  # type: ignore[no-untyped-def]
+        self._file = file
+        self.end = 3 if file.read(3) == b"\xef\xbb\xbf" else 0
+        self.count = 0
+        file.seek(self.end)
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(MAX_FIELD)
+        if not line:
+            raise StopIteration
+        self.end += len(line)
+        self.count += 1
+        return line.decode("utf-8", "surrogateescape")
+
+    def go_back(self, start: int, line: int) -> None:
+        """To behind the line that begins at `start`."""
+        self._file.seek(start)
+        self.end, self.count = start, line - 1
+        next(self, None)
+
+
+class _FieldOf:
+    """The bytes of one field of a record."""
+
+    def __init__(self, delimiter: str, position: int) -> None:
+        self._delimiter = delimiter
+        self._position = position
+
+    def __call__(self, record: bytes) -> bytes:
+        lines = record.decode("utf-8", "surrogateescape").splitlines(keepends=True)
+        try:
+            with _large_fields():
+                fields = next(csv.reader(lines, delimiter=self._delimiter, strict=True))
+            return fields[self._position].encode("utf-8", "surrogateescape")
+        except (csv.Error, StopIteration, IndexError) as error:
+            raise ReadFailure("the file has changed since it was listed") from error
+
+
+@contextmanager
+def _large_fields() -> Iterator[None]:
+    """The limit on fields belongs to the whole process; it is put back."""
+    before = csv.field_size_limit(MAX_FIELD)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
+
+
+def _decodable(text: str) -> str:
+    """Text that UTF-8 can hold: bytes that were not UTF-8 become escapes."""
+    return (
+        text
+        if _is_utf8(text)
+        else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    )

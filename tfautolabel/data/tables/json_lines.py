@@ -1,0 +1,123 @@
+"""JSONL files (a JSON object a line), of which only the lines' places are kept."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from array import array
+from collections.abc import Iterator
+from typing import Any
+
+from tfautolabel.data.encoded_text import other_encoding
+from tfautolabel.data.readers import ReadFailure
+from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked, label_text
+from tfautolabel.data.tables.places import PlacedReader
+
+MAX_LINE = 256 * 1024 * 1024
+_HEADER_ROWS = 20
+
+
+class JsonLinesTable:
+    """A file with a JSON object in each line; the columns are the keys of the first objects.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ValueError: If it is not UTF-8, or none of the first lines is an object.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = self.name = os.fspath(path)
+        with open(self.path, "rb") as file:
+            encoding = other_encoding(file.read(4))
+        if encoding is not None:
+            raise ValueError(f"{self.name}: must be UTF-8. Received: {encoding}; save it as UTF-8")
+        self._first = self._objects(_HEADER_ROWS)
+        self.columns = tuple(dict.fromkeys(key for row in self._first for key in row))
+        if not self.columns:
+            raise ValueError(
+                f"{self.name}: each line must be a JSON object. Received: none in the first lines"
+            )
+
+    def sample(self, count: int) -> list[dict[str, bytes | None]]:
+        """The values of the first rows."""
+        return [{key: input_bytes(row.get(key)) for key in self.columns} for row in self._objects(count)]
+
+    def scan(self, columns: Columns) -> Scan:
+        """Goes through the file once; see `Table.scan`."""
+        collector = RowCollector(self.name, columns.id is not None)
+        starts, lengths = array("q"), array("q")
+        for row, (start, line, number) in enumerate(self._lines()):
+            value, reason = _parsed(line)
+            if value is not None and input_bytes(value.get(columns.input)) is None:
+                reason = f"no {columns.input!r}"
+            name = None if value is None or columns.id is None else label_text(value.get(columns.id))
+            if reason is None and columns.id is not None and not name:
+                reason = f"no {columns.id!r}"
+            if value is None or reason is not None:
+                collector.reject(row, name, f"line {number}: {reason}")
+                continue
+            collector.keep(row, label_text(value.get(columns.label)) if columns.label else None, name)
+            starts.append(start)
+            lengths.append(len(line))
+        return collector.finish(PlacedReader(self.path, starts, lengths, _KeyOf(columns.input)))
+
+    def _lines(self) -> Iterator[tuple[int, bytes, int]]:
+        """Place, content and number of each line that is not blank."""
+        with open(self.path, "rb") as file:
+            place = 3 if file.read(3) == b"\xef\xbb\xbf" else 0
+            file.seek(place)
+            number = 0
+            while line := file.readline(MAX_LINE):
+                number += 1
+                if line.strip():
+                    yield place, line, number
+                place += len(line)
+
+    def _objects(self, count: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for _, line, number in self._lines():
+            value, _ = _parsed(line)
+            if value is not None:
+                found.append(value)
+            if len(found) == count or number > 10 * count + 100:
+                break
+        return found
+
+
+class _KeyOf:
+    """The bytes under one key of an object."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, line: bytes) -> bytes:
+        value, _ = _parsed(line)
+        if value is None:
+            raise ReadFailure("the file has changed since it was listed")
+        return checked(input_bytes(value.get(self._key)))
+
+
+def _parsed(line: bytes) -> tuple[dict[str, Any] | None, str | None]:
+    """The object in a line, or None and why there is none."""
+    try:
+        value = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return None, f"not UTF-8 (byte 0x{line[error.start]:02x})"
+    except (ValueError, RecursionError) as error:
+        return None, f"not valid JSON ({str(error)[:100]})"
+    return (value, None) if isinstance(value, dict) else (None, f"not an object but {type(value).__name__}")
+
+
+def input_bytes(value: Any) -> bytes | None:
+    """An input of JSON as bytes: text, a number as text, or `{"bytes": base64}`; None if it is neither."""
+    if isinstance(value, dict) and isinstance(value.get("bytes"), str):
+        try:
+            return base64.b64decode(value["bytes"], validate=True)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    return str(value).encode("utf-8", "replace") or None

@@ -1,0 +1,245 @@
+"""TFRecord files of `tf.train.Example`, of which only the records' places are kept.
+
+A record is its length (8 bytes), a checksum of that (4), the data, and a checksum of the data (4), see
+https://www.tensorflow.org/tutorials/load_data/tfrecord. The data is a protocol buffer of the kind in
+https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/example/example.proto, of which this
+reads as much as there is: features that are lists of bytes, floats or integers.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from array import array
+from collections.abc import Iterator
+from typing import Any
+
+from tfautolabel.data.readers import MAX_FILE_BYTES, ReadFailure
+from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked, label_text
+from tfautolabel.data.tables.places import PlacedReader
+
+_FOOTER = 4
+_HEADER = struct.Struct("<QI")
+
+
+class TFRecordTable:
+    """A TFRecord file; the columns are the keys of the first examples.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ValueError: If it does not begin with a record, or the first one is no example.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = self.name = os.fspath(path)
+        first = self._first(20)
+        self.columns = tuple(dict.fromkeys(key for example in first for key in example))
+        if not self.columns:
+            raise ValueError(
+                f"{self.name}: must hold tf.train.Example records. Received: none that can be read"
+            )
+
+    def sample(self, count: int) -> list[dict[str, bytes | None]]:
+        """The values of the first rows."""
+        return [{key: _input_of(row, key) for key in self.columns} for row in self._first(count)]
+
+    def scan(self, columns: Columns) -> Scan:
+        """Goes through the file once; see `Table.scan`."""
+        collector = RowCollector(self.name, columns.id is not None)
+        starts, lengths = array("q"), array("q")
+        for row, (start, data) in enumerate(self._records()):
+            if isinstance(data, str):
+                collector.reject(row, None, f"record {row}: {data}")
+                continue
+            try:
+                example = parse_example(data)
+            except ValueError as error:
+                collector.reject(row, None, f"record {row}: {error}")
+                continue
+            name = None if columns.id is None else label_text(_one(example, columns.id))
+            if _input_of(example, columns.input) is None or (columns.id is not None and not name):
+                missing = columns.input if _input_of(example, columns.input) is None else columns.id
+                collector.reject(row, name, f"record {row}: no {missing!r}")
+                continue
+            collector.keep(row, label_text(_one(example, columns.label)) if columns.label else None, name)
+            starts.append(start)
+            lengths.append(len(data))
+        return collector.finish(PlacedReader(self.path, starts, lengths, _KeyOf(columns.input)))
+
+    def _first(self, count: int) -> list[dict[str, list[Any]]]:
+        found = []
+        for number, (_, data) in enumerate(self._records()):
+            if number == 10 * count or len(found) == count:
+                break
+            if isinstance(data, bytes):
+                try:
+                    found.append(parse_example(data))
+                except ValueError:
+                    continue
+        return found
+
+    def _records(self) -> Iterator[tuple[int, bytes | str]]:
+        """Place and data of each record; the last is a reason if the file is damaged there."""
+        size = os.path.getsize(self.path)
+        with open(self.path, "rb") as file:
+            place = 0
+            while place < size:
+                header = file.read(_HEADER.size)
+                if len(header) < _HEADER.size:
+                    yield place, "the file ends within a record"
+                    return
+                length, checksum = _HEADER.unpack(header)
+                if checksum != masked_crc32c(header[:8]):
+                    if place == 0:
+                        raise ValueError(f"{self.name}: is not an uncompressed TFRecord file")
+                    yield place, "the file is damaged here: the length's checksum is wrong"
+                    return
+                end = place + _HEADER.size + length + _FOOTER
+                if end > size or length > MAX_FILE_BYTES:
+                    yield place, "the file ends within a record" if end > size else "too large"
+                    if end > size:
+                        return
+                    file.seek(end)
+                else:
+                    yield place + _HEADER.size, file.read(length)
+                    file.seek(_FOOTER, os.SEEK_CUR)
+                place = end
+
+
+class _KeyOf:
+    """The bytes under one key of an example."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, data: bytes) -> bytes:
+        try:
+            return checked(_input_of(parse_example(data), self._key))
+        except ValueError as error:
+            raise ReadFailure(f"the file has changed since it was listed: {error}") from error
+
+
+def parse_example(data: bytes) -> dict[str, list[Any]]:
+    """The features of a serialised `tf.train.Example`.
+
+    Args:
+        data: the protocol buffer.
+
+    Returns:
+        Key to its values: bytes, floats or integers.
+
+    Raises:
+        ValueError: If it is not such a protocol buffer.
+    """
+    features: dict[str, list[Any]] = {}
+    for number, _, message in _fields(data):
+        if number != 1 or not isinstance(message, bytes):
+            continue
+        for inner, _, entry in _fields(message):
+            if inner != 1 or not isinstance(entry, bytes):
+                continue
+            pair = {field: value for field, _, value in _fields(entry) if isinstance(value, bytes)}
+            if 1 in pair and 2 in pair:
+                features[pair[1].decode("utf-8", "backslashreplace")] = _values(pair[2])
+    return features
+
+
+def _values(feature: bytes) -> list[Any]:
+    """The values of one `Feature`, a list of bytes (1), floats (2) or integers (3)."""
+    values: list[Any] = []
+    for kind, _, content in _fields(feature):
+        if not isinstance(content, bytes):
+            continue
+        for number, wire, value in _fields(content):
+            if number != 1:
+                continue
+            if kind == 1:
+                values.append(value)
+            elif kind == 2:
+                packed = value if isinstance(value, bytes) else b""
+                values += [item for (item,) in struct.iter_unpack("<f", packed[: len(packed) // 4 * 4])]
+            elif wire == 2 and isinstance(value, bytes):
+                place = 0
+                while place < len(value):
+                    item, place = _varint(value, place)
+                    values.append(_signed(item))
+            elif isinstance(value, int):
+                values.append(_signed(value))
+    return values
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int, bytes | int]]:
+    """Number, wire type and value of each field of a protocol buffer."""
+    place = 0
+    while place < len(data):
+        key, place = _varint(data, place)
+        number, wire = key >> 3, key & 7
+        value: bytes | int
+        if wire == 0:
+            value, place = _varint(data, place)
+        else:
+            if wire == 2:
+                length, place = _varint(data, place)
+            elif wire in (1, 5):
+                length = 8 if wire == 1 else 4
+            else:
+                raise ValueError("it is no tf.train.Example: an unknown wire type")
+            value = data[place : place + length]
+            if len(value) != length:
+                raise ValueError("it is no tf.train.Example: a field is cut off")
+            place += length
+        yield number, wire, value
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if place >= len(data):
+            raise ValueError("it is no tf.train.Example: a number is cut off")
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+    raise ValueError("it is no tf.train.Example: a number is too long")
+
+
+def _signed(value: int) -> int:
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _one(example: dict[str, list[Any]], key: str) -> Any:
+    values = example.get(key)
+    return values[0] if values else None
+
+
+def _input_of(example: dict[str, list[Any]], key: str) -> bytes | None:
+    value = _one(example, key)
+    if isinstance(value, (int, float)):
+        value = str(value).encode()
+    return value or None
+
+
+def _crc_table() -> list[int]:
+    table = []
+    for byte in range(256):
+        value = byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+_CRC = _crc_table()
+
+
+def masked_crc32c(data: bytes) -> int:
+    """CRC-32C (Castagnoli) as TFRecord files hold it: rotated by 15 bits, plus a constant."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = _CRC[(crc ^ byte) & 0xFF] ^ crc >> 8
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
