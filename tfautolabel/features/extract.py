@@ -206,7 +206,7 @@ class _Graphs:
 
     def _make_network(self, result: Future[FrozenNetwork]) -> None:
         try:
-            network = FrozenNetwork(self._network)
+            network = FrozenNetwork(self._network, self._preprocessor.network_part)
             network.warm_up()
         except BaseException as error:
             result.set_exception(error)

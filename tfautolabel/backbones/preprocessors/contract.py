@@ -38,6 +38,7 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
         requires: packages that a saved graph of it needs beside TensorFlow.
         varying_length: whether the size of its result follows the examples' lengths, so that batches are best
             made of examples of similar length.
+        network_part: windows that one thread best takes through the network at a time.
         max_batch_bytes: the most bytes of encoded examples to give to one call, unless a single one has more.
     """
 
@@ -45,6 +46,7 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
     requires: ClassVar[tuple[str, ...]] = ()
     varying_length: ClassVar[bool] = False
     max_batch_bytes: ClassVar[int] = 1 << 30
+    network_part: ClassVar[int] = 4
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("trainable", False)

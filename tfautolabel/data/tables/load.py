@@ -94,7 +94,9 @@ def _open(path: str) -> Table:
         return JsonLinesTable(path)
     if ending in (".csv", ".tsv", ".tab", ".txt") or (b"," in start or b"\t" in start):
         if b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise ValueError(f"{path}: data is a folder, or a table that ends in {ENDINGS}. Received: binary content")
+            raise ValueError(
+                f"{path}: data is a folder, or a table that ends in {ENDINGS}. Received: binary content"
+            )
         return CsvTable(path)
     raise ValueError(f"{path}: data is a folder, or a table that ends in {ENDINGS}. Received: none of these")
 

@@ -1,0 +1,47 @@
+"""Reads a safetensors file: a length, a JSON header, raw tensors (https://github.com/huggingface/safetensors)."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1", "BOOL": "?"}
+MAX_HEADER = 100 * 1024 * 1024
+"""The format's own limit."""
+
+
+def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
+    """The tensors of a file by name, as read-only views of its bytes.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ValueError: If it is not such a file, or holds a type that NumPy has not.
+    """
+    data = Path(path).read_bytes()
+    try:
+        return dict(_tensors(data))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is not a safetensors file that can be read: {error}") from error
+
+
+def _tensors(data: bytes) -> Any:
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > min(MAX_HEADER, len(data) - 8):
+        raise ValueError("it is cut off")
+    body = memoryview(data)[8 + length :]
+    for name, tensor in json.loads(data[8 : 8 + length]).items():
+        if name == "__metadata__":
+            continue
+        if tensor["dtype"] not in DTYPES:
+            raise ValueError(f"tensor {name!r} has the type {tensor['dtype']!r}; valid are {list(DTYPES)}")
+        start, end = tensor["data_offsets"]
+        dtype, shape = np.dtype(DTYPES[tensor["dtype"]]), tuple(tensor["shape"])
+        if not 0 <= start <= end <= len(body) or end - start != math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"tensor {name!r} does not lie in the file as described")
+        yield name, np.frombuffer(body[start:end], dtype).reshape(shape)

@@ -1,0 +1,132 @@
+"""SentencePiece (Kudo and Richardson 2018, arXiv 1808.06226) in the graph, through TensorFlow Text."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfautolabel._optional import require
+from tfautolabel.backbones.preprocessors.contract import Preprocessed, Preprocessor, output_spec
+from tfautolabel.backbones.preprocessors.token_windows import check_long_text, cut_tokens
+from tfautolabel.backbones.preprocessors.wordpiece import recorded_texts
+
+VERSION = 1
+"""Raised when the same bytes would give other tokens, so that cached features are not mixed up."""
+
+_MODEL = "sentencepiece.model"
+
+
+@keras.saving.register_keras_serializable("tfautolabel")
+class SentencePiecePreprocessor(Preprocessor):
+    """Texts to token ids.
+
+    Args:
+        model: a serialised SentencePiece model; None if `load_assets` will bring it.
+        begin: the id that begins a piece of text.
+        end: the id that ends it.
+        unknown: what stands for a text without any token.
+        prefix: put in front of each text, as the network was trained.
+        max_length: tokens that the network takes, begin and end included.
+        long_text: "truncate" to cut longer texts, "average" to cut them in windows.
+        **options: of `keras.layers.Layer`.
+
+    Call arguments:
+        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+
+    Returns:
+        A `Preprocessed` with the one input (w, l) int32, padded with -1. Empty and blank texts are not
+        readable.
+
+    Raises:
+        MissingExtraError: If TensorFlow Text is not installed.
+    """
+
+    modality = "text"
+    requires = ("tensorflow-text",)
+    varying_length = True
+    max_batch_bytes = 4 * 1024 * 1024
+    network_part = 16
+
+    def __init__(
+        self,
+        model: bytes | None = None,
+        *,
+        begin: int,
+        end: int,
+        unknown: int,
+        prefix: str = "",
+        max_length: int = 256,
+        long_text: str = "truncate",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        check_long_text(long_text)
+        self.begin, self.end, self.unknown = begin, end, unknown
+        self.prefix = prefix
+        self.max_length = max_length
+        self.long_text = long_text
+        if model is not None:
+            self._set_model(model)
+
+    def _set_model(self, model: bytes) -> None:
+        text = require("tensorflow_text", extra="text")
+        self._model = model
+        self._tokenizer = text.SentencepieceTokenizer(model, out_type=tf.int32)
+
+    def call(self, examples: tf.Tensor) -> Preprocessed:
+        """See the class."""
+        texts = tf.reshape(examples, [-1])
+        # What is not UTF-8 makes the tokenizer give up the whole batch.
+        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+        prefixed = tf.strings.join([self.prefix, texts]) if self.prefix else texts
+        ids = self._tokenizer.tokenize(prefixed)
+        empty = tf.cast(tf.equal(ids.row_lengths(), 0), tf.int64)
+        stand_in = tf.RaggedTensor.from_tensor(tf.fill([tf.size(texts), 1], self.unknown), lengths=empty)
+        return cut_tokens(
+            tf.concat([ids, stand_in], axis=1),
+            tf.strings.regex_full_match(texts, r"(?s).*\S.*"),
+            begin=self.begin,
+            end=self.end,
+            max_length=self.max_length,
+            long_text=self.long_text,
+        )
+
+    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
+        """Shapes and types of the result."""
+        return output_spec(keras.KerasTensor((None, None), "int32"))
+
+    def identity(self) -> dict[str, Any]:
+        """Version, settings and the model's hash."""
+        digest = hashlib.sha256(self._model).hexdigest()
+        return {
+            "preprocessor": "sentencepiece",
+            "version": VERSION,
+            **self._settings(),
+            "model_sha256": digest,
+        }
+
+    def recorded_examples(self) -> list[bytes]:
+        """Texts of several kinds and lengths, and one that is empty."""
+        return recorded_texts()
+
+    def save_assets(self, folder: str) -> None:
+        """Writes the SentencePiece model."""
+        Path(folder, _MODEL).write_bytes(self._model)
+
+    def load_assets(self, folder: str) -> None:
+        """Reads the SentencePiece model."""
+        self._set_model(Path(folder, _MODEL).read_bytes())
+
+    def _settings(self) -> dict[str, Any]:
+        names = ("begin", "end", "unknown", "prefix", "max_length", "long_text")
+        return {name: getattr(self, name) for name in names}
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer, but for the model."""
+        config = super().get_config()
+        config.pop("trainable")
+        return {**config, **self._settings()}

@@ -1,0 +1,109 @@
+"""Texts to the words that uncased WordPiece models know: cleaned, without accents, lowered, split."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+_CHINESE = (
+    r"\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2B73F}\x{2B740}-\x{2B81F}"
+    r"\x{2B920}-\x{2CEAF}\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}"
+)
+_ALONE = rf"([!-/:-@\[-`{{-~\p{{P}}{_CHINESE}])"
+_REMOVED = r"[\p{Mn}\p{Cc}\p{Cf}\p{Co}\x{FFFD}]"
+_PLAIN = r"[\t\n\r -~]*"
+_STAND_INS = tuple(chr(0x1FFFE + 0x10000 * number) for number in range(8))
+"""Code points that are no characters and never will be; each stands for one special token."""
+
+_STRANGER = chr(0x10FFFE)
+"""Takes the place of a stand-in that a text itself holds: no vocabulary knows either of them."""
+
+
+class Uncased(tf.Module):
+    """Splits texts into words.
+
+    Args:
+        special: tokens that are taken as they are where a text spells them out, such as "[SEP]".
+
+    Attributes:
+        stand_ins: special token to the word that it becomes.
+    """
+
+    def __init__(self, special: Sequence[str]) -> None:
+        super().__init__()
+        self.stand_ins = dict(zip(special, _STAND_INS, strict=False))
+        codes, folded = folding_table()
+        self._folding = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(tf.constant(codes), tf.constant(folded)), -1
+        )
+
+    def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """(n,) string to (n, ragged) string."""
+        is_plain = tf.strings.regex_full_match(texts, _PLAIN)
+        others = tf.where(~is_plain)[:, 0]
+        texts = tf.cond(
+            tf.size(others) > 0,
+            lambda: tf.tensor_scatter_nd_update(
+                texts, others[:, None], self._without_stand_ins(tf.gather(texts, others))
+            ),
+            lambda: texts,
+        )
+        # Before anything is lowered: only the exact spelling counts.
+        for token, stand_in in self.stand_ins.items():
+            texts = tf.strings.regex_replace(texts, rf"\Q{token}\E", f" {stand_in} ")
+        texts = tf.cond(
+            tf.size(others) > 0,
+            lambda: tf.tensor_scatter_nd_update(
+                texts, others[:, None], self._folded(tf.gather(texts, others))
+            ),
+            lambda: texts,
+        )
+        # What is left to lower is ASCII, which needs no tables.
+        texts = tf.strings.regex_replace(tf.strings.lower(texts), _ALONE, r" \1 ")
+        return tf.strings.split(texts)
+
+    def _without_stand_ins(self, texts: tf.Tensor) -> tf.Tensor:
+        # Not UTF-8: as Python reads it with errors="replace", so that what follows sees characters only.
+        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+        return tf.strings.regex_replace(texts, f"[{''.join(_STAND_INS)}]", _STRANGER)
+
+    def _folded(self, texts: tf.Tensor) -> tf.Tensor:
+        """Without control characters and accents, in lower case, with plain spaces only."""
+        texts = tf.strings.regex_replace(texts, r"[\t\n\r\p{Z}]", " ")
+        texts = tf.strings.regex_replace(texts, r"[\p{Cc}\p{Cf}\p{Co}\x{FFFD}]", "")
+        points = tf.strings.unicode_decode(texts, "UTF-8")
+        flat = tf.cast(points.values, tf.int64)
+        packed = self._folding.lookup(flat)
+        packed = tf.where(packed < 0, flat, packed)
+        parts = tf.cast(
+            tf.bitwise.right_shift(packed[:, None], tf.constant([0, 21, 42], tf.int64)) & 0x1FFFFF, tf.int32
+        )
+        counts = tf.reduce_sum(tf.cast(parts > 0, tf.int64), axis=1)
+        ragged = points.with_values(tf.RaggedTensor.from_tensor(parts, lengths=counts)).merge_dims(1, 2)
+        return tf.strings.unicode_encode(ragged, "UTF-8")
+
+
+def folding_table() -> tuple[np.ndarray, np.ndarray]:
+    """What each code point becomes without accents and in lower case.
+
+    Returns:
+        (m,) int64, the code points that become something else; (m,) int64, up to three code points of 21 bits
+        each, the first in the lowest bits. Marks (category Mn) become nothing, Hangul comes apart into jamo.
+    """
+    codes, folded = [], []
+    for code in range(0x80, 0x110000):
+        if 0xD800 <= code < 0xE000:
+            continue
+        character = chr(code)
+        bare = _without_marks(_without_marks(unicodedata.normalize("NFD", character)).lower())
+        if bare != character and len(bare) <= 3:
+            codes.append(code)
+            folded.append(sum(ord(part) << 21 * place for place, part in enumerate(bare)))
+    return np.array(codes, np.int64), np.array(folded, np.int64)
+
+
+def _without_marks(text: str) -> str:
+    return "".join(part for part in text if unicodedata.category(part) != "Mn")
