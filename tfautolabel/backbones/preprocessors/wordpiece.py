@@ -87,7 +87,7 @@ class WordPiecePreprocessor(Preprocessor):
         begin, end = (self.vocabulary.index(token) for token in ("[CLS]", "[SEP]"))
         return cut_tokens(
             self._pieces(words),
-            tf.strings.regex_full_match(texts, r"(?s).*\S.*"),
+            tf.strings.length(tf.strings.strip(texts)) > 0,
             begin=begin,
             end=end,
             max_length=self.max_length,

@@ -1,0 +1,116 @@
+"""Sound at one rate to sound at another, inside the graph.
+
+A low-pass filter, a sinc under a Kaiser window, evaluated at exactly the output's times (J. O. Smith, Digital
+Audio Resampling, https://ccrma.stanford.edu/~jos/resample/). Usual rates have a small ratio and become one
+strided convolution with a kernel for each phase; for odd ones every output is a weighted sum of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+ZEROS = 32
+"""Zero crossings of the sinc on each side."""
+
+ROLLOFF = 0.92
+"""The filter's corner, as a share of the lower of the two Nyquist frequencies."""
+
+BETA = 10.0
+"""Of the Kaiser window: about 100 dB between what passes and what does not."""
+
+MAX_PHASES = 640
+"""More phases than this are not worth a kernel."""
+
+_BLOCK = 16_000
+
+
+def resample(samples: tf.Tensor, rate: tf.Tensor, target: int) -> tf.Tensor:
+    """Resamples one clip.
+
+    Args:
+        samples: (t,) float32.
+        rate: () int64, samples a second, positive.
+        target: samples a second wanted.
+
+    Returns:
+        (ceil(t * target / rate),) float32.
+    """
+    divisor = _gcd(rate, tf.constant(target, tf.int64))
+    up, down = target // divisor, rate // divisor
+    return tf.cond(
+        tf.equal(rate, target),
+        lambda: samples,
+        lambda: tf.cond(
+            up <= MAX_PHASES,
+            lambda: _by_convolution(samples, up, down),
+            lambda: _by_sums(samples, up, down),
+        ),
+    )
+
+
+def _gcd(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    def step(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return y, x % y
+
+    return tf.while_loop(lambda _, y: y > 0, step, (a, b))[0]
+
+
+def _filter(distance: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
+    """The weight of an input sample at some distance, in input samples, from an output; float64."""
+    corner = ROLLOFF * tf.minimum(tf.constant(1.0, tf.float64), _ratio(up, down))
+    angle = np.pi * corner * distance
+    small = tf.abs(angle) < 1e-9
+    sinc = tf.where(small, tf.ones_like(angle), tf.sin(angle) / tf.where(small, tf.ones_like(angle), angle))
+    inside = 1.0 - tf.square(distance / tf.cast(_reach(up, down), tf.float64))
+    window = tf.math.bessel_i0(BETA * tf.sqrt(tf.maximum(inside, 0.0))) / float(np.i0(BETA))
+    return tf.where(inside > 0, corner * sinc * window, tf.zeros_like(angle))
+
+
+def _reach(up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
+    """How many input samples the filter takes on each side; int64."""
+    corner = ROLLOFF * tf.minimum(tf.constant(1.0, tf.float64), _ratio(up, down))
+    return tf.cast(tf.math.ceil(ZEROS / corner), tf.int64)
+
+
+def _ratio(up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
+    return tf.cast(up, tf.float64) / tf.cast(down, tf.float64)
+
+
+def _count(samples: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
+    return (tf.size(samples, out_type=tf.int64) * up + down - 1) // down
+
+
+def _by_convolution(samples: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
+    """`up` outputs for every `down` inputs, each with a kernel of its own."""
+    reach, count = _reach(up, down), _count(samples, up, down)
+    steps = (count + up - 1) // up
+    width = down + 2 * reach + 1
+    phase = tf.cast(tf.range(up), tf.float64) / _ratio(up, down)
+    place = tf.cast(tf.range(width) - reach, tf.float64)
+    kernel = tf.cast(_filter(phase[None] - place[:, None], up, down), tf.float32)
+    behind = tf.maximum((steps - 1) * down + width - reach - tf.size(samples, out_type=tf.int64), 0)
+    padded = tf.pad(samples, [[reach, behind]])
+    # A convolution's stride must be known when the graph is made; frames and a matrix product need not.
+    frames = tf.signal.frame(padded, tf.cast(width, tf.int32), tf.cast(down, tf.int32))[:steps]
+    outputs = tf.matmul(frames, kernel)
+    return tf.reshape(outputs, [-1])[:count]
+
+
+def _by_sums(samples: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
+    """Each output from the samples around it, a block of outputs at a time."""
+    reach, count = _reach(up, down), _count(samples, up, down)
+    padded = tf.pad(samples, [[reach, reach + 1]])
+    around = tf.range(2 * reach + 1)
+
+    def block(start: tf.Tensor) -> tf.Tensor:
+        number = tf.minimum(start + tf.range(tf.constant(_BLOCK, tf.int64)), count - 1)
+        whole = number * down // up
+        rest = tf.cast(number * down - whole * up, tf.float64) / tf.cast(up, tf.float64)
+        distance = rest[:, None] - tf.cast(around - reach, tf.float64)[None]
+        weights = tf.cast(_filter(distance, up, down), tf.float32)
+        return tf.reduce_sum(tf.gather(padded, whole[:, None] + around[None]) * weights, axis=1)
+
+    starts = tf.range(tf.constant(0, tf.int64), count, _BLOCK)
+    signature = tf.TensorSpec([_BLOCK], tf.float32)
+    return tf.reshape(tf.map_fn(block, starts, fn_output_signature=signature), [-1])[:count]

@@ -1,0 +1,145 @@
+"""The samples of a WAV file, inside the graph: all the kinds that recorders and editors write.
+
+The format is described in https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html. What cannot
+be read raises, for the caller to ignore.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
+KINDS = ((PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64), (A_LAW, 8), (MU_LAW, 8))
+"""Format and bits a sample of everything that is read."""
+
+MAX_CHANNELS = 64
+MIN_RATE, MAX_RATE = 1000, 768_000
+
+
+class Sound(NamedTuple):
+    """A clip as it is in the file, mixed to one channel.
+
+    Attributes:
+        samples: (t,) float32 in [-1, 1] (beyond it where a file of floats is), t > 0.
+        rate: () int64, samples a second.
+    """
+
+    samples: tf.Tensor
+    rate: tf.Tensor
+
+
+def decode_wav(encoded: tf.Tensor) -> Sound:
+    """Decodes one clip.
+
+    Args:
+        encoded: () string.
+
+    Raises:
+        tf.errors.InvalidArgumentError: When it runs, if the clip cannot be read.
+    """
+    size = tf.strings.length(encoded)
+    long_enough = tf.debugging.Assert(size >= 12, ["no WAV"])
+    with tf.control_dependencies([long_enough]):
+        magic = tf.strings.substr(encoded, 0, 4)
+    is_wave = tf.equal(magic, "RIFF") | tf.equal(magic, "RF64")
+    is_wave &= tf.equal(tf.strings.substr(encoded, 8, 4), "WAVE")
+    form, data, length = _chunks(encoded, size)
+    with tf.control_dependencies([tf.debugging.Assert(is_wave & (form >= 0) & (data >= 0), ["no WAV"])]):
+        form = tf.identity(form)
+    kind, channels = _word(encoded, form), _word(encoded, form + 2)
+    rate = tf.cast(_long(encoded, form + 4), tf.int64)
+    bits = _word(encoded, form + 14)
+    kind = tf.cond(tf.equal(kind, EXTENSIBLE), lambda: _word(encoded, form + 24), lambda: kind)
+    matches = tf.stack([tf.equal(kind, known) & tf.equal(bits, depth) for known, depth in KINDS])
+    valid = (
+        tf.reduce_any(matches)
+        & (channels >= 1)
+        & (channels <= MAX_CHANNELS)
+        & (rate >= MIN_RATE)
+        & (rate <= MAX_RATE)
+    )
+    with tf.control_dependencies([tf.debugging.Assert(valid, ["a kind of WAV that is not read"])]):
+        frame = tf.identity(channels) * bits // 8
+    frames = length // frame
+    raw = tf.strings.substr(encoded, data, frames * frame)
+    samples = tf.switch_case(
+        tf.argmax(matches, output_type=tf.int32),
+        [lambda known=known, depth=depth: _samples(raw, known, depth) for known, depth in KINDS],
+    )
+    mono = tf.reduce_mean(tf.reshape(samples, [-1, channels]), axis=1)
+    usable = (frames > 0) & tf.reduce_all(tf.math.is_finite(mono))
+    with tf.control_dependencies([tf.debugging.Assert(usable, ["no samples, or some that are no numbers"])]):
+        return Sound(tf.identity(mono), rate)
+
+
+def _chunks(encoded: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Where the chunk `fmt ` and the chunk `data` begin (-1 if there is none), and the latter's length."""
+
+    def step(place: tf.Tensor, form: tf.Tensor, data: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        name = tf.strings.substr(encoded, place, 4)
+        # A recorder that was cut off leaves a length of zero or of all ones: what is there counts.
+        claimed = tf.bitwise.bitwise_and(tf.cast(_long(encoded, place + 4), tf.int64), 0xFFFFFFFF)
+        held = tf.cast(tf.minimum(claimed, tf.cast(size - place - 8, tf.int64)), tf.int32)
+        is_data = tf.equal(name, "data") & (data < 0)
+        is_form = tf.equal(name, "fmt ") & (held >= 16) & (form < 0)
+        return (
+            place + 8 + held + held % 2,
+            tf.where(is_form, place + 8, form),
+            tf.where(is_data, place + 8, data),
+            tf.where(is_data, held, length),
+        )
+
+    def going(place: tf.Tensor, form: tf.Tensor, data: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+        return (place + 8 <= size) & ((form < 0) | (data < 0))
+
+    missing = tf.constant(-1)
+    return tf.while_loop(going, step, (tf.constant(12), missing, missing, tf.constant(0)))[1:]
+
+
+def _word(encoded: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+    raw = tf.io.decode_raw(tf.strings.substr(encoded, place, 2), tf.uint16)
+    return tf.cast(tf.reshape(raw, [1])[0], tf.int32)
+
+
+def _long(encoded: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(tf.io.decode_raw(tf.strings.substr(encoded, place, 4), tf.int32), [1])[0]
+
+
+def _samples(raw: tf.Tensor, kind: int, bits: int) -> tf.Tensor:
+    """All channels' samples in turn, float32."""
+    if kind == FLOAT:
+        return tf.cast(tf.io.decode_raw(raw, tf.float32 if bits == 32 else tf.float64), tf.float32)
+    if kind != PCM:
+        table = tf.constant(A_LAW_VALUES if kind == A_LAW else MU_LAW_VALUES)
+        return tf.gather(table, tf.cast(tf.io.decode_raw(raw, tf.uint8), tf.int32))
+    if bits == 8:
+        return (tf.cast(tf.io.decode_raw(raw, tf.uint8), tf.float32) - 128.0) / 128.0
+    if bits == 24:
+        # The three bytes become the upper ones of four, which keeps the sign.
+        triples = tf.reshape(tf.cast(tf.io.decode_raw(raw, tf.uint8), tf.int32), [-1, 3])
+        shifted = tf.bitwise.left_shift(triples, tf.constant([8, 16, 24]))
+        return tf.cast(tf.reduce_sum(shifted, axis=1), tf.float32) / 2.0**31
+    return tf.cast(tf.io.decode_raw(raw, tf.int16 if bits == 16 else tf.int32), tf.float32) / 2.0 ** (
+        bits - 1
+    )
+
+
+def _a_law() -> np.ndarray:
+    """The values of the 256 codes, ITU-T G.711."""
+    code = np.arange(256) ^ 0x55
+    mantissa, exponent = (code & 15) * 16 + 8, code >> 4 & 7
+    value = np.where(exponent > 0, (mantissa + 256) * 2.0 ** (exponent - 1), mantissa)
+    return (np.where(code & 128, value, -value) / 32768).astype(np.float32)
+
+
+def _mu_law() -> np.ndarray:
+    """The values of the 256 codes, ITU-T G.711."""
+    code = ~np.arange(256) & 255
+    value = ((code & 15) * 8 + 132) * 2.0 ** (code >> 4 & 7) - 132
+    return (np.where(code & 128, -value, value) / 32768).astype(np.float32)
+
+
+A_LAW_VALUES, MU_LAW_VALUES = _a_law(), _mu_law()
