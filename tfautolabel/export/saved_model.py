@@ -177,6 +177,7 @@ def _module(
 
     module = tf.Module(name="labeler")
     module.preprocess = preprocess
+    module.tables = [*network.tables, *frozen_head.tables]
     module.label = tf.function(label, input_signature=[examples])
     module.features = tf.function(features, input_signature=[examples])
     # So that whoever reads labeler.json can find out whether its classes are the model's.

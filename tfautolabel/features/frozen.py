@@ -21,6 +21,12 @@ _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 PART = 4
 """Windows that one thread takes through the network at a time: few, so that tensors stay in the caches."""
 
+_SCOPE = "network"
+"""In a session's graph, the network's operations have names of their own."""
+
+LARGE = 32 * 1024 * 1024
+"""Weights of more bytes (tables of embeddings) stay variables: TensorFlow copies a constant many times."""
+
 
 class FrozenNetwork:
     """A fast inference copy of a network; training the network afterwards does not change it.
@@ -33,15 +39,26 @@ class FrozenNetwork:
     Args:
         network: a model with inputs of (w, ...) each and one output of (w, d).
         part: rows that one thread takes through the network at a time.
+
+    Attributes:
+        tables: large weights that did not become constants.
     """
 
     def __init__(self, network: keras.Model, part: int = PART) -> None:
         folded = fold_batch_norm(network)
+        large = [variable for variable in folded.variables if _size(variable) > LARGE]
         specs = [tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in network.inputs]
-        traced = tf.function(
-            lambda *inputs: run_network(folded, inputs), autograph=False
-        ).get_concrete_function(*specs)
+        tables = [tf.TensorSpec(variable.shape, variable.dtype) for variable in large]
+
+        def run(*arguments: tf.Tensor) -> tf.Tensor:
+            given = arguments[len(specs) :]
+            with keras.StatelessScope(state_mapping=list(zip(large, given, strict=True))):
+                return run_network(folded, arguments[: len(specs)])
+
+        traced = tf.function(run, autograph=False).get_concrete_function(*specs, *tables)
         self._function = convert_variables_to_constants_v2(traced)
+        self.tables: list[tf.Variable] = [variable.value for variable in large]
+        self._n_inputs = len(specs)
         self._output_shape = [None, *network.output_shape[1:]]
         self._part = part
         self._run: Callable[..., np.ndarray] | None = None
@@ -49,13 +66,14 @@ class FrozenNetwork:
 
     def warm_up(self) -> None:
         """Lets TensorFlow optimise the graph now; without effect where the inputs' shapes are open."""
-        tensors = self._function.inputs
+        tensors = self._function.inputs[: self._n_inputs]
         if all(tensor.shape[1:].is_fully_defined() for tensor in tensors):
             self(*(np.zeros([1, *tensor.shape[1:]], tensor.dtype.as_numpy_dtype) for tensor in tensors))
 
     def in_graph(self, *inputs: tf.Tensor) -> tf.Tensor:
-        """(w, ...) each to (w, d) float32, for use while another graph is built."""
-        return tf.ensure_shape(self._function(*inputs)[0], self._output_shape)
+        """(w, ...) each to (w, d) float32, while another graph is built, which must track `tables`."""
+        tables = [tf.convert_to_tensor(table) for table in self.tables]
+        return tf.ensure_shape(self._function(*inputs, *tables)[0], self._output_shape)
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
         """(w, ...) each to (w, d) float32."""
@@ -69,14 +87,39 @@ class FrozenNetwork:
         )
 
     def _start_session(self) -> Callable[..., np.ndarray]:
+        names = [tensor.name for tensor in self._function.inputs]
         graph = tf.Graph()
         with graph.as_default():
-            tf.graph_util.import_graph_def(self._function.graph.as_graph_def(), name="")
+            held = [_Held(table) for table in self.tables]
+            known = zip(names[self._n_inputs :], held, strict=True)
+            tf.graph_util.import_graph_def(
+                self._function.graph.as_graph_def(), {name: one.value for name, one in known}, name=_SCOPE
+            )
         with _own_thread_pool() as config:
             session = tf.compat.v1.Session(graph=graph, config=config)
-        return session.make_callable(
-            self._function.outputs[0].name, [tensor.name for tensor in self._function.inputs]
-        )
+        for one, table in zip(held, self.tables, strict=True):
+            session.run(one.fill, {one.content: table.numpy()})
+        inputs = [f"{_SCOPE}/{name}" for name in names[: self._n_inputs]]
+        return session.make_callable(f"{_SCOPE}/{self._function.outputs[0].name}", inputs)
+
+
+class _Held:
+    """A table in a session: a variable, filled once.
+
+    Args:
+        table: what it is filled with; here only its shape and type are looked at.
+    """
+
+    def __init__(self, table: tf.Variable) -> None:
+        self.content = tf.compat.v1.placeholder(table.dtype, table.shape)
+        variable = tf.compat.v1.Variable(self.content, use_resource=True, trainable=False)
+        self.fill = variable.initializer
+        self.value = variable.read_value()
+
+
+def _size(variable: keras.Variable) -> int:
+    """Bytes."""
+    return int(np.prod(variable.shape)) * tf.as_dtype(variable.dtype).size
 
 
 @contextmanager

@@ -101,8 +101,11 @@ class E5File:
         blocks = raw.reshape(-1, 2 + self._block // 2)
         scale = blocks[:, :2].copy().view("<f2").astype(np.float32)
         packed = blocks[:, 2:]
-        halves = np.concatenate([packed & 15, packed >> 4], axis=1).astype(np.float32)
-        return ((halves - 8) * scale).reshape(-1)[:number]
+        # In place, because the table of embeddings is large.
+        values = np.concatenate([packed & 15, packed >> 4], axis=1).astype(np.float32)
+        values -= 8
+        values *= scale
+        return values.reshape(-1)[:number]
 
     def weights(self) -> dict[str, np.ndarray]:
         """The tensors under the names of a Hugging Face BERT checkpoint."""
