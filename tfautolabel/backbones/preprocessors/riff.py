@@ -18,6 +18,12 @@ KINDS = ((PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64), (A
 MAX_CHANNELS = 64
 MIN_RATE, MAX_RATE = 1000, 768_000
 
+MAX_CHUNKS = 1000
+"""Chunks after this many are not looked for; a file can consist of millions of empty ones."""
+
+MAX_LEVEL = 2.0**20
+"""Files of floats hold values to 1, some to 2 ** 15; what is far beyond would overflow in a spectrum."""
+
 
 class Sound(NamedTuple):
     """A clip as it is in the file, mixed to one channel.
@@ -50,7 +56,7 @@ def decode_wav(encoded: tf.Tensor) -> Sound:
     with tf.control_dependencies([tf.debugging.Assert(is_wave & (form >= 0) & (data >= 0), ["no WAV"])]):
         form = tf.identity(form)
     kind, channels = _word(encoded, form), _word(encoded, form + 2)
-    rate = tf.cast(_long(encoded, form + 4), tf.int64)
+    rate = _unsigned(encoded, form + 4)
     bits = _word(encoded, form + 14)
     kind = tf.cond(tf.equal(kind, EXTENSIBLE), lambda: _word(encoded, form + 24), lambda: kind)
     matches = tf.stack([tf.equal(kind, known) & tf.equal(bits, depth) for known, depth in KINDS])
@@ -70,20 +76,29 @@ def decode_wav(encoded: tf.Tensor) -> Sound:
         [lambda known=known, depth=depth: _samples(raw, known, depth) for known, depth in KINDS],
     )
     mono = tf.reduce_mean(tf.reshape(samples, [-1, channels]), axis=1)
-    usable = (frames > 0) & tf.reduce_all(tf.math.is_finite(mono))
+    usable = (frames > 0) & in_range(mono)
     with tf.control_dependencies([tf.debugging.Assert(usable, ["no samples, or some that are no numbers"])]):
         return Sound(tf.identity(mono), rate)
 
 
+def in_range(samples: tf.Tensor) -> tf.Tensor:
+    """Whether all samples are numbers, and not absurd ones; () bool."""
+    return tf.reduce_all(tf.abs(samples) <= MAX_LEVEL)
+
+
 def _chunks(encoded: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Where the chunk `fmt ` and the chunk `data` begin (-1 if there is none), and the latter's length."""
+    # Without the header's twelve bytes there is nothing to read this from.
+    whole = tf.cond(size >= 12, lambda: _unsigned(encoded, tf.constant(4)), lambda: tf.constant(0, tf.int64))
 
     def step(place: tf.Tensor, form: tf.Tensor, data: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, ...]:
         name = tf.strings.substr(encoded, place, 4)
-        # A recorder that was cut off leaves a length of zero or of all ones: what is there counts.
-        claimed = tf.bitwise.bitwise_and(tf.cast(_long(encoded, place + 4), tf.int64), 0xFFFFFFFF)
-        held = tf.cast(tf.minimum(claimed, tf.cast(size - place - 8, tf.int64)), tf.int32)
+        claimed, left = _unsigned(encoded, place + 4), tf.cast(size - place - 8, tf.int64)
         is_data = tf.equal(name, "data") & (data < 0)
+        # A recorder that was cut off leaves lengths of all ones, or zeros in the file's length too: what is
+        # there counts.
+        unfinished = is_data & tf.equal(claimed, 0) & (whole <= tf.cast(place, tf.int64))
+        held = tf.cast(tf.where(unfinished, left, tf.minimum(claimed, left)), tf.int32)
         is_form = tf.equal(name, "fmt ") & (held >= 16) & (form < 0)
         return (
             place + 8 + held + held % 2,
@@ -96,7 +111,8 @@ def _chunks(encoded: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, 
         return (place + 8 <= size) & ((form < 0) | (data < 0))
 
     missing = tf.constant(-1)
-    return tf.while_loop(going, step, (tf.constant(12), missing, missing, tf.constant(0)))[1:]
+    start = tf.constant(12), missing, missing, tf.constant(0)
+    return tf.while_loop(going, step, start, maximum_iterations=MAX_CHUNKS)[1:]
 
 
 def _word(encoded: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
@@ -106,6 +122,10 @@ def _word(encoded: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
 
 def _long(encoded: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.io.decode_raw(tf.strings.substr(encoded, place, 4), tf.int32), [1])[0]
+
+
+def _unsigned(encoded: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+    return tf.bitwise.bitwise_and(tf.cast(_long(encoded, place), tf.int64), 0xFFFFFFFF)
 
 
 def _samples(raw: tf.Tensor, kind: int, bits: int) -> tf.Tensor:

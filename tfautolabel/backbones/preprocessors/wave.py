@@ -13,7 +13,16 @@ import tensorflow as tf
 
 from tfautolabel.backbones.preprocessors.contract import Preprocessed, Preprocessor, output_spec
 from tfautolabel.backbones.preprocessors.resample import resample
-from tfautolabel.backbones.preprocessors.riff import MAX_RATE, MIN_RATE, decode_wav
+from tfautolabel.backbones.preprocessors.riff import (
+    EXTENSIBLE,
+    KINDS,
+    MAX_CHANNELS,
+    MAX_CHUNKS,
+    MAX_RATE,
+    MIN_RATE,
+    decode_wav,
+    in_range,
+)
 
 VERSION = 1
 """Raised when the same bytes would give other samples, so that cached features are not mixed up."""
@@ -59,6 +68,8 @@ class WavePreprocessor(Preprocessor):
         self.window_seconds = window_seconds
         self.min_samples = min_samples
         self.max_seconds = max_seconds
+        self._longest = max(int(window_seconds * sample_rate), min_samples)
+        self._growth = -(-sample_rate // MIN_RATE)
 
     def call(self, examples: tf.Tensor) -> Preprocessed:
         """See the class."""
@@ -71,9 +82,7 @@ class WavePreprocessor(Preprocessor):
         count = tf.size(examples, out_type=tf.int64)
         clips = tf.data.Dataset.from_tensor_slices((tf.range(count), examples))
         # No sample takes less than a byte, and none becomes more than this many.
-        samples = tf.reduce_sum(tf.cast(tf.strings.length(examples), tf.int64)) * (
-            self.sample_rate // MIN_RATE
-        )
+        samples = tf.reduce_sum(tf.cast(tf.strings.length(examples), tf.int64)) * self._growth
         return self._collect(clips.map(decode, num_parallel_calls=tf.data.AUTOTUNE), count, samples)
 
     def from_waveforms(
@@ -95,14 +104,14 @@ class WavePreprocessor(Preprocessor):
             row: tf.Tensor, samples: tf.Tensor, length: tf.Tensor, rate: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             samples, rate = samples[: tf.maximum(length, 0)], tf.cast(rate, tf.int64)
-            usable = (tf.size(samples) > 0) & tf.reduce_all(tf.math.is_finite(samples))
+            usable = (tf.size(samples) > 0) & in_range(samples)
             usable &= (rate >= MIN_RATE) & (rate <= MAX_RATE)
             with tf.control_dependencies([tf.debugging.Assert(usable, ["no sound"])]):
                 return row, *self._windows(tf.identity(samples), rate)
 
         count = tf.shape(waveforms, out_type=tf.int64)[0]
         clips = tf.data.Dataset.from_tensor_slices((tf.range(count), waveforms, lengths, sample_rate))
-        samples = tf.size(waveforms, out_type=tf.int64) * (self.sample_rate // MIN_RATE)
+        samples = tf.size(waveforms, out_type=tf.int64) * self._growth
         return self._collect(clips.map(cut, num_parallel_calls=tf.data.AUTOTUNE), count, samples)
 
     def _windows(self, samples: tf.Tensor, rate: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -112,8 +121,7 @@ class WavePreprocessor(Preprocessor):
         with tf.control_dependencies([short_enough]):
             samples = resample(tf.identity(samples), rate, self.sample_rate)
         total = tf.size(samples)
-        longest = max(int(self.window_seconds * self.sample_rate), self.min_samples)
-        number = (total + longest - 1) // longest
+        number = (total + self._longest - 1) // self._longest
         length = (total + number - 1) // number
         windows = tf.reshape(tf.pad(samples, [[0, number * length - total]]), [number, length])
         lengths = tf.clip_by_value(total - tf.range(number) * length, 1, length)
@@ -122,7 +130,7 @@ class WavePreprocessor(Preprocessor):
     def _collect(self, clips: tf.data.Dataset, count: tf.Tensor, samples: tf.Tensor) -> Preprocessed:
         """All windows of all clips; a silent one for each clip that could not be read."""
         blank = tf.data.Dataset.from_tensors((count, tf.zeros([self.min_samples]), tf.constant(0)))
-        most = count + samples // int(self.window_seconds * self.sample_rate) + 2
+        most = count + samples // self._longest + 2
         rows, waves, lengths = (
             clips.ignore_errors()
             .flat_map(
@@ -212,8 +220,6 @@ def why_no_clip(encoded: bytes, max_seconds: int = MAX_SECONDS) -> str:
         >>> why_no_clip(b"RIFF....WAVEdata")
         'damaged WAV: it does not say what format its samples have'
     """
-    from tfautolabel.backbones.preprocessors.riff import EXTENSIBLE, KINDS, MAX_CHANNELS
-
     if not encoded:
         return "empty file"
     if encoded[:4] not in (b"RIFF", b"RF64") or encoded[8:12] != b"WAVE":
@@ -237,12 +243,16 @@ def why_no_clip(encoded: bytes, max_seconds: int = MAX_SECONDS) -> str:
 
 
 def _find_chunks(encoded: bytes) -> tuple[bytes | None, int | None]:
-    """The format chunk, and how many bytes of samples there are."""
+    """The format chunk, and how many bytes of samples there are, found as `decode_wav` does."""
     form, data, place = None, None, 12
-    while place + 8 <= len(encoded) and (form is None or data is None):
-        claimed = int.from_bytes(encoded[place + 4 : place + 8], "little")
-        held = min(claimed, len(encoded) - place - 8)
+    for _ in range(MAX_CHUNKS):
+        if place + 8 > len(encoded) or (form is not None and data is not None):
+            break
+        claimed, left = int.from_bytes(encoded[place + 4 : place + 8], "little"), len(encoded) - place - 8
         name = encoded[place : place + 4]
+        unfinished = name == b"data" and data is None and not claimed
+        unfinished &= int.from_bytes(encoded[4:8], "little") <= place
+        held = left if unfinished else min(claimed, left)
         if name == b"fmt " and form is None and held >= 16:
             form = encoded[place + 8 : place + 8 + held]
         if name == b"data" and data is None:
