@@ -12,7 +12,7 @@ from tfautolabel.backbones.packaged.speech_embedding import (
     FRAMES,
     HOP,
     MELS,
-    MIN_SAMPLES,
+    SILENCE,
     WINDOW,
     LogMel,
     PoolOverTime,
@@ -23,8 +23,8 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def samples_for(vectors):
-    """The fewest samples that make so many vectors."""
-    return WINDOW + (FRAMES - 1 + (vectors - 1) * FRAME_STEP) * HOP
+    """The fewest samples that make so many vectors, with the silence around them."""
+    return WINDOW + (FRAMES - 1 + (vectors - 1) * FRAME_STEP) * HOP - 2 * SILENCE
 
 
 def log_mel(seed=0):
@@ -37,19 +37,19 @@ def log_mel(seed=0):
 
 def test_frames_do_not_depend_on_what_follows_the_clip():
     """The click at the end lies in a frame that only the padding completes: it must not set the level."""
-    layer, length = log_mel(), MIN_SAMPLES + 3 * HOP + 100
-    clip = 1e-4 * np.random.default_rng(1).uniform(-1, 1, length).astype("float32")
+    layer, total = log_mel(), WINDOW + 90 * HOP + 100
+    clip = 1e-4 * np.random.default_rng(1).uniform(-1, 1, total).astype("float32")
     clip[-1] = 1.0
-    alone = layer(clip[None], np.array([length], "int32"))
-    padded = layer(np.pad(clip, (0, 9000))[None], np.array([length], "int32"))
-    assert alone.shape[1] == frame_counts(tf.constant([length])).numpy()[0]
+    lengths = np.array([total - 2 * SILENCE], "int32")
+    alone, padded = layer(clip[None], lengths), layer(np.pad(clip, (0, 9000))[None], lengths)
+    assert alone.shape[1] == frame_counts(lengths)[0]
     np.testing.assert_allclose(padded[:, : alone.shape[1]], alone, atol=1e-5)
 
 
 def test_level_and_depth():
     """Ten times as loud is two tenths of ten decibels more; nothing lies deeper than 80 decibels."""
     layer, clip = log_mel(), tones(2.0).astype("float32").T
-    lengths = np.array([clip.shape[1]], "int32")
+    lengths = np.array([clip.shape[1] - 2 * SILENCE], "int32")
     loud, soft = layer(clip, lengths).numpy(), layer(clip / 10, lengths).numpy()
     np.testing.assert_allclose(loud - soft, 2.0, atol=1e-3)
     clip[:, 16_000:] = 0
@@ -57,7 +57,7 @@ def test_level_and_depth():
     assert quiet_end.max() - quiet_end.min() == pytest.approx(8.0, abs=1e-4)
 
 
-@pytest.mark.parametrize("vectors", [1, 2, 7])
+@pytest.mark.parametrize("vectors", [3, 4, 7])
 @pytest.mark.parametrize("beyond", [0, HOP * FRAME_STEP - 1])
 def test_pooling_takes_whole_vectors_only(vectors, beyond):
     values = np.random.default_rng(0).normal(-5, 1, (1, 9, 4)).astype("float32")
@@ -66,10 +66,10 @@ def test_pooling_takes_whole_vectors_only(vectors, beyond):
     np.testing.assert_allclose(found, np.concatenate([inside.mean(0), inside.max(0)]), rtol=1e-5)
 
 
-def test_short_clips_have_one_vector():
-    values = np.random.default_rng(0).normal(0, 1, (3, 2, 4)).astype("float32")
-    found = PoolOverTime()(values, np.array([1, MIN_SAMPLES - 1, MIN_SAMPLES], "int32"))
-    np.testing.assert_allclose(found, np.concatenate([values[:, 0]] * 2, axis=1))
+def test_shortest_clips_have_vectors():
+    values = np.random.default_rng(0).normal(0, 1, (2, 9, 4)).astype("float32")
+    found = PoolOverTime()(values, np.array([1, samples_for(4) - 1], "int32"))
+    np.testing.assert_allclose(found[:, 4:], values[:, :3].max(1))
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +87,14 @@ def test_golden_parity(backbone):
     with np.load(GOLDEN / "speech_embedding.npz") as golden:
         wave, expected_log_mel, expected = golden["wave"], golden["log_mel"], golden["vectors"]
     network = backbone.network
+    # From behind the silence that the original does not put around a clip.
+    inputs = [network.get_layer("silence").output, network.inputs[1]]
     parts = [network.get_layer(name).output for name in ("log_mel", "vectors")]
-    clip = [(wave[None] / 32768).astype("float32"), np.array([len(wave)], "int32")]
-    found_log_mel, found = (part.numpy() for part in keras.Model(network.inputs, parts)(clip))
+    clip = [(wave[None] / 32768).astype("float32"), np.array([len(wave) - 2 * SILENCE], "int32")]
+    found_log_mel, found, pooled = keras.Model(inputs, [*parts, network.output])(clip)
     np.testing.assert_allclose(found_log_mel[0, ::8, :, 0], expected_log_mel, atol=1e-4)
     np.testing.assert_allclose(found[0], expected, atol=1e-3)
-    pooled = network(clip).numpy()[0]
-    np.testing.assert_allclose(pooled, np.concatenate([expected.mean(0), expected.max(0)]), atol=1e-3)
+    np.testing.assert_allclose(pooled[0], np.concatenate([expected.mean(0), expected.max(0)]), atol=1e-3)
     entry = PACKAGED["speech-embedding"]
     assert entry.feature_dim == backbone.feature_dim == 2 * expected.shape[1]
     assert entry.parameters == sum(weight.numpy().size for weight in network.weights)
