@@ -21,8 +21,8 @@ class LinearHead(keras.Model):
     """Normalised features to class probabilities through one dense layer.
 
     `compile()` selects the convex solver: `fit` then finds the exact minimum, with the strength of the L2
-    penalty chosen by cross-validation within the training data. `compile(optimizer="adam")` gives ordinary
-    Keras training, with everything that Keras offers.
+    penalty and the temperature of the scores chosen by cross-validation within the training data.
+    `compile(optimizer="adam")` gives ordinary Keras training, with everything that Keras offers.
 
     Args:
         feature_dim: d, the length of a feature vector.
@@ -34,7 +34,7 @@ class LinearHead(keras.Model):
 
     Attributes:
         out_of_fold_: (n, k) float32 after a convex fit: each example's probabilities from a model that has
-            not seen it.
+            not seen it; the penalty and the temperature are one number each for all.
         penalty_: the C that was chosen.
 
     Call arguments:

@@ -4,6 +4,11 @@ The objective is scikit-learn's: C times the summed cross-entropy plus half the 
 the intercept not penalised. L-BFGS finds the minimum. With fewer
 examples than features the problem is first turned into the span of the examples, which changes nothing in
 the solution and makes it as small as the number of examples.
+
+With few labels the C that is best for the decisions leaves the scores too small for the probabilities.
+Cross-validation therefore chooses the two apart: for each C it fits one temperature to the held-out scores,
+and compares the penalties by the cross-entropy after that. Few labels say little about C, so a prior keeps
+it near what suits normalised features in general until the data speak clearly.
 """
 
 from __future__ import annotations
@@ -12,17 +17,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from tfautolabel.heads.lbfgs import minimize
 
-PENALTIES = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
-"""The values of C that cross-validation tries, from the strongest regularisation to the weakest."""
+PENALTIES = (0.0625, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
+"""The values of C that cross-validation may choose, from the strongest regularisation to the weakest."""
+
+USUAL_PENALTY = 16.0
+"""The mode of the prior over C, and its width in powers of e: one step of `PENALTIES` costs about one nat."""
+PRIOR_WIDTH = 0.7 * float(np.log(4.0))
+
+_TEMPERATURES = (-4.0, 8.0)  # natural logarithms between which the temperature's inverse is sought
 
 _TOLERANCE = 1e-7
 """L-BFGS stops when a step lowers the objective by less than this share; cross-validation is less exact."""
 _ROUGH_TOLERANCE = 1e-5
-_PATIENCE = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +44,16 @@ class SoftmaxRegression:
         weights: (d, k) float32.
         bias: (k,) float32.
         penalty: the C that was used.
+        scale: the inverse temperature, which weights and bias hold already; 1 without cross-validation.
         out_of_fold: (n, k) float32, for each example the probabilities from a model that has not seen it;
             None if there was no cross-validation.
-        losses: the mean out-of-fold cross-entropy for each C that was tried.
+        losses: the mean out-of-fold cross-entropy, after the temperature, for each C that was tried.
     """
 
     weights: np.ndarray
     bias: np.ndarray
     penalty: float
+    scale: float
     out_of_fold: np.ndarray | None
     losses: dict[float, float]
 
@@ -54,18 +67,18 @@ def fit_softmax_regression(
     penalties: Sequence[float] = PENALTIES,
     sample_weight: np.ndarray | None = None,
 ) -> SoftmaxRegression:
-    """Fits weights and bias; with folds, cross-validation chooses C by out-of-fold cross-entropy.
+    """Fits weights and bias; with folds, cross-validation chooses C and the scale of the scores.
 
     Args:
         features: (n, d) float32.
         class_ids: (n,) int64 in [0, k).
         n_classes: k.
         folds: (n,) int64, the fold in which each example is held out; None takes the only penalty given.
-        penalties: ascending values of C > 0. Larger ones are no longer tried once two in a row were worse.
+        penalties: ascending values of C > 0 to choose from.
         sample_weight: (n,) float32 > 0, 1 for each example by default.
 
     Returns:
-        The model, fitted on all examples.
+        The model, fitted on all examples. After cross-validation its weights and bias hold the temperature.
 
     Raises:
         ValueError: If several penalties are given without folds to choose among them.
@@ -82,14 +95,19 @@ def fit_softmax_regression(
     coordinates = np.hstack([coordinates, np.ones((len(coordinates), 1), np.float32)])
     targets = np.eye(n_classes, dtype=np.float32)[class_ids]
     start = np.zeros((coordinates.shape[1], n_classes), np.float32)
-    best, out_of_fold = float(penalties[0]), None
+    penalty, scale, out_of_fold = float(penalties[0]), 1.0, None
     losses: dict[float, float] = {}
     if folds is not None:
-        best, out_of_fold, losses, start = _choose(coordinates, targets, weight, folds, penalties, start)
-    solution = _solve(coordinates, targets, weight, best, start, _TOLERANCE)
+        trials = _cross_validate(coordinates, targets, weight, folds, penalties)
+        losses = {trial.penalty: trial.loss for trial in trials}
+        best = min(trials, key=lambda trial: trial.objective)
+        penalty, scale, out_of_fold, start = best.penalty, best.scale, best.probabilities, best.start
+    solution = scale * _solve(coordinates, targets, weight, penalty, start, _TOLERANCE)
     weights = solution[:-1] if basis is None else basis @ solution[:-1]
     bias = solution[-1] - centre @ weights
-    return SoftmaxRegression(weights.astype(np.float32), bias.astype(np.float32), best, out_of_fold, losses)
+    return SoftmaxRegression(
+        weights.astype(np.float32), bias.astype(np.float32), penalty, scale, out_of_fold, losses
+    )
 
 
 def _span(features: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
@@ -101,43 +119,84 @@ def _span(features: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     return basis, np.ascontiguousarray(triangle.T)
 
 
-def _choose(
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """One penalty in cross-validation."""
+
+    penalty: float
+    scale: float
+    probabilities: np.ndarray
+    loss: float
+    objective: float
+    solutions: list[np.ndarray]
+
+    @property
+    def start(self) -> np.ndarray:
+        """Near the solution on all examples."""
+        return np.mean(self.solutions, axis=0)
+
+
+def _cross_validate(
     coordinates: np.ndarray,
     targets: np.ndarray,
     weight: np.ndarray,
     folds: np.ndarray,
     penalties: Sequence[float],
-    start: np.ndarray,
-) -> tuple[float, np.ndarray, dict[float, float], np.ndarray]:
-    """The best C, its out-of-fold probabilities, all losses, and a start for the fit on everything."""
-    numbers = np.unique(folds)
-    kept = [np.flatnonzero(folds != number) for number in numbers]
-    data = [(coordinates[rows], targets[rows], weight[rows]) for rows in kept]
-    solutions = [start] * len(numbers)
-    losses: dict[float, float] = {}
-    best, best_probabilities, best_start = float(penalties[0]), np.empty(0), start
-    worse_in_a_row = 0
-    for penalty in map(float, penalties):
-        # Each fold continues from its solution for the penalty before, which is close.
-        solutions = [
-            _solve(*part, penalty, solution, _ROUGH_TOLERANCE)
-            for part, solution in zip(data, solutions, strict=True)
-        ]
+) -> list[_Trial]:
+    """Tries penalties from the usual one in both directions, in each for as long as it helps."""
+    kept = [(number, np.flatnonzero(folds != number)) for number in np.unique(folds)]
+    data = [(number, coordinates[rows], targets[rows], weight[rows]) for number, rows in kept]
+
+    def attempt(penalty: float, starts: list[np.ndarray]) -> _Trial:
         scores = np.empty_like(targets)
-        for number, solution in zip(numbers, solutions, strict=True):
+        solutions = []
+        for (number, *part), start in zip(data, starts, strict=True):
             held_out = folds == number
-            scores[held_out] = coordinates[held_out] @ solution
-        cross_entropy = -(log_softmax(scores, axis=1) * targets).sum(axis=1)
-        losses[penalty] = float(np.average(cross_entropy, weights=weight))
-        if losses[penalty] <= min(losses.values()):
-            best, best_probabilities = penalty, softmax(scores, axis=1)
-            best_start = np.mean(solutions, axis=0)
-            worse_in_a_row = 0
-        else:
-            worse_in_a_row += 1
-            if worse_in_a_row == _PATIENCE:
+            solutions.append(_solve(*part, penalty, start, _ROUGH_TOLERANCE))
+            scores[held_out] = coordinates[held_out] @ solutions[-1]
+        scale = _inverse_temperature(scores, targets, weight)
+        loss = _cross_entropy(scale * scores, targets, weight)
+        surprise = 0.5 * (np.log(penalty / USUAL_PENALTY) / PRIOR_WIDTH) ** 2
+        objective = loss * float(weight.sum()) + float(surprise)
+        return _Trial(penalty, scale, softmax(scale * scores, axis=1), loss, objective, solutions)
+
+    nothing = [np.zeros((coordinates.shape[1], targets.shape[1]), np.float32)] * len(data)
+    ascending = sorted(map(float, penalties))
+    middle = min(range(len(ascending)), key=lambda at: abs(np.log(ascending[at] / USUAL_PENALTY)))
+    trials = [attempt(ascending[middle], nothing)]
+    for onward in (ascending[middle + 1 :], ascending[:middle][::-1]):
+        last = trials[0]
+        for penalty in onward:
+            # Each fold continues from its solution for the penalty before, which is close.
+            trial = attempt(penalty, last.solutions)
+            trials.append(trial)
+            if trial.objective > last.objective:
                 break
-    return best, best_probabilities, losses, best_start
+            last = trial
+    return trials
+
+
+def _inverse_temperature(scores: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> float:
+    """The factor that makes held-out scores the best log-probabilities.
+
+    The targets are softened as if one example more had been wrong, so that a run without an error does not end
+    in certainty (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2).
+    """
+    k = targets.shape[1]
+    doubt = 1.0 / (len(targets) + 2.0)
+    softened = targets * (1.0 - doubt) + (1.0 - targets) * doubt / max(k - 1, 1)
+    found = minimize_scalar(
+        lambda log_scale: _cross_entropy(np.exp(log_scale) * scores, softened, weight),
+        bounds=_TEMPERATURES,
+        method="bounded",
+        options={"xatol": 1e-3},
+    )
+    return float(np.exp(found.x))
+
+
+def _cross_entropy(scores: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> float:
+    """The weighted mean over examples, in nats."""
+    return float(np.average(-(log_softmax(scores, axis=1) * targets).sum(axis=1), weights=weight))
 
 
 def _solve(
