@@ -1,4 +1,4 @@
-"""Makes small image modules as TensorFlow Hub publishes them: reusable SavedModels.
+"""Makes small modules as TensorFlow Hub publishes them: reusable SavedModels.
 
 The format: https://www.tensorflow.org/hub/reusable_saved_models and, for images,
 https://www.tensorflow.org/hub/common_signatures/images (float32 in [0, 1], a feature vector out).
@@ -7,6 +7,7 @@ https://www.tensorflow.org/hub/common_signatures/images (float32 in [0, 1], a fe
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -57,3 +58,100 @@ def make_image_module(folder: Path, size: int = 32, feature_dim: int = 16, seed:
     folder = Path(folder)
     tf.saved_model.save(root, str(folder))
     return folder
+
+
+def make_text_module(folder: Path, feature_dim: int = 8) -> Path:
+    """Saves an embedding of texts as the first text modules of TensorFlow Hub are: (n,) string in.
+
+    Words are looked up in a table that travels as an asset, and their vectors are averaged.
+    """
+    words = ["good", "great", "bad", "poor", "film", "the"]
+    table, embeddings = _words(folder, words), _random((len(words) + 1, feature_dim))
+
+    class TextEmbedding(tf.Module):
+        def __init__(self):
+            self.table, self.embeddings = table, tf.Variable(embeddings)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def __call__(self, texts):
+            ids = table.lookup(tf.strings.split(tf.strings.lower(texts)).to_tensor("the"))
+            return tf.reduce_mean(tf.gather(self.embeddings, ids), axis=1)
+
+    tf.saved_model.save(TextEmbedding(), str(folder))
+    return folder
+
+
+def make_text_pair(folder: Path, length: int = 8, feature_dim: int = 6) -> tuple[Path, Path]:
+    """Saves a preprocessing module and an encoder as TensorFlow Hub's transformers are."""
+    words = ["good", "great", "bad", "poor", "film", "the"]
+    table, embeddings = _words(folder, words), _random((len(words) + 2, feature_dim))
+
+    class Preprocess(tf.Module):
+        def __init__(self):
+            self.table = table
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def __call__(self, texts):
+            ids = tf.ragged.map_flat_values(table.lookup, tf.strings.split(tf.strings.lower(texts)))
+            ids = tf.cast(ids[:, :length] + 1, tf.int32)
+            mask = tf.ones_like(ids).to_tensor(0, shape=[None, length])
+            tokens = ids.to_tensor(0, shape=[None, length])
+            return {"input_word_ids": tokens, "input_mask": mask, "input_type_ids": tf.zeros_like(mask)}
+
+    class Encode(tf.Module):
+        def __init__(self):
+            self.embeddings = tf.Variable(embeddings)
+
+        @tf.function(
+            input_signature=[
+                {
+                    key: tf.TensorSpec([None, length], tf.int32, name=key)
+                    for key in ("input_word_ids", "input_mask", "input_type_ids")
+                }
+            ]
+        )
+        def __call__(self, tokens):
+            rows = tf.gather(self.embeddings, tokens["input_word_ids"])
+            rows *= tf.cast(tokens["input_mask"], tf.float32)[..., None]
+            pooled = tf.tanh(tf.reduce_sum(rows, axis=1))
+            return {"pooled_output": pooled, "sequence_output": rows, "default": pooled}
+
+    tf.saved_model.save(Preprocess(), str(folder / "preprocess"))
+    tf.saved_model.save(Encode(), str(folder / "encode"))
+    return folder / "preprocess", folder / "encode"
+
+
+def make_audio_module(folder: Path, feature_dim: int = 5, frame: int = 4000) -> Path:
+    """Saves a module that takes one waveform and gives a tuple with the frames' embeddings, as YAMNet."""
+    kernel = _random((3, feature_dim))
+
+    class Frames(tf.Module):
+        def __init__(self):
+            self.kernel = tf.Variable(kernel)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+        def __call__(self, waveform):
+            frames = tf.signal.frame(waveform, frame, frame // 2, pad_end=True)
+            power = tf.reduce_mean(frames**2, axis=1)
+            crossings = tf.reduce_mean(tf.abs(frames[:, 1:] - frames[:, :-1]), axis=1)
+            level = tf.reduce_max(tf.abs(frames), axis=1)
+            embeddings = tf.stack([power, crossings, level], axis=1) @ self.kernel
+            return tf.nn.softmax(embeddings), embeddings, frames
+
+    tf.saved_model.save(Frames(), str(folder))
+    return folder
+
+
+def _words(folder: Path, words: list[str]) -> tf.lookup.StaticVocabularyTable:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "words.txt").write_text("\n".join(words) + "\n")
+    return tf.lookup.StaticVocabularyTable(
+        tf.lookup.TextFileInitializer(
+            str(folder / "words.txt"), tf.string, 0, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+        ),
+        num_oov_buckets=1,
+    )
+
+
+def _random(shape):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)

@@ -7,7 +7,9 @@ import tensorflow as tf
 from pictures import PICTURES
 from separable import CLASSES, NAMES, picture
 
+from tfautolabel.backbones.preprocessors import ImagePreprocessor
 from tfautolabel.export import CheckFailure, saved_model
+from tfautolabel.export.labeling_module import LabelingModule
 
 OUTPUTS = {"label", "class_id", "confidence", "accepted", "probabilities"}
 FORMATS = {
@@ -153,14 +155,14 @@ def test_nothing_of_the_users_travels_with_the_model(labeler, exported):
 
 @pytest.fixture(scope="module")
 def traced(labeler):
-    return saved_model._module(labeler.backbone, labeler.head, NAMES, 0.7)
+    return LabelingModule(labeler.backbone, labeler.head, NAMES, 0.7)
 
 
 @pytest.fixture
 def unchecked(traced, monkeypatch):
     """Exports without the check and the tracing, which take seconds; the folders that would be checked."""
     seen = []
-    monkeypatch.setattr(saved_model, "_module", lambda *_: traced)
+    monkeypatch.setattr(saved_model, "LabelingModule", lambda *_: traced)
     monkeypatch.setattr(saved_model, "check_saved_model", seen.append)
     return seen
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from tfautolabel.backbones.preprocessors import Preprocessor
 from tfautolabel.backbones.saved_model import SavedModelLayer
+from tfautolabel.backbones.waveform_module import WaveformModuleLayer
 
 _CONFIG, _NETWORK, _MODULE, _VARIABLES, _ASSETS = (
     "backbone.json",
@@ -24,6 +25,8 @@ _CONFIG, _NETWORK, _MODULE, _VARIABLES, _ASSETS = (
     "variables.npz",
     "preprocessor",
 )
+
+_MODULE_LAYERS = {layer.__name__: layer for layer in (SavedModelLayer, WaveformModuleLayer)}
 
 
 class Backbone:
@@ -194,17 +197,15 @@ def _saved_model_network(described: dict[str, Any], module: Path) -> keras.Model
             return [moved(child) for child in part]
         if not isinstance(part, dict):
             return part
-        if part.get("class_name") == SavedModelLayer.__name__:
+        if part.get("class_name") in _MODULE_LAYERS:
             return part | {"config": part["config"] | {"folder": os.fspath(module)}}
         return {key: moved(child) for key, child in part.items()}
 
-    return keras.saving.deserialize_keras_object(
-        moved(described), custom_objects={SavedModelLayer.__name__: SavedModelLayer}
-    )
+    return keras.saving.deserialize_keras_object(moved(described), custom_objects=_MODULE_LAYERS)
 
 
 def saved_model_network(
-    folder: str | os.PathLike[str], size: int, output_key: str | None = None
+    folder: str | os.PathLike[str], size: int, output_key: str | int | None = None
 ) -> keras.Model:
     """Pixels in [0, 255] to the features of an image module that follows TF-Hub's convention.
 

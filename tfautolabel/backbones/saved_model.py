@@ -17,10 +17,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfautolabel.backbones.module_files import load_module
+
 SIGNATURES = ("serving_default", "default")
 """Signatures that stand in for a root that cannot be called, in the order of preference."""
 
-OUTPUT_KEYS = ("feature_vector", "default")
+OUTPUT_KEYS = ("feature_vector", "default", "pooled_output", "embedding", "embeddings")
 """What is taken of several outputs when the caller does not say, in the order of preference."""
 
 
@@ -33,8 +35,8 @@ class SavedModelLayer(keras.layers.Layer):
 
     Args:
         folder: the SavedModel's folder.
-        output_key: which output to take of a module that returns a dictionary; by default "feature_vector",
-            "default" or the only one.
+        output_key: which output to take of a module that returns a dictionary, or its place in a tuple; by
+            default one of `OUTPUT_KEYS`, in a dictionary the only one too.
         trainable: whether `fit` changes the module's variables.
         name: the layer's name; characters that exports do not allow are replaced.
 
@@ -54,7 +56,7 @@ class SavedModelLayer(keras.layers.Layer):
     def __init__(
         self,
         folder: str | os.PathLike[str],
-        output_key: str | None = None,
+        output_key: str | int | None = None,
         trainable: bool = False,
         name: str | None = None,
         **layer_options: Any,
@@ -70,7 +72,7 @@ class SavedModelLayer(keras.layers.Layer):
         self.supports_jit = False
         self.folder = os.fspath(folder)
         self.output_key = output_key
-        self._module = _load(Path(self.folder))
+        self._module = load_module(Path(self.folder))
         self.inference_only = not callable(self._module)
         self._signature_key = _signature_key(self._module, self.folder) if self.inference_only else None
         self._training_values = () if self.inference_only else _training_values(self._module.__call__)
@@ -164,10 +166,14 @@ class SavedModelLayer(keras.layers.Layer):
         if not isinstance(outputs, Mapping):
             if self.output_key is None and not isinstance(outputs, (list, tuple)):
                 return outputs
-            raise ValueError(
-                f"{self.folder} returns no dictionary but {type(outputs).__name__}, of which nothing can be "
-                f"selected. Received: output_key={self.output_key!r}"
-            )
+            if isinstance(outputs, (list, tuple)) and isinstance(self.output_key, int):
+                if 0 <= self.output_key < len(outputs):
+                    return outputs[self.output_key]
+                valid = f"in [0, {len(outputs) - 1}] for {self.folder}, which returns a tuple"
+            else:
+                valid = f"a place in a tuple, or None for a single output; {self.folder} returns "
+                valid += f"no dictionary but {type(outputs).__name__}"
+            raise ValueError(f"output_key must be {valid}. Received: output_key={self.output_key!r}")
         candidates = OUTPUT_KEYS if self.output_key is None else (self.output_key,)
         for key in candidates:
             if key in outputs:
@@ -188,31 +194,6 @@ class SavedModelLayer(keras.layers.Layer):
 def _clean(name: str) -> str:
     """A name that Keras and `model.export` accept: no slash, no colon, no leading underscore."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip("_.-") or "saved_model"
-
-
-def _load(folder: Path) -> Any:
-    """Loads a SavedModel and turns what can be wrong with it into one sentence."""
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"a SavedModel is a folder that holds saved_model.pb. There is no folder {folder}"
-        )
-    if not (folder / "saved_model.pb").is_file():
-        content = sorted(path.name for path in folder.iterdir())[:10]
-        raise ValueError(
-            f"a SavedModel folder holds saved_model.pb. Received: {folder}, which holds {content}"
-        )
-    try:
-        return tf.saved_model.load(str(folder))
-    except (RuntimeError, ValueError, KeyError, OSError, tf.errors.OpError) as error:
-        operation = re.search(r"Op type not registered '(\w+)'", str(error))
-        if operation:
-            raise RuntimeError(
-                f"{folder} uses the operation {operation[1]}, which is not in TensorFlow itself: install the "
-                "package that brings it and import it first; for text models `pip install tensorflow-text`, "
-                "then `import tensorflow_text`"
-            ) from error
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"{folder} is not a SavedModel that can be loaded: {reason}") from error
 
 
 def _signature_key(module: Any, folder: str) -> str:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
-from tfautolabel._cache import offline
-from tfautolabel.backbones.backbone import Backbone, saved_model_network
+from tfautolabel.backbones.backbone import Backbone
+from tfautolabel.backbones.hub_modules import load_hub_module
 from tfautolabel.backbones.keras_applications import load_keras_application
 from tfautolabel.backbones.packaged import PACKAGED, build
-from tfautolabel.backbones.preprocessors import ImagePreprocessor
-from tfautolabel.backbones.saved_model import SavedModelLayer
-
-DEFAULT_SIZE = 224
-"""Side in pixels for an image module that takes any size."""
 
 
 def load_backbone(handle: str, **options: Any) -> Backbone:
@@ -30,10 +21,12 @@ def load_backbone(handle: str, **options: Any) -> Backbone:
 
             - `packaged:NAME`: weights from the package index, see `tfautolabel backbones list`;
             - `keras:NAME` or `keras:NAME:WEIGHTS`: one of keras.applications, see `load_keras_application`;
-            - `hub:HANDLE`: a TF-Hub URL or folder, found by tensorflow_hub;
+            - `hub:HANDLE`: a TF-Hub URL or folder, found by tensorflow_hub, or two joined by "+": a text
+              preprocessing module and its encoder, see `load_hub_module`;
             - a path: the folder of a SavedModel. Loading a SavedModel runs its graph: load what you trust.
         **options: of the backbone's preprocessor: for texts `long_text`, "truncate" (what is beyond the
-            backbone's length counts for nothing) or "average" (the mean over all of a text).
+            backbone's length counts for nothing) or "average" (the mean over all of a text); for `hub:` also
+            `output_key` and `sample_rate`, see `load_hub_module`.
 
     Returns:
         The backbone.
@@ -72,13 +65,14 @@ def _from_package(name: str, **options: Any) -> Backbone:
     return Backbone(handle, preprocessor, network, handle, PACKAGED[name].languages)
 
 
-def _from_hub(handle: str, **options: Any) -> Backbone:  # noqa: ARG001 - text modules will take them
-    folder = _resolve(handle)
-    size = _image_size(SavedModelLayer(folder).module_input, handle)
-    network = saved_model_network(folder, size)
-    return Backbone(
-        f"hub:{handle}", ImagePreprocessor(size), network, f"saved_model:{_content_digest(folder)}"
-    )
+def _from_hub(handle: str, long_text: str = "truncate", **options: Any) -> Backbone:
+    if long_text != "truncate":
+        raise ValueError(
+            "a hub module has a length of its own for texts: long_text must be 'truncate'. "
+            f"Received: long_text={long_text!r}"
+        )
+    _check_options("hub:", options, ("long_text", "output_key", "sample_rate"))
+    return load_hub_module(handle, **options)
 
 
 def _from_keras(reference: str, **options: Any) -> Backbone:
@@ -94,54 +88,7 @@ SOURCES: dict[str, Callable[..., Backbone]] = {
 }
 
 
-def _resolve(handle: str) -> Path:
-    """The local folder of a hub module, downloaded and cached by tensorflow_hub where needed."""
-    if "://" not in handle:
-        folder = Path(handle).expanduser()
-        if not folder.is_dir():
-            raise FileNotFoundError(
-                f"a hub module is a URL or the folder of a SavedModel. Received: {handle!r}"
-            )
-        return folder
-    if offline() and not _hub_cached(handle):
-        raise FileNotFoundError(
-            f"{handle} is not in tensorflow_hub's cache and TFAUTOLABEL_OFFLINE is set: load it once on a "
-            "machine with a network, and copy the folder that TFHUB_CACHE_DIR names"
-        )
-    import tensorflow_hub
-
-    try:
-        return Path(tensorflow_hub.resolve(handle))
-    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise RuntimeError(
-            f"tensorflow_hub could not resolve the module ({type(error).__name__}: {error}). "
-            f"Received: {handle!r}"
-        ) from error
-
-
-def _hub_cached(handle: str) -> bool:
-    """tensorflow_hub keeps a module in a folder named by the SHA-1 of its handle."""
-    cache = os.environ.get("TFHUB_CACHE_DIR") or os.path.join(tempfile.gettempdir(), "tfhub_modules")
-    return (Path(cache) / hashlib.sha1(handle.encode(), usedforsecurity=False).hexdigest()).is_dir()
-
-
-def _image_size(spec: tf.TensorSpec, handle: str) -> int:
-    """The side in pixels that an image module takes."""
-    shape = spec.shape.as_list() if spec.shape.rank is not None else []
-    if spec.dtype != tf.float32 or len(shape) != 4 or shape[3] not in (3, None) or shape[1] != shape[2]:
-        raise ValueError(
-            "an image module takes (n, height, width, 3) float32 with height = width, as TF-Hub's convention "
-            f"for image feature vectors says. Received: {handle!r}, which takes {spec.shape} "
-            f"{spec.dtype.name}"
-        )
-    return DEFAULT_SIZE if shape[1] is None else int(shape[1])
-
-
-def _content_digest(folder: Path) -> str:
-    """Hash of graph and assets; the variables are hashed as weights, because training changes them."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        relative = file.relative_to(folder)
-        if file.is_file() and relative.parts[0] in ("saved_model.pb", "assets"):
-            digest.update(relative.as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
+def _check_options(prefix: str, options: dict[str, Any], known: tuple[str, ...]) -> None:
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f"{prefix} backbones have the options {', '.join(known)}. Received: {unknown}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -121,7 +122,7 @@ class Dataset:
         if modality == "text":
             # A lone surrogate is no character; it becomes what stands for one.
             inputs = [v.encode("utf-8", "replace") if isinstance(v, str) else v for v in inputs]
-        dataset = cls(MemoryReader(inputs), ids, modality=modality)
+        dataset = cls(MemoryReader(cast(Sequence[bytes], inputs)), ids, modality=modality)
         return dataset if labels is None else dataset.with_labels(labels)
 
     def __len__(self) -> int:

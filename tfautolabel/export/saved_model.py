@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from tfautolabel._version import __version__
 from tfautolabel.backbones.backbone import Backbone
+from tfautolabel.export.labeling_module import LabelingModule
 from tfautolabel.export.parity import CheckFailure, check_saved_model
-from tfautolabel.features.frozen import FrozenNetwork
 
 FORMAT_VERSION = 1
 DESCRIPTION = "labeler.json"
@@ -36,14 +36,7 @@ def export_saved_model(
 ) -> Path:
     """Writes preprocessing, backbone and head as one SavedModel, and checks it before it takes its place.
 
-    Signatures, both with the one input `examples`, (n,) string, the encoded files:
-
-    - `serving_default`: `label` (n,) string, `class_id` (n,) int64, `confidence` (n,) float32, `accepted`
-      (n,) bool, `probabilities` (n, k) float32;
-    - `features`: `features` (n, d) float32, `readable` (n,) bool.
-
-    An example that cannot be read gets an empty label, class id -1, zeros and `accepted` False; the others in
-    the batch are not touched by it.
+    See `LabelingModule` for its signatures.
 
     Args:
         folder: the version folder, such as saved_models/flowers/1, or the model's folder, in which the next
@@ -71,47 +64,61 @@ def export_saved_model(
     target.parent.mkdir(parents=True, exist_ok=True)
     # Hidden and beside the target: a server that watches the folder never sees half a model.
     partial = target.parent / f".partial-{secrets.token_hex(8)}"
-    replaced = target.parent / f".replaced-{secrets.token_hex(8)}"
     try:
-        module = _module(backbone, head, classes, min_confidence)
-        signatures = {"serving_default": module.label, "features": module.features}
-        tf.saved_model.save(module, os.fspath(partial), signatures=signatures)
-        description = {
-            "format_version": FORMAT_VERSION,
-            "classes": list(classes),
-            "modality": backbone.modality,
-            "min_confidence": float(min_confidence),
-            "backbone": {
-                "handle": backbone.handle,
-                "fingerprint": backbone.fingerprint,
-                "feature_dim": backbone.feature_dim,
-            },
-            "limits": backbone.preprocessor.limits,
-            "preprocessor": backbone.preprocessor.identity(),
-            "requires": ["tensorflow", *backbone.preprocessor.requires],
-            "made_with": {
-                "tfautolabel": __version__,
-                "tensorflow": tf.__version__,
-                "keras": keras.__version__,
-            },
-            "examples": _recorded_examples(backbone.preprocessor.recorded_examples(), predict, classes),
-        }
-        description = (details or {}) | description
+        module = LabelingModule(backbone, head, classes, min_confidence)
+        tf.saved_model.save(module, os.fspath(partial), signatures=module.functions_by_signature())
+        description = (details or {}) | _describe(backbone, predict, classes, min_confidence)
         text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
         (partial / DESCRIPTION).write_text(text, encoding="utf-8")
         _check(partial, target)
-        if target.exists():
-            os.replace(target, replaced)
-        try:
-            os.replace(partial, target)
-        except OSError:
-            if replaced.exists():
-                os.replace(replaced, target)
-            raise
+        _put_in_place(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
     return target
+
+
+def _put_in_place(partial: Path, target: Path) -> None:
+    """Gives the new version its name; what had the name before goes, or stays if that fails."""
+    replaced = target.parent / f".replaced-{secrets.token_hex(8)}"
+    if target.exists():
+        os.replace(target, replaced)
+    try:
+        os.replace(partial, target)
+    except OSError:
+        if replaced.exists():
+            os.replace(replaced, target)
+        raise
+    finally:
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _describe(
+    backbone: Backbone,
+    predict: Callable[[list[bytes]], np.ndarray],
+    classes: Sequence[str],
+    min_confidence: float,
+) -> dict[str, Any]:
+    """The content of labeler.json."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "classes": list(classes),
+        "modality": backbone.modality,
+        "min_confidence": float(min_confidence),
+        "backbone": {
+            "handle": backbone.handle,
+            "fingerprint": backbone.fingerprint,
+            "feature_dim": backbone.feature_dim,
+        },
+        "limits": backbone.preprocessor.limits,
+        "preprocessor": backbone.preprocessor.identity(),
+        "requires": ["tensorflow", *backbone.preprocessor.requires],
+        "made_with": {
+            "tfautolabel": __version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+        "examples": _recorded_examples(backbone.preprocessor.recorded_examples(), predict, classes),
+    }
 
 
 def _version_folder(folder: Path) -> Path:
@@ -139,50 +146,6 @@ def _check(partial: Path, target: Path) -> None:
     except CheckFailure as failure:
         # It is gone when the message is read; the user knows the other name.
         raise CheckFailure(str(failure).replace(os.fspath(partial), os.fspath(target))) from failure
-
-
-def _module(
-    backbone: Backbone, head: keras.Model, classes: Sequence[str], min_confidence: float
-) -> tf.Module:
-    preprocess = backbone.preprocessor
-    vectors = keras.Input((backbone.feature_dim,), name="features")
-    network, frozen_head = FrozenNetwork(backbone.network), FrozenNetwork(keras.Model(vectors, head(vectors)))
-    names = tf.constant([name.encode("utf-8") for name in classes])
-    examples = tf.TensorSpec([None], tf.string, name="examples")
-
-    def extract(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # Fused convolutions fail on a batch without rows, so one that cannot be read stands in for it.
-        count = tf.size(encoded)
-        some = tf.cond(tf.equal(count, 0), lambda: tf.constant([b""]), lambda: encoded)
-        ready = preprocess(tf.ensure_shape(some, [None]))
-        vectors = tf.math.segment_mean(network.in_graph(*ready.inputs), ready.example)
-        return tf.where(ready.readable[:, None], vectors, 0.0)[:count], ready.readable[:count]
-
-    def features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        vectors, readable = extract(examples)
-        return {"features": vectors, "readable": readable}
-
-    def label(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        vectors, readable = extract(examples)
-        probabilities = tf.where(readable[:, None], frozen_head.in_graph(vectors), 0.0)
-        class_ids = tf.argmax(probabilities, axis=1)
-        confidence = tf.reduce_max(probabilities, axis=1)
-        return {
-            "label": tf.where(readable, tf.gather(names, class_ids), ""),
-            "class_id": tf.where(readable, class_ids, -1),
-            "confidence": confidence,
-            "accepted": readable & (confidence >= min_confidence),
-            "probabilities": probabilities,
-        }
-
-    module = tf.Module(name="labeler")
-    module.preprocess = preprocess
-    module.tables = [*network.tables, *frozen_head.tables]
-    module.label = tf.function(label, input_signature=[examples])
-    module.features = tf.function(features, input_signature=[examples])
-    # So that whoever reads labeler.json can find out whether its classes are the model's.
-    module.class_names = tf.function(lambda: names, input_signature=[])
-    return module
 
 
 def _recorded_examples(

@@ -19,10 +19,13 @@ from typing import Any
 FORBIDDEN = ("tfautolabel", "tf_keras", "tensorflow_hub", "keras_hub")
 OPTIONAL = {"tensorflow-text": "tensorflow_text"}
 """Distributions that a model may need, and their modules: refused where labeler.json does not name them."""
+LABELS = {"label", "class_id", "confidence", "accepted", "probabilities"}
 SIGNATURES = {
-    "serving_default": {"label", "class_id", "confidence", "accepted", "probabilities"},
-    "features": {"features", "readable"},
+    "serving_default": (["examples"], LABELS),
+    "features": (["examples"], {"features", "readable"}),
+    "waveforms": (["lengths", "sample_rate", "waveforms"], LABELS),
 }
+"""Names of inputs and outputs; the last is for sound alone."""
 TOLERANCE = 1e-4
 
 
@@ -49,8 +52,21 @@ def check(folder: str) -> tuple[list[str], int]:
         needed = {OPTIONAL[name] for name in description["requires"] if name in OPTIONAL}
     except (ValueError, KeyError, TypeError) as error:
         return [f"labeler.json is not what an export writes ({type(error).__name__}: {error})"], 0
-    sys.meta_path.insert(0, _Refuse({*FORBIDDEN, *OPTIONAL.values()} - needed))
+    refuse = _Refuse({*FORBIDDEN, *OPTIONAL.values()} - needed)
+    sys.meta_path.insert(0, refuse)
+    try:
+        return _check_model(folder, needed, classes, encoded, recorded)
+    finally:
+        sys.meta_path.remove(refuse)
 
+
+def _check_model(
+    folder: str,
+    needed: set[str],
+    classes: list[str],
+    encoded: list[bytes],
+    recorded: list[tuple[str, list[float]]],
+) -> tuple[list[str], int]:
     import tensorflow as tf
 
     for module in sorted(needed):
@@ -68,7 +84,7 @@ def check(folder: str) -> tuple[list[str], int]:
     names = [name.decode("utf-8") for name in model.class_names().numpy()]
     if classes != names:
         failures.append(f"labeler.json lists the classes {classes}, the model knows {names}")
-    if not examples:
+    if not recorded:
         failures.append("labeler.json holds no recorded examples")
         return failures, 0
     try:
@@ -80,21 +96,23 @@ def check(folder: str) -> tuple[list[str], int]:
         failures += _compare(
             position, labels[position], outputs["probabilities"][position], label, probabilities
         )
-    return failures, len(examples)
+    return failures, len(recorded)
 
 
 def _check_signatures(model: Any) -> list[str]:
     failures = []
-    for name, outputs in SIGNATURES.items():
+    for name, (inputs, outputs) in SIGNATURES.items():
         signature = model.signatures.get(name)
         if signature is None:
-            failures.append(f"there is no signature {name!r}")
+            if name != "waveforms":
+                failures.append(f"there is no signature {name!r}")
             continue
         missing = outputs - set(signature.structured_outputs)
         if missing:
             failures.append(f"the signature {name!r} lacks the outputs {sorted(missing)}")
-        if list(signature.structured_input_signature[1]) != ["examples"]:
-            failures.append(f"the signature {name!r} does not have the single input 'examples'")
+        found = sorted(signature.structured_input_signature[1])
+        if found != inputs:
+            failures.append(f"the signature {name!r} must have the inputs {inputs}, not {found}")
     if not callable(getattr(model, "class_names", None)):
         failures.append("there is no function 'class_names'")
     return failures

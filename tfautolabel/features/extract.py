@@ -23,7 +23,7 @@ from tfautolabel.backbones.preprocessors import Preprocessed
 from tfautolabel.data import Dataset, ReadFailure, Rejected
 from tfautolabel.features.batches import Example, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
-from tfautolabel.features.frozen import FrozenNetwork
+from tfautolabel.features.frozen import CalledNetwork, FrozenNetwork, inference_network
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,8 +161,7 @@ class FeatureExtractor:
         ready = self._graphs.preprocess(tf.constant([example.encoded for example in examples]))
         return _Batch(
             examples,
-            # Views: `numpy()` would copy every pixel once more.
-            [np.asarray(memoryview(tensor)) for tensor in ready.inputs],
+            [_as_array(tensor) for tensor in ready.inputs],
             ready.example.numpy(),
             ready.readable.numpy(),
             ready.shortened.numpy(),
@@ -179,7 +178,7 @@ class _Graphs:
     def __init__(self, backbone: Backbone) -> None:
         # Not the backbone itself: it is the key that these graphs are kept by, and would never be freed.
         self._preprocessor, self._network = backbone.preprocessor, backbone.network
-        self._made: tuple[_Preprocess, Future[FrozenNetwork]] | None = None
+        self._made: tuple[_Preprocess, Future[_Network]] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -188,25 +187,25 @@ class _Graphs:
         return self._make()[0]
 
     @property
-    def network(self) -> FrozenNetwork:
+    def network(self) -> _Network:
         """What the preprocessor gives to (w, d) float32."""
         return self._make()[1].result()
 
-    def _make(self) -> tuple[_Preprocess, Future[FrozenNetwork]]:
+    def _make(self) -> tuple[_Preprocess, Future[_Network]]:
         with self._lock:
             if self._made is None:
                 strings = tf.TensorSpec([None], tf.string)
                 preprocess = tf.function(
                     self._preprocessor.call, input_signature=[strings], autograph=False
                 ).get_concrete_function()
-                network: Future[FrozenNetwork] = Future()
+                network: Future[_Network] = Future()
                 threading.Thread(target=self._make_network, args=[network], daemon=True).start()
                 self._made = preprocess, network
         return self._made
 
-    def _make_network(self, result: Future[FrozenNetwork]) -> None:
+    def _make_network(self, result: Future[_Network]) -> None:
         try:
-            network = FrozenNetwork(self._network, self._preprocessor.network_part)
+            network = inference_network(self._network, self._preprocessor.network_part)
             network.warm_up()
         except BaseException as error:
             result.set_exception(error)
@@ -214,6 +213,7 @@ class _Graphs:
             result.set_result(network)
 
 
+_Network = FrozenNetwork | CalledNetwork
 _Preprocess = Callable[[tf.Tensor], Preprocessed]
 _GRAPHS: WeakKeyDictionary[Backbone, tuple[str, _Graphs]] = WeakKeyDictionary()
 
@@ -230,6 +230,11 @@ def _read(dataset: Dataset, rows: range) -> list[tuple[int, bytes | ReadFailure,
     values = dataset.read(rows)
     keys = [b"" if isinstance(value, ReadFailure) else content_key(value) for value in values]
     return list(zip(rows, values, keys, strict=True))
+
+
+def _as_array(tensor: tf.Tensor) -> np.ndarray:
+    """A view where there is one: `numpy()` would copy every pixel once more."""
+    return tensor.numpy() if tensor.dtype == tf.string else np.asarray(memoryview(tensor))
 
 
 def _window_means(vectors: np.ndarray, example: np.ndarray) -> np.ndarray:

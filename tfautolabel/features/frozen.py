@@ -41,7 +41,7 @@ class FrozenNetwork:
         part: rows that one thread takes through the network at a time.
 
     Attributes:
-        tables: large weights that did not become constants.
+        parts: large weights that did not become constants.
     """
 
     def __init__(self, network: keras.Model, part: int = PART) -> None:
@@ -57,7 +57,7 @@ class FrozenNetwork:
 
         traced = tf.function(run, autograph=False).get_concrete_function(*specs, *tables)
         self._function = convert_variables_to_constants_v2(traced)
-        self.tables: list[tf.Variable] = [variable.value for variable in large]
+        self.parts: list[tf.Variable] = [variable.value for variable in large]
         self._n_inputs = len(specs)
         self._output_shape = [None, *network.output_shape[1:]]
         self._part = part
@@ -71,8 +71,8 @@ class FrozenNetwork:
             self(*(np.zeros([1, *tensor.shape[1:]], tensor.dtype.as_numpy_dtype) for tensor in tensors))
 
     def in_graph(self, *inputs: tf.Tensor) -> tf.Tensor:
-        """(w, ...) each to (w, d) float32, while another graph is built, which must track `tables`."""
-        tables = [tf.convert_to_tensor(table) for table in self.tables]
+        """(w, ...) each to (w, d) float32, while another graph is built, which must track `parts`."""
+        tables = [tf.convert_to_tensor(table) for table in self.parts]
         return tf.ensure_shape(self._function(*inputs, *tables)[0], self._output_shape)
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
@@ -90,17 +90,59 @@ class FrozenNetwork:
         names = [tensor.name for tensor in self._function.inputs]
         graph = tf.Graph()
         with graph.as_default():
-            held = [_Held(table) for table in self.tables]
+            held = [_Held(table) for table in self.parts]
             known = zip(names[self._n_inputs :], held, strict=True)
             tf.graph_util.import_graph_def(
                 self._function.graph.as_graph_def(), {name: one.value for name, one in known}, name=_SCOPE
             )
         with _own_thread_pool() as config:
             session = tf.compat.v1.Session(graph=graph, config=config)
-        for one, table in zip(held, self.tables, strict=True):
+        for one, table in zip(held, self.parts, strict=True):
             session.run(one.fill, {one.content: table.numpy()})
         inputs = [f"{_SCOPE}/{name}" for name in names[: self._n_inputs]]
         return session.make_callable(f"{_SCOPE}/{self._function.outputs[0].name}", inputs)
+
+
+class CalledNetwork:
+    """A network as it is, for modules that take strings: their lookup tables cannot become constants.
+
+    Args:
+        network: a model with inputs of (w, ...) each and one output of (w, d).
+        part: has no effect.
+
+    Attributes:
+        parts: the layers, which hold weights and tables.
+    """
+
+    def __init__(self, network: keras.Model, part: int = PART) -> None:  # noqa: ARG002
+        self.parts = list(network.layers)
+        self._network = network
+        specs = [tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in network.inputs]
+        self._function = tf.function(
+            lambda *inputs: run_network(network, inputs), input_signature=specs, autograph=False
+        )
+
+    def warm_up(self) -> None:
+        """Has no effect."""
+
+    def in_graph(self, *inputs: tf.Tensor) -> tf.Tensor:
+        """(w, ...) each to (w, d) float32, while another graph is built, which must track `parts`."""
+        return run_network(self._network, inputs)
+
+    def __call__(self, *inputs: np.ndarray) -> np.ndarray:
+        """(w, ...) each to (w, d) float32."""
+        return self._function(*map(tf.convert_to_tensor, inputs)).numpy()
+
+
+def inference_network(network: keras.Model, part: int = PART) -> FrozenNetwork | CalledNetwork:
+    """The fastest inference copy that a network has.
+
+    Args:
+        network: a model with inputs of (w, ...) each and one output of (w, d).
+        part: rows that one thread takes through the network at a time.
+    """
+    takes_strings = any(spec.dtype == "string" for spec in network.inputs)
+    return (CalledNetwork if takes_strings else FrozenNetwork)(network, part)
 
 
 class _Held:

@@ -144,23 +144,23 @@ def _cross_validate(
     penalties: Sequence[float],
 ) -> list[_Trial]:
     """Tries penalties from the usual one in both directions, in each for as long as it helps."""
-    kept = [(number, np.flatnonzero(folds != number)) for number in np.unique(folds)]
-    data = [(number, coordinates[rows], targets[rows], weight[rows]) for number, rows in kept]
+    held_out = [folds == number for number in np.unique(folds)]
+    kept = [(coordinates[~rows], targets[~rows], weight[~rows]) for rows in held_out]
 
     def attempt(penalty: float, starts: list[np.ndarray]) -> _Trial:
         scores = np.empty_like(targets)
-        solutions = []
-        for (number, *part), start in zip(data, starts, strict=True):
-            held_out = folds == number
-            solutions.append(_solve(*part, penalty, start, _ROUGH_TOLERANCE))
-            scores[held_out] = coordinates[held_out] @ solutions[-1]
+        solutions = [
+            _solve(*part, penalty, start, _ROUGH_TOLERANCE) for part, start in zip(kept, starts, strict=True)
+        ]
+        for rows, solution in zip(held_out, solutions, strict=True):
+            scores[rows] = coordinates[rows] @ solution
         scale = _inverse_temperature(scores, targets, weight)
         loss = _cross_entropy(scale * scores, targets, weight)
         surprise = 0.5 * (np.log(penalty / USUAL_PENALTY) / PRIOR_WIDTH) ** 2
         objective = loss * float(weight.sum()) + float(surprise)
         return _Trial(penalty, scale, softmax(scale * scores, axis=1), loss, objective, solutions)
 
-    nothing = [np.zeros((coordinates.shape[1], targets.shape[1]), np.float32)] * len(data)
+    nothing = [np.zeros((coordinates.shape[1], targets.shape[1]), np.float32)] * len(kept)
     ascending = sorted(map(float, penalties))
     middle = min(range(len(ascending)), key=lambda at: abs(np.log(ascending[at] / USUAL_PENALTY)))
     trials = [attempt(ascending[middle], nothing)]
@@ -179,8 +179,8 @@ def _cross_validate(
 def _inverse_temperature(scores: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> float:
     """The factor that makes held-out scores the best log-probabilities.
 
-    The targets are softened as if one example more had been wrong, so that a run without an error does not end
-    in certainty (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2).
+    The targets are softened as if one example more had been wrong, so that a run without an error does not
+    end in certainty (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2).
     """
     k = targets.shape[1]
     doubt = 1.0 / (len(targets) + 2.0)

@@ -187,9 +187,7 @@ class Labeler:
             RuntimeError: If the labeler is not fitted.
         """
         dataset = (
-            data
-            if isinstance(data, Dataset)
-            else Dataset.from_inputs(list(data), modality=self.backbone.modality)
+            data if isinstance(data, Dataset) else Dataset.from_inputs(data, modality=self.backbone.modality)
         )
         extraction, probabilities = self._probabilities(dataset)
         if extraction.rejected:

@@ -30,7 +30,10 @@ def counted_one_by_one(samples):
 
 
 def test_window_counts_are_the_packages():
-    lengths = [*range(1, 60_000, 37), *(HOP * number + off for number in range(100, 400) for off in (-1, 0, 1))]
+    lengths = [
+        *range(1, 60_000, 37),
+        *(HOP * number + off for number in range(100, 400) for off in (-1, 0, 1)),
+    ]
     assert window_counts(tf.constant(lengths)).numpy().tolist() == [counted_one_by_one(n) for n in lengths]
 
 
@@ -106,7 +109,9 @@ def test_same_features_in_any_batch_and_after_saving(backbone, tmp_path):
     """Frozen, in Keras's file and in a SavedModel, alone and with longer clips beside it."""
     from tfautolabel.features.frozen import FrozenNetwork
 
-    clips = [wav(tones(seconds, rate, seed=rate)) for seconds, rate in ((0.2, 8000), (3.1, 44_100), (12, 8000))]
+    clips = [
+        wav(tones(seconds, rate, seed=rate)) for seconds, rate in ((0.2, 8000), (3.1, 44_100), (12, 8000))
+    ]
     clips.append(wav(np.zeros(9)))
     ready = backbone.preprocessor(tf.constant(clips))
     together = FrozenNetwork(backbone.network)(*(value.numpy() for value in ready.inputs))

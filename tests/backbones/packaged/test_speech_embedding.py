@@ -105,7 +105,9 @@ def test_same_features_in_any_batch_and_after_saving(backbone, tmp_path):
     """Frozen, in Keras's file and in a SavedModel, alone and with a clip of 25 seconds beside it."""
     from tfautolabel.features.frozen import FrozenNetwork
 
-    clips = [wav(tones(seconds, rate, seed=rate)) for seconds, rate in ((0.2, 8000), (1.1, 44_100), (25, 8000))]
+    clips = [
+        wav(tones(seconds, rate, seed=rate)) for seconds, rate in ((0.2, 8000), (1.1, 44_100), (25, 8000))
+    ]
     frozen = FrozenNetwork(backbone.network)
     ready = backbone.preprocessor(tf.constant(clips))
     together = frozen(*(value.numpy() for value in ready.inputs))
@@ -129,7 +131,12 @@ def test_same_features_in_any_batch_and_after_saving(backbone, tmp_path):
 @pytest.mark.packaged
 def test_silence_and_noise_have_features(backbone):
     rng = np.random.default_rng(0)
-    clips = [wav(np.zeros(1)), wav(np.zeros(40_000)), wav(rng.uniform(-1, 1, 40_000)), wav([1e6] * 9000, 3, 32)]
+    clips = [
+        wav(np.zeros(1)),
+        wav(np.zeros(40_000)),
+        wav(rng.uniform(-1, 1, 40_000)),
+        wav([1e6] * 9000, 3, 32),
+    ]
     ready = backbone.preprocessor(tf.constant(clips))
     assert ready.readable.numpy().all()
     assert np.isfinite(backbone.network(list(ready.inputs)).numpy()).all()

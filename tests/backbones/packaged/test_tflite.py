@@ -44,7 +44,9 @@ def test_broken_files_are_refused_or_read(converted, tmp_path):
         changed = bytearray(original)
         for _ in range(rng.integers(1, 6)):
             place = 4 * rng.integers(len(changed) // 4)
-            changed[place : place + 4] = struct.pack("<I", rng.choice([0, 1, 2**31, 2**32 - 1, rng.integers(2**32)]))
+            changed[place : place + 4] = struct.pack(
+                "<I", rng.choice([0, 1, 2**31, 2**32 - 1, rng.integers(2**32)])
+            )
         path.write_bytes(bytes(changed[: rng.integers(len(changed))] if rng.random() < 0.3 else changed))
         try:
             read_tflite(path)

@@ -43,7 +43,7 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
     """
 
     modality: ClassVar[str]
-    requires: ClassVar[tuple[str, ...]] = ()
+    requires: tuple[str, ...] = ()
     varying_length: ClassVar[bool] = False
     max_batch_bytes: ClassVar[int] = 1 << 30
     network_part: ClassVar[int] = 4

@@ -69,7 +69,7 @@ class TFRecordTable:
         return collector.finish(PlacedReader(self.path, starts, lengths, _KeyOf(columns.input)))
 
     def _first(self, count: int) -> list[dict[str, list[Any]]]:
-        found = []
+        found: list[dict[str, list[Any]]] = []
         for number, (_, data) in enumerate(self._records()):
             if number == 10 * count or len(found) == count:
                 break

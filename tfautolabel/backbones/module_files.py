@@ -1,0 +1,81 @@
+"""What the folder of a SavedModel says about itself, and how it is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from tfautolabel._optional import is_installed, require
+
+TEXT_OPERATIONS = re.compile(
+    "TFText>|Sentencepiece|Wordpiece|CaseFoldUTF8|NormalizeUTF8|FastBertNormalize|RegexSplitWithOffsets"
+    "|WhitespaceTokenize|UnicodeScriptTokenize|SplitMergeTokenize|SentenceFragments|ConstrainedSequence"
+    "|FindSourceOffsets|PhraseTokenize|TokenizerFromLogits"
+)
+"""How the names of TensorFlow Text's operations begin or what they hold."""
+
+
+def load_module(folder: Path) -> Any:
+    """Loads a SavedModel, with TensorFlow Text's operations where it needs them and they are installed.
+
+    Args:
+        folder: holds saved_model.pb. Loading runs the graph: load what you trust.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it is not a SavedModel that can be loaded.
+        RuntimeError: If it uses operations that are not there.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"a SavedModel is a folder that holds saved_model.pb. There is no folder {folder}"
+        )
+    if not (folder / "saved_model.pb").is_file():
+        content = sorted(path.name for path in folder.iterdir())[:10]
+        raise ValueError(
+            f"a SavedModel folder holds saved_model.pb. Received: {folder}, which holds {content}"
+        )
+    if requirements(folder) and is_installed("text"):
+        require("tensorflow_text", extra="text")
+    try:
+        return tf.saved_model.load(str(folder))
+    except (RuntimeError, ValueError, KeyError, OSError, tf.errors.OpError) as error:
+        operation = re.search(r"Op type not registered '([^']+)'", str(error))
+        if operation:
+            raise RuntimeError(
+                f"{folder} uses the operation {operation[1]}, which is not in TensorFlow itself: install the "
+                "package that brings it and import it first; for text models "
+                '`pip install "tfautolabel[text]"`, then `import tensorflow_text`'
+            ) from error
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{folder} is not a SavedModel that can be loaded: {reason}") from error
+
+
+def requirements(folder: Path) -> tuple[str, ...]:
+    """The packages beside TensorFlow that a SavedModel's operations come from, as far as they are known.
+
+    Args:
+        folder: holds saved_model.pb; a damaged one needs nothing.
+    """
+    described = saved_model_pb2.SavedModel()
+    try:
+        described.ParseFromString((folder / "saved_model.pb").read_bytes())
+    except Exception:  # protobuf's DecodeError is another class in each of its implementations
+        return ()
+    names = {op.name for graph in described.meta_graphs for op in graph.meta_info_def.stripped_op_list.op}
+    return ("tensorflow-text",) if any(map(TEXT_OPERATIONS.search, names)) else ()
+
+
+def content_digest(folder: Path) -> str:
+    """Hash of graph and assets; the variables are hashed as weights, because training changes them."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        relative = file.relative_to(folder)
+        if file.is_file() and relative.parts[0] in ("saved_model.pb", "assets"):
+            digest.update(relative.as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
