@@ -7,11 +7,14 @@ from functools import partial
 import numpy as np
 import pytest
 import tensorflow as tf
+from clips import tones
 from hub_modules import make_image_module
 from pictures import PICTURES
 
 from tfautolabel.backbones import Backbone, load_backbone
+from tfautolabel.backbones.backbone import run_network
 from tfautolabel.backbones.packaged import PACKAGED
+from tfautolabel.backbones.preprocessors.wave import wav_bytes
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -64,6 +67,14 @@ SOURCES = [
 ]
 
 
+EXAMPLES = {
+    "image": [PICTURES[kind]() for kind in ("jpeg", "png-rgba", "webp")],
+    "text": [b"A good day.", "这家餐馆的服务很好".encode(), b"The parcel came late, and the box was torn."],
+    "audio": [wav_bytes(tones(seconds)[:, 0], 16_000) for seconds in (0.7, 1.1, 2.0)],
+}
+"""Three of each modality."""
+
+
 @pytest.fixture(params=SOURCES)
 def handle(request):
     if request.param == "folder":
@@ -77,20 +88,19 @@ def handle(request):
 
 def test_contract(handle, tmp_path):
     backbone = load_backbone(handle)
-    encoded = [PICTURES[kind]() for kind in ("jpeg", "png-rgba", "webp")]
-    ready = backbone.preprocessor(tf.constant(encoded))
-    (pixels,) = ready.inputs
+    ready = backbone.preprocessor(tf.constant(EXAMPLES[backbone.modality]))
+    inputs = list(ready.inputs)
     assert ready.readable.numpy().all()
-    features = backbone.network(pixels, training=False).numpy()
+    features = run_network(backbone.network, inputs).numpy()
     assert features.shape == (3, backbone.feature_dim)
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
     scale = np.abs(features).max()
     assert np.abs(features - features[:1])[1:].max() > 1e-3 * scale, "different pictures, different features"
 
-    np.testing.assert_array_equal(backbone.network(pixels, training=False), features)
+    np.testing.assert_array_equal(run_network(backbone.network, inputs), features)
     for row in range(3):
-        alone = backbone.network(pixels[row : row + 1], training=False)
+        alone = run_network(backbone.network, [value[row : row + 1] for value in inputs])
         np.testing.assert_allclose(alone[0], features[row], atol=1e-4 * scale)
 
     assert backbone.network.trainable_weights == []
@@ -98,13 +108,13 @@ def test_contract(handle, tmp_path):
     again = load_backbone(handle)
     assert again.fingerprint == backbone.fingerprint
     weight = again.network.weights[0]
-    weight.assign(weight.numpy() + 1.0)
+    weight.assign(weight.numpy() + 1)
     assert again.fingerprint != backbone.fingerprint
 
     backbone.save(tmp_path / "saved")
     saved = Backbone.load(tmp_path / "saved")
     assert (saved.handle, saved.fingerprint) == (backbone.handle, backbone.fingerprint)
-    np.testing.assert_allclose(saved.network(pixels, training=False), features, atol=1e-6 * scale)
+    np.testing.assert_allclose(run_network(saved.network, inputs), features, atol=1e-6 * scale)
 
 
 def test_url_and_folder_give_the_same_backbone(hub, module_folder):
@@ -162,7 +172,7 @@ def test_host_that_does_not_answer(monkeypatch, tmp_path):
         ("efficientnet-lite0", ValueError, r"did you mean packaged:efficientnet-lite0\?"),
         ("", ValueError, "Received: ''"),
         ("packaged:", ValueError, r"packaged: must be followed by a name\. Received: 'packaged:'"),
-        ("packaged:lenet", ValueError, r"one of \['efficientnet-lite0'.*Received: 'lenet'"),
+        ("packaged:lenet", ValueError, r"one of \['e5-small', 'efficientnet-lite0'.*Received: 'lenet'"),
         ("keras:LeNet", ValueError, "Received: 'LeNet'"),
         (
             "hub:nowhere/at/all",
@@ -192,7 +202,7 @@ def test_folder_that_is_no_module(tmp_path):
 @pytest.mark.parametrize(
     "spec",
     [
-        tf.TensorSpec([None], tf.string),
+        tf.TensorSpec([None, 3], tf.string),
         tf.TensorSpec([None, 32, 64, 3], tf.float32),
         tf.TensorSpec([None, 32, 32, 1], tf.float32),
         tf.TensorSpec([None, 32, 32, 3], tf.uint8),
@@ -201,7 +211,7 @@ def test_folder_that_is_no_module(tmp_path):
 )
 def test_modules_that_take_no_pictures(tmp_path, spec):
     folder = save(tmp_path / "module", lambda x: tf.zeros([tf.shape(x)[0], 4]), spec)
-    with pytest.raises(ValueError, match=r"an image module takes .* float32.*Received: '/.*which takes [(<]"):
+    with pytest.raises(ValueError, match=r"a module takes pictures, .*Received: '/.*which takes [(<]"):
         load_backbone(folder)
 
 

@@ -82,7 +82,7 @@ def test_without_a_command_the_help_is_shown(arguments):
     ("arguments", "parts"),
     [
         (["lable"], ["No such command 'lable'", "See tfautolabel --help"]),
-        (["run"], ["Missing argument 'folder'", "See tfautolabel run --help"]),
+        (["run"], ["Missing argument 'data'", "See tfautolabel run --help"]),
         (["run", "x"], ["Missing option '--out'"]),
         (["run", "x", "--out", "o", "--colour"], ["--colour"]),
         (["run", "x", "--out", "o", "--seed", "one"], ["--seed"]),
@@ -108,11 +108,14 @@ def test_fetching_offline_says_what_to_do(tmp_path):
 
 
 MISTAKES = {
-    "missing folder": (["nowhere", "--labels", "labels.csv"], ["no folder 'nowhere'"]),
-    "folder is a file": (["labels.csv", "--labels", "labels.csv"], ["labels.csv", "which is a file"]),
+    "missing folder": (["nowhere", "--labels", "labels.csv"], ["no folder or file 'nowhere'"]),
+    "folder is a file": (
+        ["labels.csv", "--labels", "labels.csv"],
+        ["none of its 2 paths is a row's id"],
+    ),
     "missing labels file": (["photos", "--labels", "gone.csv"], ["gone.csv"]),
     "labels are a folder": (["photos", "--labels", "photos"], ["photos"]),
-    "wrong columns": (["photos", "--labels", "columns.csv"], ["'path' and 'label'", "'file'"]),
+    "wrong columns": (["photos", "--labels", "columns.csv"], ["'path' (or 'id') and 'label'", "'file'"]),
     "empty labels file": (["photos", "--labels", "empty.csv"], ["empty.csv"]),
     "neither": (["photos"], ["--labels", "--labelled", "Received: neither"]),
     "both": (["photos", "--labels", "labels.csv", "--labelled", "train"], ["Received: both"]),
@@ -205,7 +208,7 @@ def test_label_to_a_folder(place, tmp_path):
     assert accepted == sum(float(row["confidence"]) >= 0.6 for row in labels)
     assert [row["id"] for row in rows(tmp_path / "out" / "rejected.csv")] == ["broken.png"]
     assert f"{accepted} of 12 (" in done.stdout
-    assert "1 file that could not be read" in done.stdout
+    assert "1 example that could not be read" in done.stdout
     assert str(tmp_path / "out" / "labels.csv") in done.stdout
 
 
@@ -330,6 +333,7 @@ def test_a_class_of_one_example_is_warned_of(place, tmp_path):
         *("--backbone", place.module, "--cache-dir", tmp_path / "cache"),
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("warning: there is only one labelled example of [b]rare: ")
-    assert done.stderr.count("\n") == 1
+    remark, warning = done.stderr.splitlines()
+    assert remark.endswith("13 files, taken for pictures")
+    assert warning.startswith("warning: there is only one labelled example of [b]rare: ")
     assert "[b]rare" in done.stdout

@@ -189,7 +189,7 @@ def test_two_labels_for_one_file_name_both_rows():
 
 def test_the_same_label_twice_is_a_warning():
     with pytest.warns(
-        UserWarning, match=r"ignored 1 label given before for the same file: './a.jpg' \(line 3\)$"
+        UserWarning, match=r"ignored 1 label given before for the same one: './a.jpg' \(line 3\)$"
     ):
         assert match_labels(rows(("a.jpg", "cat"), ("./a.jpg", "cat")), ["a.jpg"], "photos") == ["cat"]
 

@@ -41,7 +41,7 @@ def load_backbone(handle: str, **options: Any) -> Backbone:
         >>> load_backbone("packaged:lenet")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        ValueError: a packaged backbone must be one of ['efficientnet-lite0', ...]. Received: 'lenet'
+        ValueError: a packaged backbone must be one of ['e5-small', ...]. Received: 'lenet'
     """
     prefix, colon, reference = handle.partition(":")
     if colon and prefix in SOURCES:

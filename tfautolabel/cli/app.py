@@ -186,7 +186,10 @@ def label(
     from tfautolabel.data import LabelsWriter, load_dataset, write_rejected
     from tfautolabel.data.writers import WRITERS
     from tfautolabel.export import load_labeler
+    from tfautolabel.labels import check_min_confidence
 
+    if min_confidence is not None:
+        check_min_confidence(min_confidence)
     to_file = out.suffix.lower() in WRITERS
     labels_file = out if to_file else out / "labels.csv"
     rejected_file = out.with_name(f"{out.stem}.rejected.csv") if to_file else out / "rejected.csv"

@@ -6,7 +6,8 @@ import io
 import os
 import sys
 import warnings
-from typing import Any
+from collections.abc import Container
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -57,11 +58,13 @@ def show(*lines: Any) -> None:
         console.print(Text(line) if isinstance(line, str) else line)
 
 
-def table(*columns: str, numbers_from: int = 1) -> Table:
-    """A plain table whose columns are right-aligned numbers from the given one on."""
+def table(*columns: str, numbers_from: int = 1, whole: Container[str] = ()) -> Table:
+    """A plain table: right-aligned numbers from the given column on; columns in `whole` never wrap."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for position, column in enumerate(columns):
-        made.add_column(column, justify="right" if position >= numbers_from else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if position >= numbers_from else "left"
+        # What is copied into a command stands in one line.
+        made.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
     return made
 
 

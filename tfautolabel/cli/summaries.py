@@ -99,9 +99,8 @@ def show_backbones() -> None:
     """The packaged backbones, a row each."""
     from tfautolabel.backbones.packaged import PACKAGED
 
-    listing = table(
-        "backbone", "data", "languages", "speed", "features", "MB", "licence", "cached", numbers_from=8
-    )
+    names = "backbone", "data", "languages", "speed", "features", "MB", "licence", "cached"
+    listing = table(*names, numbers_from=8, whole={"backbone"})
     for name, backbone in PACKAGED.items():
         listing.add_row(
             *row(

@@ -77,7 +77,7 @@ def read_label_file(path: str | os.PathLike[str]) -> list[LabelRow]:
 def match_labels(
     rows: Sequence[LabelRow],
     ids: Sequence[str],
-    root: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None,
     rejected: Iterable[Rejected] = (),
     source: str | os.PathLike[str] = "labels",
 ) -> list[str | None]:
@@ -90,7 +90,7 @@ def match_labels(
     Args:
         rows: labels as given.
         ids: n ids of files below `root`.
-        root: the folder.
+        root: the folder; None for the rows of a table, which are meant by their ids.
         rejected: what was set aside there; a label for one of these gives a warning with its reason.
         source: the file's name, for messages.
 
@@ -104,7 +104,8 @@ def match_labels(
         >>> match_labels([LabelRow("line 2", ".\\b\\1.jpg", "cat")], ["a.jpg", "b/1.jpg"], "photos")
         [None, 'cat']
     """
-    source, root = os.fspath(source), os.fspath(root)
+    of_table = root is None
+    source, root = os.fspath(source), os.fspath(root or "")
     reasons = {item.id: item.reason for item in rejected}
     files, rejected_files = _PathFinder(ids, root), _PathFinder(reasons, root)
     found: list[tuple[str, LabelRow]] = []
@@ -117,14 +118,17 @@ def match_labels(
         else:
             missing.append(f"{row.path!r} ({row.place})")
     if rows and not found:
+        wanted = "a row's id" if of_table else f"a file that was found in {root!r}"
+        relative = "" if of_table else "; paths are relative to that folder"
         raise ValueError(
-            f"{source}: none of its {len(rows)} paths is a file that was found in {root!r}; "
-            f"paths are relative to that folder. Received: {(set_aside + missing)[0]}"
+            f"{source}: none of its {len(rows)} paths is {wanted}{relative}. "
+            f"Received: {(set_aside + missing)[0]}"
         )
     given, repeated = _settle(found, source)
-    _warn(source, missing, f"for files that were not found in {root!r}")
-    _warn(source, set_aside, "for files that were set aside")
-    _warn(source, repeated, "given before for the same file")
+    kind, place = ("rows", "") if of_table else ("files", f" in {root!r}")
+    _warn(source, missing, f"for {kind} that were not found{place}")
+    _warn(source, set_aside, f"for {kind} that were set aside")
+    _warn(source, repeated, "given before for the same one")
     return [given.get(file_id) for file_id in ids]
 
 

@@ -125,7 +125,7 @@ def _load_table(
     if rows is None:
         return dataset
     return dataset.with_labels(
-        match_labels(rows, dataset.ids.tolist(), "", scan.rejected, source or "labels")
+        match_labels(rows, dataset.ids.tolist(), None, scan.rejected, source or "labels")
     )
 
 

@@ -103,6 +103,7 @@ def fit_softmax_regression(
         best = min(trials, key=lambda trial: trial.objective)
         penalty, scale, out_of_fold, start = best.penalty, best.scale, best.probabilities, best.start
     solution = scale * _solve(coordinates, targets, weight, penalty, start, _TOLERANCE)
+    solution[-1] += (1.0 - scale) * _log_prior(targets, weight)
     weights = solution[:-1] if basis is None else basis @ solution[:-1]
     bias = solution[-1] - centre @ weights
     return SoftmaxRegression(
@@ -144,6 +145,7 @@ def _cross_validate(
     penalties: Sequence[float],
 ) -> list[_Trial]:
     """Tries penalties from the usual one in both directions, in each for as long as it helps."""
+    log_prior = _log_prior(targets, weight)
     held_out = [folds == number for number in np.unique(folds)]
     kept = [(coordinates[~rows], targets[~rows], weight[~rows]) for rows in held_out]
 
@@ -154,11 +156,13 @@ def _cross_validate(
         ]
         for rows, solution in zip(held_out, solutions, strict=True):
             scores[rows] = coordinates[rows] @ solution
-        scale = _inverse_temperature(scores, targets, weight)
-        loss = _cross_entropy(scale * scores, targets, weight)
+        evidence = scores - log_prior
+        scale = _inverse_temperature(evidence, log_prior, targets, weight)
+        scores = log_prior + scale * evidence
+        loss = _cross_entropy(scores, targets, weight)
         surprise = 0.5 * (np.log(penalty / USUAL_PENALTY) / PRIOR_WIDTH) ** 2
         objective = loss * float(weight.sum()) + float(surprise)
-        return _Trial(penalty, scale, softmax(scale * scores, axis=1), loss, objective, solutions)
+        return _Trial(penalty, scale, softmax(scores, axis=1), loss, objective, solutions)
 
     nothing = [np.zeros((coordinates.shape[1], targets.shape[1]), np.float32)] * len(kept)
     ascending = sorted(map(float, penalties))
@@ -176,8 +180,19 @@ def _cross_validate(
     return trials
 
 
-def _inverse_temperature(scores: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> float:
-    """The factor that makes held-out scores the best log-probabilities.
+def _log_prior(targets: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(k,) logarithms of the classes' weighted shares, each as if it had half an example more."""
+    counts = weight @ targets + 0.5
+    return np.log(counts / counts.sum())
+
+
+def _inverse_temperature(
+    evidence: np.ndarray, log_prior: np.ndarray, targets: np.ndarray, weight: np.ndarray
+) -> float:
+    """The factor on the evidence that makes held-out scores the best log-probabilities.
+
+    Evidence is what a score says beyond the classes' shares: scores that say nothing leave the shares as they
+    are.
 
     The targets are softened as if one example more had been wrong, so that a run without an error does not
     end in certainty (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2).
@@ -186,7 +201,7 @@ def _inverse_temperature(scores: np.ndarray, targets: np.ndarray, weight: np.nda
     doubt = 1.0 / (len(targets) + 2.0)
     softened = targets * (1.0 - doubt) + (1.0 - targets) * doubt / max(k - 1, 1)
     found = minimize_scalar(
-        lambda log_scale: _cross_entropy(np.exp(log_scale) * scores, softened, weight),
+        lambda log_scale: _cross_entropy(log_prior + np.exp(log_scale) * evidence, softened, weight),
         bounds=_TEMPERATURES,
         method="bounded",
         options={"xatol": 1e-3},

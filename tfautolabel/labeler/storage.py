@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -15,8 +16,7 @@ from tfautolabel.backbones import Backbone
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.labels import Rejected
 
-if TYPE_CHECKING:
-    from tfautolabel.labeler.labeler import Labeler
+Kind = TypeVar("Kind")
 
 _STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE = (
     "labeler_state.json",
@@ -26,8 +26,8 @@ _STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE = (
 )
 
 
-def save_labeler(labeler: Labeler, folder: str | os.PathLike[str]) -> None:
-    """Writes a fitted labeler into a folder; see `Labeler.save`."""
+def save_labeler(labeler: Any, folder: str | os.PathLike[str]) -> None:
+    """Writes a fitted `Labeler` into a folder; see `Labeler.save`."""
     folder = Path(folder)
     labeler.backbone.save(folder / _BACKBONE)
     labeler.head.save(folder / _HEAD)
@@ -48,9 +48,14 @@ def save_labeler(labeler: Labeler, folder: str | os.PathLike[str]) -> None:
 
 
 def restore_labeler(
-    kind: type[Labeler], folder: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None
-) -> Labeler:
+    kind: Callable[..., Kind], folder: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None
+) -> Kind:
     """Reads what `save_labeler` wrote; see `Labeler.load`.
+
+    Args:
+        kind: `Labeler` or a class derived from it.
+        folder: as given to `save_labeler`.
+        cache_dir: where features are kept between runs.
 
     Raises:
         FileNotFoundError: If there is no saved labeler.
@@ -62,7 +67,7 @@ def restore_labeler(
             "read by load_labeler"
         )
     state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-    labeler = kind(
+    labeler: Any = kind(
         Backbone.load(folder / _BACKBONE),
         state["classes"],
         keras.saving.load_model(folder / _HEAD),

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tfautolabel.backbones.packaged.tflite import read_tflite
 
@@ -19,7 +20,8 @@ def converted(tmp_path_factory):
     network = keras.Model(inputs, slope(pooled(convolution(inputs))))
     run = tf.function(network, input_signature=[tf.TensorSpec([1, 8, 5, 3])]).get_concrete_function()
     path = tmp_path_factory.mktemp("tflite") / "network.tflite"
-    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([run], network).convert())
+    frozen = convert_variables_to_constants_v2(run)
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert())
     return path, convolution.kernel.numpy(), convolution.bias.numpy()
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tfautolabel.backbones.preprocessors.resample import resample
 from tfautolabel.backbones.preprocessors.riff import A_LAW_VALUES, MU_LAW_VALUES
-from tfautolabel.backbones.preprocessors.wave import WavePreprocessor, why_no_clip
+from tfautolabel.backbones.preprocessors.unreadable_sound import why_no_clip
+from tfautolabel.backbones.preprocessors.wave import WavePreprocessor
 
 RATE = 16_000
 BROKEN = broken()

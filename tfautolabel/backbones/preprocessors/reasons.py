@@ -23,7 +23,7 @@ def _why_no_text(encoded: bytes) -> str:
 
 
 def _why_no_sound(encoded: bytes, **limits: int) -> str:
-    from tfautolabel.backbones.preprocessors.wave import why_no_clip
+    from tfautolabel.backbones.preprocessors.unreadable_sound import why_no_clip
 
     return why_no_clip(encoded, **limits)
 
