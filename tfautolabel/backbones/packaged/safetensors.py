@@ -26,7 +26,7 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     data = Path(path).read_bytes()
     try:
         return dict(_tensors(data))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is not a safetensors file that can be read: {error}") from error
 
 
