@@ -29,11 +29,12 @@ def modality_of(data: bytes) -> str | None:
     """
     if data.startswith((b"RIFF", b"RIFX", b"RF64")):
         return "image" if data[8:12] == b"WEBP" else "audio"
+    # Before the short marks of other formats, with which a text can begin too: "BMW", "ID3".
+    if data and _is_text(data):
+        return "text"
     if data.startswith(_PICTURES):
         return "image"
-    if compressed_kind(data) is not None:
-        return "audio"
-    return "text" if data and _is_text(data) else None
+    return "audio" if compressed_kind(data) is not None else None
 
 
 def recognise_modality(samples: Iterable[bytes]) -> str | None:

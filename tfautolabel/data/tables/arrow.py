@@ -6,6 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,8 +41,9 @@ class ParquetTable:
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
         """The values of the first rows."""
-        batch = next(self._file.iter_batches(batch_size=count), None)
-        return [] if batch is None else _sample(batch)
+        with _said_of(self.path):
+            batch = next(self._file.iter_batches(batch_size=count), None)
+            return [] if batch is None else _sample(batch)
 
     def scan(self, columns: Columns) -> Scan:
         """Goes through the columns of labels and names once; see `Table.scan`."""
@@ -52,7 +54,8 @@ class ParquetTable:
         else:
             counts = range(self._file.metadata.num_row_groups)
             parts = (self._file.metadata.row_group(number).num_rows for number in counts)
-        kept = _collect(collector, parts, columns)
+        with _said_of(self.path):
+            kept = _collect(collector, parts, columns)
         return collector.finish(ParquetReader(self.path, columns.input, kept))
 
 
@@ -192,15 +195,23 @@ def arrow_bytes(scalar: Any) -> bytes | None:
 
 
 def _open(path: str) -> Any:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with _said_of(path):
         # Without pre-buffering: a row group of a million rows is not to be in memory as a whole.
         return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
-    except (pa.ArrowInvalid, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+
+
+@contextmanager
+def _said_of(path: str) -> Iterator[None]:
+    """Arrow's errors as one sentence that names the file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{path}: is not a Parquet file that can be read ({reason})") from error
 

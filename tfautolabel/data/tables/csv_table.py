@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from array import array
 from collections.abc import Iterator
@@ -148,7 +149,8 @@ class _FieldOf:
         self._position = position
 
     def __call__(self, record: bytes) -> bytes:
-        lines = record.decode("utf-8", "surrogateescape").splitlines(keepends=True)
+        # Only line feeds end a line here, as when the file was listed: splitlines knows many more.
+        lines = io.StringIO(record.decode("utf-8", "surrogateescape"), newline="\n")
         try:
             with _large_fields():
                 fields = next(csv.reader(lines, delimiter=self._delimiter, strict=True))

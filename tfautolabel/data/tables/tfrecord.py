@@ -35,7 +35,8 @@ class TFRecordTable:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = self.name = os.fspath(path)
         first = self._first(20)
-        self.columns = tuple(dict.fromkeys(key for example in first for key in example))
+        # Protocol buffers keep maps in no order.
+        self.columns = tuple(sorted({key for example in first for key in example}))
         if not self.columns:
             raise ValueError(
                 f"{self.name}: must hold tf.train.Example records. Received: none that can be read"
