@@ -150,7 +150,7 @@ class FeatureExtractor:
         )
         for batch in map_ahead(self._prepare, batches):
             features = _window_means(self._graphs.network(*batch.inputs), batch.example)
-            if not np.isfinite(features).all():
+            if not work.computed and batch.readable.any() and not np.isfinite(features).any():
                 raise ValueError(
                     f"{self.backbone.handle} gives features that are not finite: its weights are damaged"
                 )
@@ -305,6 +305,9 @@ class _Work:
         for position, example in enumerate(batch.examples):
             if not batch.readable[position]:
                 self.reasons[example.row] = why_unreadable(example.encoded)
+                continue
+            if not np.isfinite(features[position]).all():
+                self.reasons[example.row] = "its features are not finite"
                 continue
             self.computed += 1
             self.features[example.row] = features[position]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfautolabel.data import Dataset, Rejected, load_dataset
 
@@ -17,7 +18,7 @@ class Source:
     """Where a run's data is; see `run` for each of these.
 
     Attributes:
-        data: a folder, or a file that holds a row for each example.
+        data: a folder, a file that holds a row for each example, or a frame.
         labels: a CSV file of labels, or None.
         labelled: a folder or file of labelled examples, or None.
         input_column: the column of texts or paths.
@@ -26,13 +27,28 @@ class Source:
         modality: "image", "text" or "audio"; None to recognise it.
     """
 
-    data: Place
+    data: Any
     labels: Place | None = None
     labelled: Place | None = None
     input_column: str | None = None
     label_column: str | None = None
     id_column: str | None = None
     modality: str | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """Where `data` is; None for a frame, which is in memory."""
+        return Path(self.data) if isinstance(self.data, (str, os.PathLike)) else None
+
+    @property
+    def name(self) -> str:
+        """What `data` is called in messages and records."""
+        return type(self.data).__name__ if self.path is None else os.fspath(self.data)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether `data` is a folder."""
+        return self.path is not None and self.path.is_dir()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +86,9 @@ def read_inputs(source: Source, out: Path) -> Inputs:
         found = ", ".join(inputs.examples.classes) or "none"
         raise ValueError(f"labels of at least two classes are needed. Received: {found}")
     if len(inputs.pool) == 0:
-        what = "file" if Path(source.data).is_dir() else "row"
+        what = "file" if source.is_folder else "row"
         raise ValueError(
-            f"there must be something to label. Received: {source.data}, in which every {what} has a label"
+            f"there must be something to label. Received: {source.name}, in which every {what} has a label"
         )
     return inputs
 
@@ -91,7 +107,7 @@ def _check_given(source: Source) -> None:
             "give either --labels, a CSV file with the columns path and label, or --labelled, a folder that "
             "has a folder per class or a table with a label column. Received: both"
         )
-    if source.labels is None and source.labelled is None and Path(source.data).is_dir():
+    if source.labels is None and source.labelled is None and source.is_folder:
         raise ValueError(
             "give either --labels, a CSV file with the columns path and label, or --labelled, a folder that "
             "has a folder per class. Received: neither"
@@ -100,9 +116,11 @@ def _check_given(source: Source) -> None:
 
 def _check_places(source: Source, out: Path) -> None:
     """Refuses folders that would make one thing be taken for another."""
-    data = Path(source.data)
     if out.exists() and not out.is_dir():
         raise ValueError(f"out must be a folder, or new. Received: {out}, which is a file")
+    data = source.path
+    if data is None:
+        return
     if _is_within(data, out) and _is_within(out, data):
         raise ValueError(f"out must be another folder than the one to label. Received: {out} for both")
     if source.labelled is not None and _is_within(data, Path(source.labelled)):
@@ -137,7 +155,7 @@ def _read_labelled_apart(source: Source, out: Path) -> Inputs:
     return Inputs(examples.labelled, pool, rejected, tuple(dict.fromkeys((*examples.notes, *pool.notes))))
 
 
-def _load(source: Source, data: Place, labels: Place, exclude: Sequence[Path]) -> Dataset:
+def _load(source: Source, data: Any, labels: Place, exclude: Sequence[Path]) -> Dataset:
     return load_dataset(
         data,
         labels,

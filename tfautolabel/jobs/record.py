@@ -109,7 +109,7 @@ def described(source: Source, modality: str, labelled_digest: str, pool_digest: 
     """The inputs as run.json has them."""
     labels, labelled = source.labels, source.labelled
     return {
-        "data": os.path.abspath(source.data),
+        "data": source.name if source.path is None else os.path.abspath(source.path),
         "modality": modality,
         "columns": {
             "input": source.input_column,

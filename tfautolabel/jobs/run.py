@@ -44,7 +44,7 @@ class RunResult:
 
 
 def run(
-    data: Place,
+    data: Any,
     out: Place,
     *,
     labels: Place | None = None,
@@ -72,7 +72,7 @@ def run(
 
     Args:
         data: a folder, any tree of files; or a CSV, TSV, JSONL, Parquet or TFRecord file, of which the rows
-            with a label are learnt from and the others labelled.
+            with a label are learnt from and the others labelled; or a frame as `load_dataset` takes them.
         out: made if it is not there.
         labels: a CSV file with the columns path and label for the few that are labelled; paths are relative
             to the folder.
