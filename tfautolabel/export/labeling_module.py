@@ -47,17 +47,17 @@ class LabelingModule(tf.Module):
         self.preprocess = backbone.preprocessor
         self.parts = [*self._network.parts, *self._head.parts]
         examples = tf.TensorSpec([None], tf.string, name="examples")
-        self.label = tf.function(self._label_examples, input_signature=[examples])
-        self.features = tf.function(self._features, input_signature=[examples])
+        self.label = tf.function(self._label_examples, input_signature=[examples], autograph=False)
+        self.features = tf.function(self._features, input_signature=[examples], autograph=False)
         # So that whoever reads labeler.json can find out whether its classes are the model's.
-        self.class_names = tf.function(lambda: self._names, input_signature=[])
+        self.class_names = tf.function(lambda: self._names, input_signature=[], autograph=False)
         if isinstance(self.preprocess, WavePreprocessor):
             specs = [
                 tf.TensorSpec([None, None], tf.float32, name="waveforms"),
                 tf.TensorSpec([None], tf.int32, name="lengths"),
                 tf.TensorSpec([None], tf.int32, name="sample_rate"),
             ]
-            self.label_waveforms = tf.function(self._label_waveforms, input_signature=specs)
+            self.label_waveforms = tf.function(self._label_waveforms, input_signature=specs, autograph=False)
 
     def functions_by_signature(self) -> dict[str, Any]:
         """What `tf.saved_model.save` takes for signatures."""
