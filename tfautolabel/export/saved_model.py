@@ -7,8 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +66,7 @@ def export_saved_model(
     partial = target.parent / f".partial-{secrets.token_hex(8)}"
     try:
         module = LabelingModule(backbone, head, classes, min_confidence)
-        with _without_table_remarks():
-            tf.saved_model.save(module, os.fspath(partial), signatures=module.functions_by_signature())
+        tf.saved_model.save(module, os.fspath(partial), signatures=module.functions_by_signature())
         description = (details or {}) | _describe(backbone, predict, classes, min_confidence)
         text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
         (partial / DESCRIPTION).write_text(text, encoding="utf-8")
@@ -77,18 +75,6 @@ def export_saved_model(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
-
-
-@contextmanager
-def _without_table_remarks() -> Iterator[None]:
-    """Silences TensorFlow's remark on lookup tables, which concerns graphs of its first version."""
-    logger = tf.get_logger()
-    before = logger.level
-    logger.setLevel("ERROR")
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _put_in_place(partial: Path, target: Path) -> None:

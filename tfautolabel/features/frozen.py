@@ -56,7 +56,8 @@ class FrozenNetwork:
                 return run_network(folded, arguments[: len(specs)])
 
         traced = tf.function(run, autograph=False).get_concrete_function(*specs, *tables)
-        self._function = convert_variables_to_constants_v2(traced)
+        with _without_table_remarks():
+            self._function = convert_variables_to_constants_v2(traced)
         self.parts: list[tf.Variable] = [variable.value for variable in large]
         self._n_inputs = len(specs)
         self._output_shape = [None, *network.output_shape[1:]]
@@ -162,6 +163,18 @@ class _Held:
 def _size(variable: keras.Variable) -> int:
     """Bytes."""
     return int(np.prod(variable.shape)) * tf.as_dtype(variable.dtype).size
+
+
+@contextmanager
+def _without_table_remarks() -> Iterator[None]:
+    """Keeps back TensorFlow's remarks on lookup tables of the process, which the network does not have."""
+    logger = tf.get_logger()
+    before = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager
