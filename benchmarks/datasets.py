@@ -52,7 +52,7 @@ def fashion_mnist(data: Path, part: str, per_class: int, seed: int = 0) -> Path:
             for row in order[labels[order] == class_id][:per_class]:
                 Image.fromarray(images[row]).save(folder / name / f"{part}-{row:05d}.png")
 
-    return _once(data / f"fashion-mnist-{part}-{per_class}-seed{seed}", make)
+    return once(data / f"fashion-mnist-{part}-{per_class}-seed{seed}", make)
 
 
 def tux_stamps(data: Path) -> Path:
@@ -68,7 +68,7 @@ def tux_stamps(data: Path) -> Path:
                 if "cartoon" not in name and not path.stem.endswith("_mirror"):
                     shutil.copyfile(path, target / name.replace("/", "_"))
 
-    return _once(data / "tux-stamps", make)
+    return once(data / "tux-stamps", make)
 
 
 def tiles(data: Path) -> Path:
@@ -83,7 +83,7 @@ def tiles(data: Path) -> Path:
                     tile = photo.crop((left, top, left + demo.TILE, top + demo.TILE))
                     tile.save(folder / name / f"{top:03d}-{left:03d}.png")
 
-    return _once(data / "tiles", make)
+    return once(data / "tiles", make)
 
 
 def photos(data: Path, count: int, side: int, seed: int = 0) -> Path:
@@ -96,7 +96,7 @@ def photos(data: Path, count: int, side: int, seed: int = 0) -> Path:
             crop = _random_crop(originals[number % len(originals)], rng)
             crop.resize((side, side), Image.Resampling.BICUBIC).save(folder / f"{number:04d}.jpg", quality=90)
 
-    return _once(data / f"photos-{count}-{side}px-seed{seed}", make)
+    return once(data / f"photos-{count}-{side}px-seed{seed}", make)
 
 
 def _random_crop(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -121,7 +121,7 @@ def debian_package(data: Path, name: str) -> Path:
         subprocess.run(["dpkg", "-x", str(package), str(folder)], check=True)
         package.unlink()
 
-    return _once(data / "debian" / name, make)
+    return once(data / "debian" / name, make)
 
 
 def _read_idx(path: Path) -> np.ndarray:
@@ -132,7 +132,7 @@ def _read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 
-def _once(folder: Path, make: Callable[[Path], None]) -> Path:
+def once(folder: Path, make: Callable[[Path], None]) -> Path:
     """Lets `make` fill a folder beside the wanted one, which takes its name when it is whole."""
     if not folder.is_dir():
         unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")

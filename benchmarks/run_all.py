@@ -20,6 +20,10 @@ HERE = Path(__file__).parent
 QUICK = {
     "accuracy": ["--seeds", "1", "--sets", "tux-stamps", "tiles"],
     "extraction": ["--files", "96", "--rounds", "2"],
+    "few_labels": ["--seeds", "1", "--tasks", "uci"],
+    "text_throughput": ["--texts", "200", "--rounds", "1"],
+    "memory": ["--rows", "1000", "10000"],
+    "dialect": ["--seeds", "1"],
     "tutorial": ["--labels", "10", "--pool", "10"],
     "linear_head": ["--sizes", "100", "--repeats", "1"],
     "startup": ["--processes", "2", "--files", "100"],
