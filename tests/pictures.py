@@ -140,3 +140,16 @@ def seen_by_pillow(encoded):
         rgba = np.asarray(opened.convert("RGBA")).astype(np.uint32)
     alpha = rgba[..., 3:]
     return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+MAGIC = [
+    b"",
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF89a",
+    b"BM",
+    b"RIFF0000WEBPVP8X",
+    b"RIFF0000WEBPVP8 ",
+    b"RIFF0000WEBPVP8L",
+]
+"""How files of each format begin, and nothing at all."""

@@ -83,8 +83,22 @@ def train_head(
         "verbose": 0,
         "class_weight": class_weight,
     } | fit_options
-    without_callbacks = {key: value for key, value in options.items() if key != "callbacks"}
     folds = stratified_folds(class_ids, n_folds, seed)
+    out_of_fold = _predict_held_out(head, features, class_ids, folds, seed, options)
+    history = _fit(head, features, class_ids, seed, options)
+    return HeadTraining(history, out_of_fold, len(np.unique(folds)))
+
+
+def _predict_held_out(
+    head: keras.Model,
+    features: np.ndarray,
+    class_ids: np.ndarray,
+    folds: np.ndarray,
+    seed: int,
+    options: dict[str, Any],
+) -> np.ndarray:
+    """(n, k) float32: each example's probabilities from a copy of the head trained on the other folds."""
+    without_callbacks = {key: value for key, value in options.items() if key != "callbacks"}
     # One copy for all folds, put back before each: its graph is made once.
     copy = _untrained_copy(head, features)
     first_state = FirstState(copy)
@@ -96,9 +110,7 @@ def train_head(
         _fit(copy, features[~held_out], class_ids[~held_out], seed, without_callbacks)
         rows.append(np.flatnonzero(held_out))
         predicted.append(keras.ops.convert_to_numpy(copy(features[held_out], training=False)))
-    out_of_fold = np.concatenate(predicted)[np.argsort(np.concatenate(rows))].astype(np.float32)
-    history = _fit(head, features, class_ids, seed, options)
-    return HeadTraining(history, out_of_fold, len(np.unique(folds)))
+    return np.concatenate(predicted)[np.argsort(np.concatenate(rows))].astype(np.float32)
 
 
 def _untrained_copy(head: keras.Model, features: np.ndarray) -> keras.Model:

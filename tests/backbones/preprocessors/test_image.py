@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import PICTURES, SIDE, animation, encode, image, pixels, png, seen_by_pillow
+from pictures import MAGIC, PICTURES, SIDE, animation, encode, image, pixels, png, seen_by_pillow
 from PIL import Image
 
 from tfautolabel.backbones.preprocessors import ImagePreprocessor
@@ -221,17 +221,6 @@ def check_batch(batch):
     assert rgb.min(initial=0) >= 0
     assert rgb.max(initial=0) <= 255
     assert not rgb[~readable].any()
-
-
-MAGIC = [
-    b"",
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"GIF89a",
-    b"BM",
-    b"RIFF0000WEBPVP8X",
-    b"RIFF0000WEBPVP8L",
-]
 
 
 @settings(max_examples=60, deadline=None)

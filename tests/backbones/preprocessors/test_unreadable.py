@@ -3,7 +3,7 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import PICTURES, SIDE, animation, encode, image, pixels, png
+from pictures import MAGIC, PICTURES, SIDE, animation, encode, image, pixels, png
 
 from tfautolabel.backbones.preprocessors.unreadable import why_unreadable
 
@@ -79,17 +79,6 @@ def test_variants_that_are_not_read():
     compressed = bytearray(PICTURES["bmp-8"]())
     compressed[30] = 1
     assert why_unreadable(bytes(compressed)) == "compressed BMP; only uncompressed ones are read"
-
-
-MAGIC = [
-    b"",
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"GIF89a",
-    b"BM",
-    b"RIFF0000WEBPVP8X",
-    b"RIFF0000WEBPVP8 ",
-]
 
 
 @settings(max_examples=400, deadline=None)
