@@ -141,7 +141,7 @@ def main() -> None:
             print(report.rows[-1]["row"], report.rows[-1]["result"], flush=True)
             if per_class == 16:
                 regrets[task] = regret(outcomes)
-    good = sum(np.mean(own) <= CLOSE for own in regrets.values())
+    good = sum(float(np.mean(own)) <= CLOSE for own in regrets.values())
     report.add(
         "backbone chosen from 16 labels a class",
         f"tasks of {len(regrets)} where the choice is within 2 points of the best, on average",

@@ -25,7 +25,7 @@ from tfautolabel.heads.lbfgs import minimize
 PENALTIES = (0.0625, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 """The values of C that cross-validation may choose, from the strongest regularisation to the weakest."""
 
-USUAL_PENALTY = 16.0
+USUAL_PENALTY = 12.0
 """The mode of the prior over C, and its width in powers of e: one step of `PENALTIES` costs about one nat."""
 PRIOR_WIDTH = 0.7 * float(np.log(4.0))
 
