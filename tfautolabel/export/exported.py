@@ -17,7 +17,7 @@ from tfautolabel._progress import progress_of
 from tfautolabel.backbones.preprocessors import why_unreadable
 from tfautolabel.data import Dataset, ReadFailure, Rejected
 from tfautolabel.export.saved_model import DESCRIPTION, FORMAT_VERSION
-from tfautolabel.features.batches import Example, even_batches
+from tfautolabel.features.batches import Example, byte_lengths, even_batches
 from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
@@ -93,7 +93,7 @@ class ExportedLabeler:
                 self._readable(dataset, batch_size, reasons),
                 batch_size,
                 MAX_BYTES,
-                by_length=self.modality != "image",
+                None if self.modality == "image" else byte_lengths,
             )
             # Two calls at once: one decodes while the other is in the network.
             for batch, outputs in map_ahead(self._label_batch, batches, threads=2):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+from tfautolabel._ahead import map_ahead
 
 WINDOW_BATCHES = 32
 """Batches' worth of examples that are sorted by length at a time: enough to make even batches, soon begun."""
@@ -27,7 +29,10 @@ class Example(NamedTuple):
 
 
 def even_batches(
-    examples: Iterable[Example], batch_size: int, max_bytes: int, by_length: bool
+    examples: Iterable[Example],
+    batch_size: int,
+    max_bytes: int,
+    lengths: Callable[[list[Example]], Sequence[int]] | None,
 ) -> Iterator[list[Example]]:
     """Groups examples in batches.
 
@@ -35,38 +40,50 @@ def even_batches(
         examples: taken as they are needed.
         batch_size: the most examples in a batch.
         max_bytes: the most encoded bytes in a batch, unless a single example has more.
-        by_length: whether a batch is made of examples of similar length, taken out of a window of
-            `WINDOW_BATCHES` batches; the longest of a window come first.
+        lengths: tells how long some examples are, in any unit, in another thread. Batches are then made of
+            examples of similar length, taken out of a window of `WINDOW_BATCHES` batches, the longest of a
+            window first. None leaves the examples in their order.
 
     Yields:
-        Batches of one example or more, in the order of the examples unless `by_length`.
+        Batches of one example or more.
     """
-    if not by_length:
-        yield from _cut(examples, batch_size, max_bytes)
+    if lengths is None:
+        yield from cut(examples, batch_size, max_bytes)
         return
-    window: list[Example] = []
-    size = 0
-    for example in examples:
-        window.append(example)
-        size += len(example.encoded)
-        if len(window) >= batch_size * WINDOW_BATCHES or size >= WINDOW_BYTES:
-            yield from _cut(_longest_first(window), batch_size, max_bytes)
-            window, size = [], 0
-    yield from _cut(_longest_first(window), batch_size, max_bytes)
+    measure = lengths
+
+    def in_order(window: list[Example]) -> list[Example]:
+        known = measure(window)
+        return [window[place] for place in sorted(range(len(window)), key=lambda place: -known[place])]
+
+    windows = cut(examples, batch_size * WINDOW_BATCHES, WINDOW_BYTES)
+    for window in map_ahead(in_order, windows, ahead=1):
+        yield from cut(window, batch_size, max_bytes)
 
 
-def _longest_first(window: list[Example]) -> list[Example]:
-    return sorted(window, key=lambda example: len(example.encoded), reverse=True)
+def byte_lengths(examples: list[Example]) -> list[int]:
+    """How long the encoded examples are."""
+    return [len(example.encoded) for example in examples]
 
 
-def _cut(examples: Iterable[Example], batch_size: int, max_bytes: int) -> Iterator[list[Example]]:
+def cut(examples: Iterable[Example], size: int, max_bytes: int) -> Iterator[list[Example]]:
+    """Groups examples in batches, in their order.
+
+    Args:
+        examples: taken as they are needed.
+        size: the most examples in a batch.
+        max_bytes: the most encoded bytes in a batch, unless a single example has more.
+
+    Yields:
+        Batches of one example or more.
+    """
     batch: list[Example] = []
-    size = 0
+    held = 0
     for example in examples:
-        if batch and (len(batch) == batch_size or size + len(example.encoded) > max_bytes):
+        if batch and (len(batch) == size or held + len(example.encoded) > max_bytes):
             yield batch
-            batch, size = [], 0
+            batch, held = [], 0
         batch.append(example)
-        size += len(example.encoded)
+        held += len(example.encoded)
     if batch:
         yield batch

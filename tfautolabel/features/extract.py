@@ -21,7 +21,7 @@ from tfautolabel._progress import progress_of
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.backbones.preprocessors import Preprocessed
 from tfautolabel.data import Dataset, ReadFailure, Rejected
-from tfautolabel.features.batches import Example, even_batches
+from tfautolabel.features.batches import Example, cut, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
 from tfautolabel.features.frozen import CalledNetwork, FrozenNetwork, inference_network
 
@@ -145,9 +145,8 @@ class FeatureExtractor:
         starts = range(0, len(dataset), self.batch_size)
         chunks = (range(start, min(start + self.batch_size, len(dataset))) for start in starts)
         missing = work.missing(map_ahead(lambda rows: _read(dataset, rows), chunks), advance)
-        batches = even_batches(
-            missing, self.batch_size, preprocessor.max_batch_bytes, preprocessor.varying_length
-        )
+        lengths = self._lengths if preprocessor.varying_length else None
+        batches = even_batches(missing, self.batch_size, preprocessor.max_batch_bytes, lengths)
         for batch in map_ahead(self._prepare, batches):
             features = _window_means(self._graphs.network(*batch.inputs), batch.example)
             if not work.computed and batch.readable.any() and not np.isfinite(features).any():
@@ -156,6 +155,11 @@ class FeatureExtractor:
                 )
             work.store(batch, features, preprocessor.why_unreadable)
             advance(len(batch.examples))
+
+    def _lengths(self, examples: list[Example]) -> list[int]:
+        parts = cut(examples, len(examples), self.backbone.preprocessor.max_batch_bytes)
+        encoded = (tf.constant([example.encoded for example in part]) for part in parts)
+        return np.concatenate([self._graphs.lengths(texts).numpy() for texts in encoded]).tolist()
 
     def _prepare(self, examples: list[Example]) -> _Batch:
         ready = self._graphs.preprocess(tf.constant([example.encoded for example in examples]))
@@ -179,6 +183,9 @@ class _Graphs:
         # Not the backbone itself: it is the key that these graphs are kept by, and would never be freed.
         self._preprocessor, self._network = backbone.preprocessor, backbone.network
         self._made: tuple[_Preprocess, Future[_Network]] | None = None
+        strings = tf.TensorSpec([None], tf.string)
+        # Traced when it is first called.
+        self.lengths = tf.function(backbone.preprocessor.lengths, input_signature=[strings], autograph=False)
         self._lock = threading.Lock()
 
     @property

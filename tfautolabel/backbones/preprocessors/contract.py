@@ -61,6 +61,17 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
             examples: (n,) string.
         """
 
+    def lengths(self, examples: tf.Tensor) -> tf.Tensor:
+        """What the examples are sorted by, where `varying_length`: the longest window of each, in any unit.
+
+        Args:
+            examples: (n,) string.
+
+        Returns:
+            (n,) integers; by default the bytes of each.
+        """
+        return tf.strings.length(examples)
+
     @abc.abstractmethod
     def compute_output_spec(self, examples: Any) -> Any:
         """Shapes and types of the result, as a `Preprocessed` of `keras.KerasTensor`."""

@@ -77,13 +77,18 @@ class SentencePiecePreprocessor(Preprocessor):
         self._model = model
         self._tokenizer = text.SentencepieceTokenizer(model, out_type=tf.int32)
 
+    def _tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        prefixed = tf.strings.join([self.prefix, texts]) if self.prefix else texts
+        return self._tokenizer.tokenize(prefixed)
+
+    def lengths(self, examples: tf.Tensor) -> tf.Tensor:
+        """Tokens, at most as many as the network takes."""
+        return tf.minimum(self._tokens(_valid(examples)).row_lengths(), self.max_length)
+
     def call(self, examples: tf.Tensor) -> Preprocessed:
         """See the class."""
-        texts = tf.reshape(examples, [-1])
-        # What is not UTF-8 makes the tokenizer give up the whole batch.
-        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
-        prefixed = tf.strings.join([self.prefix, texts]) if self.prefix else texts
-        ids = self._tokenizer.tokenize(prefixed)
+        texts = _valid(tf.reshape(examples, [-1]))
+        ids = self._tokens(texts)
         empty = tf.cast(tf.equal(ids.row_lengths(), 0), tf.int64)
         stand_in = tf.RaggedTensor.from_tensor(tf.fill([tf.size(texts), 1], self.unknown), lengths=empty)
         return cut_tokens(
@@ -130,3 +135,8 @@ class SentencePiecePreprocessor(Preprocessor):
         config = super().get_config()
         config.pop("trainable")
         return {**config, **self._settings()}
+
+
+def _valid(texts: tf.Tensor) -> tf.Tensor:
+    """Valid UTF-8: anything else makes the tokenizer give up the whole batch."""
+    return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")

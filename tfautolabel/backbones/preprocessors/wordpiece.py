@@ -77,16 +77,23 @@ class WordPiecePreprocessor(Preprocessor):
         self._normalize = Uncased(special)
         self._pieces = WordPieces(vocabulary, self._normalize.stand_ins)
 
-    def call(self, examples: tf.Tensor) -> Preprocessed:
-        """See the class."""
-        texts = tf.reshape(examples, [-1])
+    def _tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
         words = self._normalize(texts)
         if self.long_text == "truncate":
             # Every word is at least one token: one more than fit shows whether there are more.
             words = words[:, : self.max_length - 1]
+        return self._pieces(words)
+
+    def lengths(self, examples: tf.Tensor) -> tf.Tensor:
+        """Tokens, at most as many as the network takes."""
+        return tf.minimum(self._tokens(examples).row_lengths(), self.max_length)
+
+    def call(self, examples: tf.Tensor) -> Preprocessed:
+        """See the class."""
+        texts = tf.reshape(examples, [-1])
         begin, end = (self.vocabulary.index(token) for token in ("[CLS]", "[SEP]"))
         return cut_tokens(
-            self._pieces(words),
+            self._tokens(texts),
             tf.strings.length(tf.strings.strip(texts)) > 0,
             begin=begin,
             end=end,
