@@ -1,4 +1,4 @@
-"""Writes clips/ with 40 short sounds, bells and drums, and clips.csv with labels for 16 of them."""
+"""Writes sounds/ with 40 short clips, bells and drums, and sounds.csv with labels for 16 of them."""
 
 import csv
 import pathlib
@@ -7,7 +7,7 @@ import wave
 import numpy as np
 
 RATE = 16_000
-folder = pathlib.Path("clips")
+folder = pathlib.Path("sounds")
 folder.mkdir(exist_ok=True)
 rng = np.random.default_rng(0)
 seconds = np.arange(RATE) / RATE
@@ -29,5 +29,5 @@ for number in range(40):
         file.writeframes(samples.tobytes())
     if number < 16:
         labels.append((f"{number:02d}.wav", kind))
-with open("clips.csv", "w", encoding="utf-8", newline="") as file:
+with open("sounds.csv", "w", encoding="utf-8", newline="") as file:
     csv.writer(file).writerows([("path", "label"), *labels])
