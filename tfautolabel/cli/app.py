@@ -279,11 +279,13 @@ def check(model: Model) -> None:
     except CheckFailure as failure:
         say(str(failure), style="red")
         raise typer.Exit(1) from failure
-    requires = json.loads((folder / "labeler.json").read_text(encoding="utf-8"))["requires"]
+    description = json.loads((folder / "labeler.json").read_text(encoding="utf-8"))
+    requires, is_sound = description["requires"], description["modality"] == "audio"
+    signatures = "serving_default, features and waveforms" if is_sound else "serving_default and features"
     alone = "TensorFlow alone" if requires == ["tensorflow"] else " and ".join(requires) + " alone"
     show(
         f"healthy: {folder}",
-        "  the signatures serving_default and features are there",
+        f"  the signatures {signatures} are there",
         f"  {count} recorded examples give what was recorded",
         f"  it runs with {alone}, moved to another folder, without a network",
     )

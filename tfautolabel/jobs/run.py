@@ -150,9 +150,7 @@ def run(
         "inputs": described(source, inputs.pool.modality, done.labelled_digest, done.tally.digest),
         "notes": list(inputs.notes),
         "settings": settings,
-        "backbone": {"handle": chosen.handle, "fingerprint": chosen.fingerprint, "choice": choice},
-        "counts": done.tally.counts(labeler.classes, done.labelled, len(done.rejected)),
-        "cross_validation": labeler.cross_validation_,
+        **_outcome(labeler, choice, done),
         "seconds": clock.seconds,
     }
     with atomic_write(out / "run.json") as file:
@@ -199,6 +197,16 @@ def _label(
     write_rejected(in_order, out / "rejected.csv")
     counts = np.bincount(examples.class_ids[extraction.rows], minlength=len(labeler.classes))
     return _Done(tally, counts, extraction.digest, in_order)
+
+
+def _outcome(labeler: Labeler, choice: list[dict[str, Any]] | None, done: _Done) -> dict[str, Any]:
+    """What run.json has about the backbone and the labels."""
+    backbone = labeler.backbone
+    return {
+        "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
+        "counts": done.tally.counts(labeler.classes, done.labelled, len(done.rejected)),
+        "cross_validation": labeler.cross_validation_,
+    }
 
 
 def _timed(items: Iterator[Any], clock: Clock, stage: str) -> Iterator[Any]:
