@@ -1,13 +1,13 @@
 """The linear head's solver, against scikit-learn's LogisticRegressionCV on the same problem.
 
 Measures seconds of `LinearHead.fit`, cross-validation included, on Fashion-MNIST features of
-EfficientNet-Lite0 with 100, 1,000 and 10,000 training examples, and accuracy on 3,000 test images; below 10,000 on
-several draws of the training examples.
+EfficientNet-Lite0 with 100, 1,000 and 10,000 training examples, and accuracy on 3,000 test images; below
+10,000 on several draws of the training examples.
 
 Peer: LogisticRegressionCV with the same values of C, the same folds, chosen by log loss, on the same
-normalised features; scikit-learn's defaults otherwise (L-BFGS, at most 100 iterations: more
-would only slow it). Each fit runs in a process of its own, in turn, after a warm-up on a few rows. A peer
-that takes longer than --peer-limit seconds is stopped, and the ratio is then an upper bound.
+normalised features; scikit-learn's defaults otherwise (L-BFGS, at most 100 iterations: more would only slow
+it). Each fit runs in a process of its own, in turn, after a warm-up on a few rows. A peer that takes longer
+than --peer-limit seconds is stopped, and the ratio is then an upper bound.
 
     python benchmarks/linear_head.py [--sizes 100 1000 10000] [--repeats 3] [--peer-limit 1800]
 """

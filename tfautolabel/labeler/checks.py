@@ -11,8 +11,8 @@ from tfautolabel.backbones.languages import other_backbones
 from tfautolabel.data import Dataset, ReadFailure
 from tfautolabel.labels import Rejected
 
-SAMPLE = 200
-"""Texts that are looked at to find out their language."""
+SAMPLE, SAMPLED_FROM = 200, 5000
+"""How many texts are looked at to find out their language, and from how many of the first."""
 
 
 def check_counts(class_ids: np.ndarray, classes: Sequence[str], rejected: Sequence[Rejected]) -> None:
@@ -59,7 +59,8 @@ def warn_of_language(handle: str, dataset: Dataset) -> bool:
     """
     if dataset.modality != "text" or not len(dataset):
         return False
-    rows = np.unique(np.linspace(0, len(dataset) - 1, SAMPLE).astype(np.int64))
+    # From the beginning: a table of millions of rows is not to be gone through for this.
+    rows = np.unique(np.linspace(0, min(len(dataset), SAMPLED_FROM) - 1, SAMPLE).astype(np.int64))
     read = dataset.read(rows.tolist())
     texts = (text.decode("utf-8", "replace") for text in read if not isinstance(text, ReadFailure))
     found = other_backbones(handle, texts)
