@@ -142,6 +142,63 @@ def make_audio_module(folder: Path, feature_dim: int = 5, frame: int = 4000) -> 
     return folder
 
 
+def make_tf1_module(folder: Path, kind: str = "image", training_graph: bool = True) -> Path:
+    """Saves a module in TensorFlow 1's format, https://www.tensorflow.org/hub/tf1_hub_module.
+
+    Args:
+        folder: where to write.
+        kind: "image", a classifier whose features are a signature of their own, or "text", with a table.
+        training_graph: whether there is a second graph, tagged "train", whose features are another's.
+    """
+    v1 = tf.compat.v1
+    (folder.parent / "tf1_words.txt").write_text("good\nbad\nfilm\n")
+
+    def image(scale):
+        given = v1.placeholder(tf.float32, [None, 32, 32, 3], name="images")
+        kernel = v1.get_variable("kernel", initializer=_random((3, 5)))
+        features = tf.reduce_mean(given, [1, 2]) @ kernel * scale
+        return {"images": given}, {"default": features * 7, "image_feature_vector": features}
+
+    def text(scale):
+        given = v1.placeholder(tf.string, [None], name="text")
+        table = tf.lookup.StaticVocabularyTable(
+            tf.lookup.TextFileInitializer(
+                str(folder.parent / "tf1_words.txt"),
+                tf.string,
+                0,
+                tf.int64,
+                tf.lookup.TextFileIndex.LINE_NUMBER,
+            ),
+            num_oov_buckets=1,
+        )
+        rows = tf.gather(v1.get_variable("embeddings", initializer=_random((4, 5))), table.lookup(given))
+        return {"text": given}, {"default": rows * scale}
+
+    builder = v1.saved_model.Builder(str(folder))
+    for number, tags in enumerate([[], ["train"]][: 1 + training_graph]):
+        with tf.Graph().as_default(), v1.Session() as session:
+            inputs, outputs = (image if kind == "image" else text)(1.0 + 9.0 * number)
+            session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+            info = v1.saved_model.build_tensor_info
+            signatures = {
+                name: v1.saved_model.build_signature_def(
+                    {key: info(value) for key, value in inputs.items()}, {"default": info(output)}, name
+                )
+                for name, output in outputs.items()
+            }
+            options = {"signature_def_map": signatures, "main_op": v1.tables_initializer()}
+            options["assets_collection"] = v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS)
+            if number == 0:
+                builder.add_meta_graph_and_variables(session, tags, **options)
+            else:
+                builder.add_meta_graph(tags, **options)
+    builder.save()
+    # A serialized ModuleDef message: format = FORMAT_V3.
+    (folder / "tfhub_module.pb").write_bytes(b"\x08\x03")
+    (folder.parent / "tf1_words.txt").unlink()
+    return folder
+
+
 def _words(folder: Path, words: list[str]) -> tf.lookup.StaticVocabularyTable:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "words.txt").write_text("\n".join(words) + "\n")

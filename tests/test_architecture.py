@@ -28,6 +28,7 @@ ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 OPTIONAL = {
     "PIL",
     "datasets",
+    "huggingface_hub",
     "kagglehub",
     "keras_hub",
     "onnx",

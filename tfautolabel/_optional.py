@@ -6,7 +6,14 @@ import importlib
 import importlib.util
 from types import ModuleType
 
-MODULES = {"text": ("tensorflow_text",), "audio": ("soundfile",)}
+MODULES = {
+    "text": ("tensorflow_text",),
+    "audio": ("soundfile",),
+    "kaggle": ("kagglehub",),
+    "hf": ("huggingface_hub",),
+    "kerashub": ("keras_hub", "tensorflow_text"),
+    "torch": ("torch",),
+}
 """The modules that each extra brings."""
 
 

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from clips import tones
-from hub_modules import make_audio_module, make_image_module, make_text_module, make_text_pair
+from hub_modules import (
+    make_audio_module,
+    make_image_module,
+    make_text_module,
+    make_text_pair,
+    make_tf1_module,
+)
 
 import tfautolabel as tal
 from tfautolabel.backbones import Backbone, load_backbone
@@ -74,6 +80,7 @@ def test_mean_over_tokens(folders):
     np.testing.assert_allclose(
         features_of(backbone, TEXTS).features, (rows * mask).sum(axis=1) / mask.sum(axis=1), atol=1e-6
     )
+    assert backbone.fingerprint != load_backbone(folders["pair"]).fingerprint
 
 
 def test_frames_of_a_clip_are_pooled(folders):
@@ -161,3 +168,27 @@ def test_other_inputs_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"a module takes pictures.*\(None, 4\) int64"):
         load_backbone(str(tmp_path / "counts"))
     assert load_backbone(str(make_image_module(tmp_path / "image"))).modality == "image"
+
+
+@pytest.mark.parametrize("training_graph", [True, False])
+@pytest.mark.filterwarnings("ignore")
+def test_modules_of_tensorflow_1(tmp_path, training_graph):
+    """The graph for inference is taken, of a classifier its features; they are for inference only."""
+    folder = make_tf1_module(tmp_path / "image", training_graph=training_graph)
+    backbone = load_backbone(f"hub:{folder}")
+    assert (backbone.modality, backbone.preprocessor.size, backbone.feature_dim) == ("image", 32, 5)
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    kernel = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    wanted = (pixels / 255).mean(axis=(1, 2)) @ kernel
+    np.testing.assert_allclose(backbone.network(pixels), wanted, rtol=1e-4, atol=1e-5)
+    assert len(backbone.network.weights) == 1
+    with pytest.raises(ValueError, match="signatures only, which are for inference: trainable must be False"):
+        backbone.network.trainable = True
+    backbone.save(tmp_path / "saved")
+    again = Backbone.load(tmp_path / "saved")
+    np.testing.assert_allclose(again.network(pixels), wanted, rtol=1e-4, atol=1e-5)
+
+    texts = load_backbone(str(make_tf1_module(tmp_path / "text", "text", training_graph)))
+    rows = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    found = features_of(texts, ["bad", "film", "unknown"]).features
+    np.testing.assert_allclose(found, rows[[1, 2, 3]], rtol=1e-5)

@@ -58,12 +58,30 @@ def test_weights_file(tmp_path):
     assert backbone.network.trainable_weights == []
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_weights_of_another_network(tmp_path):
+@pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".h5"])
+def test_weights_file_that_keras_wrote(tmp_path, ending, monkeypatch):
+    """Of the plain network, without this package's preprocessing."""
+    plain = keras.applications.MobileNetV3Small(weights=None, include_top=False, pooling="avg")
+    module._draw_weights(plain)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (plain.save_weights if ending == ".weights.h5" else plain.save)(tmp_path / f"plain{ending}")
+    found = load_keras_application(f"MobileNetV3Small:~/plain{ending}").network.get_weights()
+    for ours, theirs in zip(found, plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("content", ["another network", "garbage"])
+def test_weights_that_do_not_fit(tmp_path, content):
     file = tmp_path / "other.weights.h5"
-    load_keras_application("MobileNetV3Small:random").network.save_weights(file)
-    with pytest.raises(ValueError):
+    if content == "garbage":
+        file.write_bytes(b"garbage" * 99)
+    else:
+        load_keras_application("MobileNetV3Small:random").network.save_weights(file)
+    with pytest.raises(
+        ValueError, match=r"must fit MobileNetV2 without its classifier.*Received: '/"
+    ) as caught:
         load_keras_application(f"MobileNetV2:{file}")
+    assert "\n" not in str(caught.value)
 
 
 def test_misses(tmp_path):

@@ -1,39 +1,24 @@
-import http.server
-import io
-import tarfile
-import threading
-from functools import partial
-
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from clips import tones
 from hub_modules import make_image_module
+from hub_server import Answer, packed, serve
+from kerashub_presets import make_preset
+from picture_and_sound_checkpoints import write_checkpoint
 from pictures import PICTURES
+from text_checkpoints import CONFIGS as TEXT_CHECKPOINTS
+from text_checkpoints import make_text_checkpoint
 
 from tfautolabel.backbones import Backbone, load_backbone
 from tfautolabel.backbones.backbone import run_network
 from tfautolabel.backbones.packaged import PACKAGED
+from tfautolabel.backbones.preprocessors import WindowMean
 from tfautolabel.backbones.preprocessors.wave import wav_bytes
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    """Serves modules as tfhub.dev did: a compressed archive where `?tf-hub-format=compressed` asks for it."""
-
-    def __init__(self, archives, *args):
-        self.archives = archives
-        super().__init__(*args)
-
-    def do_GET(self):
-        path, _, query = self.path.partition("?")
-        body = self.archives.get(path) if "tf-hub-format=compressed" in query else None
-        self.send_response(200 if body else 404)
-        self.send_header("Content-Length", str(len(body or b"")))
-        self.end_headers()
-        self.wfile.write(body or b"")
-
-    def log_message(self, *_):
-        pass
+from tfautolabel.export.labeling_module import LabelingModule
+from tfautolabel.heads import build_head
+from tfautolabel.trust.acceptance import Acceptance
 
 
 @pytest.fixture(scope="module")
@@ -43,29 +28,42 @@ def module_folder(tmp_path_factory):
 
 @pytest.fixture
 def hub(module_folder, tmp_path, monkeypatch):
-    """The address of a hub on loopback, and an empty cache for it."""
+    """The address of a hub and of Kaggle on loopback, and empty caches for both."""
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub_cache"))
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle_cache"))
+    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
     monkeypatch.delenv("TFAUTOLABEL_OFFLINE", raising=False)
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        archive.add(module_folder, ".")
-    archives = {"/google/tiny/1": packed.getvalue()}
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, archives)) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    archive = Answer(packed(module_folder))
+    answers = {"/google/tiny/1": archive, KAGGLE_DOWNLOAD: archive}
+    with serve(answers) as server:
+        kaggle_env = pytest.importorskip("kagglesdk.kaggle_env")
+        monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, server.url)
+        yield server.url
 
+
+KAGGLE_DOWNLOAD = "/api/v1/models.ModelApiService/DownloadModelInstanceVersion"
+
+CHECKPOINTS = ("vit", "deit", "dinov2", "wav2vec2", "wav2vec2-stable", "hubert", "whisper")
 
 SOURCES = [
     "folder",
     "hub-folder",
     "hub-url",
+    "kaggle",
+    "kerashub-resnet",
+    "kerashub-vit",
+    "kerashub-bert",
+    "kerashub-xlm-roberta",
+    "kerashub-whisper",
+    *(f"checkpoint-{name}" for name in CHECKPOINTS),
+    *(f"texts-{kind}" for kind in TEXT_CHECKPOINTS),
     "keras:MobileNetV3Small:random",
     *(pytest.param(f"packaged:{name}", marks=pytest.mark.packaged) for name in PACKAGED),
 ]
 
+
+AGREEING = [source for source in SOURCES if source not in ("folder", "hub-url", "kaggle", "kerashub-vit")]
+"""One of each kind of network."""
 
 EXAMPLES = {
     "image": [PICTURES[kind]() for kind in ("jpeg", "png-rgba", "webp")],
@@ -83,6 +81,18 @@ def handle(request):
         return f"hub:{request.getfixturevalue('module_folder')}"
     if request.param == "hub-url":
         return f"hub:{request.getfixturevalue('hub')}/google/tiny/1"
+    if request.param == "kaggle":
+        request.getfixturevalue("hub")
+        return "kaggle:google/tiny/tensorFlow2/small/1"
+    if request.param.startswith("kerashub-"):
+        kind = request.param.removeprefix("kerashub-")
+        return f"kerashub:{make_preset(kind, request.getfixturevalue('tmp_path') / kind)}"
+    if request.param.startswith("texts-"):
+        kind = request.param.removeprefix("texts-")
+        return f"hf:{make_text_checkpoint(request.getfixturevalue('tmp_path') / kind, kind)}"
+    if request.param.startswith("checkpoint-"):
+        name = request.param.removeprefix("checkpoint-")
+        return f"hf:{write_checkpoint(request.getfixturevalue('tmp_path') / name, name)}"
     return request.param
 
 
@@ -117,6 +127,26 @@ def test_contract(handle, tmp_path):
     np.testing.assert_allclose(run_network(saved.network, inputs), features, atol=1e-6 * scale)
 
 
+@pytest.mark.parametrize("handle", AGREEING, indirect=True)
+def test_training_graph_and_export_agree(handle, tmp_path):
+    """From strings to features: in a Keras model as `build_model` makes it, and in an exported SavedModel."""
+    backbone = load_backbone(handle)
+    examples = keras.Input((), dtype="string")
+    ready = backbone.preprocessor(examples)
+    vectors = WindowMean()(run_network(backbone.network, ready.inputs), ready.example)
+    model = keras.Model(examples, vectors)
+    given = tf.constant(EXAMPLES[backbone.modality])
+    trained_on = tf.function(model)(given, training=False).numpy()
+
+    head, rule = build_head("linear", backbone.feature_dim, 2, 0), Acceptance.by_confidence(0.5, 2)
+    module = LabelingModule(backbone, head, ["a", "b"], rule)
+    tf.saved_model.save(module, str(tmp_path / "export"), signatures=module.functions_by_signature())
+    served = tf.saved_model.load(str(tmp_path / "export")).signatures["features"](examples=given)
+    assert served["readable"].numpy().all()
+    scale = np.abs(trained_on).max()
+    np.testing.assert_allclose(served["features"], trained_on, atol=2e-4 * scale)
+
+
 def test_url_and_folder_give_the_same_backbone(hub, module_folder):
     assert (
         load_backbone(f"hub:{hub}/google/tiny/1").fingerprint == load_backbone(str(module_folder)).fingerprint
@@ -149,14 +179,14 @@ def test_cached_module_is_found_offline(hub, monkeypatch):
 
 def test_url_without_a_module(hub):
     with pytest.raises(
-        RuntimeError, match=r"tensorflow_hub could not resolve.*404.*Received: 'http.*nothing/1'"
+        RuntimeError, match=r"the module could not be fetched: .*404.*Received: 'http.*nothing/1'"
     ):
         load_backbone(f"hub:{hub}/google/nothing/1")
 
 
 def test_host_that_does_not_answer(monkeypatch, tmp_path):
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
-    with pytest.raises(RuntimeError, match="tensorflow_hub could not resolve"):
+    with pytest.raises(RuntimeError, match="the module could not be fetched: there is no connection"):
         load_backbone("hub:http://127.0.0.1:1/module/1")
 
 
@@ -164,11 +194,18 @@ def test_host_that_does_not_answer(monkeypatch, tmp_path):
     ("handle", "error", "message"),
     [
         (
-            "torch:resnet",
+            "nonsense",
             ValueError,
-            r"packaged:, keras:, hub: or the path of a folder\. Received: 'torch:resnet'",
+            r"packaged:NAME, .*keras:NAME, .*hub:URL, .*kaggle:OWNER/MODEL/FRAMEWORK/VARIATION, .*kerashub:"
+            r"PRESET.* or the path of a SavedModel's folder\. Received: 'nonsense', .* no folder$",
         ),
-        ("nowhere/at/all", ValueError, "Received: 'nowhere/at/all', which has none of these prefixes"),
+        ("kera:ResNet50", ValueError, r"did you mean keras:ResNet50\?"),
+        ("ResNet50", ValueError, r"did you mean keras:ResNet50\?"),
+        ("minilm-16", ValueError, r"did you mean packaged:minilm-l6\?"),
+        ("https://example.com/module/1", ValueError, r"did you mean hub:https://example\.com/module/1\?"),
+        ("https://tfhub.dev/google/yamnet/1", ValueError, r"mean kaggle:google/yamnet/tensorFlow2/yamnet\?"),
+        ("google/yamnet/TensorFlow2/yamnet/1", ValueError, r"kaggle:google/yamnet/TensorFlow2/yamnet/1\?"),
+        ("nowhere/at/all", ValueError, "Received: 'nowhere/at/all', which begins with none of these"),
         ("efficientnet-lite0", ValueError, r"did you mean packaged:efficientnet-lite0\?"),
         ("", ValueError, "Received: ''"),
         ("packaged:", ValueError, r"packaged: must be followed by a name\. Received: 'packaged:'"),

@@ -6,14 +6,17 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from tfautolabel._optional import require
 from tfautolabel.backbones.preprocessors import Preprocessor
 from tfautolabel.backbones.saved_model import SavedModelLayer
 from tfautolabel.backbones.waveform_module import WaveformModuleLayer
@@ -145,6 +148,7 @@ class Backbone:
         Raises:
             FileNotFoundError: If there is no saved backbone.
             ValueError: If its weights are not the ones that were saved.
+            MissingExtraError: If the package that its network's layers come from is not installed.
         """
         folder = Path(folder)
         if not (folder / _CONFIG).is_file():
@@ -152,6 +156,7 @@ class Backbone:
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
         preprocessor = _preprocessor(config["preprocessor"], folder / _ASSETS)
         if (folder / _NETWORK).is_file():
+            _import_layers(folder / _NETWORK)
             network = keras.saving.load_model(folder / _NETWORK, compile=False)
         else:
             network = _saved_model_network(config["network"], folder / _MODULE)
@@ -187,6 +192,31 @@ def _preprocessor(described: dict[str, Any], assets: Path) -> Preprocessor:
     preprocessor = getattr(importlib.import_module(module), name).from_config(described["config"])
     preprocessor.load_assets(os.fspath(assets))
     return preprocessor
+
+
+def _import_layers(file: Path) -> None:
+    """Imports the modules of this package, and keras_hub, whose layers a network's file names.
+
+    Keras finds only classes that are registered, which importing them does; other modules are left to it.
+    """
+    with zipfile.ZipFile(file) as archive:
+        modules = set(_modules(json.loads(archive.read("config.json"))))
+    for module in sorted(modules):
+        if re.fullmatch(r"tfautolabel(\.\w+)+", module):
+            importlib.import_module(module)
+    if any(module.partition(".")[0] == "keras_hub" for module in modules):
+        require("keras_hub", extra="kerashub")
+
+
+def _modules(part: Any) -> Iterator[str]:
+    """The modules that a description by Keras names."""
+    if isinstance(part, dict):
+        if isinstance(part.get("module"), str):
+            yield part["module"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for child in part:
+            yield from _modules(child)
 
 
 def _saved_model_network(described: dict[str, Any], module: Path) -> keras.Model:

@@ -5,18 +5,18 @@ The conventions are TensorFlow Hub's common signatures, https://www.tensorflow.o
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import keras
 import tensorflow as tf
 from keras import layers
 
-from tfautolabel._cache import offline
 from tfautolabel.backbones.backbone import Backbone, saved_model_network
+from tfautolabel.backbones.hub_resolver import fetch
 from tfautolabel.backbones.module_files import content_digest, requirements
 from tfautolabel.backbones.preprocessors import ImagePreprocessor, Preprocessor
 from tfautolabel.backbones.preprocessors.strings import MASK, StringPreprocessor, TextModulePreprocessor
@@ -36,7 +36,12 @@ MIN_SECONDS = 1.0
 
 
 def load_hub_module(
-    handle: str, output_key: str | int | None = None, sample_rate: int = SAMPLE_RATE
+    handle: str,
+    output_key: str | int | None = None,
+    sample_rate: int = SAMPLE_RATE,
+    *,
+    source: str = "hub",
+    find: Callable[[str], Path] | None = None,
 ) -> Backbone:
     """A backbone from a module's URL or folder.
 
@@ -45,27 +50,37 @@ def load_hub_module(
     - a dictionary: tokens, which another module makes: the handle is then `PREPROCESSOR+ENCODER`;
     - (t,) float32: one waveform with values in [-1, 1], as YAMNet; frames are pooled over time.
 
+    A module whose root can be called (a reusable SavedModel) can be trained. One that has signatures only, as
+    those in TensorFlow 1's format have, is for inference: making its network trainable raises ValueError.
+
     Args:
-        handle: a URL that tensorflow_hub resolves or the folder of a SavedModel, or two joined by "+".
+        handle: a URL or the folder of a SavedModel, or two joined by "+", see `resolve`.
         output_key: which of several outputs to take; for an encoder "pooled_output" or "sequence_output",
             whose mean over the tokens is taken. By default what the conventions name.
         sample_rate: of an audio module, samples a second.
+        source: the prefix of the backbone's own handle.
+        find: gives a module's folder; `resolve` by default.
 
     Raises:
         ValueError: If the module follows none of the conventions.
         FileNotFoundError: If a folder is missing, or a module is not cached and may not be fetched.
-        RuntimeError: If tensorflow_hub cannot resolve a URL, or operations are missing.
+        RuntimeError: If a module cannot be fetched, or operations are missing.
     """
     first, plus, second = ("", "", handle) if Path(handle).expanduser().is_dir() else _pair(handle)
-    folder = resolve(second)
+    find = find or resolve
+    folder = find(second)
     preprocessor: Preprocessor
     if plus:
-        preprocessor = TextModulePreprocessor(resolve(first))
+        preprocessor = TextModulePreprocessor(find(first))
         preprocessor.requires = tuple(dict.fromkeys((*preprocessor.requires, *requirements(folder))))
         network = _encoder(folder, preprocessor, output_key)
     else:
         preprocessor, network = _single(folder, handle, output_key, sample_rate)
-    return Backbone(f"hub:{handle}", preprocessor, network, f"saved_model:{content_digest(folder)}")
+    network.trainable = False
+    # Other outputs of the same module are other features, which must not be mixed up in the cache.
+    output = "" if output_key is None else f":{output_key!r}"
+    architecture = f"saved_model:{content_digest(folder)}{output}"
+    return Backbone(f"{source}:{handle}", preprocessor, network, architecture)
 
 
 def _pair(handle: str) -> tuple[str, str, str]:
@@ -129,36 +144,45 @@ def _image_size(spec: tf.TensorSpec, handle: str) -> int:
 
 
 def resolve(handle: str) -> Path:
-    """The local folder of a hub module, downloaded and cached by tensorflow_hub where needed.
+    """The local folder of a hub module, downloaded and cached where needed.
+
+    Args:
+        handle: a folder; a URL: http:// and https:// are fetched into TensorFlow Hub's cache, file:// names a
+            folder, and for any other tensorflow_hub's own resolvers are asked.
 
     Raises:
         FileNotFoundError: If a folder is missing, or a module is not cached and may not be fetched.
-        RuntimeError: If tensorflow_hub cannot resolve a URL.
+        RuntimeError: If a module cannot be fetched.
     """
-    if "://" not in handle:
-        folder = Path(handle).expanduser()
-        if not folder.is_dir():
-            raise FileNotFoundError(
-                f"a hub module is a URL or the folder of a SavedModel. Received: {handle!r}"
-            )
-        return folder
-    if offline() and not _hub_cached(handle):
+    scheme, separator, _ = handle.partition("://")
+    if separator and scheme in ("http", "https"):
+        return fetch(handle)
+    if separator and scheme != "file":
+        return _resolved_by_tensorflow_hub(handle)
+    path = url2pathname(urlsplit(handle).path) if separator else handle
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        hint = ", which is a file: unpack an archive first" if folder.is_file() else ""
         raise FileNotFoundError(
-            f"{handle} is not in tensorflow_hub's cache and TFAUTOLABEL_OFFLINE is set: load it once on a "
-            "machine with a network, and copy the folder that TFHUB_CACHE_DIR names"
+            f"a hub module is a URL or the folder of a SavedModel. Received: {handle!r}{hint}"
         )
+    return folder
+
+
+def _resolved_by_tensorflow_hub(handle: str) -> Path:
     import tensorflow_hub
 
     try:
-        return Path(tensorflow_hub.resolve(handle))
+        found = tensorflow_hub.resolve(handle)
     except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        reason = str(error).partition("\n")[0]
         raise RuntimeError(
-            f"tensorflow_hub could not resolve the module ({type(error).__name__}: {error}). "
+            f"tensorflow_hub could not resolve the module ({type(error).__name__}: {reason}). "
             f"Received: {handle!r}"
         ) from error
-
-
-def _hub_cached(handle: str) -> bool:
-    """tensorflow_hub keeps a module in a folder named by the SHA-1 of its handle."""
-    cache = os.environ.get("TFHUB_CACHE_DIR") or os.path.join(tempfile.gettempdir(), "tfhub_modules")
-    return (Path(cache) / hashlib.sha1(handle.encode(), usedforsecurity=False).hexdigest()).is_dir()
+    if not Path(found).is_dir():
+        raise RuntimeError(
+            "a backbone needs a module's files in a local folder: copy the module there, or give the address "
+            f"of its .tar.gz. Received: {handle!r}"
+        )
+    return Path(found)

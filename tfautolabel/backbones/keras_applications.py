@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -74,7 +77,7 @@ def load_keras_application(reference: str) -> Backbone:
             f"keras: is followed by one of {', '.join(APPLICATIONS)}. Received: {name!r}; "
             "a weights file goes behind a second colon, as in keras:MobileNetV2:weights.h5"
         )
-    weights = weights or "imagenet"
+    weights = os.path.expanduser(weights or "imagenet")
     if weights not in ("imagenet", "random") and not Path(weights).is_file():
         raise FileNotFoundError(
             f"weights are imagenet, random or a file. Received: {weights!r}, which is no file"
@@ -95,7 +98,7 @@ def _network(name: str, module_name: str, size: int, weights: str) -> keras.Mode
     if weights == "random":
         return build(weights=None, **options)
     if weights != "imagenet":
-        return build(weights=os.fspath(weights), **options)
+        return _with_weights_file(name, weights, build, options)
     if offline() and not _downloaded(name):
         raise RuntimeError(
             f"keras:{name} needs its ImageNet weights, which Keras downloads, and TFAUTOLABEL_OFFLINE is "
@@ -110,6 +113,23 @@ def _network(name: str, module_name: str, size: int, weights: str) -> keras.Mode
         raise RuntimeError(
             f"keras:{name} needs its ImageNet weights and Keras could not download them ({error}): "
             f"give a weights file as keras:{name}:FILE, or choose a packaged: backbone"
+        ) from error
+
+
+def _with_weights_file(
+    name: str, weights: str, build: Callable[..., keras.Model], options: dict[str, Any]
+) -> keras.Model:
+    """The network with the weights of a file, `.weights.h5`, `.keras` or `.h5`."""
+    try:
+        with warnings.catch_warnings():
+            # Keras warns a hundred times of parts that have no weights.
+            warnings.simplefilter("ignore", UserWarning)
+            return build(weights=weights, **options)
+    except (ValueError, OSError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"weights must fit {name} without its classifier: a .weights.h5, .keras or .h5 file that Keras "
+            f"wrote ({reason}). Received: {weights!r}"
         ) from error
 
 

@@ -43,7 +43,7 @@ def load_module(folder: Path) -> Any:
     if requirements(folder) and is_installed("text"):
         require("tensorflow_text", extra="text")
     try:
-        return tf.saved_model.load(str(folder))
+        return tf.saved_model.load(str(folder), tags=_tags(folder))
     except (RuntimeError, ValueError, KeyError, OSError, tf.errors.OpError) as error:
         operation = re.search(r"Op type not registered '([^']+)'", str(error))
         if operation:
@@ -62,13 +62,31 @@ def requirements(folder: Path) -> tuple[str, ...]:
     Args:
         folder: holds saved_model.pb; a damaged one needs nothing.
     """
+    graphs = _meta_graphs(folder)
+    names = {op.name for graph in graphs for op in graph.meta_info_def.stripped_op_list.op}
+    return ("tensorflow-text",) if any(map(TEXT_OPERATIONS.search, names)) else ()
+
+
+def _tags(folder: Path) -> list[str] | None:
+    """Which of several graphs to load: the one for inference; None where there is no choice.
+
+    A module in TensorFlow 1's format, https://www.tensorflow.org/hub/tf1_hub_module, often has one without
+    tags for inference and one tagged "train".
+    """
+    graphs = [sorted(graph.meta_info_def.tags) for graph in _meta_graphs(folder)]
+    if len(graphs) < 2:
+        return None
+    return min(graphs, key=lambda tags: ("train" in tags, tags not in ([], ["serve"]), len(tags)))
+
+
+def _meta_graphs(folder: Path) -> list[Any]:
+    """The graphs in saved_model.pb; none if it is damaged."""
     described = saved_model_pb2.SavedModel()
     try:
         described.ParseFromString((folder / "saved_model.pb").read_bytes())
     except Exception:  # protobuf's DecodeError is another class in each of its implementations
-        return ()
-    names = {op.name for graph in described.meta_graphs for op in graph.meta_info_def.stripped_op_list.op}
-    return ("tensorflow-text",) if any(map(TEXT_OPERATIONS.search, names)) else ()
+        return []
+    return list(described.meta_graphs)
 
 
 def content_digest(folder: Path) -> str:

@@ -19,8 +19,11 @@ import tensorflow as tf
 
 from tfautolabel.backbones.module_files import load_module
 
-SIGNATURES = ("serving_default", "default")
-"""Signatures that stand in for a root that cannot be called, in the order of preference."""
+SIGNATURES = ("serving_default", "image_feature_vector", "default")
+"""Signatures that stand in for a root that cannot be called, in the order of preference.
+
+The last two are those of TensorFlow 1's module format, whose classifiers give scores by "default".
+"""
 
 OUTPUT_KEYS = ("feature_vector", "default", "pooled_output", "embedding", "embeddings")
 """What is taken of several outputs when the caller does not say, in the order of preference."""

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfautolabel.backbones.packaged.bert import build_bert
+from tfautolabel.backbones.networks.bert import build_bert
 from tfautolabel.backbones.packaged.sentencepiece_model import normalizer_of, unigram_model
 from tfautolabel.backbones.preprocessors.sentencepiece import SentencePiecePreprocessor
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from tfautolabel.backbones.packaged.bert import build_bert
+from tfautolabel.backbones.networks.bert import build_bert
 from tfautolabel.backbones.packaged.safetensors import read_safetensors
 from tfautolabel.backbones.preprocessors.wordpiece import WordPiecePreprocessor, read_vocabulary
 

@@ -7,17 +7,16 @@ left out here.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers
 
 from tfautolabel.backbones.packaged.torch_checkpoint import read_torch_checkpoint
 from tfautolabel.backbones.preprocessors.wave import WavePreprocessor
+from tfautolabel.backbones.spectra import hann, slaney_mel
 
 SAMPLE_RATE = 16_000
 WINDOW, HOP, MELS = 400, 160, 40
@@ -45,7 +44,7 @@ class VoiceWindows(layers.Layer):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._mel = slaney_mel()
+        self._mel = slaney_mel(MELS, WINDOW, SAMPLE_RATE)
 
     def call(self, waves: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """See the class."""
@@ -56,7 +55,7 @@ class VoiceWindows(layers.Layer):
         total = ((parts - 1) * PART_STEP + PART_FRAMES) * HOP
         missing = tf.maximum(total - tf.shape(waves)[1], 0)
         waves = tf.pad(waves, [[0, 0], [WINDOW // 2, WINDOW // 2 + missing]])
-        spectrum = tf.signal.stft(waves, WINDOW, HOP, WINDOW, window_fn=_hann)
+        spectrum = tf.signal.stft(waves, WINDOW, HOP, WINDOW, window_fn=hann)
         mel = tf.square(tf.abs(spectrum)) @ self._mel
         windows = tf.signal.frame(mel, PART_FRAMES, PART_STEP, axis=1)[:, :parts]
         return tf.reshape(windows, [-1, PART_FRAMES, MELS])
@@ -97,26 +96,6 @@ def window_counts(lengths: tf.Tensor) -> tf.Tensor:
     counts = (steps + PART_STEP - 1) // PART_STEP
     covered = tf.cast(lengths - (counts - 1) * PART_STEP * HOP, tf.float32) / (PART_FRAMES * HOP)
     return tf.where((counts > 1) & (covered < MIN_COVERAGE), counts - 1, counts)
-
-
-def _hann(length: int, dtype: Any) -> tf.Tensor:
-    return tf.signal.hann_window(length, periodic=True, dtype=dtype)
-
-
-def slaney_mel() -> np.ndarray:
-    """Mel filters of equal area (Slaney 1998, Auditory Toolbox): linear to 1 kHz, logarithmic above.
-
-    Returns:
-        (201, 40) float32.
-    """
-    step, knee, log_step = 200 / 3, 1000.0, math.log(6.4) / 27
-    top = knee / step + math.log(SAMPLE_RATE / 2 / knee) / log_step
-    mel = np.linspace(0, top, MELS + 2)
-    hertz = np.where(mel < knee / step, mel * step, knee * np.exp(log_step * (mel - knee / step)))
-    bins = np.linspace(0, SAMPLE_RATE / 2, WINDOW // 2 + 1)[:, None]
-    left, centre, right = hertz[:-2], hertz[1:-1], hertz[2:]
-    rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
-    return (np.maximum(0, np.minimum(rising, falling)) * 2 / (right - left)).astype(np.float32)
 
 
 def build_resemblyzer(weights: Path) -> tuple[WavePreprocessor, keras.Model]:

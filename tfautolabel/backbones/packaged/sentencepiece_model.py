@@ -1,4 +1,4 @@
-"""Writes SentencePiece models, for vocabularies that come in other files.
+"""Reads and writes SentencePiece models, for vocabularies that come in other files.
 
 A model is a protocol buffer of the kind in
 https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto.
@@ -7,7 +7,7 @@ https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.prot
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 NORMAL, UNKNOWN, CONTROL = 1, 2, 3
 """Kinds of pieces."""
@@ -31,8 +31,8 @@ def unigram_model(
         pieces: n pieces, UTF-8, in the order of their ids.
         scores: n log-probabilities.
         unknown: the id of the unknown piece.
-        controls: the ids of "bos", "eos" and "pad".
-        normalizer: a normalizer specification, see `normalizer_of`.
+        controls: the ids of "bos", "eos" and, if there is one, "pad".
+        normalizer: a normalizer specification, see `normalizer_of` and `normalizer_with`.
 
     Returns:
         The serialised model.
@@ -44,7 +44,9 @@ def unigram_model(
     )
     trainer = _number(3, _UNIGRAM) + _number(40, unknown)
     trainer += b"".join(
-        _number(41 + place, controls[name]) for place, name in enumerate(("bos", "eos", "pad"))
+        _number(41 + place, controls[name])
+        for place, name in enumerate(("bos", "eos", "pad"))
+        if name in controls
     )
     return body + _bytes(_TRAINER, trainer) + _bytes(_NORMALIZER, normalizer)
 
@@ -55,16 +57,68 @@ def normalizer_of(model: bytes) -> bytes:
     Raises:
         ValueError: If there is none.
     """
+    for field, body in _parts(model):
+        if field == _NORMALIZER:
+            return body
+    raise ValueError("a SentencePiece model must hold a normalizer. Received: none")
+
+
+def normalizer_with(table: bytes) -> bytes:
+    """A normalizer specification with a compiled table of character replacements.
+
+    White space is made single, taken off both ends and put before the text, which is the default.
+    """
+    return (
+        _bytes(1, b"own") + (_bytes(2, table) if table else b"") + b"".join(_number(n, 1) for n in (3, 4, 5))
+    )
+
+
+def read_pieces(model: bytes) -> list[tuple[str, float]]:
+    """The pieces of a serialised model with their scores, in the order of their ids.
+
+    Raises:
+        ValueError: If it is no such model.
+    """
+    pieces = []
+    for field, body in _parts(model):
+        if field == _PIECES:
+            fields = dict(_fields(body))
+            if 1 not in fields or 2 not in fields:
+                raise ValueError(
+                    "a SentencePiece model's pieces must have a text and a score. Received: one without"
+                )
+            pieces.append((fields[1].decode("utf-8"), struct.unpack("<f", fields[2])[0]))
+    return pieces
+
+
+def _parts(model: bytes) -> Iterator[tuple[int, bytes]]:
+    """The fields of a model, all of which are messages; an end that is none is not read."""
     place = 0
     while place < len(model):
         key, place = _read(model, place)
         length, place = _read(model, place)
         if key & 7 != _WIRE_BYTES or place + length > len(model):
-            break
-        if key >> 3 == _NORMALIZER:
-            return model[place : place + length]
+            return
+        yield key >> 3, model[place : place + length]
         place += length
-    raise ValueError("a SentencePiece model must hold a normalizer. Received: none")
+
+
+def _fields(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """The strings and floats of a message."""
+    place = 0
+    while place < len(body):
+        key, place = _read(body, place)
+        kind = key & 7
+        if kind == _WIRE_VARINT:
+            _, place = _read(body, place)
+            continue
+        length = 4
+        if kind == _WIRE_BYTES:
+            length, place = _read(body, place)
+        if kind not in (_WIRE_BYTES, _WIRE_FLOAT) or place + length > len(body):
+            raise ValueError("a SentencePiece model is damaged")
+        yield key >> 3, body[place : place + length]
+        place += length
 
 
 def _varint(value: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from tfautolabel._optional import require
 from tfautolabel.backbones.preprocessors.contract import Preprocessed, Preprocessor, output_spec
+from tfautolabel.backbones.preprocessors.spelled_out import SpecialTokens
 from tfautolabel.backbones.preprocessors.token_windows import check_long_text, cut_tokens
 from tfautolabel.backbones.preprocessors.wordpiece import recorded_texts
 
@@ -32,6 +34,8 @@ class SentencePiecePreprocessor(Preprocessor):
         prefix: put in front of each text, as the network was trained.
         max_length: tokens that the network takes, begin and end included.
         long_text: "truncate" to cut longer texts, "average" to cut them in windows.
+        special: tokens that are recognised where a text spells them out, see `SpecialTokens`.
+        white_space: further characters that count as a space, as a pattern has them within brackets.
         **options: of `keras.layers.Layer`.
 
     Call arguments:
@@ -61,6 +65,8 @@ class SentencePiecePreprocessor(Preprocessor):
         prefix: str = "",
         max_length: int = 256,
         long_text: str = "truncate",
+        special: Mapping[str, Mapping[str, Any]] | None = None,
+        white_space: str = "",
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -69,6 +75,9 @@ class SentencePiecePreprocessor(Preprocessor):
         self.prefix = prefix
         self.max_length = max_length
         self.long_text = long_text
+        self.special = {token: dict(rule) for token, rule in (special or {}).items()}
+        self.white_space = white_space
+        self._spelled_out = SpecialTokens(self.special) if self.special else None
         if model is not None:
             self._set_model(model)
 
@@ -79,7 +88,16 @@ class SentencePiecePreprocessor(Preprocessor):
 
     def _tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
         prefixed = tf.strings.join([self.prefix, texts]) if self.prefix else texts
-        return self._tokenizer.tokenize(prefixed)
+        if self.white_space:
+            prefixed = tf.strings.regex_replace(prefixed, f"[{self.white_space}]", " ")
+        if self._spelled_out is None:
+            return self._tokenizer.tokenize(prefixed)
+        parts = self._spelled_out.split(prefixed)
+        numbers = self._spelled_out.ids(parts.values)
+        is_text = numbers < 0
+        ids = self._tokenizer.tokenize(tf.where(is_text, parts.values, ""))
+        marks = tf.RaggedTensor.from_tensor(numbers[:, None], lengths=tf.cast(~is_text, tf.int64))
+        return parts.with_values(tf.concat([ids, marks], axis=1)).merge_dims(1, 2)
 
     def lengths(self, examples: tf.Tensor) -> tf.Tensor:
         """Tokens, at most as many as the network takes."""
@@ -127,7 +145,7 @@ class SentencePiecePreprocessor(Preprocessor):
         self._set_model(Path(folder, _MODEL).read_bytes())
 
     def _settings(self) -> dict[str, Any]:
-        names = ("begin", "end", "unknown", "prefix", "max_length", "long_text")
+        names = ("begin", "end", "unknown", "prefix", "max_length", "long_text", "special", "white_space")
         return {name: getattr(self, name) for name in names}
 
     def get_config(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 MAX_WORD = 100
-"""Characters; a longer word is unknown as a whole, as in the original."""
+"""Characters of the longest word, as in the original."""
 
 _NONE = -1
 
@@ -19,10 +19,18 @@ class WordPieces(tf.Module):
         vocabulary: the pieces in the order of their ids, those within a word with "##" in front.
         special: token to the word that stands for it.
         unknown: the piece that a word becomes of which some part is in no piece.
+        max_word: characters of the longest word that is looked at; a longer one is unknown as a whole.
     """
 
-    def __init__(self, vocabulary: Sequence[str], special: Mapping[str, str], unknown: str = "[UNK]") -> None:
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        special: Mapping[str, str],
+        unknown: str = "[UNK]",
+        max_word: int = MAX_WORD,
+    ) -> None:
         super().__init__()
+        self._max_word = max_word
         self._unknown = vocabulary.index(unknown)
         self._longest = max(len(piece.removeprefix("##")) for piece in vocabulary)
         keys = [*vocabulary, *special.values()]
@@ -82,14 +90,14 @@ class WordPieces(tf.Module):
                 store.write(number, column),
             )
 
-        first = tf.where(lengths <= MAX_WORD)[:, 0]
+        first = tf.where(lengths <= self._max_word)[:, 0]
         store = tf.TensorArray(tf.int32, 1, dynamic_size=True, element_shape=[None])
         # There is a column even where every word is too long.
         store = store.write(0, tf.fill(tf.shape(words), _NONE))
         _, _, _, failed, store = tf.while_loop(
             lambda _number, alive, *_: tf.size(alive) > 0,
             step,
-            (tf.constant(0), first, tf.zeros_like(first, tf.int32), lengths > MAX_WORD, store),
+            (tf.constant(0), first, tf.zeros_like(first, tf.int32), lengths > self._max_word, store),
             shape_invariants=(
                 tf.TensorShape([]),
                 tf.TensorShape([None]),

@@ -1,7 +1,8 @@
-"""Texts to the words that uncased WordPiece models know: cleaned, without accents, lowered, split."""
+"""Texts to the words that WordPiece models know: cleaned, split, lowered, without accents."""
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections.abc import Sequence
 
@@ -12,30 +13,50 @@ _CHINESE = (
     r"\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2B73F}\x{2B740}-\x{2B81F}"
     r"\x{2B920}-\x{2CEAF}\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}"
 )
-_ALONE = rf"([!-/:-@\[-`{{-~\p{{P}}{_CHINESE}])"
-_REMOVED = r"[\p{Mn}\p{Cc}\p{Cf}\p{Co}\x{FFFD}]"
+_PUNCTUATION = r"!-/:-@\[-`{-~\p{P}"
 _PLAIN = r"[\t\n\r -~]*"
-_STAND_INS = tuple(chr(0x1FFFE + 0x10000 * number) for number in range(8))
+_STAND_INS = tuple(chr(0x1FFFE + 0x10000 * number) for number in range(15))
 """Code points that are no characters and never will be; each stands for one special token."""
 
 _STRANGER = chr(0x10FFFE)
 """Takes the place of a stand-in that a text itself holds: no vocabulary knows either of them."""
 
 
-class Uncased(tf.Module):
+class Words(tf.Module):
     """Splits texts into words.
 
     Args:
         special: tokens that are taken as they are where a text spells them out, such as "[SEP]".
+        folded_special: likewise, but recognised after all else is done but the splitting.
+        lowercase: letters are lowered.
+        strip_accents: accents are taken off.
+        split_chinese: each Chinese character is a word.
 
     Attributes:
         stand_ins: special token to the word that it becomes.
+
+    Raises:
+        ValueError: If there are too many special tokens.
     """
 
-    def __init__(self, special: Sequence[str]) -> None:
+    def __init__(
+        self,
+        special: Sequence[str],
+        folded_special: Sequence[str] = (),
+        lowercase: bool = True,
+        strip_accents: bool = True,
+        split_chinese: bool = True,
+    ) -> None:
         super().__init__()
+        special, self._exact = [*special, *folded_special], len(special)
+        if len(special) > len(_STAND_INS):
+            raise ValueError(
+                f"a WordPiece tokenizer may have {len(_STAND_INS)} special tokens. Received: {special}"
+            )
         self.stand_ins = dict(zip(special, _STAND_INS, strict=False))
-        codes, folded = folding_table()
+        self._lowercase = lowercase
+        self._alone = f"([{_PUNCTUATION}{_CHINESE if split_chinese else ''}])"
+        codes, folded = folding_table(lowercase, strip_accents)
         self._folding = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(tf.constant(codes), tf.constant(folded)), -1
         )
@@ -52,7 +73,7 @@ class Uncased(tf.Module):
             lambda: texts,
         )
         # Before anything is lowered: only the exact spelling counts.
-        for token, stand_in in self.stand_ins.items():
+        for token, stand_in in list(self.stand_ins.items())[: self._exact]:
             texts = tf.strings.regex_replace(texts, rf"\Q{token}\E", f" {stand_in} ")
         texts = tf.cond(
             tf.size(others) > 0,
@@ -61,9 +82,13 @@ class Uncased(tf.Module):
             ),
             lambda: texts,
         )
-        # What is left to lower is ASCII, which needs no tables.
-        texts = tf.strings.regex_replace(tf.strings.lower(texts), _ALONE, r" \1 ")
-        return tf.strings.split(texts)
+        if self._lowercase:
+            # What is left to lower is ASCII, which needs no tables.
+            texts = tf.strings.lower(texts)
+        for token, stand_in in list(self.stand_ins.items())[self._exact :]:
+            spelled = token.lower() if self._lowercase else token
+            texts = tf.strings.regex_replace(texts, rf"\Q{spelled}\E", f" {stand_in} ")
+        return tf.strings.split(tf.strings.regex_replace(texts, self._alone, r" \1 "))
 
     def _without_stand_ins(self, texts: tf.Tensor) -> tf.Tensor:
         # Not UTF-8: as Python reads it with errors="replace", so that what follows sees characters only.
@@ -71,7 +96,7 @@ class Uncased(tf.Module):
         return tf.strings.regex_replace(texts, f"[{''.join(_STAND_INS)}]", _STRANGER)
 
     def _folded(self, texts: tf.Tensor) -> tf.Tensor:
-        """Without control characters and accents, in lower case, with plain spaces only."""
+        """Without control characters, with plain spaces only, and what the table makes of the characters."""
         texts = tf.strings.regex_replace(texts, r"[\t\n\r\p{Z}]", " ")
         texts = tf.strings.regex_replace(texts, r"[\p{Cc}\p{Cf}\p{Co}\x{FFFD}]", "")
         points = tf.strings.unicode_decode(texts, "UTF-8")
@@ -86,19 +111,30 @@ class Uncased(tf.Module):
         return tf.strings.unicode_encode(ragged, "UTF-8")
 
 
-def folding_table() -> tuple[np.ndarray, np.ndarray]:
-    """What each code point becomes without accents and in lower case.
+@functools.cache
+def folding_table(lowercase: bool = True, strip_accents: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """What each code point becomes in lower case or without accents.
+
+    Args:
+        lowercase: letters are lowered.
+        strip_accents: marks (category Mn) become nothing, Hangul comes apart into jamo.
 
     Returns:
-        (m,) int64, the code points that become something else; (m,) int64, up to three code points of 21 bits
-        each, the first in the lowest bits. Marks (category Mn) become nothing, Hangul comes apart into jamo.
+        (m,) int64, the code points that become something else, one at least; (m,) int64, up to three code
+        points of 21 bits each, the first in the lowest bits.
     """
-    codes, folded = [], []
+    # U+FFFD is removed before the table is asked: it keeps the table from being empty.
+    codes, folded = [0xFFFD], [0xFFFD]
     for code in range(0x80, 0x110000):
         if 0xD800 <= code < 0xE000:
             continue
-        character = chr(code)
-        bare = _without_marks(_without_marks(unicodedata.normalize("NFD", character)).lower())
+        character = bare = chr(code)
+        if strip_accents:
+            bare = _without_marks(unicodedata.normalize("NFD", bare))
+        if lowercase:
+            bare = bare.lower()
+        if strip_accents:
+            bare = _without_marks(bare)
         if bare != character and len(bare) <= 3:
             codes.append(code)
             folded.append(sum(ord(part) << 21 * place for place, part in enumerate(bare)))

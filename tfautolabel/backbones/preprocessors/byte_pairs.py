@@ -1,0 +1,170 @@
+"""Byte pair encoding (Sennrich et al. 2016, arXiv 1508.07909) in TensorFlow's own operations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+_NEVER = np.iinfo(np.int32).max
+"""The rank of a pair that is not merged."""
+
+
+class BytePairs(tf.Module):
+    """Splits words into pieces: the neighbours that rank first in a list are merged until none are in it.
+
+    Args:
+        vocabulary: each piece's id; every single byte is a piece.
+        merges: pairs of pieces, the first to be merged first.
+        whole_words: a word that is a piece is never split, even where merging would not lead to it.
+        special: ids of further words, which are taken as they are.
+
+    Raises:
+        ValueError: If a byte is no piece, or merging leads to what is none.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Mapping[bytes, int],
+        merges: Sequence[tuple[bytes, bytes]],
+        whole_words: bool = False,
+        special: Mapping[bytes, int] | None = None,
+    ) -> None:
+        super().__init__()
+        missing = sum(bytes([byte]) not in vocabulary for byte in range(256))
+        if missing:
+            raise ValueError(
+                f"every byte must be a piece of a byte-level vocabulary. Received: {missing} missing"
+            )
+        try:
+            triples = [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in merges]
+        except KeyError as error:
+            raise ValueError(
+                f"merges must join pieces to pieces of the vocabulary. Received: {error}, which is none"
+            ) from error
+        self._bytes = tf.constant([vocabulary[bytes([byte])] for byte in range(256)], tf.int32)
+        self._stride = max(vocabulary.values()) + 1
+        self._set_merges(triples)
+        words, ids = list(vocabulary), list(vocabulary.values())
+        if not whole_words:
+            # A piece that merging does not lead to is never the result, though the vocabulary has it.
+            with tf.init_scope():
+                made = self._merge(tf.constant(words)).to_list()
+            words, ids = (
+                list(k)
+                for k in zip(
+                    *[(w, i) for w, i, m in zip(words, ids, made, strict=True) if m == [i]], strict=True
+                )
+            )
+        extra = special or {}
+        self._ids = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant([*words, *extra]), tf.constant([*ids, *extra.values()], tf.int32)
+            ),
+            -1,
+        )
+
+    def _set_merges(self, triples: list[tuple[int, int, int]]) -> None:
+        ranks: dict[int, int] = {}
+        first_use: dict[int, int] = {}
+        for rank, (a, b, _) in enumerate(triples):
+            # Of a pair that is listed twice the last place counts.
+            ranks[a * self._stride + b] = rank
+        for key, rank in ranks.items():
+            for part in divmod(key, self._stride):
+                first_use[part] = min(first_use.get(part, _NEVER), rank)
+        made = [merged for _, _, merged in triples]
+        # Where a pair's result is itself merged earlier in the list, all its occurrences must not be merged
+        # at once: the first one's neighbours may come before the second one.
+        alone = [first_use.get(merged, _NEVER) < rank for rank, merged in enumerate(made)]
+        self._made = tf.constant([*made, -1], tf.int32)
+        self._alone = tf.constant([*alone, False])
+        # A table wants an entry: no pair has the key -1.
+        keys = [*ranks, -1]
+        self._ranks = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(keys, tf.int64), tf.constant([*ranks.values(), _NEVER], tf.int32)
+            ),
+            _NEVER,
+        )
+
+    def __call__(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
+        """(n, ragged) string, none of them empty, to (n, ragged) int32.
+
+        Most words are pieces as a whole, and those of a batch repeat: what is left for the loop is few.
+        """
+        distinct, place = tf.unique(words.values)
+        whole = self._ids.lookup(distinct)
+        rest = tf.where(whole < 0)[:, 0]
+        pieces = self._merge(tf.gather(distinct, rest))
+        # The whole words behind the split ones, and where each distinct word is among these.
+        known = tf.where(whole >= 0)[:, 0]
+        both = tf.concat([pieces, tf.gather(whole, known)[:, None]], axis=0)
+        order = tf.scatter_nd(
+            tf.concat([rest, known], axis=0)[:, None],
+            tf.range(tf.size(distinct, out_type=tf.int64)),
+            tf.shape(distinct, tf.int64),
+        )
+        found = tf.gather(both, tf.gather(order, place))
+        return words.with_values(found).merge_dims(1, 2)
+
+    def _merge(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """(r,) string to (r, ragged) int32."""
+        count = tf.size(words)
+        split = tf.strings.bytes_split(words)
+        ids = tf.gather(
+            self._bytes, tf.cast(tf.reshape(tf.io.decode_raw(split.values, tf.uint8), [-1]), tf.int32)
+        )
+        rows = tf.cast(split.value_rowids(), tf.int32)
+
+        def step(
+            number: tf.Tensor, ids: tf.Tensor, rows: tf.Tensor, store: tf.TensorArray
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
+            """The first pair of every word is merged; words without one are through."""
+            keys = tf.cast(ids[:-1], tf.int64) * self._stride + tf.cast(ids[1:], tf.int64)
+            ranks = self._ranks.lookup(tf.where(rows[:-1] == rows[1:], keys, -1))
+            best = tf.math.unsorted_segment_min(ranks, rows[:-1], count)
+            of_row = tf.gather(best, rows)
+            going = of_row < _NEVER
+            store = store.write(number, tf.boolean_mask(tf.stack([rows, ids], axis=1), ~going))
+            is_first = tf.concat([(ranks == of_row[:-1]) & going[:-1], [False]], axis=0)
+            is_first = self._without_overlaps(is_first, rows, of_row, count)
+            swallowed = tf.concat([[False], is_first[:-1]], axis=0)
+            made = tf.gather(self._made, tf.minimum(of_row, tf.size(self._made) - 1))
+            left = going & ~swallowed
+            ids = tf.boolean_mask(tf.where(is_first, made, ids), left)
+            return number + 1, ids, tf.boolean_mask(rows, left), store
+
+        store = tf.TensorArray(tf.int32, 1, dynamic_size=True, element_shape=[None, 2], infer_shape=False)
+        # Something is there to join even where no word is.
+        store = store.write(0, tf.zeros([0, 2], tf.int32))
+        _, _, _, store = tf.while_loop(
+            lambda _number, ids, *_: tf.size(ids) > 0,
+            step,
+            (tf.constant(1), ids, rows, store),
+            shape_invariants=(
+                tf.TensorShape([]),
+                tf.TensorShape([None]),
+                tf.TensorShape([None]),
+                tf.TensorShape(None),
+            ),
+        )
+        done = store.concat()
+        done = tf.gather(done, tf.argsort(done[:, 0], stable=True))
+        return tf.RaggedTensor.from_value_rowids(
+            done[:, 1], tf.cast(done[:, 0], tf.int64), tf.cast(count, tf.int64)
+        )
+
+    def _without_overlaps(
+        self, chosen: tf.Tensor, rows: tf.Tensor, of_row: tf.Tensor, count: tf.Tensor
+    ) -> tf.Tensor:
+        """Of pairs that share a piece every second one; of some pairs only a word's leftmost."""
+        place = tf.range(tf.size(rows))
+        run = tf.cumsum(tf.cast(~chosen, tf.int32))
+        # The pairs of a run stand one after the other, behind the place that begins it.
+        begins = tf.math.unsorted_segment_max(tf.where(chosen, -1, place), run, tf.size(rows) + 1)
+        chosen &= (place - tf.gather(begins, run)) % 2 == 1
+        leftmost = tf.math.unsorted_segment_min(tf.where(chosen, place, _NEVER), rows, count)
+        alone = tf.gather(self._alone, tf.minimum(of_row, tf.size(self._alone) - 1))
+        return chosen & (~alone | (place == tf.gather(leftmost, rows)))
