@@ -2,5 +2,23 @@
 
 from tfautolabel.measures.classification import Evaluation, evaluate_predictions
 from tfautolabel.measures.intervals import accuracy_interval
+from tfautolabel.measures.probabilities import (
+    Measure,
+    ProbabilityEvaluation,
+    calibration_error,
+    evaluate_probabilities,
+    reliability_table,
+    risk_coverage_curve,
+)
 
-__all__ = ["Evaluation", "accuracy_interval", "evaluate_predictions"]
+__all__ = [
+    "Evaluation",
+    "Measure",
+    "ProbabilityEvaluation",
+    "accuracy_interval",
+    "calibration_error",
+    "evaluate_predictions",
+    "evaluate_probabilities",
+    "reliability_table",
+    "risk_coverage_curve",
+]

@@ -1,0 +1,102 @@
+"""Does the gate notice what is like nothing that was labelled?
+
+Measures the area under the ROC curve between examples of the labelled classes and of a class that has no
+labels, with 50 labels of each other class and the pool as background (what is unlike is in the pool too):
+each class of Fashion-MNIST and of the spoken digits in turn, and, for texts, a mix of reviews, ham and spam
+with one of the three unseen. Also the share of labelled-like examples that the gate refuses, which should be
+near the 2 % that it is asked for.
+
+Peers, with the head's own scores on the same labels: the highest probability (Hendrycks and Gimpel) and the
+energy (Liu et al.).
+
+    python benchmarks/trust_unlike.py [--seeds 1] --fsdd ARCHIVE
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from accuracy import draw
+from recording import Report
+from sklearn.metrics import roc_auc_score
+from trust_sets import Features, read_features, trust_options
+
+from tfautolabel.heads import build_head
+from tfautolabel.training import train_head
+from tfautolabel.trust.unlike import METHODS, energy_score, fit_unlike_gate, probability_score
+
+LABELS, POOL = 50, 1500
+TASKS = ("fashion-mnist", "digits", "mails and reviews")
+
+
+def tasks(arguments: argparse.Namespace) -> dict[str, Features]:
+    found = read_features(arguments)
+    if {"uci", "spam"} <= set(found):
+        reviews, mails = found["uci"], found["spam"]
+        found["mails and reviews"] = Features(
+            np.concatenate([reviews.values, mails.values]),
+            np.concatenate([np.full(len(reviews.values), 2), mails.class_ids]),
+            np.concatenate([reviews.ids, mails.ids]),
+        )
+    return {name: found[name] for name in TASKS if name in found}
+
+
+def measure(features: Features, unseen: int, seed: int) -> dict[str, float]:
+    """Score's name to the area, and the share that each gate refuses."""
+    labelled = draw(features.class_ids, LABELS, seed) & (features.class_ids != unseen)
+    rest = np.random.default_rng(seed).permutation(np.flatnonzero(~labelled))[:POOL]
+    known, pool = features.values[labelled], features.values[rest]
+    truth = features.class_ids[rest] == unseen
+    classes, class_ids = np.unique(features.class_ids[labelled], return_inverse=True)
+    head = build_head("linear", known.shape[1], len(classes), seed)
+    train_head(head, known, class_ids, seed=seed)
+    weights, bias = head.dense.get_weights()
+    logits = np.asarray(head.normalization(pool)) @ weights + bias
+    probabilities = np.asarray(head(pool, training=False))
+    scores = {"probability": probability_score(probabilities), "energy": energy_score(logits)}
+    found = {}
+    for method in METHODS:
+        gate = fit_unlike_gate(known, class_ids, pool, method=method, seed=seed)
+        scores[method] = gate.score(pool)
+        found[f"{method} refuses"] = float(gate.refuses(pool[~truth]).mean())
+    return found | {name: float(roc_auc_score(truth, values)) for name, values in scores.items()}
+
+
+def main() -> None:
+    parser = trust_options(__doc__)
+    parser.add_argument("--seeds", type=int, default=1)
+    arguments = parser.parse_args()
+    report = Report("trust_unlike", arguments)
+    means: dict[str, dict[str, float]] = {}
+    for name, features in tasks(arguments).items():
+        found = [
+            measure(features, int(unseen), seed)
+            for unseen in np.unique(features.class_ids)
+            for seed in range(arguments.seeds)
+        ]
+        means[name] = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+        print(name, means[name], flush=True)
+        add(report, f"unseen class noticed, {name}", f"mean of {len(found)} classes and draws", means[name])
+    together = {key: float(np.mean([one[key] for one in means.values()])) for key in means[TASKS[0]]}
+    add(report, "unseen class noticed, mean of the tasks", "mean area under the ROC curve", together, "0.85")
+    report.save()
+
+
+def add(report: Report, row: str, measure: str, found: dict[str, float], least: str = "0") -> None:
+    best = max(found["probability"], found["energy"])
+    area, refused = found[METHODS[0]], found[f"{METHODS[0]} refuses"]
+    report.add(
+        row,
+        f"area under the ROC curve, {measure}",
+        area,
+        f">= {max(best, float(least)):.4f}",
+        result=f"{area:.4f}, refuses {refused:.3f} of what is labelled-like",
+        peer=f"probability {found['probability']:.4f}, energy {found['energy']:.4f}",
+        ratio=f"{area - best:+.4f}",
+        scores=found,
+    )
+
+
+if __name__ == "__main__":
+    main()

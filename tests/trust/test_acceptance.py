@@ -1,0 +1,47 @@
+import json
+
+import numpy as np
+
+from tfautolabel.trust import Certificate
+from tfautolabel.trust.acceptance import Acceptance
+
+
+def certificate(kind, threshold):
+    return Certificate(kind, 0.05, 0.95, threshold, 100, 80, 0, 0.04, 0.8)
+
+
+def test_the_reason_names_what_matters_most():
+    rule = Acceptance(np.array([0.5, 0.9], np.float32), np.array([True, False]), 1.0)
+    reasons = rule.reasons(
+        np.array([0.6, 0.4, 0.95, 0.8, 0.99], np.float32),
+        np.array([0, 0, 1, 1, 1]),
+        np.array([0, 0, 1, 0, 1.5]),
+    )
+    assert reasons.tolist() == [
+        "not_certified",
+        "not_sure_enough",
+        "",
+        "not_sure_enough",
+        "unlike_anything_labelled",
+    ]
+
+
+def test_an_impossible_certificate_accepts_nothing_until_an_audit_raises_the_threshold():
+    rule = Acceptance.by_certificate(certificate("impossible", None), ["a", "b"], 0.8)
+    assert np.isinf(rule.bounds).all()
+    audited = rule.audited(certificate("certified", 0.9))
+    assert audited.bounds.tolist() == [np.float32(0.9)] * 2
+    assert np.isinf(audited.audited(certificate("impossible", None)).bounds).all()
+
+
+def test_an_audit_never_lowers_a_threshold():
+    rule = Acceptance.by_certificate(certificate("estimated", 0.95), ["a", "b"], 0.8)
+    assert rule.audited(certificate("certified", 0.9)).bounds.tolist() == [np.float32(0.95)] * 2
+
+
+def test_it_survives_json():
+    for above in (2.5, np.inf):
+        rule = Acceptance(np.array([0.1, 0.7], np.float32), np.array([False, True]), above)
+        again = Acceptance.from_dict(json.loads(json.dumps(rule.to_dict())))
+        assert again.bounds.tolist() == rule.bounds.tolist()
+        assert again.unlike_above == above

@@ -1,0 +1,125 @@
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from tfautolabel.trust import UnlikeGate, fit_unlike_gate
+from tfautolabel.trust.unlike import METHODS, energy_score, probability_score
+
+
+def blobs(seed, per_class=40, d=24, k=4):
+    """Features of k classes, of the last of which no labels are given."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(k, d)) * 1.5 + 2.0
+    class_ids = np.repeat(np.arange(k), 10 * per_class)
+    features = (centres[class_ids] + rng.normal(size=(len(class_ids), d))).astype(np.float32)
+    labelled = np.zeros(len(class_ids), bool)
+    for number in range(k - 1):
+        labelled[rng.choice(np.flatnonzero(class_ids == number), per_class, replace=False)] = True
+    return features, class_ids, labelled
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_unseen_class_is_more_unlike(method):
+    features, class_ids, labelled = blobs(0)
+    gate = fit_unlike_gate(features[labelled], class_ids[labelled], features[~labelled], method=method)
+    unseen = class_ids[~labelled] == 3
+    assert roc_auc_score(unseen, gate.score(features[~labelled])) > 0.95
+    refused = gate.refuses(features[~labelled])
+    assert refused[unseen].mean() > 0.5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_about_the_share_asked_for_is_refused_of_what_is_like_the_labelled(method):
+    shares = []
+    for seed in range(8):
+        features, class_ids, labelled = blobs(seed)
+        gate = fit_unlike_gate(
+            features[labelled], class_ids[labelled], features[~labelled], method=method, refused=0.05
+        )
+        like = ~labelled & (class_ids != 3)
+        shares.append(gate.refuses(features[like]).mean())
+    assert 0.01 < np.mean(shares) < 0.08
+
+
+def test_the_default_score_is_the_difference_of_two_mahalanobis_distances():
+    features, class_ids, labelled = blobs(1)
+    known, ids = features[labelled], class_ids[labelled]
+    gate = fit_unlike_gate(known, ids, features)
+    from sklearn.covariance import LedoitWolf
+
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    means = np.array([unit[labelled & (class_ids == number)].mean(axis=0) for number in range(3)])
+    precision = LedoitWolf(assume_centered=True).fit(unit[labelled] - means[ids]).precision_
+
+    def distances(centre):
+        return np.einsum("nd,de,ne->n", unit - centre, precision, unit - centre)
+
+    nearest = np.min([distances(mean) for mean in means], axis=0)
+    expected = nearest - distances(unit.mean(axis=0))
+    np.testing.assert_allclose(gate.score(features), expected, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_lengths_of_features_do_not_matter(method):
+    features, class_ids, labelled = blobs(2)
+    gate = fit_unlike_gate(features[labelled], class_ids[labelled], features, method=method)
+    np.testing.assert_allclose(gate.score(features * 7), gate.score(features), rtol=1e-3, atol=1e-3)
+    assert np.isfinite(gate.score(np.zeros((1, 24)))).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_gate_survives_a_file(method, tmp_path):
+    features, class_ids, labelled = blobs(3)
+    gate = fit_unlike_gate(features[labelled], class_ids[labelled], method=method)
+    np.savez(tmp_path / "gate.npz", **gate.arrays())
+    settings = json.loads(json.dumps(gate.to_dict()))
+    read = UnlikeGate.from_dict(settings, dict(np.load(tmp_path / "gate.npz")))
+    np.testing.assert_array_equal(read.refuses(features), gate.refuses(features))
+
+
+def test_few_labels_of_more_dimensions_are_enough():
+    rng = np.random.default_rng(0)
+    gate = fit_unlike_gate(rng.normal(size=(6, 50)), np.array([0, 0, 0, 1, 1, 2]))
+    assert np.isfinite(gate.score(rng.normal(size=(20, 50)))).all()
+    same = fit_unlike_gate(np.ones((4, 5)), np.array([0, 0, 1, 1]))
+    assert not same.refuses(np.ones((3, 5))).any()
+
+
+def test_the_only_example_of_a_class_does_not_open_the_gate():
+    features, class_ids, labelled = blobs(5)
+    alone = labelled | (np.arange(len(labelled)) == np.flatnonzero(class_ids == 3)[0])
+    gates = [
+        fit_unlike_gate(features[rows], class_ids[rows], features, refused=0.01) for rows in (labelled, alone)
+    ]
+    shares = [gate.refuses(features[~alone & (class_ids != 3)]).mean() for gate in gates]
+    assert abs(shares[0] - shares[1]) < 0.03
+    assert shares[1] > 0
+
+
+def test_baselines_are_what_their_papers_say():
+    probabilities = np.array([[0.9, 0.1], [0.5, 0.5]])
+    np.testing.assert_allclose(probability_score(probabilities), [0.1, 0.5])
+    np.testing.assert_allclose(energy_score(np.log([[1.0, 2.0], [3.0, 4.0]])), -np.log([3.0, 7.0]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "magic"}, "method must be one of"),
+        ({"refused": 0.0}, "refused must lie between 0 and 1"),
+        ({"features": np.ones((1, 3)), "class_ids": np.zeros(1, int)}, "n at least 2"),
+        ({"class_ids": np.zeros(3, int)}, r"class_ids \(n,\)"),
+    ],
+)
+def test_what_is_not_valid_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit_unlike_gate(**{"features": np.ones((4, 3)), "class_ids": np.zeros(4, int)} | options)
+
+
+def test_features_of_another_backbone_are_refused():
+    features, class_ids, labelled = blobs(4)
+    gate = fit_unlike_gate(features[labelled], class_ids[labelled])
+    with pytest.raises(ValueError, match=r"shape \(n, 24\)"):
+        gate.score(np.ones((2, 25)))

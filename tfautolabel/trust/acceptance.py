@@ -1,0 +1,110 @@
+"""Which labels are accepted, and why the others are not: thresholds, certificate and gate taken together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tfautolabel.labels import NOT_CERTIFIED, NOT_SURE_ENOUGH, UNLIKE
+from tfautolabel.trust.certificates import Certificate
+
+
+@dataclass(frozen=True, eq=False)
+class Acceptance:
+    """The rule that a labeler, its export and a later audit share.
+
+    Attributes:
+        thresholds: (k,) float32; a label of a class is sure enough if its confidence is at least this.
+        barred: (k,) bool; classes of which nothing is accepted, because the target cannot be certified. What
+            is sure enough in them is what an audit may look at.
+        unlike_above: scores of a gate above this are unlike all that was labelled; infinite without a gate.
+    """
+
+    thresholds: np.ndarray
+    barred: np.ndarray
+    unlike_above: float = np.inf
+
+    @classmethod
+    def by_confidence(cls, min_confidence: float, n_classes: int, unlike_above: float = np.inf) -> Acceptance:
+        """One threshold for all classes, nothing barred."""
+        thresholds = np.full(n_classes, min_confidence, np.float32)
+        return cls(thresholds, np.zeros(n_classes, bool), unlike_above)
+
+    @classmethod
+    def by_certificate(
+        cls,
+        certificate: Certificate,
+        classes: Sequence[str],
+        min_confidence: float,
+        unlike_above: float = np.inf,
+    ) -> Acceptance:
+        """The thresholds of a certificate; without one, nothing of a class is accepted.
+
+        Args:
+            certificate: with one threshold for all or one a class.
+            classes: k names.
+            min_confidence: in [0, 1], what is sure enough to be looked at where there is no threshold.
+            unlike_above: of the gate.
+        """
+        parts = certificate.per_class
+        bounds = [certificate.threshold if parts is None else parts[name].threshold for name in classes]
+        barred = np.array([bound is None for bound in bounds])
+        thresholds = np.array([min_confidence if bound is None else bound for bound in bounds], np.float32)
+        return cls(thresholds, barred, unlike_above)
+
+    def audited(self, certificate: Certificate) -> Acceptance:
+        """The same rule after an audit of what is sure enough by it.
+
+        Args:
+            certificate: from `certify_audited`; its threshold is for all classes.
+        """
+        if certificate.threshold is None:
+            return replace(self, barred=np.ones(len(self.thresholds), bool))
+        raised = np.maximum(self.thresholds, np.float32(certificate.threshold))
+        return replace(self, thresholds=raised, barred=np.zeros(len(self.thresholds), bool))
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """(k,) float32: the thresholds, infinite for classes that are barred."""
+        return np.where(self.barred, np.float32(np.inf), self.thresholds)
+
+    def reasons(
+        self, confidence: np.ndarray, predicted: np.ndarray, ood_score: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Why each label is not accepted.
+
+        Args:
+            confidence: (n,) float32.
+            predicted: (n,) int64 in [0, k).
+            ood_score: (n,) float32, or None without a gate.
+
+        Returns:
+            (n,) str, "" where it is accepted, else one of `tfautolabel.labels.REASONS`.
+        """
+        reasons = np.full(len(confidence), "", dtype=object)
+        reasons[self.barred[predicted]] = NOT_CERTIFIED
+        reasons[confidence < self.thresholds[predicted]] = NOT_SURE_ENOUGH
+        if ood_score is not None:
+            reasons[ood_score > np.float32(self.unlike_above)] = UNLIKE
+        return reasons
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values, ready for JSON; None for no gate."""
+        return {
+            "thresholds": self.thresholds.tolist(),
+            "barred": self.barred.tolist(),
+            "unlike_above": self.unlike_above if np.isfinite(self.unlike_above) else None,
+        }
+
+    @classmethod
+    def from_dict(cls, entries: dict[str, Any]) -> Acceptance:
+        """What `to_dict` gave, back again."""
+        above = entries["unlike_above"]
+        return cls(
+            np.array(entries["thresholds"], np.float32),
+            np.array(entries["barred"], bool),
+            np.inf if above is None else above,
+        )
