@@ -1,5 +1,14 @@
 """Ways to train, one method a file."""
 
+from tfautolabel.training.contrastive import ContrastiveSettings, contrastive_tune
 from tfautolabel.training.feature_transfer import HeadTraining, train_head
+from tfautolabel.training.fine_tune import FineTuneSettings, fine_tune
 
-__all__ = ["HeadTraining", "train_head"]
+__all__ = [
+    "ContrastiveSettings",
+    "FineTuneSettings",
+    "HeadTraining",
+    "contrastive_tune",
+    "fine_tune",
+    "train_head",
+]

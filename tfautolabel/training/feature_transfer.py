@@ -17,6 +17,7 @@ from tfautolabel.training.first_state import FirstState
 
 EPOCHS = 60
 BATCH_SIZE = 32
+_DEFAULTS: dict[str, Any] = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "verbose": 0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,19 +75,47 @@ def train_head(
             )
         history = head.fit(features, class_ids, class_weight=class_weight)
         return HeadTraining(history, np.asarray(head.out_of_fold_), min(head.n_folds, len(class_ids)))
-    for layer in head.layers:
-        if isinstance(layer, PowerNormalization):
-            layer.adapt(features)
-    options = {
-        "epochs": EPOCHS,
-        "batch_size": BATCH_SIZE,
-        "verbose": 0,
-        "class_weight": class_weight,
-    } | fit_options
+    _adapt(head, features)
+    options = _DEFAULTS | {"class_weight": class_weight} | fit_options
     folds = stratified_folds(class_ids, n_folds, seed)
     out_of_fold = _predict_held_out(head, features, class_ids, folds, seed, options)
     history = _fit(head, features, class_ids, seed, options)
     return HeadTraining(history, out_of_fold, len(np.unique(folds)))
+
+
+def fit_head(
+    head: keras.Model,
+    features: np.ndarray,
+    class_ids: np.ndarray,
+    *,
+    class_weight: dict[int, float] | None = None,
+    seed: int = 0,
+    **fit_options: Any,
+) -> Any:
+    """Trains a head on all examples and predicts none, for whoever cross-validates more than the head.
+
+    Args:
+        head: compiled, from (n, d) features to (n, k) probabilities; it goes on from where it is, unless it
+            is solved exactly.
+        features: (n, d) float32.
+        class_ids: (n,) int64 in [0, k).
+        class_weight: class id to weight; every class weighs 1 by default.
+        seed: decides the order of the batches.
+        **fit_options: of `keras.Model.fit`, without effect on a head that is solved exactly.
+
+    Returns:
+        The `keras.callbacks.History`.
+    """
+    if isinstance(head, LinearHead) and head.is_convex:
+        return head.fit(features, class_ids, class_weight=class_weight)
+    _adapt(head, features)
+    return _fit(head, features, class_ids, seed, _DEFAULTS | {"class_weight": class_weight} | fit_options)
+
+
+def _adapt(head: keras.Model, features: np.ndarray) -> None:
+    for layer in head.layers:
+        if isinstance(layer, PowerNormalization):
+            layer.adapt(features)
 
 
 def _predict_held_out(
@@ -100,7 +129,7 @@ def _predict_held_out(
     """(n, k) float32: each example's probabilities from a copy of the head trained on the other folds."""
     without_callbacks = {key: value for key, value in options.items() if key != "callbacks"}
     # One copy for all folds, put back before each: its graph is made once.
-    copy = _untrained_copy(head, features)
+    copy = untrained_copy(head, features)
     first_state = FirstState(copy)
     rows: list[np.ndarray] = []
     predicted: list[np.ndarray] = []
@@ -113,14 +142,22 @@ def _predict_held_out(
     return np.concatenate(predicted)[np.argsort(np.concatenate(rows))].astype(np.float32)
 
 
-def _untrained_copy(head: keras.Model, features: np.ndarray) -> keras.Model:
-    """A head with the same weights, loss and kind of optimizer, sharing nothing that training changes."""
+def untrained_copy(head: keras.Model, features: np.ndarray) -> keras.Model:
+    """A head with the same weights, loss and kind of optimizer, sharing nothing that training changes.
+
+    Args:
+        head: compiled and not trained yet.
+        features: (n, d) float32, at least one row, which gives a model of somebody's own class its weights.
+    """
     if type(head).__module__.partition(".")[0] == "keras":
         copy = keras.models.clone_model(head)
     else:
         copy = type(head).from_config(head.get_config())
     copy(features[:1])  # a model of somebody's own class has its weights only now
     copy.set_weights(head.get_weights())
+    if isinstance(head, LinearHead) and head.is_convex:
+        copy.compile()
+        return copy
     # The loss as it is: a function of the user's own could not be made again from its description.
     copy.compile(type(head.optimizer).from_config(head.optimizer.get_config()), loss=head.loss)
     return copy

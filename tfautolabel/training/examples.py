@@ -1,0 +1,196 @@
+"""Labelled examples on their way into training, up to the first layer that moves."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfautolabel.backbones.backbone import Backbone
+from tfautolabel.data import Dataset, ReadFailure
+from tfautolabel.training.augmentation import Augmentation
+
+MAX_BYTES = 1 << 30
+"""What is kept of prepared examples; beyond it each batch is prepared anew."""
+
+VIEWS = 4
+"""Views of each example that are kept where augmentation is on: the example as it is, and three others."""
+
+SHORT = 32
+"""Texts are never cut to fewer tokens."""
+
+_CHUNK = 32
+_PADDING = -1
+
+
+class Batch(NamedTuple):
+    """Examples as the moving part of a network takes them.
+
+    Attributes:
+        inputs: arrays of w rows each, one row a window.
+        example: (w,) int64, ascending from 0: the example that a window belongs to.
+    """
+
+    inputs: tuple[np.ndarray, ...]
+    example: np.ndarray
+
+
+class TrainingExamples:
+    """The examples of a training set, as batches of what the moving part of a network takes.
+
+    What lies before that part is computed once for every view of every example, if the results fit into
+    `MAX_BYTES`.
+
+    Args:
+        backbone: whose preprocessor prepares the examples.
+        dataset: n examples, all of which can be read.
+        before: the part of the network that stays as it is; None if there is none.
+        augmentation: what is drawn anew for each view; None for the examples as they are.
+        seed: decides the views.
+        crop: whether a few long texts are cut, for training only, to where three of four texts end: a batch
+            costs what its longest text costs.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        dataset: Dataset,
+        before: keras.Model | None,
+        augmentation: Augmentation | None,
+        seed: int,
+        crop: bool = False,
+    ) -> None:
+        self._dataset = dataset
+        self._augmentation = augmentation
+        self._preprocessor = backbone.preprocessor
+        self._before = before
+        self._seed = seed
+        spec = [tf.TensorSpec([None], tf.string), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.bool)]
+        self._prepare = tf.function(self._prepare_in_graph, input_signature=spec, autograph=False)
+        self._views: list[list[tuple[np.ndarray, ...]]] | None = None
+        self._longest: int | None = None
+        self._keep_views()
+        if crop and self._views is not None and backbone.modality == "text":
+            lengths = [example[0].shape[1] for example in self._views[0] if example[0].ndim > 1]
+            self._longest = max(SHORT, int(np.percentile(lengths, 75))) if lengths else None
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    @property
+    def signature(self) -> tuple[tf.TensorSpec, ...]:
+        """Shapes and types of a batch's inputs."""
+        outputs = self._prepare.get_concrete_function().structured_outputs[0]
+        return tuple(tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in outputs)
+
+    def plain(self, rows: Sequence[int]) -> Batch:
+        """Some examples as they are."""
+        if self._views is not None:
+            return _together([self._views[0][row] for row in rows])
+        return self._compute(rows, None)
+
+    def drawn(self, rows: Sequence[int], rng: np.random.Generator) -> Batch:
+        """A view of each of some examples, drawn at random where there is augmentation."""
+        if self._augmentation is None:
+            batch = self.plain(rows)
+            if self._longest is None:
+                return batch
+            return batch._replace(inputs=_cut(batch.inputs, self._longest))
+        if self._views is not None:
+            views = rng.integers(0, len(self._views), len(rows))
+            return _together([self._views[view][row] for view, row in zip(views, rows, strict=True)])
+        return self._compute(rows, int(rng.integers(2**31)))
+
+    def plain_batches(self, rows: np.ndarray, size: int = _CHUNK) -> Iterator[Batch]:
+        """All of some examples as they are, in parts."""
+        for start in range(0, len(rows), size):
+            yield self.plain(rows[start : start + size].tolist())
+
+    def _keep_views(self) -> None:
+        """Computes every view, and stops where they would be too large to keep."""
+        views: list[list[tuple[np.ndarray, ...]]] = []
+        count, held = len(self._dataset), 0
+        for view in range(1 if self._augmentation is None else VIEWS):
+            views.append([])
+            for start in range(0, count, _CHUNK):
+                rows = range(start, min(start + _CHUNK, count))
+                batch = self._compute(rows, None if view == 0 else self._seed + 7919 * view + start)
+                views[-1].extend(_apart(batch, len(rows)))
+                held += sum(array.nbytes for array in batch.inputs)
+                done = view * count + rows.stop
+                if held / done * count * (1 if self._augmentation is None else VIEWS) > MAX_BYTES:
+                    return
+        self._views = views
+
+    def _compute(self, rows: Sequence[int], seed: int | None) -> Batch:
+        encoded = self._dataset.read(list(rows))
+        broken = [row for row, value in zip(rows, encoded, strict=True) if isinstance(value, ReadFailure)]
+        if broken:
+            raise self._unreadable(broken[0])
+        inputs, example, readable = self._prepare(
+            tf.constant(encoded, tf.string),
+            tf.constant([seed or 0, 0], tf.int32),
+            tf.constant(seed is not None),
+        )
+        if not readable.numpy().all():
+            raise self._unreadable(rows[int(readable.numpy().argmin())])
+        return Batch(tuple(tensor.numpy() for tensor in inputs), example.numpy())
+
+    def _unreadable(self, row: int) -> ValueError:
+        name = self._dataset.ids[row]
+        return ValueError(f"examples to train on must be readable. Received: {name}, which is not")
+
+    def _prepare_in_graph(
+        self, encoded: tf.Tensor, seed: tf.Tensor, augment: tf.Tensor
+    ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor, tf.Tensor]:
+        ready = self._preprocessor(encoded)
+        inputs = ready.inputs
+        if self._augmentation is not None:
+            augmentation = self._augmentation
+            inputs = tf.cond(augment, lambda: augmentation(ready.inputs, seed), lambda: ready.inputs)
+        if self._before is not None:
+            outputs = self._before(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
+            inputs = tuple(tf.nest.flatten(outputs))
+        return tuple(inputs), ready.example, ready.readable
+
+
+def _apart(batch: Batch, count: int) -> list[tuple[np.ndarray, ...]]:
+    """The windows of each of `count` examples, tokens without the padding that only others needed."""
+    places = np.searchsorted(batch.example, np.arange(count + 1))
+    tokens = [array for array in batch.inputs if array.ndim == 2 and np.issubdtype(array.dtype, np.integer)]
+    apart = []
+    for start, end in itertools.pairwise(places):
+        own = tuple(array[start:end] for array in batch.inputs)
+        if tokens:
+            own = _cut(own, max(1, int((tokens[0][start:end] != _PADDING).sum(axis=1).max())))
+        apart.append(tuple(array.copy() for array in own))
+    return apart
+
+
+def _cut(inputs: tuple[np.ndarray, ...], length: int) -> tuple[np.ndarray, ...]:
+    """Windows without what lies behind so many tokens."""
+    return tuple(array[:, :length] if array.ndim > 1 else array for array in inputs)
+
+
+def _together(examples: list[tuple[np.ndarray, ...]]) -> Batch:
+    """Examples side by side, padded to the longest: tokens with -1, everything else with zeros."""
+    counts = [len(example[0]) for example in examples]
+    inputs = tuple(_stacked([example[place] for example in examples]) for place in range(len(examples[0])))
+    return Batch(inputs, np.repeat(np.arange(len(examples), dtype=np.int64), counts))
+
+
+def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
+    shape = np.max([array.shape[1:] for array in arrays], axis=0).astype(int) if arrays[0].ndim > 1 else ()
+    if all(array.shape[1:] == tuple(shape) for array in arrays):
+        return np.concatenate(arrays)
+    fill: Any = _PADDING if np.issubdtype(arrays[0].dtype, np.integer) else 0
+    stacked = np.full((sum(map(len, arrays)), *shape), fill, arrays[0].dtype)
+    start = 0
+    for array in arrays:
+        stacked[(slice(start, start + len(array)), *map(slice, array.shape[1:]))] = array
+        start += len(array)
+    return stacked

@@ -1,0 +1,220 @@
+"""Which parameters of a backbone move, and where a network can be cut before the first of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from tfautolabel.backbones.saved_model import SavedModelLayer
+
+NORMALIZATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+)
+
+SCOPES = "head, norm, first:n or last:n with n >= 1, or all"
+"""What may be asked for, in messages."""
+
+_NUMBERED = re.compile(r"(.*?block_?\d+[a-z]?|.*?\d+[a-z]?)(?:_|$)")
+_SHARED_NAME = re.compile(r"^variable\d+_")
+_NORMALIZATION_NAME = re.compile(r"gamma|beta|norm|_bn_", re.IGNORECASE)
+
+
+class Parameter(NamedTuple):
+    """One weight of a network.
+
+    Attributes:
+        variable: the weight itself.
+        block: the name of the part of the network that it belongs to.
+        normalizes: whether it scales or shifts what a normalisation gives.
+    """
+
+    variable: keras.Variable
+    block: str
+    normalizes: bool
+
+
+def parameters(network: keras.Model) -> list[Parameter]:
+    """The weights of a network in the order of the data, frozen or not; statistics are none.
+
+    Layers whose names agree up to their number ("block3_expand", "block3_project"), or without a number up
+    to the first underscore, are a block. The variables of a SavedModel are grouped by their own names in the
+    same way.
+
+    Args:
+        network: any model.
+    """
+    found: dict[int, Parameter] = {}
+    for layer in _outer_layers(network):
+        opaque = isinstance(layer, SavedModelLayer)
+        for owner, variable in _weights(layer):
+            name = _SHARED_NAME.sub("", variable.name) if opaque else layer.name
+            match = _NUMBERED.match(name)
+            block = match[1] if match else name.partition("_")[0]
+            normalizes = (
+                _NORMALIZATION_NAME.search(name) is not None if opaque else isinstance(owner, NORMALIZATIONS)
+            )
+            found.setdefault(id(variable), Parameter(variable, block, normalizes))
+    return list(found.values())
+
+
+def select_parameters(network: keras.Model, scope: str) -> dict[int, int]:
+    """The weights that are to move.
+
+    Args:
+        network: any model.
+        scope: "head" for none, "norm" for those of normalisations, "first:n" and "last:n" for the first and
+            the last n blocks, "all".
+
+    Returns:
+        The `id` of each variable that moves to how many blocks lie behind its own: 0 in the last.
+
+    Raises:
+        ValueError: If the scope is not one of these, or the network has no such parameters.
+    """
+    some = re.fullmatch(r"(first|last):([1-9]\d*)", scope)
+    if scope not in ("head", "norm", "all") and not some:
+        raise ValueError(f"scope must be {SCOPES}. Received: scope={scope!r}")
+    if scope == "head":
+        return {}
+    known = parameters(network)
+    names = list(dict.fromkeys(parameter.block for parameter in known))
+    behind = {name: len(names) - 1 - place for place, name in enumerate(names)}
+    count = int(some[2]) if some else len(names)
+    wanted = set(names[:count] if some and some[1] == "first" else names[-count:])
+    chosen = {
+        id(parameter.variable): behind[parameter.block]
+        for parameter in known
+        if parameter.block in wanted and (scope != "norm" or parameter.normalizes)
+    }
+    if not chosen:
+        why = "is for inference only" if _is_inference_only(network) else "has no such parameters"
+        raise ValueError(
+            f"scope must name parameters that can move. Received: {scope!r} for {network.name}, which {why}"
+        )
+    return chosen
+
+
+@contextmanager
+def moving(network: keras.Model, chosen: dict[int, int], statistics: bool) -> Iterator[None]:
+    """Lets the chosen parameters move while the block runs, and freezes everything again behind it.
+
+    Args:
+        network: any model.
+        chosen: the `id`s of the variables that move.
+        statistics: whether the moving statistics of batch norms that are within what moves follow the data.
+    """
+    layers = network._flatten_layers()
+    try:
+        for layer in layers:
+            layer.trainable = True
+        for layer in layers:
+            own = layer._trainable_variables
+            for variable in own:
+                variable.trainable = id(variable) in chosen
+            # A batch norm that is trainable would take the batch's statistics and move its own.
+            if isinstance(layer, NORMALIZATIONS[0]) and not (statistics and any(v.trainable for v in own)):
+                layer._trainable = any(variable.trainable for variable in own)
+        yield
+    finally:
+        network.trainable = False
+        for layer in layers:
+            layer.trainable = False
+
+
+class Cut(NamedTuple):
+    """A network in two parts.
+
+    Attributes:
+        before: the part that stays as it is, from the network's inputs to a list of tensors; None if there is
+            nothing before what moves.
+        behind: from those tensors to the network's output; None if nothing moves.
+    """
+
+    before: keras.Model | None
+    behind: keras.Model | None
+
+
+def cut_network(network: keras.Model, chosen: dict[int, int]) -> Cut:
+    """Cuts a network before the first parameter that moves, so that what lies before is computed once.
+
+    Args:
+        network: any model; only functional ones can be cut.
+        chosen: the `id`s of the variables that move.
+    """
+    if not chosen:
+        return Cut(network, None)
+    if not hasattr(network, "_nodes_by_depth"):
+        return Cut(None, network)
+    moved: set[int] = set()
+    frontier: dict[int, keras.KerasTensor] = {}
+    for depth in sorted(network._nodes_by_depth, reverse=True):
+        for node in network._nodes_by_depth[depth]:
+            inputs = [] if node.is_input else node.input_tensors
+            if any(id(tensor) in moved for tensor in inputs) or _holds(node.operation, chosen):
+                moved.update(id(tensor) for tensor in node.outputs)
+                frontier.update((id(t), t) for t in inputs if id(t) not in moved)
+    tensors = list(frontier.values())
+    if {id(tensor) for tensor in tensors} <= {id(tensor) for tensor in network.inputs}:
+        return Cut(None, network)
+    behind = keras.Model(tensors, network.outputs[0], name=f"{network.name}_behind")
+    return Cut(keras.Model(network.inputs, tensors, name=f"{network.name}_before"), behind)
+
+
+class Snapshot:
+    """The values of variables at one moment.
+
+    Args:
+        variables: whose values are kept.
+        values: those of another moment; by default the present ones.
+    """
+
+    def __init__(
+        self, variables: Sequence[keras.Variable], values: Sequence[np.ndarray] | None = None
+    ) -> None:
+        present = [variable.numpy() for variable in variables] if values is None else values
+        self._values = list(zip(variables, present, strict=True))
+
+    def restore(self) -> None:
+        """Puts everything back."""
+        for variable, value in self._values:
+            variable.assign(value)
+
+    @property
+    def pairs(self) -> list[tuple[keras.Variable, np.ndarray]]:
+        """Each variable with its value."""
+        return list(self._values)
+
+
+def _weights(layer: keras.layers.Layer) -> Iterator[tuple[keras.layers.Layer, keras.Variable]]:
+    """A layer's weights and those of the layers within it; Keras lists a weight that is frozen here too."""
+    for variable in layer._trainable_variables:
+        yield layer, variable
+    for inner in layer._layers:
+        yield from _weights(inner)
+
+
+def _outer_layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers in the order of the data; those of a model within the model instead of itself."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model) and layer.layers:
+            yield from _outer_layers(layer)
+        else:
+            yield layer
+
+
+def _holds(operation: Any, chosen: dict[int, int]) -> bool:
+    return isinstance(operation, keras.layers.Layer) and any(
+        id(variable) in chosen for _, variable in _weights(operation)
+    )
+
+
+def _is_inference_only(network: keras.Model) -> bool:
+    return any(isinstance(layer, SavedModelLayer) and layer.inference_only for layer in network.layers)
