@@ -14,7 +14,8 @@ from recording import RESULTS, read_rows
 
 ORDER = (
     *("accuracy", "few_labels", "dialect", "extraction", "text_throughput", "memory", "tutorial"),
-    *("linear_head", "startup", "hostile", "export_parity"),
+    *("linear_head", "startup", "hostile", "export_parity", "contrastive", "fine_tune", "do_no_harm"),
+    *("trust_validity", "trust_calibration", "trust_conformal", "trust_unlike", "report"),
 )
 HEADINGS = {
     "accuracy": "Accuracy with few labels: pictures",
@@ -28,6 +29,14 @@ HEADINGS = {
     "startup": "Start and second run",
     "hostile": "Broken files",
     "export_parity": "Exported model",
+    "contrastive": "Contrastive tuning, against SetFit",
+    "fine_tune": "Fine-tuning",
+    "do_no_harm": "Tuning that does no harm",
+    "trust_validity": "Certificates: how often they are wrong, and how much they accept",
+    "trust_calibration": "Calibration",
+    "trust_conformal": "Label sets",
+    "trust_unlike": "What is unlike everything labelled",
+    "report": "Report",
 }
 COLUMNS = ("row", "measure", "bar", "result", "peer", "ratio")
 INTRODUCTION = """# Results

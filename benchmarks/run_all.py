@@ -29,6 +29,14 @@ QUICK = {
     "startup": ["--processes", "2", "--files", "100"],
     "hostile": ["--files", "150"],
     "export_parity": ["--files", "48"],
+    "contrastive": ["--seeds", "1"],
+    "fine_tune": ["--seeds", "1", "--labels", "10"],
+    "do_no_harm": ["--seeds", "1", "--labels", "8", "--sets", "uci"],
+    "trust_validity": ["--sets", "uci"],
+    "trust_calibration": ["--sets", "uci"],
+    "trust_conformal": [],
+    "trust_unlike": [],
+    "report": [],
 }
 
 

@@ -17,6 +17,14 @@ MIN_CONFIDENCE = 0.8
 ORIGINS = ("human", "rule", "model")
 """Who gave a label."""
 
+NOT_SURE_ENOUGH = "not_sure_enough"
+UNLIKE = "unlike_anything_labelled"
+NOT_CERTIFIED = "not_certified"
+FOUND_WRONG = "found_wrong"
+REASONS = (NOT_SURE_ENOUGH, UNLIKE, NOT_CERTIFIED, FOUND_WRONG)
+"""Why a label is not accepted: it is below the threshold; unlike all that was labelled; sure enough, but the
+target that was asked for cannot be certified; looked at and found wrong."""
+
 
 def check_min_confidence(min_confidence: float) -> None:
     """Refuses a bound that is no probability.
@@ -55,6 +63,9 @@ class Labels:
         classes: k class names.
         origin: (n,) str, one of `ORIGINS` for each row.
         rejected: examples that could not be read and have no row here.
+        reason: (n,) str, "" where the label is accepted, else one of `REASONS`; by default `NOT_SURE_ENOUGH`.
+        ood_score: (n,) float32, how unlike all that was labelled each example is, higher is more unlike; NaN
+            where nothing measured it, the default.
 
     Raises:
         ValueError: If there are no classes, the shapes do not agree, or a class id is neither `ABSTAIN` nor
@@ -75,9 +86,16 @@ class Labels:
     classes: tuple[str, ...]
     origin: np.ndarray
     rejected: tuple[Rejected, ...] = ()
+    reason: np.ndarray = None  # type: ignore[assignment] # filled in below
+    ood_score: np.ndarray = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         n, k = len(self.ids), len(self.classes)
+        if self.reason is None:
+            reason = np.where(np.asarray(self.class_ids) == ABSTAIN, NOT_SURE_ENOUGH, "").astype(object)
+            object.__setattr__(self, "reason", reason)
+        if self.ood_score is None:
+            object.__setattr__(self, "ood_score", np.full(n, np.nan, np.float32))
         if k == 0:
             raise ValueError("labels need at least one class. Received: classes=()")
         shapes = {
@@ -85,6 +103,8 @@ class Labels:
             "confidence": (np.shape(self.confidence), (n,)),
             "probabilities": (np.shape(self.probabilities), (n, k)),
             "origin": (np.shape(self.origin), (n,)),
+            "reason": (np.shape(self.reason), (n,)),
+            "ood_score": (np.shape(self.ood_score), (n,)),
         }
         for name, (received, valid) in shapes.items():
             if received != valid:
@@ -104,6 +124,8 @@ class Labels:
         min_confidence: float = 0.0,
         origin: str = "model",
         rejected: Sequence[Rejected] = (),
+        reason: np.ndarray | None = None,
+        ood_score: np.ndarray | None = None,
     ) -> Labels:
         """Labels each row with its most probable class and abstains below `min_confidence`.
 
@@ -114,6 +136,8 @@ class Labels:
             min_confidence: in [0, 1]; rows less sure than this become `ABSTAIN`.
             origin: one of `ORIGINS`.
             rejected: examples that could not be read.
+            reason: (n,) str, why each label is not accepted, "" if it is; instead of `min_confidence`.
+            ood_score: (n,) float32, see `Labels`.
 
         Returns:
             n labels.
@@ -127,14 +151,17 @@ class Labels:
         probabilities = np.asarray(probabilities, np.float32).reshape(len(ids), len(classes))
         best = probabilities.argmax(axis=1).astype(np.int64) if len(ids) else np.zeros(0, np.int64)
         confidence = probabilities[np.arange(len(ids)), best]
+        accepted = confidence >= np.float32(min_confidence) if reason is None else reason == ""
         return cls(
             ids=np.asarray(ids, dtype=object),
-            class_ids=np.where(confidence >= np.float32(min_confidence), best, ABSTAIN),
+            class_ids=np.where(accepted, best, ABSTAIN),
             confidence=confidence,
             probabilities=probabilities,
             classes=tuple(classes),
             origin=np.full(len(ids), origin, dtype=object),
             rejected=tuple(rejected),
+            reason=reason,  # type: ignore[arg-type] # None becomes the default
+            ood_score=ood_score,  # type: ignore[arg-type]
         )
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ from tfautolabel.data import Rejected, write_labels, write_rejected, writers
 from tfautolabel.labels import ORIGINS, Labels
 
 COLUMNS = ["id", "label", "confidence", "accepted", "second_label", "second_confidence", "origin"]
+COLUMNS += ["reason", "ood_score"]
 ENDINGS = [".csv", ".jsonl", ".parquet"]
 on_one_file = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -30,6 +31,7 @@ def read(path):
                 "confidence": float(row["confidence"]),
                 "accepted": {"true": True, "false": False}[row["accepted"]],
                 "second_confidence": float(row["second_confidence"]),
+                "ood_score": float(row["ood_score"]) if row["ood_score"] else None,
             }
             for row in csv.DictReader(file, strict=True)
         ]
@@ -49,6 +51,7 @@ def some_labels(draw):
     probabilities = rng.dirichlet(np.ones(len(classes)), len(ids)).astype(np.float32)
     labels = Labels.from_probabilities(ids, probabilities, classes, draw(st.floats(0, 1)))
     labels.origin[:] = rng.choice(ORIGINS, len(ids))
+    labels.ood_score[:] = rng.choice([np.nan, 0.25, -3.5], len(ids))
     return labels
 
 
@@ -60,9 +63,9 @@ def two_cats():
 def test_csv_to_the_letter(tmp_path):
     write_labels(two_cats(), tmp_path / "labels.csv")
     assert (tmp_path / "labels.csv").read_bytes() == (
-        b"id,label,confidence,accepted,second_label,second_confidence,origin\n"
-        b"a.jpg,cat,0.900000,true,dog,0.100000,model\n"
-        b'"b, c.jpg",dog,0.550000,false,cat,0.450000,model\n'
+        b"id,label,confidence,accepted,second_label,second_confidence,origin,reason,ood_score\n"
+        b"a.jpg,cat,0.900000,true,dog,0.100000,model,,\n"
+        b'"b, c.jpg",dog,0.550000,false,cat,0.450000,model,not_sure_enough,\n'
     )
 
 
@@ -70,7 +73,8 @@ def test_jsonl_to_the_letter(tmp_path):
     write_labels(two_cats(), tmp_path / "labels.jsonl")
     assert (tmp_path / "labels.jsonl").read_text().splitlines()[1] == (
         '{"id": "b, c.jpg", "label": "dog", "confidence": 0.55, "accepted": false, '
-        '"second_label": "cat", "second_confidence": 0.45, "origin": "model"}'
+        '"second_label": "cat", "second_confidence": 0.45, "origin": "model", '
+        '"reason": "not_sure_enough", "ood_score": null}'
     )
 
 
@@ -79,8 +83,8 @@ def test_parquet_has_plain_types_and_compact_labels(tmp_path):
     file = pq.ParquetFile(tmp_path / "labels.parquet")
     assert file.schema_arrow.names == COLUMNS
     text, real = pa.string(), pa.float32()
-    assert file.schema_arrow.types == [text, text, real, pa.bool_(), text, real, text]
-    encodings = [file.metadata.row_group(0).column(index).encodings for index in range(7)]
+    assert file.schema_arrow.types == [text, text, real, pa.bool_(), text, real, text, text, real]
+    encodings = [file.metadata.row_group(0).column(index).encodings for index in range(9)]
     assert ["RLE_DICTIONARY" in names for names in encodings] == [
         False,
         True,
@@ -89,6 +93,8 @@ def test_parquet_has_plain_types_and_compact_labels(tmp_path):
         True,
         False,
         True,
+        True,
+        False,
     ]
 
 
@@ -114,6 +120,9 @@ def test_what_is_written_is_read_again(tmp_path, ending, rows_at_once, labels):
         assert row["confidence"] == pytest.approx(labels.probabilities[number, first], abs=1e-6)
         assert row["accepted"] is bool(labels.class_ids[number] >= 0)
         assert row["origin"] == labels.origin[number]
+        assert row["reason"] == ("" if row["accepted"] else "not_sure_enough")
+        score = labels.ood_score[number]
+        assert row["ood_score"] == (None if np.isnan(score) else score)
         if one_class:
             assert (row["second_label"], row["second_confidence"]) == ("", 0.0)
         else:

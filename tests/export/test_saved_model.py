@@ -155,7 +155,7 @@ def test_nothing_of_the_users_travels_with_the_model(labeler, exported):
 
 @pytest.fixture(scope="module")
 def traced(labeler):
-    return LabelingModule(labeler.backbone, labeler.head, NAMES, 0.7)
+    return LabelingModule(labeler.backbone, labeler.head, NAMES, labeler.acceptance)
 
 
 @pytest.fixture
@@ -244,7 +244,8 @@ def test_an_export_that_disagrees_with_predict_fails_its_check(labeler, tmp_path
             labeler.backbone,
             labeler.head,
             NAMES,
-            0.5,
+            labeler.acceptance,
+            None,
             lambda inputs: np.full((len(inputs), 3), 1 / 3, np.float32),
         )
     assert listing(tmp_path) == []

@@ -15,6 +15,7 @@ from pictures import animation, encode, image, png
 from separable import CLASSES, NAMES, picture, write_flat, write_folder_per_class
 
 COLUMNS = ["id", "label", "confidence", "accepted", "second_label", "second_confidence", "origin"]
+COLUMNS += ["reason", "ood_score"]
 
 
 def rows(file):
@@ -147,7 +148,9 @@ def test_the_columns_of_the_labels(hostile):
     for row in labels:
         confidence, second = float(row["confidence"]), float(row["second_confidence"])
         assert 1 >= confidence >= second >= 0
-        assert row["accepted"] == ("true" if confidence >= 0.5 else "false")
+        assert row["accepted"] == ("false" if row["reason"] else "true")
+        if row["reason"] != "unlike_anything_labelled":
+            assert row["accepted"] == ("true" if confidence >= 0.5 else "false")
         assert {row["label"], row["second_label"]} <= set(NAMES)
         assert row["label"] != row["second_label"]
         assert row["origin"] == "model"
@@ -164,7 +167,8 @@ def test_the_record_says_what_was_done(hostile):
     made = record(hostile.out)
     assert set(made) == {
         *("started", "versions", "inputs", "notes", "settings", "backbone", "counts", "cross_validation"),
-        "seconds",
+        *("seconds", "transfer", "calibration", "certificate", "estimate", "acceptance", "unlike", "audit"),
+        *("evaluation", "baseline"),
     }
     (note,) = made["notes"]
     assert re.fullmatch(rf"{re.escape(str(hostile.photos))}: \d+ files, taken for pictures", note)
@@ -178,7 +182,14 @@ def test_the_record_says_what_was_done(hostile):
         "min_confidence": 0.5,
         "class_weight": None,
         "long_text": "truncate",
+        "target_error": None,
+        "certify_confidence": 0.95,
+        "per_class": False,
+        "transfer": "feature",
+        "time_budget": None,
     }
+    assert made["certificate"] is None, "nobody asked for one"
+    assert made["estimate"]["kind"] == "impossible", "16 labels are too few"
     assert made["backbone"]["choice"] is None
     assert made["backbone"]["handle"] == f"hub:{hostile.module}"
     assert len(made["backbone"]["fingerprint"]) >= 32
@@ -200,7 +211,9 @@ def test_the_record_says_what_was_done(hostile):
     low, high = made["cross_validation"]["accuracy_interval_95"]
     assert 0 <= low <= made["cross_validation"]["accuracy"] <= high <= 1
     assert made["cross_validation"]["examples"] == 16
-    assert set(made["seconds"]) == {"listing", "backbone", "features", "head", "labels", "export"}
+    assert set(made["seconds"]) == {"listing", "backbone", "features", "head", "labels", "export"} | {
+        *("evidence", "baseline")
+    }
 
 
 def test_the_model_is_there_with_its_description(hostile):
@@ -208,7 +221,8 @@ def test_the_model_is_there_with_its_description(hostile):
     description = json.loads((hostile.out / "model" / "1" / "labeler.json").read_text(encoding="utf-8"))
     assert tuple(description["classes"]) == tuple(sorted(NAMES))
     assert sorted(path.name for path in hostile.out.iterdir()) == [
-        *("labels.csv", "labels.parquet", "model", "rejected.csv", "run.json")
+        *("audit_pool.parquet", "evidence.npz", "labels.csv", "labels.parquet", "model", "rejected.csv"),
+        *("report.html", "run.json"),
     ]
     assert [path.name for path in (hostile.out / "model").iterdir()] == ["1"]
 

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any, Literal
 
 from rich.console import Console
@@ -49,6 +49,11 @@ def show_warnings_plainly() -> None:
 def say(message: str, style: str = "") -> None:
     """A remark on standard error; names of files and classes are never taken for markup."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(Text(message, style=style))
+
+
+def remark(quiet: bool) -> Callable[[str], None]:
+    """What tells the user of a guess or a choice: standard error, or nobody."""
+    return (lambda _: None) if quiet else (lambda sentence: say(sentence, style="dim"))
 
 
 def show(*lines: Any) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from tfautolabel.cli.console import row, show, table
 
 if TYPE_CHECKING:
-    from tfautolabel.jobs import DemoResult, RunResult
+    from tfautolabel.jobs import AuditResult, DemoResult, ModelMeasures, RunResult
     from tfautolabel.measures import Evaluation
 
 
-def show_run(result: RunResult) -> None:
-    """Classes, counts, how good, how much was accepted, and where everything is."""
+def show_run(result: RunResult, report: Path) -> None:
+    """What was asked for first; then classes, counts, how good, how much was accepted, and where all is."""
     counts, cross_validation = result.record["counts"], result.record["cross_validation"]
     classes = table("class", "labelled", "predicted", "accepted")
     for name, count in counts["classes"].items():
@@ -23,12 +23,15 @@ def show_run(result: RunResult) -> None:
     low, high = cross_validation["accuracy_interval_95"]
     reused = counts["features_reused"]
     show(
+        *_answer(result),
         classes,
         "",
         f"accuracy   {cross_validation['accuracy']:.1%} on the {cross_validation['examples']:,} labelled "
         f"examples, each predicted without having been seen (95 % interval {low:.1%} to {high:.1%})",
-        f"accepted   {_share(counts['accepted'], counts['to_label'])} labels with confidence of at least "
-        f"{result.record['settings']['min_confidence']:g}",
+        *_baseline(result),
+        f"accepted   {_share(counts['accepted'], counts['to_label'])} labels {_by_what(result)}",
+        *_reasons(counts["reasons"]),
+        *_estimate(result),
         _set_aside(counts["rejected"]),
         f"features   {counts['features_computed']:,} computed, {reused:,} reused, in "
         f"{result.record['seconds']['features']:.1f} s with {result.record['backbone']['handle']}",
@@ -37,10 +40,11 @@ def show_run(result: RunResult) -> None:
         f"rejected   {result.out / 'rejected.csv'}",
         f"model      {result.model}",
         f"record     {result.out / 'run.json'}",
+        f"report     {report}",
     )
 
 
-def show_demo(result: DemoResult) -> None:
+def show_demo(result: DemoResult, report: Path) -> None:
     """What was done, what came out, and what to open."""
     total, correct = result.evaluation.count, round(result.evaluation.accuracy * result.evaluation.count)
     show(
@@ -48,7 +52,7 @@ def show_demo(result: DemoResult) -> None:
         f"30 of them were labelled in {result.labels_file}; the other {total} were labelled from those 30:",
         "",
     )
-    show_run(result.run)
+    show_run(result.run, report)
     show(
         "",
         f"truth      {correct} of {total} labels are right: the demo knows what it cut, the labeler did not",
@@ -58,13 +62,72 @@ def show_demo(result: DemoResult) -> None:
     )
 
 
-def show_labels(accepted: int, total: int, rejected: int, labels_file: Path, rejected_file: Path) -> None:
+def show_labels(
+    accepted: int, total: int, reasons: dict[str, int], rejected: int, labels_file: Path, rejected_file: Path
+) -> None:
     """Counts, and where the files are."""
     show(
         f"accepted   {_share(accepted, total)} labels",
+        *_reasons(reasons),
         _set_aside(rejected),
         f"labels     {labels_file}",
         f"rejected   {rejected_file}",
+    )
+
+
+def show_list(out: Path, file: Path, listed: int) -> None:
+    """Where the list is, and how to go on."""
+    show(
+        f"{listed:,} items to look at are in {file}, in random order; write yes, no or the right label into "
+        "the column correct, from the first row on, then",
+        f"  tfautolabel audit {out} --audited {file}",
+    )
+
+
+def show_audit(out: Path, result: AuditResult) -> None:
+    """What the audit says, and how many more answers it needs."""
+    from tfautolabel.trust.certificates import percent
+
+    certificate = result.certificate
+    looked_at = f"{result.answered:,} items were looked at, {result.wrong:,} of their labels were wrong"
+    if certificate.kind == "certified":
+        show(
+            certificate.sentence(),
+            "",
+            looked_at,
+            f"labels     {out / 'labels.csv'}, {out / 'labels.parquet'}",
+            f"model      {out / 'model' / '1'}, which accepts labels from a confidence of "
+            f"{certificate.threshold:.3f} on",
+        )
+    elif result.more is None:
+        show(
+            f"it cannot be certified that at most {percent(certificate.target_error)} are wrong: too many of "
+            "the surest labels are wrong, so none is accepted; label more examples, or ask for less with "
+            "--target-error",
+            "",
+            looked_at,
+        )
+    else:
+        total = result.answered + result.more
+        show(
+            f"not certified yet: about {result.more:,} more answers are likely needed, in the order of "
+            f"{result.list_file}",
+            "",
+            looked_at,
+            f"  tfautolabel audit {out} -n {total}",
+        )
+
+
+def show_measured(measured: ModelMeasures) -> None:
+    """All of an evaluation: the labels, the probabilities, what does without a model, and the certificate."""
+    show_evaluation(measured.evaluation)
+    measures = table("measure", "value", "from", "to")
+    for name, one in measured.probabilities.measures.items():
+        cells = ("-" if value != value else f"{value:.3f}" for value in (one.value, one.low, one.high))
+        measures.add_row(*row(name.replace("_", " "), *cells))
+    show("", measures, "", f"without a model    {measured.majority:.3f} by {measured.majority_name}")
+    show(
+        f"accepted           {_share(measured.accepted, measured.evaluation.count)} labels", *measured.said()
     )
 
 
@@ -123,6 +186,62 @@ def show_backbones() -> None:
             if backbone.extra
         )
     )
+
+
+def _answer(result: RunResult) -> list[str]:
+    """One sentence, if a target was asked for, and what makes it certain."""
+    found = result.record["certificate"]
+    if found is None:
+        return []
+    from tfautolabel.trust import Certificate
+
+    certificate, listed = Certificate.from_dict(found), result.record["audit"]["listed"]
+    file = result.out / "audit.csv"
+    command = f"tfautolabel audit {result.out} --audited {file}"
+    if certificate.kind == "impossible":
+        from tfautolabel.trust.certificates import percent
+
+        target = percent(certificate.target_error)
+        cannot = f"with these labels it cannot be certified that at most {target} are wrong"
+        if not listed:
+            return [f"{cannot}; none is sure enough to be looked at: label more examples", ""]
+        return [f"{cannot}; look at the {listed:,} items in {file} and it can: {command}", ""]
+    return [certificate.sentence(), f"look at the {listed:,} items in {file} to certify it: {command}", ""]
+
+
+def _estimate(result: RunResult) -> list[str]:
+    """What a target of 5 % would give, where none was asked for."""
+    found = result.record["estimate"]
+    if found is None:
+        return []
+    target = f"{found['target_error']:g}"
+    if found["kind"] == "impossible":
+        return [f"estimate   too few labels for one; --target-error {target} lists what to look at"]
+    share = _share(found["pool_accepted"], found["pool_size"])
+    return [
+        f"estimate   {share} labels would be accepted with --target-error {target}, by cross-validation, "
+        "no guarantee"
+    ]
+
+
+def _baseline(result: RunResult) -> list[str]:
+    entries = [result.record["baseline"][name] for name in ("probe", "majority")]
+    told = ", ".join(f"{one['accuracy']:.1%} {one['name']}" for one in entries if one)
+    return [f"without    {told}: what needs no pretrained model, on the same examples"]
+
+
+def _by_what(result: RunResult) -> str:
+    settings = result.record["settings"]
+    if settings["target_error"] is None:
+        return f"with confidence of at least {settings['min_confidence']:g}"
+    return f"for a target of {settings['target_error']:g} wrong ones"
+
+
+def _reasons(reasons: dict[str, int]) -> list[str]:
+    if not reasons:
+        return []
+    told = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in sorted(reasons.items()))
+    return [f"others     {told}"]
 
 
 def _share(part: int, whole: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +15,12 @@ from typing import Any, TextIO
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.labels import Labels, Rejected
 
-COLUMNS = ("id", "label", "confidence", "accepted", "second_label", "second_confidence", "origin")
+COLUMNS = (
+    "id", "label", "confidence", "accepted", "second_label", "second_confidence", "origin", "reason",
+    "ood_score",
+)  # fmt: skip
+
+Columns = tuple[list[Any], ...]
 
 ROWS_AT_ONCE = 65_536
 """Rows turned into Python values at a time: enough for speed, little in memory."""
@@ -24,8 +30,9 @@ class LabelsWriter:
     """Writes labels part by part, in a format that the file's ending names; a context manager.
 
     The columns are `id`, `label` (the most probable class, whether accepted or not), `confidence`,
-    `accepted`, `second_label`, `second_confidence` (empty and 0 if there is one class only) and `origin`.
-    CSV and JSONL round confidences to 6 decimals. The file appears whole at the end of the block, and not at
+    `accepted`, `second_label`, `second_confidence` (empty and 0 if there is one class only), `origin`,
+    `reason` (why it is not accepted, empty if it is) and `ood_score` (empty or null where there is none).
+    CSV and JSONL round numbers to 6 decimals. The file appears whole at the end of the block, and not at
     all if the block ends in an exception.
 
     Args:
@@ -43,7 +50,7 @@ class LabelsWriter:
                 f"labels are written to a file that ends in {', '.join(WRITERS)}. Received: path={path}"
             )
         self._opened = WRITERS[ending](path)
-        self._write: Callable[[Labels], None] | None = None
+        self._write: Callable[[Columns], None] | None = None
 
     def __enter__(self) -> LabelsWriter:
         self._write = self._opened.__enter__()
@@ -60,9 +67,22 @@ class LabelsWriter:
             RuntimeError: If the writer is not open.
             OSError: If the file cannot be written.
         """
+        for columns in _columns(labels):
+            self.write_columns(columns)
+
+    def write_columns(self, columns: Columns) -> None:
+        """Adds rows that were read from such a file.
+
+        Args:
+            columns: lists of plain values in the order of `COLUMNS`, all of one length.
+
+        Raises:
+            RuntimeError: If the writer is not open.
+            OSError: If the file cannot be written.
+        """
         if self._write is None:
             raise RuntimeError("a LabelsWriter is open inside its `with` block only")
-        self._write(labels)
+        self._write(columns)
 
 
 def write_labels(labels: Labels, path: str | os.PathLike[str]) -> None:
@@ -93,7 +113,7 @@ def write_rejected(rejected: Iterable[Rejected], path: str | os.PathLike[str]) -
     with atomic_write(path) as file:
         writer = csv.writer(_UnixLines(file))
         writer.writerow(Rejected._fields)
-        writer.writerows((_utf8(item.id), _utf8(item.reason)) for item in rejected)
+        writer.writerows((as_utf8(item.id), as_utf8(item.reason)) for item in rejected)
 
 
 class _UnixLines:
@@ -110,96 +130,92 @@ class _UnixLines:
         return self._file.write(row.removesuffix("\r\n") + "\n")
 
 
-def _utf8(text: str) -> str:
+def as_utf8(text: str) -> str:
     """Text that UTF-8 can hold: lone surrogates, from names in other encodings, become escapes."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _columns(labels: Labels) -> Iterator[tuple[Any, ...]]:
+def _columns(labels: Labels) -> Iterator[Columns]:
     """Yields the columns in the order of `COLUMNS`, some rows at a time."""
     for start in range(0, len(labels), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        arrays = ("ids", "class_ids", "confidence", "probabilities", "origin")
+        arrays = ("ids", "class_ids", "confidence", "probabilities", "origin", "reason", "ood_score")
         some = replace(labels, **{name: getattr(labels, name)[rows] for name in arrays})
         second_label, second_confidence = some.runner_up
         yield (
-            [_utf8(name) for name in some.ids.tolist()],
-            [_utf8(name) for name in some.predicted],
-            some.confidence,
-            some.accepted,
-            [_utf8(name) for name in second_label],
-            second_confidence,
+            [as_utf8(name) for name in some.ids.tolist()],
+            [as_utf8(name) for name in some.predicted],
+            some.confidence.tolist(),
+            some.accepted.tolist(),
+            [as_utf8(name) for name in second_label],
+            second_confidence.tolist(),
             some.origin.tolist(),
+            some.reason.tolist(),
+            [None if math.isnan(value) else value for value in some.ood_score.tolist()],
         )
 
 
+def _mapped(columns: Columns, real: Callable[[float | None], Any], flag: Callable[[bool], Any]) -> Columns:
+    """The columns with their numbers and truth values as a format writes them."""
+    how = {"confidence": real, "second_confidence": real, "ood_score": real, "accepted": flag}
+    return tuple(
+        [how[name](value) for value in column] if name in how else column
+        for name, column in zip(COLUMNS, columns, strict=True)
+    )
+
+
 @contextmanager
-def _csv(path: str | os.PathLike[str]) -> Iterator[Callable[[Labels], None]]:
+def _csv(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
     with atomic_write(path) as file:
         writer = csv.writer(_UnixLines(file))
         writer.writerow(COLUMNS)
 
-        def write(labels: Labels) -> None:
-            for ids, label, confidence, accepted, second_label, second_confidence, origin in _columns(labels):
-                columns = (
-                    ids,
-                    label,
-                    [f"{value:.6f}" for value in confidence.tolist()],
-                    ["true" if value else "false" for value in accepted.tolist()],
-                    second_label,
-                    [f"{value:.6f}" for value in second_confidence.tolist()],
-                    origin,
-                )
-                writer.writerows(zip(*columns, strict=True))
+        def write(columns: Columns) -> None:
+            words = _mapped(
+                columns,
+                lambda value: "" if value is None else f"{value:.6f}",
+                lambda value: "true" if value else "false",
+            )
+            writer.writerows(zip(*words, strict=True))
 
         yield write
 
 
 @contextmanager
-def _jsonl(path: str | os.PathLike[str]) -> Iterator[Callable[[Labels], None]]:
+def _jsonl(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
     encode = json.JSONEncoder(ensure_ascii=False).encode
     with atomic_write(path) as file:
 
-        def write(labels: Labels) -> None:
-            for ids, label, confidence, accepted, second_label, second_confidence, origin in _columns(labels):
-                columns = (
-                    ids,
-                    label,
-                    [round(value, 6) for value in confidence.tolist()],
-                    accepted.tolist(),
-                    second_label,
-                    [round(value, 6) for value in second_confidence.tolist()],
-                    origin,
-                )
-                rows = zip(*columns, strict=True)
-                file.writelines(encode(dict(zip(COLUMNS, row, strict=True))) + "\n" for row in rows)
+        def write(columns: Columns) -> None:
+            plain = _mapped(columns, lambda value: None if value is None else round(value, 6), bool)
+            rows = zip(*plain, strict=True)
+            file.writelines(encode(dict(zip(COLUMNS, row, strict=True))) + "\n" for row in rows)
 
         yield write
 
 
 @contextmanager
-def _parquet(path: str | os.PathLike[str]) -> Iterator[Callable[[Labels], None]]:
+def _parquet(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     text, real = pa.string(), pa.float32()
-    types = (text, text, real, pa.bool_(), text, real, text)
+    types = (text, text, real, pa.bool_(), text, real, text, text, real)
     schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
-    repetitive = ["label", "second_label", "origin"]
+    repetitive = ["label", "second_label", "origin", "reason"]
     with (
         atomic_write(path, "wb") as file,
         pq.ParquetWriter(file, schema, use_dictionary=repetitive) as writer,
     ):
 
-        def write(labels: Labels) -> None:
-            for columns in _columns(labels):
-                arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
-                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        def write(columns: Columns) -> None:
+            arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
         yield write
 
 
-WRITERS: dict[str, Callable[..., AbstractContextManager[Callable[[Labels], None]]]] = {
+WRITERS: dict[str, Callable[..., AbstractContextManager[Callable[[Columns], None]]]] = {
     ".csv": _csv,
     ".jsonl": _jsonl,
     ".parquet": _parquet,

@@ -6,6 +6,13 @@ one in a process of its own.
 
 from tfautolabel.export.exported import ExportedLabeler, load_labeler
 from tfautolabel.export.parity import CheckFailure, check_saved_model
-from tfautolabel.export.saved_model import export_saved_model
+from tfautolabel.export.saved_model import export_saved_model, rewrite_acceptance
 
-__all__ = ["CheckFailure", "ExportedLabeler", "check_saved_model", "export_saved_model", "load_labeler"]
+__all__ = [
+    "CheckFailure",
+    "ExportedLabeler",
+    "check_saved_model",
+    "export_saved_model",
+    "load_labeler",
+    "rewrite_acceptance",
+]

@@ -21,6 +21,8 @@ from tfautolabel.features.batches import Example, byte_lengths, even_batches
 from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
+from tfautolabel.trust import Certificate
+from tfautolabel.trust.acceptance import Acceptance
 
 EXTRAS = {"tensorflow-text": ("tensorflow_text", "text")}
 """Distributions that a graph may need: the module to import, and the extra that installs it."""
@@ -39,7 +41,9 @@ class ExportedLabeler:
         folder: where it is.
         classes: k class names.
         modality: what its inputs are.
-        min_confidence: labels less sure than this are not accepted, unless the caller says otherwise.
+        min_confidence: what was sure enough where nothing was certified.
+        acceptance: which labels are accepted, unless the caller says otherwise.
+        certificate: what is known of the accepted labels, or None.
         description: all of labeler.json.
     """
 
@@ -49,8 +53,17 @@ class ExportedLabeler:
         self.classes = tuple(description["classes"])
         self.modality = description["modality"]
         self.min_confidence = float(description["min_confidence"])
-        self._model = model
+        self._model = model  # functions do not keep the variables that they read
         self._serve = model.signatures["serving_default"]
+        # Models of earlier versions have no gate, and one threshold for all.
+        self._judge = getattr(model, "judge", None) or (lambda examples: self._serve(examples=examples))
+        self.acceptance = (
+            Acceptance.from_dict(description["acceptance"])
+            if "acceptance" in description
+            else Acceptance.by_confidence(self.min_confidence, len(self.classes))
+        )
+        found = description.get("certificate")
+        self.certificate = None if found is None else Certificate.from_dict(found)
 
     def predict(self, examples: Sequence[bytes]) -> np.ndarray:
         """The (n, k) float32 probabilities of n encoded files; rows of zeros where one cannot be read."""
@@ -69,13 +82,14 @@ class ExportedLabeler:
 
         Args:
             dataset: n examples, labelled or not.
-            min_confidence: in [0, 1]; by default the one that the model was exported with.
+            min_confidence: in [0, 1], instead of the thresholds that the model was exported with.
             batch_size: examples in one call.
             progress: shows a progress bar where standard error is a terminal.
             advance: instead of a bar, told how many more examples are done.
 
         Returns:
-            One row for each example that could be read; the others are in `rejected`.
+            One row for each example that could be read, with the reason where the label is not accepted; the
+            others are in `rejected`.
 
         Raises:
             ValueError: If the modality does not fit or an argument is out of range.
@@ -84,9 +98,13 @@ class ExportedLabeler:
             raise ValueError(f"this model labels {self.modality} data. Received: {dataset.modality} data")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
-        threshold = self.min_confidence if min_confidence is None else min_confidence
-        check_min_confidence(threshold)
+        acceptance = self.acceptance
+        if min_confidence is not None:
+            check_min_confidence(min_confidence)
+            above = acceptance.unlike_above
+            acceptance = Acceptance.by_confidence(min_confidence, len(self.classes), above)
         probabilities = np.zeros((len(dataset), len(self.classes)), np.float32)
+        ood_score = np.full(len(dataset), np.nan, np.float32)
         reasons: dict[int, str] = {}
         with progress_of(len(dataset), "labelling", progress and advance is None) as bar:
             batches = even_batches(
@@ -99,13 +117,20 @@ class ExportedLabeler:
             for batch, outputs in map_ahead(self._label_batch, batches, threads=2):
                 for position, example in enumerate(batch):
                     probabilities[example.row] = outputs["probabilities"][position]
+                    ood_score[example.row] = outputs["ood_score"][position]
                     if outputs["class_id"][position] < 0:
                         reasons[example.row] = self._why_unreadable(example.encoded)
                 (advance or bar)(len(batch))
         kept = np.array([row for row in range(len(dataset)) if row not in reasons], np.int64)
         rejected = [Rejected(dataset.ids[row], reason) for row, reason in sorted(reasons.items())]
+        found = probabilities[kept]
         return Labels.from_probabilities(
-            dataset.ids[kept].tolist(), probabilities[kept], self.classes, threshold, rejected=rejected
+            dataset.ids[kept].tolist(),
+            found,
+            self.classes,
+            rejected=rejected,
+            reason=acceptance.reasons(found.max(axis=1), found.argmax(axis=1), ood_score[kept]),
+            ood_score=ood_score[kept],
         )
 
     def label_parts(
@@ -121,7 +146,7 @@ class ExportedLabeler:
 
         Args:
             dataset: n examples, labelled or not.
-            min_confidence: in [0, 1]; by default the one that the model was exported with.
+            min_confidence: in [0, 1], instead of the thresholds that the model was exported with.
             batch_size: examples in one call.
             progress: shows a progress bar where standard error is a terminal.
             part_rows: rows in a part.
@@ -138,8 +163,13 @@ class ExportedLabeler:
                 yield self.label(part, min_confidence=min_confidence, batch_size=batch_size, advance=advance)
 
     def _label_batch(self, batch: list[Example]) -> tuple[list[Example], dict[str, np.ndarray]]:
-        outputs = self._serve(examples=tf.constant([example.encoded for example in batch], tf.string))
-        return batch, {name: outputs[name].numpy() for name in ("probabilities", "class_id")}
+        outputs = self._judge(tf.constant([example.encoded for example in batch], tf.string))
+        found = {
+            name: outputs[name].numpy()
+            for name in ("probabilities", "class_id", "ood_score")
+            if name in outputs
+        }
+        return batch, {"ood_score": np.full(len(batch), np.nan, np.float32)} | found
 
     def _readable(self, dataset: Dataset, count: int, reasons: dict[int, str]) -> Iterator[Example]:
         """The examples whose bytes can be read, and into `reasons` why the others cannot."""

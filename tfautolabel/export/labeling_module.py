@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.backbones.preprocessors import Preprocessed
 from tfautolabel.backbones.preprocessors.wave import WavePreprocessor
 from tfautolabel.features.frozen import FrozenNetwork, inference_network
+from tfautolabel.trust import UnlikeGate
+from tfautolabel.trust.acceptance import Acceptance
+from tfautolabel.trust.unlike import NEIGHBOURS
 
 
 class LabelingModule(tf.Module):
@@ -32,22 +36,37 @@ class LabelingModule(tf.Module):
         backbone: the feature extractor.
         head: features to probabilities.
         classes: k names.
-        min_confidence: in [0, 1], labels less sure than this are not `accepted`.
+        acceptance: which labels are `accepted`.
+        gate: what tells what is unlike all that was labelled, or None.
+
+    Attributes:
+        thresholds: (k,) float32 variable, the confidence from which labels of a class are accepted; infinite
+            where none is. A variable, so that an audit can raise it without another export.
     """
 
     def __init__(
-        self, backbone: Backbone, head: keras.Model, classes: Sequence[str], min_confidence: float
+        self,
+        backbone: Backbone,
+        head: keras.Model,
+        classes: Sequence[str],
+        acceptance: Acceptance,
+        gate: UnlikeGate | None = None,
     ) -> None:
         super().__init__(name="labeler")
         vectors = keras.Input((backbone.feature_dim,), name="features")
         self._network = inference_network(backbone.network)
         self._head = FrozenNetwork(keras.Model(vectors, head(vectors)))
         self._names = tf.constant([name.encode("utf-8") for name in classes])
-        self._min_confidence = min_confidence
+        self.thresholds = tf.Variable(acceptance.bounds, trainable=False, name="thresholds")
+        self._gate = gate
         self.preprocess = backbone.preprocessor
         self.parts = [*self._network.parts, *self._head.parts]
         examples = tf.TensorSpec([None], tf.string, name="examples")
-        self.label = tf.function(self._label_examples, input_signature=[examples], autograph=False)
+        # All that is known of each example, for `ExportedLabeler`; a signature shows what a server needs.
+        self.judge = tf.function(self._judge_examples, input_signature=[examples], autograph=False)
+        self.label = tf.function(
+            lambda examples: _without_score(self.judge(examples)), input_signature=[examples], autograph=False
+        )
         self.features = tf.function(self._features, input_signature=[examples], autograph=False)
         # So that whoever reads labeler.json can find out whether its classes are the model's.
         self.class_names = tf.function(lambda: self._names, input_signature=[], autograph=False)
@@ -70,13 +89,14 @@ class LabelingModule(tf.Module):
         vectors, readable = self._extract(self.preprocess, examples)
         return {"features": vectors, "readable": readable}
 
-    def _label_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _judge_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._label(*self._extract(self.preprocess, examples))
 
     def _label_waveforms(
         self, waveforms: tf.Tensor, lengths: tf.Tensor, sample_rate: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        return self._label(*self._extract(self.preprocess.from_waveforms, waveforms, lengths, sample_rate))
+        extracted = self._extract(self.preprocess.from_waveforms, waveforms, lengths, sample_rate)
+        return _without_score(self._label(*extracted))
 
     def _extract(
         self, preprocess: Callable[..., Preprocessed], *inputs: tf.Tensor
@@ -93,13 +113,37 @@ class LabelingModule(tf.Module):
         probabilities = tf.where(readable[:, None], self._head.in_graph(vectors), 0.0)
         class_ids = tf.argmax(probabilities, axis=1)
         confidence = tf.reduce_max(probabilities, axis=1)
+        score, like = self._judge_likeness(vectors)
         return {
             "label": tf.where(readable, tf.gather(self._names, class_ids), ""),
             "class_id": tf.where(readable, class_ids, -1),
             "confidence": confidence,
-            "accepted": readable & (confidence >= self._min_confidence),
+            "accepted": readable & like & (confidence >= tf.gather(self.thresholds, class_ids)),
             "probabilities": probabilities,
+            "ood_score": tf.where(readable, score, 0.0),
         }
+
+    def _judge_likeness(self, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """(n,) float32 and (n,) bool: what `UnlikeGate` scores, and what it lets pass."""
+        gate = self._gate
+        if gate is None:
+            score = tf.fill(tf.shape(vectors)[:1], tf.constant(np.nan, tf.float32))
+            return score, tf.ones_like(score, tf.bool)
+        centred = _normalised(vectors) - gate.centre
+        if gate.method == "neighbours":
+            near = _normalised(centred) @ gate.weights
+            score = -tf.math.top_k(near, min(NEIGHBOURS, gate.weights.shape[1])).values[:, -1]
+        else:
+            score = tf.reduce_min(centred @ gate.weights + gate.bias, axis=1)
+        return score, score <= np.float32(gate.threshold)
+
+
+def _normalised(vectors: tf.Tensor) -> tf.Tensor:
+    return vectors / tf.maximum(tf.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+def _without_score(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {name: value for name, value in outputs.items() if name != "ood_score"}
 
 
 def _at_least_one(rows: tf.Tensor) -> tf.Tensor:

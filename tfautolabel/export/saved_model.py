@@ -19,9 +19,12 @@ from tfautolabel._version import __version__
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.export.labeling_module import LabelingModule
 from tfautolabel.export.parity import CheckFailure, check_saved_model
+from tfautolabel.trust import UnlikeGate
+from tfautolabel.trust.acceptance import Acceptance
 
 FORMAT_VERSION = 1
 DESCRIPTION = "labeler.json"
+_THRESHOLDS = "thresholds/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def export_saved_model(
@@ -29,7 +32,8 @@ def export_saved_model(
     backbone: Backbone,
     head: keras.Model,
     classes: Sequence[str],
-    min_confidence: float,
+    acceptance: Acceptance,
+    gate: UnlikeGate | None,
     predict: Callable[[list[bytes]], np.ndarray],
     details: dict[str, Any] | None = None,
     overwrite: bool = False,
@@ -44,7 +48,8 @@ def export_saved_model(
         backbone: the feature extractor.
         head: features to probabilities.
         classes: k names.
-        min_confidence: in [0, 1], labels less sure than this are not `accepted`.
+        acceptance: which labels are `accepted`.
+        gate: what tells what is unlike all that was labelled, or None.
         predict: gives the (n, k) probabilities that the export has to reproduce, for recorded examples.
         details: further entries for labeler.json.
         overwrite: whether a version that is there already is replaced, once the new one has passed its check.
@@ -65,16 +70,77 @@ def export_saved_model(
     # Hidden and beside the target: a server that watches the folder never sees half a model.
     partial = target.parent / f".partial-{secrets.token_hex(8)}"
     try:
-        module = LabelingModule(backbone, head, classes, min_confidence)
+        module = LabelingModule(backbone, head, classes, acceptance, gate)
         tf.saved_model.save(module, os.fspath(partial), signatures=module.functions_by_signature())
-        description = (details or {}) | _describe(backbone, predict, classes, min_confidence)
-        text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-        (partial / DESCRIPTION).write_text(text, encoding="utf-8")
+        description = (details or {}) | _describe(backbone, predict, classes)
+        description |= {"acceptance": acceptance.to_dict(), "unlike": gate and gate.to_dict()}
+        description.setdefault("min_confidence", float(acceptance.thresholds.min()))
+        _write_description(partial, description)
         _check(partial, target)
         _put_in_place(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def rewrite_acceptance(
+    folder: str | os.PathLike[str], acceptance: Acceptance, details: dict[str, Any] | None = None
+) -> None:
+    """Gives an exported model other thresholds, without another export, and checks it.
+
+    Thresholds are a variable, so only the small files of variables are written again.
+
+    Args:
+        folder: the version folder.
+        acceptance: which labels are accepted from now on.
+        details: further entries for its labeler.json.
+
+    Raises:
+        FileNotFoundError: If there is no exported model.
+        ValueError: If it was exported before thresholds could be changed.
+        CheckFailure: If it does not do afterwards what was recorded; then it stays as it was.
+    """
+    folder = Path(folder)
+    if not (folder / DESCRIPTION).is_file():
+        raise FileNotFoundError(f"an exported model is a folder with {DESCRIPTION}. Received: {folder}")
+    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    partial = folder.parent / f".partial-{secrets.token_hex(8)}"
+    try:
+        shutil.copytree(folder, partial)
+        _write_thresholds(partial, acceptance.bounds)
+        described = description | (details or {}) | {"acceptance": acceptance.to_dict()}
+        _write_description(partial, described)
+        _check(partial, folder)
+        _put_in_place(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_thresholds(folder: Path, bounds: np.ndarray) -> None:
+    """Writes the checkpoint of a SavedModel's variables again, with one of them changed."""
+    prefix = os.fspath(folder / "variables" / "variables")
+    reader = tf.train.load_checkpoint(prefix)
+    values = {name: reader.get_tensor(name) for name in sorted(reader.get_variable_to_shape_map())}
+    if values.get(_THRESHOLDS, np.zeros(0)).shape != bounds.shape:
+        raise ValueError(
+            f"the thresholds of this model cannot be changed: export it again. Received: {folder.parent}"
+        )
+    values[_THRESHOLDS] = bounds.astype(np.float32)
+    for file in (folder / "variables").iterdir():
+        file.unlink()
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=list(values),
+        shape_and_slices=[""] * len(values),
+        tensors=[tf.convert_to_tensor(value) for value in values.values()],
+    )
+    # It would hold the hash of the files that were replaced; no loader needs it.
+    (folder / "fingerprint.pb").unlink(missing_ok=True)
+
+
+def _write_description(folder: Path, description: dict[str, Any]) -> None:
+    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+    (folder / DESCRIPTION).write_text(text, encoding="utf-8")
 
 
 def _put_in_place(partial: Path, target: Path) -> None:
@@ -96,14 +162,12 @@ def _describe(
     backbone: Backbone,
     predict: Callable[[list[bytes]], np.ndarray],
     classes: Sequence[str],
-    min_confidence: float,
 ) -> dict[str, Any]:
-    """The content of labeler.json."""
+    """What labeler.json says of the model itself."""
     return {
         "format_version": FORMAT_VERSION,
         "classes": list(classes),
         "modality": backbone.modality,
-        "min_confidence": float(min_confidence),
         "backbone": {
             "handle": backbone.handle,
             "fingerprint": backbone.fingerprint,

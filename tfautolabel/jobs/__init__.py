@@ -1,6 +1,33 @@
 """Whole jobs: from files to files, with a record of what was done."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tfautolabel.jobs.audit import AuditResult, certify_run, draw_audit_list
 from tfautolabel.jobs.demo import DemoResult, run_demo
 from tfautolabel.jobs.run import RunResult, run
 
-__all__ = ["DemoResult", "RunResult", "run", "run_demo"]
+if TYPE_CHECKING:
+    from tfautolabel.jobs.evaluate import ModelMeasures, measure_model
+
+__all__ = [
+    "AuditResult",
+    "DemoResult",
+    "ModelMeasures",
+    "RunResult",
+    "certify_run",
+    "draw_audit_list",
+    "measure_model",
+    "run",
+    "run_demo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # It imports TensorFlow, which takes seconds, and the other jobs first look at what they are given.
+    if name in ("ModelMeasures", "measure_model"):
+        from tfautolabel.jobs import evaluate
+
+        return getattr(evaluate, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from tfautolabel.labels import Labels
 
 if TYPE_CHECKING:
     from tfautolabel.features import Extraction
+    from tfautolabel.trust.acceptance import Acceptance
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
@@ -50,15 +52,26 @@ class Tally:
         self.labels = self.computed = self.reused = self.shortened = 0
         self.predicted = np.zeros(n_classes, np.int64)
         self.accepted = np.zeros(n_classes, np.int64)
+        self.accepted_by_estimate = np.zeros(n_classes, np.int64)
+        self.reasons: Counter[str] = Counter()
         self._digest = hashlib.sha256()
 
-    def add(self, extraction: Extraction, labels: Labels) -> None:
-        """Takes one part of the pool with the labels that it got."""
+    def add(self, extraction: Extraction, labels: Labels, estimate: Acceptance) -> None:
+        """Takes one part of the pool with the labels that it got; counts what an estimate would accept."""
         self.add_features(extraction)
         self.labels += len(labels)
         self.predicted += np.bincount(labels.probabilities.argmax(axis=1), minlength=self.n_classes)
         self.accepted += np.bincount(labels.class_ids[labels.accepted], minlength=self.n_classes)
+        self.reasons.update(labels.reason[labels.reason != ""].tolist())
+        predicted = labels.probabilities.argmax(axis=1)
+        by_estimate = estimate.reasons(labels.confidence, predicted, labels.ood_score) == ""
+        self.accepted_by_estimate += np.bincount(predicted[by_estimate], minlength=self.n_classes)
         self._digest.update(extraction.digest.encode())
+
+    def add_sample(self, extraction: Extraction) -> None:
+        """Takes what it cost to look at a sample of the pool first; its features are found again later."""
+        self.computed += extraction.computed
+        self.reused -= extraction.computed
 
     def add_features(self, extraction: Extraction) -> None:
         """Takes what an extraction cost."""
@@ -84,9 +97,10 @@ class Tally:
             "to_label": self.labels,
             "accepted": int(self.accepted.sum()),
             "rejected": rejected,
+            "reasons": dict(sorted(self.reasons.items())),
             "shortened": self.shortened,
             "features_computed": self.computed,
-            "features_reused": self.reused,
+            "features_reused": max(self.reused, 0),
             "classes": {
                 name: {
                     "labelled": int(labelled[class_id]),

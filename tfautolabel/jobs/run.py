@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from tfautolabel.data import LabelsWriter, Rejected, write_rejected
+from tfautolabel.data import Rejected
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.jobs.inputs import Inputs, Place, Source, named_below, read_inputs
+from tfautolabel.jobs.candidates import RESERVE, items_needed, read_candidates, write_audit_list
+from tfautolabel.jobs.inputs import Place, Source, read_inputs
 from tfautolabel.jobs.record import Clock, Tally, described, versions
 from tfautolabel.labels import MIN_CONFIDENCE, check_min_confidence
+from tfautolabel.trust.binomial import check_levels
 
-if TYPE_CHECKING:
-    from tfautolabel.labeler import Labeler
-
-LABEL_FILES = ("labels.csv", "labels.parquet")
+TARGET_ERROR = 0.05
+"""What an estimate is given for where no target is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +57,19 @@ def run(
     batch_size: int = 32,
     cache_dir: Place | None = None,
     min_confidence: float = MIN_CONFIDENCE,
+    target_error: float | None = None,
+    certify_confidence: float = 0.95,
+    per_class: bool = False,
     class_weight: str | dict[str, float] | None = None,
+    transfer: str = "feature",
+    time_budget: str | float | None = None,
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> RunResult:
     """Labels data from a few labels, and exports the model that did it.
 
-    Writes into `out`: labels.csv and labels.parquet, rejected.csv, model/1 (the SavedModel) and run.json.
+    Writes into `out`: labels.csv and labels.parquet, rejected.csv, model/1 (the SavedModel), run.json; for an
+    audit and a report audit_pool.parquet, evidence.npz and, with a target, audit.csv, what to look at.
     What an earlier run wrote there is replaced, each file once its successor is whole. The pool is labelled
     part by part: its size is not bounded by memory.
 
@@ -88,8 +91,16 @@ def run(
         seed: decides everything random.
         batch_size: examples in one forward pass.
         cache_dir: where features are kept between runs.
-        min_confidence: in [0, 1], labels less sure than this are not accepted.
+        min_confidence: in [0, 1], labels less sure than this are not accepted; with a target, what is sure
+            enough to be looked at where nothing can be certified.
+        target_error: in (0, 1), the share of wrong labels among the accepted ones. Labels are then accepted
+            by a certificate: an estimate from cross-validation, until an audit certifies it. Where there are
+            too few labels even for that, none is accepted before the audit.
+        certify_confidence: in (0, 1), how often such a statement is true at least.
+        per_class: whether each predicted class gets a threshold of its own and meets the target.
         class_weight: "balanced", or a weight for each class name.
+        transfer: "feature", "model", "contrastive" or "auto": what learns, see `Labeler`.
+        time_budget: seconds that tuning may take, or as "10m".
         progress: shows progress bars where standard error is a terminal.
         say: told what was recognised, guessed and chosen, a sentence at a time.
 
@@ -103,6 +114,7 @@ def run(
         RuntimeError: If weights cannot be fetched, or the exported model fails its check.
     """
     check_min_confidence(min_confidence)
+    check_levels(TARGET_ERROR if target_error is None else target_error, certify_confidence)
     out = Path(out)
     source = Source(data, labels, labelled, input_column, label_column, id_column, modality)
     started = datetime.now(UTC)
@@ -113,7 +125,11 @@ def run(
         say(note)
     # Only now, because importing TensorFlow takes seconds: a mistake in the input is told at once.
     from tfautolabel.heads import HEADS
+    from tfautolabel.jobs.outcome import Target, label_pool, outcome
     from tfautolabel.labeler import Labeler, select_backbone
+    from tfautolabel.labeler.transfer import check_transfer
+
+    check_transfer(transfer, time_budget=time_budget)
 
     if head not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={head!r}")
@@ -130,6 +146,8 @@ def run(
             batch_size=batch_size,
             cache_dir=cache_dir,
             min_confidence=min_confidence,
+            transfer=transfer,
+            time_budget=time_budget,
             progress=progress,
         )
     settings = {
@@ -137,10 +155,16 @@ def run(
         "seed": seed,
         "batch_size": batch_size,
         "min_confidence": min_confidence,
+        "target_error": target_error,
+        "certify_confidence": certify_confidence,
+        "per_class": per_class,
         "class_weight": class_weight,
         "long_text": long_text,
+        "transfer": transfer,
+        "time_budget": time_budget,
     }
-    done = _label(labeler, inputs, source, out, clock, class_weight)
+    target = Target(target_error or TARGET_ERROR, certify_confidence, per_class, target_error is not None)
+    done = label_pool(labeler, inputs, source, out, clock, class_weight, target, say)
     _say_shortened(done.tally, say)
     with clock("export"):
         model = labeler.export(out / "model" / "1", overwrite=True)
@@ -150,7 +174,8 @@ def run(
         "inputs": described(source, inputs.pool.modality, done.labelled_digest, done.tally.digest),
         "notes": list(inputs.notes),
         "settings": settings,
-        **_outcome(labeler, choice, done),
+        **outcome(labeler, choice, done, target),
+        "audit": {"seed": seed, "listed": _list_items(out, target, seed, say)},
         "seconds": clock.seconds,
     }
     with atomic_write(out / "run.json") as file:
@@ -158,66 +183,13 @@ def run(
     return RunResult(out, model, labeler.classes, done.rejected, record)
 
 
-@dataclass(frozen=True, eq=False)
-class _Done:
-    """What labelling came to."""
-
-    tally: Tally
-    labelled: np.ndarray
-    labelled_digest: str
-    rejected: tuple[Rejected, ...]
-
-
-def _label(
-    labeler: Labeler,
-    inputs: Inputs,
-    source: Source,
-    out: Path,
-    clock: Clock,
-    class_weight: str | dict[str, float] | None,
-) -> _Done:
-    """Fits the labeler, labels the pool part by part, and writes labels and what was set aside."""
-    examples = inputs.examples
-    with clock("features"):
-        extraction = labeler.extract(examples)
-    with clock("head"):
-        labeler.fit(examples, class_weight=class_weight, extraction=extraction)
-    tally = Tally(len(labeler.classes))
-    tally.add_features(extraction)
-    rejected = {*inputs.rejected, *named_below(source.labelled, extraction.rejected)}
-    with ExitStack() as stack:
-        writers = [stack.enter_context(LabelsWriter(out / name)) for name in LABEL_FILES]
-        for part, labels in _timed(labeler.label_parts(inputs.pool), clock, "features"):
-            with clock("labels"):
-                tally.add(part, labels)
-                rejected.update(part.rejected)
-                for writer in writers:
-                    writer.write(labels)
-    in_order = tuple(sorted(rejected))
-    write_rejected(in_order, out / "rejected.csv")
-    counts = np.bincount(examples.class_ids[extraction.rows], minlength=len(labeler.classes))
-    return _Done(tally, counts, extraction.digest, in_order)
-
-
-def _outcome(labeler: Labeler, choice: list[dict[str, Any]] | None, done: _Done) -> dict[str, Any]:
-    """What run.json has about the backbone and the labels."""
-    backbone = labeler.backbone
-    return {
-        "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
-        "counts": done.tally.counts(labeler.classes, done.labelled, len(done.rejected)),
-        "cross_validation": labeler.cross_validation_,
-    }
-
-
-def _timed(items: Iterator[Any], clock: Clock, stage: str) -> Iterator[Any]:
-    """The same items; the time that it takes to make them counts as the stage's."""
-    end = object()
-    while True:
-        with clock(stage):
-            item = next(items, end)
-        if item is end:
-            return
-        yield item
+def _list_items(out: Path, target: Any, seed: int, say: Callable[[str], None]) -> int:
+    """Draws the items that an audit is to look at, if there is a target; returns how many."""
+    candidates = read_candidates(out)
+    if not target.asked or not len(candidates.scores):
+        return 0
+    wanted = round(RESERVE * items_needed(candidates, target.error, target.confidence))
+    return write_audit_list(out, candidates, wanted, seed, say)
 
 
 def _say_shortened(tally: Tally, say: Callable[[str], None]) -> None:

@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from tfautolabel._progress import progress_of
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.export import export_saved_model
-from tfautolabel.features import Extraction, FeatureExtractor, extract_features
+from tfautolabel.features import Extraction, extract_features
 from tfautolabel.labeler.checks import check_counts, warn_of_language
 from tfautolabel.labeler.model import as_backbone, as_head, build_model, check_classes
 from tfautolabel.labeler.storage import restore_labeler, save_labeler
-from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, Labels, check_min_confidence
-from tfautolabel.measures import Evaluation, accuracy_interval, evaluate_predictions
+from tfautolabel.labeler.transfer import check_transfer, copy_parameters, tune_labeler
+from tfautolabel.labeler.trusting import Trusting
+from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, check_min_confidence
+from tfautolabel.measures import accuracy_interval
 from tfautolabel.measures.classification import warn_of_left_out
-from tfautolabel.training import train_head
+from tfautolabel.training import ContrastiveSettings, FineTuneSettings, train_head
 from tfautolabel.training.class_weights import class_weights
+from tfautolabel.training.feature_transfer import untrained_copy
 from tfautolabel.training.first_state import FirstState
+from tfautolabel.training.model_transfer import Tuning
+from tfautolabel.training.parameters import Snapshot
+from tfautolabel.trust import Calibration, fit_calibration
 
-_HEAD_ROWS = 4096
-PART_ROWS = 16_384
-"""Rows that are labelled at a time: their features are in memory together."""
 
-
-class Labeler:
-    """Labels data from a few examples: a frozen backbone and a small head trained on its features.
+class Labeler(Trusting):
+    """Labels data from a few examples: a backbone and a small head trained on its features.
 
     Args:
         backbone: a string for `load_backbone`, such as "packaged:efficientnet-lite0", a SavedModel's folder,
@@ -43,15 +43,28 @@ class Labeler:
         batch_size: examples in one forward pass of the backbone.
         cache_dir: where features are kept between runs; the package's cache by default.
         min_confidence: in [0, 1], labels less sure than this become `ABSTAIN`.
+        transfer: what learns: "feature", the head only; "model", part of the backbone with it, see
+            `fine_tune`; "contrastive", the backbone and then the head, see `contrastive_tune`; "auto", what
+            the labels and the time allow. Whatever it is, the frozen backbone stays where cross-validation
+            says that it is better beyond noise, with "auto" also where it does not say that tuning is.
+        transfer_settings: `FineTuneSettings` or `ContrastiveSettings`, for "model" and "contrastive".
+        time_budget: seconds that tuning may take, or as "10m"; None for ten minutes with "auto", else for no
+            bound. Tuning that would take longer is given up.
         progress: shows progress bars where standard error is a terminal.
 
     Attributes:
-        backbone: the feature extractor.
+        backbone: the feature extractor, after `fit` with its tuned parameters where they are kept.
         classes: as received, a tuple.
         head: the Keras model on features.
         model: the Keras model from encoded inputs to probabilities, which shares the head's weights.
-        out_of_fold_: after `fit`, (m, k) float32: the probabilities of each labelled example from a head that
-            has not seen it, in the order of the examples that could be read.
+        out_of_fold_: after `fit`, (m, k) float32: calibrated probabilities of each labelled example from a
+            labeler that has not seen it, in the order of the examples that could be read.
+        calibration_: after `fit`, the `Calibration` that probabilities go through.
+        truth_: after `fit`, (m,) int64, the classes of the examples of `out_of_fold_`.
+        unlike_: after `fit`, the `UnlikeGate` that refuses what is unlike all that was labelled.
+        pool_extraction_: after `fit` with a pool, what `extract` gave for it.
+        certificate_: after `certify`, its `Certificate`, by which labels are accepted from then on.
+        transfer_: after `fit`, a record of what was tuned, or why nothing was.
         cross_validation_: after `fit`, accuracy on those, its 95 % interval, and the counts.
         rejected_: after `fit`, labelled examples that could not be read.
 
@@ -69,10 +82,14 @@ class Labeler:
         batch_size: int = 32,
         cache_dir: str | os.PathLike[str] | None = None,
         min_confidence: float = MIN_CONFIDENCE,
+        transfer: str = "feature",
+        transfer_settings: FineTuneSettings | ContrastiveSettings | None = None,
+        time_budget: str | float | None = None,
         progress: bool = True,
     ) -> None:
         check_classes(classes)
         check_min_confidence(min_confidence)
+        check_transfer(transfer, transfer_settings, time_budget)
         self.backbone = as_backbone(backbone)
         self.classes = tuple(classes)
         self.head = as_head(head, self.backbone.feature_dim, len(self.classes), seed)
@@ -80,16 +97,25 @@ class Labeler:
         self.batch_size = batch_size
         self.cache_dir = cache_dir
         self.min_confidence = min_confidence
+        self.transfer = transfer
+        self.transfer_settings = transfer_settings
+        self.time_budget = time_budget
         self.progress = progress
+        self.calibration_ = Calibration.identity(len(self.classes))
+        self.unlike_ = None
+        self.pool_extraction_ = None
+        self.certificate_ = None
+        self.transfer_: dict[str, Any] = {}
         self._fitted = False
         self._foreign = False
         self._first_weights = [(weight, weight.numpy()) for weight in self.head.variables]
         self._first_state: tuple[Any, FirstState] | None = None
+        self._first_backbone: Snapshot | None = None
 
     @property
     def model(self) -> keras.Model:
         """The functional Keras model from encoded inputs to probabilities, made of this labeler's parts."""
-        return build_model(self.backbone, self.head, self.classes)
+        return build_model(self.backbone, self.served_head, self.classes)
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **options: Any) -> None:
         """Chooses how `fit` trains the head; without it each head is trained in its own default way.
@@ -114,17 +140,20 @@ class Labeler:
         *,
         class_weight: str | dict[str, float] | None = None,
         extraction: Extraction | None = None,
+        pool: Dataset | None = None,
         **fit_options: Any,
     ) -> Any:
-        """Trains the head on the labelled examples and cross-validates it.
+        """Trains the head, and the backbone where `transfer` says so, and cross-validates both.
 
-        Every call starts from the head's first weights: what an earlier call has seen would make the
+        Every call starts from the first weights: what an earlier call has seen would make the
         cross-validation too good.
 
         Args:
             labelled: examples with labels; those without are ignored, those that cannot be read set aside.
             class_weight: "balanced" to let every class weigh the same in all, or a weight by class name.
             extraction: what `extract` gave for `labelled`, to spare looking it up again.
+            pool: some of what is to be labelled, a random sample of a few thousand at most, against which
+                the gate tells what is unlike the labelled examples; these themselves by default.
             **fit_options: of `keras.Model.fit`, such as epochs and callbacks, for gradient training.
 
         Returns:
@@ -134,7 +163,8 @@ class Labeler:
             ValueError: If a label is none of the classes, or a class has no example that can be read.
         """
         labelled = (labelled.labelled if extraction is None else labelled).with_classes(self.classes)
-        extraction = self.extract(labelled) if extraction is None else extraction
+        if self._restart_backbone() or extraction is None:
+            extraction = self.extract(labelled)
         class_ids = labelled.class_ids[extraction.rows]
         if (class_ids == ABSTAIN).any():
             raise ValueError(
@@ -147,6 +177,7 @@ class Labeler:
         if not getattr(self.head, "compiled", False):
             self.compile()
         self._restart()
+        blank = untrained_copy(self.head, extraction.features)
         training = train_head(
             self.head,
             extraction.features,
@@ -155,126 +186,77 @@ class Labeler:
             seed=self.seed,
             **fit_options,
         )
-        self.out_of_fold_ = training.out_of_fold
-        correct = int(np.count_nonzero(training.out_of_fold.argmax(axis=1) == class_ids))
+        out_of_fold, n_folds, kind = training.out_of_fold, training.n_folds, "auto"
+        self.transfer_ = {"asked": self.transfer, "method": "feature"}
+        if self.transfer != "feature":
+            tuning = self._tune(
+                labelled.subset(extraction.rows), class_ids, extraction, blank, weights, fit_options
+            )
+            if tuning is not None and tuning.out_of_fold is not None:
+                out_of_fold, n_folds, kind = tuning.out_of_fold, tuning.n_folds, "temperature"
+                if tuning.kept:
+                    extraction = self.extract(labelled)
+        self._finish_fit(out_of_fold, class_ids, n_folds, kind, weights)
+        self._fit_gate(extraction.features, class_ids, pool)
+        self.rejected_ = extraction.rejected
+        return training.history
+
+    def copy_parameters(self, source: Labeler, scope: str = "all") -> None:
+        """Takes over part of what another task's labeler has learnt in its backbone, as the start for `fit`.
+
+        Args:
+            source: a labeler with a backbone of the same architecture.
+            scope: "all", "first:n" or "last:n" for the first or the last n blocks, or "norm".
+
+        Raises:
+            ValueError: If the architectures differ or the scope selects nothing.
+        """
+        self._restart_backbone()
+        copy_parameters(self.backbone, source.backbone, scope)
+        self._fitted = False
+
+    def _tune(
+        self,
+        examples: Dataset,
+        class_ids: np.ndarray,
+        extraction: Extraction,
+        blank: keras.Model,
+        weights: dict[int, float] | None,
+        fit_options: dict[str, Any],
+    ) -> Tuning | None:
+        """Tunes the backbone where that helps, and takes the head that belongs to it."""
+        before = Snapshot(self.backbone.network.weights)
+        options = {key: value for key, value in fit_options.items() if key != "callbacks"}
+        tuning, self.transfer_ = tune_labeler(
+            self, examples, class_ids, extraction.digest, blank, weights, options
+        )
+        if tuning is not None and tuning.kept:
+            self._first_backbone = before
+            self.head.set_weights(blank.get_weights())
+        return tuning
+
+    def _finish_fit(
+        self,
+        out_of_fold: np.ndarray,
+        class_ids: np.ndarray,
+        n_folds: int,
+        kind: str,
+        weights: dict[int, float] | None,
+    ) -> None:
+        """Calibrates by the out-of-fold probabilities and measures what they say."""
+        per_example = None if weights is None else np.array([weights[int(c)] for c in class_ids])
+        self.calibration_ = fit_calibration(
+            out_of_fold, class_ids, kind, sample_weight=per_example, seed=self.seed
+        )
+        self.out_of_fold_, self.truth_ = self.calibration_.apply(out_of_fold), class_ids
+        correct = int(np.count_nonzero(self.out_of_fold_.argmax(axis=1) == class_ids))
         self.cross_validation_ = {
             "accuracy": correct / len(class_ids),
             "accuracy_interval_95": list(accuracy_interval(correct, len(class_ids))),
             "examples": len(class_ids),
-            "folds": training.n_folds,
+            "folds": n_folds,
         }
-        self.rejected_ = extraction.rejected
         self._fitted = True
-        return training.history
-
-    def extract(self, dataset: Dataset) -> Extraction:
-        """The features of every example, computed or from the cache, as `fit` and `label` use them."""
-        with progress_of(len(dataset), "extracting features", self.progress) as advance:
-            return self.extractor().extract(dataset, advance)
-
-    def extractor(self) -> FeatureExtractor:
-        """The backbone with its cache open, for several data sets one after the other."""
-        return FeatureExtractor(self.backbone, batch_size=self.batch_size, cache_dir=self.cache_dir)
-
-    def predict(self, data: Dataset | Sequence[bytes] | Sequence[str]) -> np.ndarray:
-        """Probabilities of every class for every example.
-
-        Args:
-            data: n examples, or their encoded bytes, or texts.
-
-        Returns:
-            (n, k) float32, rows sum to 1; a row of zeros, and a warning, where an example cannot be read.
-
-        Raises:
-            RuntimeError: If the labeler is not fitted.
-        """
-        dataset = (
-            data if isinstance(data, Dataset) else Dataset.from_inputs(data, modality=self.backbone.modality)
-        )
-        extraction, probabilities = self._probabilities(dataset)
-        if extraction.rejected:
-            first = extraction.rejected[0]
-            warnings.warn(
-                f"{len(extraction.rejected):,} of {len(dataset):,} examples could not be read and have zeros "
-                f"for probabilities; the first is {first.id}: {first.reason}",
-                stacklevel=2,
-            )
-        whole = np.zeros((len(dataset), len(self.classes)), np.float32)
-        whole[extraction.rows] = probabilities
-        return whole
-
-    def label(
-        self, pool: Dataset, *, min_confidence: float | None = None, extraction: Extraction | None = None
-    ) -> Labels:
-        """Labels every example of the pool.
-
-        Args:
-            pool: examples; labels that they may have are not looked at.
-            min_confidence: in [0, 1]; by default the labeler's.
-            extraction: what `extract` gave for `pool`, to spare looking it up again.
-
-        Returns:
-            One row for each example that could be read, `ABSTAIN` where the label is not sure enough; the
-            others are in `rejected`.
-
-        Raises:
-            RuntimeError: If the labeler is not fitted.
-            ValueError: If `min_confidence` is not in [0, 1].
-        """
-        threshold = self.min_confidence if min_confidence is None else min_confidence
-        check_min_confidence(threshold)
-        if extraction is None:
-            self._foreign = self._foreign or warn_of_language(self.backbone.handle, pool)
-        extraction, probabilities = self._probabilities(pool, extraction)
-        return Labels.from_probabilities(
-            pool.ids[extraction.rows], probabilities, self.classes, threshold, rejected=extraction.rejected
-        )
-
-    def label_parts(
-        self, pool: Dataset, *, min_confidence: float | None = None, part_rows: int = PART_ROWS
-    ) -> Iterator[tuple[Extraction, Labels]]:
-        """Labels a pool part by part, so that however large it is, one part at a time is in memory.
-
-        Args:
-            pool: examples; labels that they may have are not looked at.
-            min_confidence: in [0, 1]; by default the labeler's.
-            part_rows: rows in a part.
-
-        Yields:
-            What `extract` and `label` give for each part, in the order of the pool.
-
-        Raises:
-            RuntimeError: If the labeler is not fitted.
-            ValueError: If `min_confidence` is not in [0, 1].
-        """
-        self._check_fitted()
-        self._foreign = self._foreign or warn_of_language(self.backbone.handle, pool)
-        extractor = self.extractor()
-        with progress_of(len(pool), "labelling", self.progress) as advance:
-            for start in range(0, len(pool), part_rows):
-                part = pool.subset(np.arange(start, min(start + part_rows, len(pool))))
-                extraction = extractor.extract(part, advance)
-                yield extraction, self.label(part, min_confidence=min_confidence, extraction=extraction)
-
-    def evaluate(self, dataset: Dataset) -> Evaluation:
-        """Measures the labels against known ones.
-
-        Examples without a label are left out, and with a warning those that cannot be read.
-
-        Args:
-            dataset: labelled examples that the labeler was not fitted on.
-
-        Raises:
-            RuntimeError: If the labeler is not fitted.
-            ValueError: If a label is none of the classes, or no labelled example can be read.
-        """
-        self._check_fitted()
-        labelled = dataset.labelled.with_classes(self.classes)
-        extraction, probabilities = self._probabilities(labelled)
-        warn_of_left_out(len(labelled), extraction.rejected)
-        return evaluate_predictions(
-            labelled.class_ids[extraction.rows], probabilities.argmax(axis=1), self.classes
-        )
 
     def export(
         self,
@@ -308,13 +290,21 @@ class Labeler:
             whole[extraction.rows] = self._head_probabilities(extraction.features)
             return whole
 
-        known = {"head": self.head.name, "cross_validation": self.cross_validation_}
+        known = {
+            "head": self.head.name,
+            "cross_validation": self.cross_validation_,
+            "calibration": self.calibration_.to_dict(),
+            "transfer": self.transfer_,
+            "certificate": None if self.certificate_ is None else self.certificate_.to_dict(),
+            "min_confidence": float(self.min_confidence),
+        }
         return export_saved_model(
             folder,
             self.backbone,
-            self.head,
+            self.served_head,
             self.classes,
-            self.min_confidence,
+            self.acceptance,
+            self.unlike_,
             predict,
             known | (details or {}),
             overwrite,
@@ -347,6 +337,14 @@ class Labeler:
         """
         return restore_labeler(cls, folder, cache_dir)
 
+    def _restart_backbone(self) -> bool:
+        """Puts a tuned backbone back to where it was before; returns whether it was tuned."""
+        if self._first_backbone is None:
+            return False
+        self._first_backbone.restore()
+        self._first_backbone = None
+        return True
+
     def _restart(self) -> None:
         """Puts the head and its optimizer back to where they were before the first fit."""
         for variable, value in self._first_weights:
@@ -354,21 +352,3 @@ class Labeler:
         if self._first_state is None or self._first_state[0] is not self.head.optimizer:
             self._first_state = self.head.optimizer, FirstState(self.head)
         self._first_state[1].restore()
-
-    def _probabilities(
-        self, dataset: Dataset, extraction: Extraction | None = None
-    ) -> tuple[Extraction, np.ndarray]:
-        self._check_fitted()
-        extraction = self.extract(dataset) if extraction is None else extraction
-        return extraction, self._head_probabilities(extraction.features)
-
-    def _head_probabilities(self, features: np.ndarray) -> np.ndarray:
-        # Called part by part: each labeler's own `predict` would trace a graph for so small a network.
-        starts = range(0, len(features), _HEAD_ROWS)
-        parts = [self.head(features[start : start + _HEAD_ROWS], training=False) for start in starts]
-        empty = np.zeros((0, len(self.classes)), np.float32)
-        return np.concatenate([empty, *map(keras.ops.convert_to_numpy, parts)])
-
-    def _check_fitted(self) -> None:
-        if not self._fitted:
-            raise RuntimeError("this labeler is not fitted yet: call fit with labelled examples first")

@@ -15,14 +15,18 @@ from tfautolabel._version import __version__
 from tfautolabel.backbones import Backbone
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.labels import Rejected
+from tfautolabel.training.parameters import Snapshot
+from tfautolabel.trust import Calibration, Certificate, UnlikeGate
 
 Kind = TypeVar("Kind")
 
-_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE = (
+_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE = (
     "labeler_state.json",
     "head.keras",
     "head_first_weights.npz",
     "backbone",
+    "backbone_first_weights.npz",
+    "unlike.npz",
 )
 
 
@@ -32,6 +36,12 @@ def save_labeler(labeler: Any, folder: str | os.PathLike[str]) -> None:
     labeler.backbone.save(folder / _BACKBONE)
     labeler.head.save(folder / _HEAD)
     np.savez(folder / _FIRST_WEIGHTS, *[value for _, value in labeler._first_weights])
+    first_backbone = labeler._first_backbone
+    (folder / _FIRST_BACKBONE).unlink(missing_ok=True)
+    if first_backbone is not None:
+        np.savez(folder / _FIRST_BACKBONE, *[value for _, value in first_backbone.pairs])
+    gate, certificate = labeler.unlike_, labeler.certificate_
+    np.savez(folder / _GATE, **gate.arrays())
     state = {
         "format_version": 1,
         "tfautolabel": __version__,
@@ -39,6 +49,14 @@ def save_labeler(labeler: Any, folder: str | os.PathLike[str]) -> None:
         "seed": labeler.seed,
         "batch_size": labeler.batch_size,
         "min_confidence": labeler.min_confidence,
+        "transfer": labeler.transfer,
+        "transfer_record": labeler.transfer_,
+        "time_budget": labeler.time_budget,
+        "calibration": labeler.calibration_.to_dict(),
+        "unlike": gate.to_dict(),
+        "labelled_unlike": labeler._labelled_unlike.tolist(),
+        "certificate": None if certificate is None else certificate.to_dict(),
+        "truth": labeler.truth_.tolist(),
         "cross_validation": labeler.cross_validation_,
         "out_of_fold": labeler.out_of_fold_.tolist(),
         "rejected": [list(pair) for pair in labeler.rejected_],
@@ -75,10 +93,24 @@ def restore_labeler(
         batch_size=state["batch_size"],
         cache_dir=cache_dir,
         min_confidence=state["min_confidence"],
+        transfer=state["transfer"],
+        time_budget=state["time_budget"],
     )
     with np.load(folder / _FIRST_WEIGHTS, allow_pickle=False) as first:
         values = [first[name] for name in first.files]
     labeler._first_weights = list(zip(labeler.head.variables, values, strict=False))
+    if (folder / _FIRST_BACKBONE).is_file():
+        with np.load(folder / _FIRST_BACKBONE, allow_pickle=False) as first:
+            values = [first[name] for name in first.files]
+        labeler._first_backbone = Snapshot(labeler.backbone.network.weights, values)
+    labeler.calibration_ = Calibration.from_dict(state["calibration"])
+    with np.load(folder / _GATE, allow_pickle=False) as arrays:
+        labeler.unlike_ = UnlikeGate.from_dict(state["unlike"], dict(arrays))
+    labeler._labelled_unlike = np.array(state["labelled_unlike"], bool)
+    if state["certificate"] is not None:
+        labeler.certificate_ = Certificate.from_dict(state["certificate"])
+    labeler.truth_ = np.array(state["truth"], np.int64)
+    labeler.transfer_ = state["transfer_record"]
     labeler.cross_validation_ = state["cross_validation"]
     labeler.out_of_fold_ = np.array(state["out_of_fold"], np.float32)
     labeler.rejected_ = tuple(Rejected(*pair) for pair in state["rejected"])

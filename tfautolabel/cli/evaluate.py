@@ -1,0 +1,67 @@
+"""The command that measures an exported model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfautolabel.cli import summaries
+from tfautolabel.cli.console import show
+from tfautolabel.cli.options import BatchSize, Data, IdColumn, InputColumn, LabelColumn, Labels, Model
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    labels: Labels = None,
+    input_column: InputColumn = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="An .html file to write a report with figures to.")
+    ] = None,
+    batch_size: BatchSize = 32,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Measure an exported model on labelled data: a folder per class, a table with labels, or --labels."""
+    from tfautolabel.data import load_dataset
+    from tfautolabel.export import load_labeler
+    from tfautolabel.jobs import measure_model
+
+    labeler = load_labeler(model)
+    unnamed = "folder" if data.is_dir() else "auto"
+    dataset = load_dataset(
+        data,
+        unnamed if labels is None else labels,
+        input_column=input_column,
+        label_column=label_column,
+        id_column=id_column,
+        exclude=[model],
+        modality=labeler.modality,
+    )
+    measured = measure_model(labeler, dataset, batch_size=batch_size, progress=not quiet)
+    if report is not None:
+        from tfautolabel.report import write_evaluation_report
+
+        bound = labeler.certificate.threshold if labeler.certificate else labeler.min_confidence
+        write_evaluation_report(
+            report,
+            measured.evaluation,
+            measured.probabilities,
+            labels=measured.labels,
+            class_ids=measured.class_ids,
+            dataset=dataset,
+            model=str(model),
+            min_confidence=bound,
+        )
+    if as_json:
+        sys.stdout.write(json.dumps(measured.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        return
+    summaries.show_measured(measured)
+    if report is not None:
+        show("", f"report             {report}")

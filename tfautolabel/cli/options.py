@@ -1,0 +1,36 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path,
+    typer.Argument(help="Folder of files (any tree), or a CSV, TSV, JSONL, Parquet or TFRecord file."),
+]
+Model = Annotated[Path, typer.Argument(help="Folder of an exported model, such as out/model/1 or out/model.")]
+Labels = Annotated[
+    Path | None,
+    typer.Option("--labels", help="CSV with the columns path,label; paths are relative to the folder."),
+]
+InputColumn = Annotated[
+    str | None,
+    typer.Option("--input-column", help="Column of texts, or of paths relative to the file; else guessed."),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option("--label-column", help="Column of labels; rows without one are labelled; else guessed."),
+]
+IdColumn = Annotated[
+    str | None, typer.Option("--id-column", help="Column of names; else the rows are numbered from 0.")
+]
+Modality = Annotated[
+    str | None, typer.Option("--modality", help="image, text or audio; else recognised from the data.")
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", help="Examples in one forward pass.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")
+]

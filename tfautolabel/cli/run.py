@@ -1,0 +1,147 @@
+"""The commands that do all of it: `run` and `demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfautolabel.cli import summaries
+from tfautolabel.cli.console import remark, say
+from tfautolabel.cli.options import (
+    BatchSize,
+    Data,
+    IdColumn,
+    InputColumn,
+    LabelColumn,
+    Labels,
+    Modality,
+    Quiet,
+)
+
+
+def run(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    labels: Labels = None,
+    labelled: Annotated[
+        Path | None,
+        typer.Option(
+            "--labelled", help="Instead of --labels: a folder that has a folder per class, or another table."
+        ),
+    ] = None,
+    input_column: InputColumn = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    modality: Modality = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            help="packaged:NAME, keras:NAME, kerashub:PRESET, hub:HANDLE, kaggle:HANDLE, hf:NAME, "
+            "torch:PATH, a SavedModel's folder, or auto to choose a packaged one by "
+            "cross-validation; by default the "
+            "modality's own.",
+        ),
+    ] = None,
+    long_text: Annotated[
+        str,
+        typer.Option(
+            "--long-text",
+            help="Texts longer than the backbone takes: truncate, or average over all of a text.",
+        ),
+    ] = "truncate",
+    head: Annotated[str, typer.Option("--head", help="linear or mlp.")] = "linear",
+    seed: Annotated[int, typer.Option("--seed", help="Decides everything random.")] = 0,
+    batch_size: BatchSize = 32,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option("--cache-dir", help="Where features are kept between runs.", show_default="user cache"),
+    ] = None,
+    min_confidence: Annotated[
+        float,
+        typer.Option("--min-confidence", help="0 to 1: labels less sure than this are not accepted."),
+    ] = 0.8,
+    target_error: Annotated[
+        float | None,
+        typer.Option(
+            "--target-error",
+            help="0 to 1, such as 0.05: accept labels so that at most this share of them is wrong, and list "
+            "the items to look at to certify it.",
+        ),
+    ] = None,
+    certify_confidence: Annotated[
+        float, typer.Option("--certify-confidence", help="How often such a statement is true at least.")
+    ] = 0.95,
+    per_class: Annotated[
+        bool,
+        typer.Option("--per-class", help="A threshold for each class, so that each meets the target."),
+    ] = False,
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="Let every class weigh the same, however many labels it has.")
+    ] = False,
+    transfer: Annotated[
+        str,
+        typer.Option(
+            "--transfer",
+            help="What learns: feature (the head only), model (part of the backbone too), contrastive (the "
+            "backbone, then the head), or auto (what labels and time allow). The backbone stays as it is "
+            "where cross-validation speaks against tuning.",
+        ),
+    ] = "feature",
+    time_budget: Annotated[
+        str | None,
+        typer.Option("--time-budget", help="What tuning may take, such as 90s, 10m or 1h30m; 10m with auto."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Label pictures, texts or sound clips from a few labels, and export the model that did it."""
+    from tfautolabel.jobs import run as run_job
+    from tfautolabel.report import write_report
+
+    result = run_job(
+        data,
+        out,
+        labels=labels,
+        labelled=labelled,
+        input_column=input_column,
+        label_column=label_column,
+        id_column=id_column,
+        modality=modality,
+        backbone=backbone,
+        long_text=long_text,
+        head=head,
+        seed=seed,
+        batch_size=batch_size,
+        cache_dir=cache_dir,
+        min_confidence=min_confidence,
+        target_error=target_error,
+        certify_confidence=certify_confidence,
+        per_class=per_class,
+        class_weight="balanced" if balanced else None,
+        transfer=transfer,
+        time_budget=time_budget,
+        progress=not quiet,
+        say=remark(quiet),
+    )
+    report = write_report(result.out)
+    if not quiet:
+        summaries.show_run(result, report)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the photos and the results.")] = Path("demo"),
+    seed: Annotated[int, typer.Option("--seed", help="Decides everything random.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Label real photographs of brick, grass and gravel: 30 labels, 162 tiles to label, about a minute."""
+    if not quiet:
+        say("Fetching three photographs and a backbone from the package index unless they are cached …")
+    from tfautolabel.jobs import run_demo
+    from tfautolabel.report import write_report
+
+    result = run_demo(out, seed=seed, progress=not quiet)
+    report = write_report(result.run.out)
+    if not quiet:
+        summaries.show_demo(result, report)

@@ -1,0 +1,134 @@
+"""What does without a pretrained model: the commonest class, and a probe on counts, pixels or spectra.
+
+It takes the same labelled examples and the same kind of cross-validation as the run, so that the two
+accuracies can be laid side by side.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfautolabel.data import Dataset, ReadFailure
+from tfautolabel.heads.folds import stratified_folds
+from tfautolabel.measures import accuracy_interval
+
+LIMIT = 1_000
+"""Labelled examples that the probe sees at most: it shall take seconds."""
+N_FOLDS = 5
+
+_SIDE, _CHARACTERS, _TERMS = 16, 4_000, 30_000
+_RATE, _MELS = 16_000, 40
+_BATCH = 64
+# Words, and single characters of scripts that put no spaces between them.
+_WORDS = r"(?u)[^\W\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]"
+
+
+def measure_baselines(examples: Dataset, classes: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
+    """Accuracies that need no transfer.
+
+    Args:
+        examples: n labelled examples; beyond `LIMIT` a sample of them is taken.
+        classes: k names.
+        seed: decides the sample and the folds.
+
+    Returns:
+        "majority" and "probe", each a name, an accuracy and its exact 95 % interval; "why" where there is no
+        probe.
+    """
+    examples = examples.labelled.with_classes(tuple(classes))
+    counts = np.bincount(examples.class_ids, minlength=len(classes))
+    majority = _entry(f"always {classes[int(counts.argmax())]}", int(counts.max()), len(examples))
+    if len(examples) > LIMIT:
+        rows = np.random.default_rng(seed).choice(len(examples), LIMIT, replace=False)
+        examples = examples.subset(np.sort(rows))
+    try:
+        correct, total, name = _probe(examples, seed)
+    except ValueError as error:
+        return {"majority": majority, "probe": None, "why": f"there is no probe: {error}"}
+    return {"majority": majority, "probe": _entry(name, correct, total), "why": None}
+
+
+def _entry(name: str, correct: int, total: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "accuracy": correct / total,
+        "accuracy_interval_95": list(accuracy_interval(correct, total)),
+        "examples": total,
+    }
+
+
+def _probe(examples: Dataset, seed: int) -> tuple[int, int, str]:
+    """How many of how many a logistic regression gets right, and on what."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    read = examples.read(np.arange(len(examples)))
+    kept = [row for row, value in enumerate(read) if not isinstance(value, ReadFailure)]
+    encoded = [value for value in read if not isinstance(value, ReadFailure)]
+    class_ids = examples.class_ids[kept]
+    if examples.modality == "text":
+        found = np.array(
+            [text[: 4 * _CHARACTERS].decode("utf-8", "replace")[:_CHARACTERS] for text in encoded]
+        )
+        vectorizer = TfidfVectorizer(
+            ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORDS, max_features=_TERMS
+        )
+        model, name = make_pipeline(vectorizer, LogisticRegression(C=10.0, max_iter=200)), "TF-IDF"
+    else:
+        of_pictures = examples.modality == "image"
+        found, readable = _thumbnails(encoded) if of_pictures else _spectra(encoded)
+        found, class_ids = found[readable], class_ids[readable]
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+        name = f"{_SIDE} x {_SIDE} pixels" if of_pictures else "mean log-mel spectrum"
+    folds = stratified_folds(class_ids, N_FOLDS, seed)
+    correct = 0
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        if len(np.unique(class_ids[~held_out])) < 2:
+            raise ValueError("too few labels are left in a fold")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a probe that has not quite converged is good enough to compare
+            model.fit(found[~held_out], class_ids[~held_out])
+        correct += int((model.predict(found[held_out]) == class_ids[held_out]).sum())
+    return correct, len(class_ids), name
+
+
+def _thumbnails(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 768) pixels and (n,) bool, which could be read."""
+    import tensorflow as tf
+
+    from tfautolabel.backbones.preprocessors import ImagePreprocessor
+
+    preprocess = ImagePreprocessor(_SIDE)
+    parts = [preprocess(tf.constant(part, tf.string)) for part in _batches(encoded)]
+    pixels = np.concatenate([part.inputs[0].numpy() for part in parts])
+    return pixels.reshape(len(pixels), -1), np.concatenate([part.readable.numpy() for part in parts])
+
+
+def _spectra(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 80) mean and spread of each band of the log-mel spectrum, and (n,) bool, which could be read."""
+    import tensorflow as tf
+
+    from tfautolabel.backbones.preprocessors.wave import WavePreprocessor
+
+    preprocess = WavePreprocessor(_RATE, min_samples=400)
+    mel = tf.signal.linear_to_mel_weight_matrix(_MELS, 257, _RATE, 60.0, 7_600.0)
+    found, readable = [], []
+    for part in _batches(encoded):
+        ready = preprocess(tf.constant(part, tf.string))
+        spectrum = tf.abs(tf.signal.stft(ready.inputs[0], 400, 160, 512))
+        bands = tf.math.log(spectrum @ mel + 1e-4)
+        of_windows = tf.concat([tf.reduce_mean(bands, 1), tf.math.reduce_std(bands, 1)], axis=1)
+        found.append(tf.math.segment_mean(of_windows, ready.example).numpy())
+        readable.append(ready.readable.numpy())
+    return np.concatenate(found), np.concatenate(readable)
+
+
+def _batches(encoded: list[bytes]) -> list[list[bytes]]:
+    return [encoded[start : start + _BATCH] for start in range(0, len(encoded), _BATCH)]

@@ -1,0 +1,130 @@
+"""An exported model measured on labelled examples, and whether its certificate held on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfautolabel.data import Dataset
+from tfautolabel.export import ExportedLabeler
+from tfautolabel.labels import Labels
+from tfautolabel.measures import (
+    Evaluation,
+    ProbabilityEvaluation,
+    accuracy_interval,
+    evaluate_predictions,
+    evaluate_probabilities,
+)
+from tfautolabel.measures.classification import warn_of_left_out
+from tfautolabel.trust import Certificate
+from tfautolabel.trust.certificates import percent
+
+
+@dataclass(frozen=True, eq=False)
+class ModelMeasures:
+    """What was measured.
+
+    Attributes:
+        evaluation: the labels against the truth.
+        probabilities: the confidences against it.
+        labels: n labels as the model gave them.
+        class_ids: (n,) int64, the truth.
+        certificate: what is claimed of the accepted labels, or None.
+    """
+
+    evaluation: Evaluation
+    probabilities: ProbabilityEvaluation
+    labels: Labels
+    class_ids: np.ndarray
+    certificate: Certificate | None
+
+    @property
+    def majority(self) -> float:
+        """The accuracy of always answering with the commonest class."""
+        return float(self.evaluation.support.max() / self.evaluation.count)
+
+    @property
+    def majority_name(self) -> str:
+        """Which class that is, in words."""
+        return f"always {self.evaluation.classes[int(self.evaluation.support.argmax())]}"
+
+    @property
+    def accepted(self) -> int:
+        """How many of the labels the model accepts."""
+        return int(self.labels.accepted.sum())
+
+    @property
+    def wrong(self) -> int:
+        """How many of those are wrong."""
+        accepted = self.labels.accepted
+        return int((self.labels.class_ids[accepted] != self.class_ids[accepted]).sum())
+
+    @property
+    def verdict(self) -> str | None:
+        """Whether the certificate held here; None without one, or without an accepted label.
+
+        It "held" if no more than the target are wrong, is "refuted" if the 95 % interval of the share of
+        wrong ones lies above the target, and else "not refuted".
+        """
+        if self.certificate is None or not self.accepted:
+            return None
+        if self.wrong <= self.certificate.target_error * self.accepted:
+            return "held"
+        low = accuracy_interval(self.wrong, self.accepted)[0]
+        return "refuted" if low > self.certificate.target_error else "not refuted"
+
+    def said(self) -> list[str]:
+        """Sentences on the accepted labels."""
+        if not self.accepted:
+            return []
+        found = f"wrong              {self.wrong:,} of the accepted ones ({self.wrong / self.accepted:.1%})"
+        if self.certificate is None:
+            return [found]
+        claimed = f"at most {percent(self.certificate.target_error)} were {self.certificate.kind}"
+        return [found, f"certificate        {self.verdict} on these examples: {claimed}"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, ready for JSON."""
+        measured = self.probabilities.to_dict()
+        accepted, wrong = self.accepted, self.wrong
+        interval = list(accuracy_interval(wrong, accepted)) if accepted else None
+        return self.evaluation.to_dict() | {
+            "probabilities": measured,
+            "majority": {"name": self.majority_name, "accuracy": self.majority},
+            "accepted": {
+                "count": accepted,
+                "wrong": wrong,
+                "error_interval_95": interval,
+                "target_error": None if self.certificate is None else self.certificate.target_error,
+                "certificate": None if self.certificate is None else self.certificate.kind,
+                "verdict": self.verdict,
+            },
+        }
+
+
+def measure_model(
+    labeler: ExportedLabeler, dataset: Dataset, *, batch_size: int = 32, progress: bool = True
+) -> ModelMeasures:
+    """Measures an exported model.
+
+    Examples without a label are left out, and with a warning those that cannot be read.
+
+    Args:
+        labeler: the model.
+        dataset: examples whose labels are among its classes.
+        batch_size: examples in one call.
+        progress: shows a progress bar where standard error is a terminal.
+
+    Raises:
+        ValueError: If a label is none of the classes, or no labelled example can be read.
+    """
+    labelled = dataset.labelled.with_classes(labeler.classes)
+    labels = labeler.label(labelled, batch_size=batch_size, progress=progress)
+    warn_of_left_out(len(labelled), labels.rejected)
+    truth = dict(zip(labelled.ids, labelled.class_ids, strict=True))
+    class_ids = np.array([truth[name] for name in labels.ids], np.int64)
+    evaluation = evaluate_predictions(class_ids, labels.probabilities.argmax(axis=1), labeler.classes)
+    probabilities = evaluate_probabilities(class_ids, labels.probabilities)
+    return ModelMeasures(evaluation, probabilities, labels, class_ids, labeler.certificate)

@@ -1,0 +1,197 @@
+"""Fitting, certifying and labelling within a run, and what its record has of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfautolabel.data import Dataset, LabelsWriter, Rejected, write_rejected
+from tfautolabel.features import Extraction
+from tfautolabel.jobs.audit import LABEL_FILES
+from tfautolabel.jobs.baseline import measure_baselines
+from tfautolabel.jobs.candidates import candidates_writer
+from tfautolabel.jobs.evidence import write_evidence
+from tfautolabel.jobs.inputs import Inputs, Source, named_below
+from tfautolabel.jobs.record import Clock, Tally
+from tfautolabel.labeler import Labeler
+from tfautolabel.labeler.trusting import with_pool
+from tfautolabel.measures import evaluate_probabilities
+from tfautolabel.trust import Certificate
+from tfautolabel.trust.acceptance import Acceptance
+
+SAMPLE = 5_000
+"""Examples of the pool that are looked at first: what the gate compares with, and what a report shows."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the accepted labels are to be like.
+
+    Attributes:
+        error: in (0, 1), the share of wrong ones.
+        confidence: in (0, 1).
+        per_class: whether it is to hold within each predicted class.
+        asked: whether somebody asked for it; else it is only estimated.
+    """
+
+    error: float
+    confidence: float
+    per_class: bool
+    asked: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """What labelling came to.
+
+    Attributes:
+        tally: counts over the pool.
+        labelled: (k,) int64, labelled examples that could be read, of each class.
+        labelled_digest: of their contents.
+        rejected: what was set aside.
+        certificate: what cross-validation says of the target.
+        acceptance: by what labels were accepted.
+        baselines: what does without transfer.
+    """
+
+    tally: Tally
+    labelled: np.ndarray
+    labelled_digest: str
+    rejected: tuple[Rejected, ...]
+    certificate: Certificate
+    acceptance: Acceptance
+    baselines: dict[str, Any]
+
+
+def label_pool(
+    labeler: Labeler,
+    inputs: Inputs,
+    source: Source,
+    out: Path,
+    clock: Clock,
+    class_weight: str | dict[str, float] | None,
+    target: Target,
+    say: Callable[[str], None],
+) -> Done:
+    """Fits the labeler, labels the pool part by part, and writes labels and what was set aside.
+
+    Args:
+        labeler: not fitted yet.
+        inputs: the labelled examples and the pool.
+        source: where they came from.
+        out: the folder of results.
+        clock: told what takes how long.
+        class_weight: as in `Labeler.fit`.
+        target: what the accepted labels are to be like.
+        say: told what was tuned.
+    """
+    examples, n_classes = inputs.examples, len(labeler.classes)
+    sample = _sample(inputs.pool, labeler.seed)
+    with clock("features"):
+        extraction = labeler.extract(examples)
+    with clock("head"):
+        labeler.fit(examples, class_weight=class_weight, extraction=extraction, pool=sample)
+    if "why" in labeler.transfer_:
+        say(labeler.transfer_["why"])
+    certificate = labeler.certify(target.error, confidence=target.confidence, per_class=target.per_class)
+    estimate = labeler.acceptance
+    if not target.asked:
+        labeler.certificate_ = None
+    tally = Tally(n_classes)
+    tally.add_features(extraction)
+    if labeler.pool_extraction_ is not None:
+        tally.add_sample(labeler.pool_extraction_)
+    rejected = {*inputs.rejected, *named_below(source.labelled, extraction.rejected)}
+    with ExitStack() as stack:
+        writers = [stack.enter_context(LabelsWriter(out / name)) for name in LABEL_FILES]
+        write = [*(writer.write for writer in writers), stack.enter_context(candidates_writer(out))]
+        for part, labels in _timed(labeler.label_parts(inputs.pool), clock, "features"):
+            with clock("labels"):
+                tally.add(part, labels, estimate)
+                rejected.update(part.rejected)
+                for write_part in write:
+                    write_part(labels)
+    in_order = tuple(sorted(rejected))
+    write_rejected(in_order, out / "rejected.csv")
+    certificate = with_pool(certificate, labeler.classes, tally.predicted, tally.accepted_by_estimate)
+    if target.asked:
+        labeler.certificate_ = certificate
+    with clock("evidence"):
+        _write_evidence(labeler, examples, extraction, sample, out)
+    with clock("baseline"):
+        baselines = measure_baselines(examples.subset(extraction.rows), labeler.classes, seed=labeler.seed)
+    counts = np.bincount(examples.class_ids[extraction.rows], minlength=n_classes)
+    return Done(tally, counts, extraction.digest, in_order, certificate, labeler.acceptance, baselines)
+
+
+def outcome(
+    labeler: Labeler, choice: list[dict[str, Any]] | None, done: Done, target: Target
+) -> dict[str, Any]:
+    """What run.json has about the backbone and the labels.
+
+    A certificate that nobody asked for is an "estimate": labels were not accepted by it.
+    """
+    backbone, certificate = labeler.backbone, done.certificate.to_dict()
+    gate = labeler.unlike_
+    return {
+        "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
+        "counts": done.tally.counts(labeler.classes, done.labelled, len(done.rejected)),
+        "certificate": certificate if target.asked else None,
+        "estimate": None if target.asked else certificate,
+        "acceptance": done.acceptance.to_dict(),
+        "unlike": None if gate is None else gate.to_dict(),
+        "transfer": labeler.transfer_,
+        "calibration": labeler.calibration_.to_dict(),
+        "cross_validation": labeler.cross_validation_,
+        "evaluation": evaluate_probabilities(
+            labeler.truth_, labeler.out_of_fold_, seed=labeler.seed
+        ).to_dict(),
+        "baseline": done.baselines,
+    }
+
+
+def _sample(pool: Dataset, seed: int) -> Dataset:
+    if len(pool) <= SAMPLE:
+        return pool
+    rows = np.random.default_rng(seed).choice(len(pool), SAMPLE, replace=False)
+    return pool.subset(np.sort(rows))
+
+
+def _write_evidence(
+    labeler: Labeler, examples: Dataset, extraction: Extraction, sample: Dataset, out: Path
+) -> None:
+    """Keeps what a report needs of features; of a tuned backbone, its own."""
+    if labeler.transfer_.get("method") != "feature":
+        extraction = labeler.extract(examples)
+    of_pool = labeler.pool_extraction_
+    if of_pool is None:
+        return
+    labels = labeler.label(sample, extraction=of_pool)
+    write_evidence(
+        out / "evidence.npz",
+        labelled_ids=examples.ids[extraction.rows],
+        labelled_class_ids=labeler.truth_,
+        labelled_features=extraction.features,
+        out_of_fold=labeler.out_of_fold_,
+        pool_ids=labels.ids,
+        pool_features=of_pool.features,
+        pool_predicted=labels.probabilities.argmax(axis=1),
+        pool_confidence=labels.confidence,
+        seed=labeler.seed,
+    )
+
+
+def _timed(items: Iterator[Any], clock: Clock, stage: str) -> Iterator[Any]:
+    """The same items; the time that it takes to make them counts as the stage's."""
+    end = object()
+    while True:
+        with clock(stage):
+            item = next(items, end)
+        if item is end:
+            return
+        yield item

@@ -1,0 +1,216 @@
+"""How much of a backbone's parameters a labeler lets learn: which method, within what time, from where."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfautolabel._cache import cache_dir as default_cache_dir
+from tfautolabel._progress import progress_of
+from tfautolabel.backbones import Backbone
+from tfautolabel.data import Dataset
+from tfautolabel.training.model_transfer import METHODS, Tuning, tune
+from tfautolabel.training.parameters import select_parameters
+
+TRANSFERS = ("feature", *METHODS, "auto")
+"""What may learn: the head only; part of the backbone too; whichever the labels and the time allow."""
+
+AUTO_SECONDS = 600.0
+"""What "auto" may take where nobody says."""
+
+N_FOLDS = 3
+
+FEW = 20
+"""With fewer labels in a class, a backbone of pictures or sounds stays as it is."""
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def check_transfer(transfer: str, settings: Any = None, time_budget: str | float | None = None) -> None:
+    """Refuses what is not one of `TRANSFERS`, settings of another method, and what is no time.
+
+    Raises:
+        ValueError: If one of them is not valid.
+    """
+    if transfer not in TRANSFERS:
+        raise ValueError(f"transfer must be one of {', '.join(TRANSFERS)}. Received: transfer={transfer!r}")
+    seconds_of(time_budget)
+    if settings is not None and (transfer not in METHODS or not isinstance(settings, METHODS[transfer][1])):
+        kinds = ", ".join(f"{kind.__name__} for {name!r}" for name, (_, kind) in METHODS.items())
+        raise ValueError(
+            f"transfer_settings are {kinds}. Received: {type(settings).__name__} for {transfer!r}"
+        )
+
+
+def seconds_of(budget: str | float | None) -> float | None:
+    """A time budget in seconds.
+
+    Args:
+        budget: seconds, or a number with s, m or h behind it, or several of these; None for no bound.
+
+    Raises:
+        ValueError: If it is neither, or not positive.
+
+    Examples:
+        >>> seconds_of("10m"), seconds_of("1h30m"), seconds_of(90)
+        (600.0, 5400.0, 90.0)
+    """
+    if budget is None:
+        return None
+    text = str(budget).strip().lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or not seconds > 0:
+        raise ValueError(
+            f"a time budget is a number of seconds, or as 90s, 10m or 1h30m. Received: {budget!r}"
+        )
+    return seconds
+
+
+def choose_method(
+    transfer: str, modality: str, class_ids: np.ndarray, classes: Sequence[str]
+) -> tuple[str | None, str]:
+    """The method that "auto" tries, and why.
+
+    Args:
+        transfer: one of `TRANSFERS` but "feature".
+        modality: of the examples.
+        class_ids: (n,) int64 in [0, k), of the labelled examples.
+        classes: k names.
+
+    Returns:
+        A key of `METHODS`, or None to leave the backbone as it is; and a sentence.
+    """
+    if transfer != "auto":
+        return transfer, f"transfer={transfer!r} was asked for"
+    counts = np.bincount(class_ids, minlength=len(classes))
+    fewest = int(counts.min())
+    if fewest < 2 * N_FOLDS:
+        return None, f"a class has {fewest} labels, too few to find out whether tuning helps"
+    if modality == "text":
+        return "contrastive", f"texts with {len(class_ids):,} labels are tuned by contrast"
+    if fewest < FEW:
+        return None, f"a class has {fewest} labels; from {FEW} on the backbone is tuned too"
+    return "model", f"with {fewest} labels and more in a class the backbone is tuned"
+
+
+def tune_labeler(
+    labeler: Any,
+    examples: Dataset,
+    class_ids: np.ndarray,
+    digest: str,
+    blank: keras.Model,
+    class_weight: dict[int, float] | None,
+    head_options: dict[str, Any],
+) -> tuple[Tuning | None, dict[str, Any]]:
+    """Tunes a labeler's backbone if its settings, its labels and its time say so.
+
+    Args:
+        labeler: a `Labeler`, whose backbone is changed in place where that helps.
+        examples: n labelled examples that can all be read.
+        class_ids: (n,) int64.
+        digest: of the examples' contents.
+        blank: a head like the labeler's that has seen none of them; trained where tuning helps.
+        class_weight: class id to weight.
+        head_options: of `keras.Model.fit`, for a head that is trained step by step.
+
+    Returns:
+        What became of tuning, None if none was tried; and what a record has of it.
+    """
+    method, why = choose_method(labeler.transfer, examples.modality, class_ids, labeler.classes)
+    record: dict[str, Any] = {"asked": labeler.transfer, "method": "feature", "why": why}
+    if method is None:
+        return None, record
+    budget = seconds_of(labeler.time_budget)
+    if budget is None and labeler.transfer == "auto":
+        budget = AUTO_SECONDS
+    begin = time.monotonic()
+    settings = labeler.transfer_settings or METHODS[method][1]()
+    with progress_of(N_FOLDS + 1, f"tuning ({method})", labeler.progress) as advance:
+        try:
+            tuning = tune(
+                method,
+                labeler.backbone,
+                blank,
+                examples,
+                class_ids,
+                settings=settings,
+                demand="better" if labeler.transfer == "auto" else "not worse",
+                class_weight=class_weight,
+                n_folds=N_FOLDS,
+                seed=labeler.seed,
+                until=None if budget is None else begin + budget,
+                checkpoints=_checkpoints(labeler, method, settings, class_ids, digest),
+                head_options=head_options,
+                advance=advance,
+            )
+        except ValueError as error:
+            # "auto" asks for no particular thing: a backbone that cannot move is simply left alone.
+            if labeler.transfer != "auto" or "can move" not in str(error):
+                raise
+            return None, record | {"why": str(error)}
+    kept = {"method": method} if tuning.kept else {"tried": method}
+    verb = "tuned" if tuning.kept else "left as it was"
+    told = f"the backbone was {verb}, because {tuning.reason} ({why})"
+    return tuning, record | kept | tuning.to_dict() | {
+        "why": told,
+        "settings": asdict(settings),
+        "seconds": round(time.monotonic() - begin, 1),
+    }
+
+
+def copy_parameters(target: Backbone, source: Backbone, scope: str) -> int:
+    """Copies part of one backbone's parameters into another of the same architecture.
+
+    Args:
+        target: changed in place.
+        source: read.
+        scope: as in `select_parameters`; "all" copies statistics too.
+
+    Returns:
+        How many arrays were copied.
+
+    Raises:
+        ValueError: If the architectures differ or the scope selects nothing.
+    """
+    theirs, own = source.network.weights, target.network.weights
+    shapes = [[tuple(weight.shape) for weight in weights] for weights in (theirs, own)]
+    if source.architecture != target.architecture or shapes[0] != shapes[1]:
+        raise ValueError(
+            "parameters are copied between backbones of one architecture. Received: "
+            f"{source.handle} for {target.handle}"
+        )
+    chosen = select_parameters(target.network, scope)
+    pairs = [
+        (mine, other) for mine, other in zip(own, theirs, strict=True) if scope == "all" or id(mine) in chosen
+    ]
+    if not pairs:
+        raise ValueError(f"scope must select parameters to copy. Received: scope={scope!r}")
+    for mine, other in pairs:
+        mine.assign(other.numpy())
+    return len(pairs)
+
+
+def _checkpoints(labeler: Any, method: str, settings: Any, class_ids: np.ndarray, digest: str) -> Path:
+    """A folder that belongs to this very training: the same labels, settings and weights."""
+    described = {
+        "method": method,
+        "settings": asdict(settings),
+        "backbone": labeler.backbone.fingerprint,
+        "head": [labeler.head.name, labeler.head.count_params()],
+        "examples": digest,
+        "class_ids": hashlib.sha256(np.ascontiguousarray(class_ids).tobytes()).hexdigest(),
+        "seed": labeler.seed,
+    }
+    key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]
+    folder = default_cache_dir() if labeler.cache_dir is None else Path(labeler.cache_dir)
+    return folder / "tuning" / key

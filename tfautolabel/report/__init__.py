@@ -1,0 +1,8 @@
+"""One HTML file that says what came out of a run, how sure it is, and what to do next."""
+
+from __future__ import annotations
+
+from tfautolabel.report.evaluation_report import write_evaluation_report
+from tfautolabel.report.run_report import write_report
+
+__all__ = ["write_evaluation_report", "write_report"]

@@ -1,0 +1,150 @@
+"""Which examples are worth a look, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tfautolabel.data.evidence import Evidence
+from tfautolabel.measures import accuracy_interval
+from tfautolabel.report.records import LabelTable
+
+PER_CLASS = 6
+"""Of the surest and of the least sure labels of a class."""
+
+CLASSES = 20
+LISTED = 24
+
+
+@dataclass(frozen=True)
+class Item:
+    """One example.
+
+    Attributes:
+        id: its name.
+        label: what it is said to be.
+        confidence: in [0, 1], or None.
+        note: what is special about it.
+        labelled: whether it is one of the labelled examples.
+    """
+
+    id: str
+    label: str
+    confidence: float | None = None
+    note: str = ""
+    labelled: bool = False
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Examples under one heading.
+
+    Attributes:
+        title: the heading.
+        items: the examples.
+        total: how many there are in all.
+    """
+
+    title: str
+    items: list[Item] = field(default_factory=list)
+    total: int = 0
+
+
+def class_galleries(
+    labels: LabelTable, classes: Sequence[str], per_class: int = PER_CLASS
+) -> list[tuple[str, int, Gallery, Gallery]]:
+    """The surest and the least sure labels of each class, of the commonest `CLASSES` classes.
+
+    Args:
+        labels: n labels.
+        classes: k names.
+        per_class: of each kind.
+
+    Returns:
+        Class, count, and the two galleries, commonest class first.
+    """
+    counts = np.bincount(labels.class_ids, minlength=len(classes))
+    found = []
+    for class_id in np.argsort(-counts, kind="stable")[:CLASSES]:
+        rows = np.flatnonzero(labels.class_ids == class_id)
+        if len(rows) == 0:
+            continue
+        by_confidence = rows[np.argsort(-labels.confidence[rows], kind="stable")]
+        surest = by_confidence[:per_class]
+        least = by_confidence[max(per_class, len(rows) - per_class) :][::-1]
+        name = classes[class_id]
+        found.append(
+            (
+                name,
+                len(rows),
+                Gallery("Surest", _items(labels, surest, classes), len(rows)),
+                Gallery("Least sure", _items(labels, least, classes), len(rows)),
+            )
+        )
+    return found
+
+
+def unlike_gallery(labels: LabelTable, classes: Sequence[str]) -> Gallery:
+    """What is unlike anything that was labelled, the strangest first."""
+    rows = np.flatnonzero(labels.unlike)
+    in_order = rows[np.argsort(-labels.unlike_score[rows], kind="stable")]
+    return Gallery("Unlike anything labelled", _items(labels, in_order[:LISTED], classes), len(rows))
+
+
+def suspects(class_ids: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Labelled examples whose given label may be wrong, the most doubtful first.
+
+    By confident learning (Northcutt, Jiang and Chuang, JAIR 70, 2021): the predicted class differs from the
+    given one and is at least as probable as it is, on average, for the examples that were given it.
+
+    Args:
+        class_ids: (m,) int64 in [0, k), the given labels.
+        probabilities: (m, k), each row by a head that has not seen the example.
+
+    Returns:
+        Rows, int64; none where the model is not clearly better than always saying the commonest class.
+    """
+    nothing = np.zeros(0, np.int64)
+    if len(class_ids) == 0:
+        return nothing
+    rows, predicted = np.arange(len(class_ids)), probabilities.argmax(axis=1)
+    own = probabilities[rows, class_ids]
+    counts = np.bincount(class_ids, minlength=probabilities.shape[1])
+    correct = int(np.count_nonzero(predicted == class_ids))
+    if accuracy_interval(correct, len(class_ids))[0] <= counts.max() / len(class_ids):
+        return nothing
+    usual = np.bincount(class_ids, own, minlength=len(counts)) / np.maximum(counts, 1)
+    sure = probabilities[rows, predicted]
+    found = np.flatnonzero((predicted != class_ids) & (sure >= usual[predicted]))
+    return found[np.argsort(own[found] - sure[found], kind="stable")]
+
+
+def suspect_gallery(evidence: Evidence, classes: Sequence[str]) -> Gallery:
+    """Given labels that may be wrong."""
+    rows = suspects(evidence.labelled_class_ids, evidence.out_of_fold)
+    predicted = evidence.out_of_fold.argmax(axis=1)
+    items = [
+        Item(
+            evidence.labelled_ids[row],
+            classes[predicted[row]],
+            float(evidence.out_of_fold[row, predicted[row]]),
+            f"given: {classes[evidence.labelled_class_ids[row]]}",
+            labelled=True,
+        )
+        for row in rows[:LISTED].tolist()
+    ]
+    return Gallery("Labels given that may be wrong", items, len(rows))
+
+
+def _items(labels: LabelTable, rows: np.ndarray, classes: Sequence[str]) -> list[Item]:
+    return [
+        Item(
+            name,
+            classes[labels.class_ids[row]],
+            float(labels.confidence[row]),
+            "" if labels.accepted[row] else "not accepted",
+        )
+        for name, row in zip(labels.names(rows), rows.tolist(), strict=True)
+    ]

@@ -1,0 +1,152 @@
+"""Small copies of pictures, sounds and texts that fit into a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfautolabel.data import Dataset
+from tfautolabel.data.readers import ReadFailure
+
+SIDE = 96
+SNIPPET = 280
+SECONDS = 4.0
+RATES = (16_000, 8_000)
+"""The second one where so many clips are shown that they would be cut short."""
+
+BUDGET = 5_000_000
+"""Characters that all pictures or sounds of a page may take together."""
+
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One example as a page shows it.
+
+    Attributes:
+        kind: "image", "audio", "text", or "none" where it cannot be shown.
+        content: a data URI, a text, or why it cannot be shown.
+        width: of a picture, in pixels.
+        height: of a picture.
+        cut: whether it is the beginning only.
+    """
+
+    kind: str
+    content: str
+    width: int = 0
+    height: int = 0
+    cut: bool = False
+
+
+def read_media(dataset: Dataset, names: Sequence[str], budget: int = BUDGET) -> dict[str, Medium]:
+    """Small copies of some examples; only these are read.
+
+    Args:
+        dataset: where they are.
+        names: ids, some of which may not be there.
+        budget: characters for all of them.
+
+    Returns:
+        Name to medium, for those that are there.
+    """
+    wanted = {*names}
+    rows = {name: row for row, name in enumerate(dataset.ids.tolist()) if name in wanted}
+    found: dict[str, Medium] = {}
+    in_order = [name for name in dict.fromkeys(names) if name in rows]
+    share = budget // max(len(in_order), 1)
+    spent = 0
+    for start in range(0, len(in_order), _AT_ONCE):
+        some = in_order[start : start + _AT_ONCE]
+        for name, value in zip(some, dataset.read([rows[name] for name in some]), strict=True):
+            if isinstance(value, ReadFailure):
+                medium = Medium("none", str(value))
+            elif spent > budget:
+                medium = Medium("none", "left out to keep this page small")
+            else:
+                medium = _small(dataset.modality, value, share)
+            spent += len(medium.content)
+            found[name] = medium
+    return found
+
+
+def _small(modality: str, content: bytes, share: int) -> Medium:
+    if modality == "text":
+        return snippet(content)
+    try:
+        return thumbnail(content) if modality == "image" else clip(content, share)
+    except Exception as error:  # a decoder's errors are of many kinds, and a page goes on without a picture
+        return Medium("none", f"it cannot be shown ({type(error).__name__})")
+
+
+def thumbnail(content: bytes, side: int = SIDE) -> Medium:
+    """A picture, at most `side` pixels wide and high, as JPEG; transparency is laid on white.
+
+    Args:
+        content: the bytes of a picture's file.
+        side: in pixels.
+
+    Raises:
+        OSError: If it cannot be decoded.
+    """
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as picture:
+        picture.draft("RGB", (2 * side, 2 * side))
+        if picture.mode.startswith("I"):
+            # 16 bits a pixel: Pillow itself would cut off what is above 255.
+            values = np.clip(np.asarray(picture, np.int64) // 256, 0, 255)
+            small = Image.fromarray(values.astype(np.uint8))
+        elif "A" in picture.getbands() or "transparency" in picture.info:
+            layer = picture.convert("RGBA")
+            small = Image.new("RGB", layer.size, "white")
+            small.paste(layer, mask=layer.getchannel("A"))
+        else:
+            small = picture.convert("RGB")
+    small.thumbnail((side, side))
+    stream = io.BytesIO()
+    small.save(stream, "JPEG", quality=82, optimize=True)
+    return Medium("image", _uri("image/jpeg", stream.getvalue()), small.width, small.height)
+
+
+def clip(content: bytes, share: int, seconds: float = SECONDS) -> Medium:
+    """The beginning of a sound: one channel, 16 bits, at most `share` characters.
+
+    Args:
+        content: the bytes of a WAV file.
+        share: characters of the data URI.
+        seconds: at most so long.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If it cannot be decoded.
+    """
+    import tensorflow as tf
+
+    from tfautolabel.backbones.preprocessors.resample import resample
+    from tfautolabel.backbones.preprocessors.riff import decode_wav
+    from tfautolabel.backbones.preprocessors.wave import wav_bytes
+
+    sound = decode_wav(tf.constant(content))
+    source = int(sound.rate)
+    room = max(share * 3 // 4 - 100, 0) // 2
+    length = len(sound.samples) / source
+    rate = next((rate for rate in RATES if room >= min(seconds, length, 2.0) * rate), RATES[-1])
+    kept = min(length, seconds, room / rate)
+    start = sound.samples[: max(int(kept * source), 1)]
+    samples = resample(start, sound.rate, rate).numpy() if source != rate else start.numpy()
+    return Medium("audio", _uri("audio/wav", wav_bytes(samples, rate)), cut=kept < length)
+
+
+def snippet(content: bytes, length: int = SNIPPET) -> Medium:
+    """The beginning of a text, with white space made single."""
+    text = " ".join(content[: 16 * length].decode("utf-8", "replace").split())
+    cut = len(text) > length or len(content) > 16 * length
+    return Medium("text", text[:length], cut=cut)
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

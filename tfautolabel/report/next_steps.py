@@ -1,0 +1,147 @@
+"""What to do after a run, most useful first, with commands that can be copied."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import NamedTuple
+
+from tfautolabel.labels import MIN_CONFIDENCE
+from tfautolabel.report.records import RunRecord, unanswered
+
+
+class Step(NamedTuple):
+    """One thing to do.
+
+    Attributes:
+        title: in the imperative.
+        text: why, and how.
+        command: for a shell; empty where there is none.
+    """
+
+    title: str
+    text: str
+    command: str = ""
+
+
+def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
+    """What to do next.
+
+    Args:
+        run: the run.
+        suspects: how many given labels may be wrong.
+        unlike: how many examples are unlike anything labelled.
+    """
+    counts, out = run.record["counts"], run.out
+    accepted, total = counts["accepted"], counts["to_label"]
+    again = run_command(run)
+    steps = []
+    if suspects:
+        steps.append(
+            Step(
+                f"Check {suspects:,} given {'label' if suspects == 1 else 'labels'}",
+                "The model, which had not seen them, is sure of another class. Correct those that are wrong "
+                "where your labels are, then run again; features are cached, so this is quick.",
+                again,
+            )
+        )
+    left = unanswered(run.audit)
+    if left:
+        steps.append(
+            Step(
+                f"Look through the audit list of {left:,} {'item' if left == 1 else 'items'}",
+                f"They were drawn at random: {out / 'audit.csv'}. Each item looked at makes the statement "
+                "about all the others stronger. Write yes, no or the right label beside each, then:",
+                f"tfautolabel audit {_quoted(out)} --audited {_quoted(out / 'audit.csv')}",
+            )
+        )
+    elif run.certificate is not None and run.certificate.kind == "impossible":
+        needed = run.certificate.needed_labels
+        if needed:
+            steps.append(
+                Step(
+                    "Audit some of the surest labels",
+                    f"About {needed:,} of them, drawn at random and looked at, certify the target if errors "
+                    "stay as frequent as they were. This draws them:",
+                    f"tfautolabel audit {_quoted(out)}",
+                )
+            )
+    elif total - accepted:
+        steps.append(
+            Step(
+                "Label more of what the model is unsure of",
+                f"{total - accepted:,} labels were not accepted. Label some of the least sure ones below, "
+                "of every class, and run again.",
+                again,
+            )
+        )
+    if unlike:
+        steps.append(
+            Step(
+                f"Look at {unlike:,} {'item' if unlike == 1 else 'items'} unlike anything labelled",
+                "If they form a class of their own, label a few of them; if they do not belong to the data, "
+                "leave them out.",
+            )
+        )
+    model = out / "model"
+    steps.append(
+        Step(
+            "Use the labels",
+            f"{out / 'labels.csv'} has a row for each item; take those with accepted = true.",
+        )
+    )
+    steps.append(
+        Step(
+            "Label new data with this model",
+            "The exported model holds the backbone; it needs nothing else.",
+            f"tfautolabel label {_quoted(model)} NEW_DATA --out more-labels.csv",
+        )
+    )
+    steps.append(
+        Step(
+            "Measure it on labels that it has not seen",
+            "An accuracy on a random sample of your own data is worth more than any estimate here.",
+            f"tfautolabel evaluate {_quoted(model)} TEST_DATA --labels test-labels.csv",
+        )
+    )
+    return steps
+
+
+def run_command(run: RunRecord) -> str:
+    """The command that repeats the run, with the options that decide what comes out."""
+    inputs, settings = run.record["inputs"], run.record["settings"]
+    columns = inputs.get("columns") or {}
+    options = {
+        "--labels": inputs.get("labels"),
+        "--labelled": inputs.get("labelled"),
+        "--input-column": columns.get("input"),
+        "--label-column": columns.get("label"),
+        "--id-column": columns.get("id"),
+        "--out": os.fspath(run.out),
+        "--backbone": run.record["backbone"].get("handle"),
+        "--target-error": settings.get("target_error"),
+    }
+    usual = {
+        "head": "linear",
+        "seed": 0,
+        "batch_size": 32,
+        "min_confidence": MIN_CONFIDENCE,
+        "certify_confidence": 0.95,
+        "long_text": "truncate",
+        "transfer": "feature",
+        "time_budget": None,
+    }
+    for name, value in usual.items():
+        if settings.get(name, value) != value:
+            options["--" + name.replace("_", "-")] = settings[name]
+    words = ["tfautolabel", "run", _quoted(inputs["data"])]
+    for option, value in options.items():
+        if value is not None:
+            words += [option, _quoted(value)]
+    if settings.get("class_weight") == "balanced":
+        words.append("--balanced")
+    return " ".join(words)
+
+
+def _quoted(value: object) -> str:
+    return shlex.quote(str(value))

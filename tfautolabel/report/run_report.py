@@ -1,0 +1,188 @@
+"""The report of a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfautolabel.measures import (
+    Evaluation,
+    evaluate_predictions,
+    reliability_table,
+    risk_coverage_curve,
+)
+from tfautolabel.report.galleries import (
+    PER_CLASS,
+    Gallery,
+    class_galleries,
+    suspect_gallery,
+    unlike_gallery,
+)
+from tfautolabel.report.next_steps import next_steps, run_command
+from tfautolabel.report.originals import find_originals
+from tfautolabel.report.page import write_page
+from tfautolabel.report.plots import SHAPES, map_plot, reliability_plot, risk_coverage_plot, shown_classes
+from tfautolabel.report.records import RunRecord, read_run
+from tfautolabel.report.svg import COLOURS
+from tfautolabel.report.tables import class_rows, matrix, measure_rows, reason_counts
+
+REPORT = "report.html"
+LISTED = 50
+_NOTHING = Gallery("")
+
+
+def write_report(out: str | os.PathLike[str], data: Any = None) -> Path:
+    """Writes report.html into a run's folder: one file that needs nothing else, and no network.
+
+    Each part is there if what it shows is: a folder with run.json alone gives a short report. Examples are
+    shown small, and read again from where the run found them; if they are gone, the report says so.
+
+    Args:
+        out: a folder that `run` wrote.
+        data: where the examples are, if not where the run found them: a `Dataset`, or what `load_dataset`
+            takes.
+
+    Returns:
+        The file.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+        ValueError: If run.json is not what a run writes.
+        OSError: If the file cannot be written.
+    """
+    run = read_run(out)
+    evaluation = _out_of_fold(run)
+    suspicious = _NOTHING if run.evidence is None else suspect_gallery(run.evidence, run.classes)
+    unlike = _NOTHING if run.labels is None else unlike_gallery(run.labels, run.classes)
+    sound = run.record["inputs"].get("modality") == "audio"
+    galleries = (
+        []
+        if run.labels is None
+        else class_galleries(run.labels, run.classes, PER_CLASS // 2 if sound else PER_CLASS)
+    )
+    of_pool = [
+        item.id
+        for gallery in [unlike, *(gallery for row in galleries for gallery in row[2:])]
+        for item in gallery.items
+    ]
+    originals = find_originals(run.record, run.out, data)
+    labelled_media, pool_media, notes = originals.media([item.id for item in suspicious.items], of_pool)
+    return write_page(
+        "run.html",
+        run.out / REPORT,
+        run=run,
+        record=run.record,
+        title=f"Labels for {Path(str(run.record['inputs']['data'])).name}",
+        noun={"image": "pictures", "audio": "clips", "text": "texts"}.get(
+            run.record["inputs"].get("modality"), "items"
+        ),
+        classes=class_rows(run.record["counts"]["classes"], evaluation),
+        matrix=matrix(evaluation),
+        measures=measure_rows((run.record.get("evaluation") or {}).get("measures")),
+        plots=_plots(run),
+        legend=_legend(run),
+        galleries=galleries,
+        unlike=unlike,
+        suspicious=suspicious,
+        labelled_media=labelled_media,
+        pool_media=pool_media,
+        notes=[*run.missing, *notes],
+        steps=next_steps(run, suspicious.total, unlike.total),
+        command=run_command(run),
+        reasons=reason_counts([reason for _, reason in run.rejected]),
+        listed=LISTED,
+        baseline=_baseline(run.record),
+    )
+
+
+def _out_of_fold(run: RunRecord) -> Evaluation | None:
+    if run.evidence is None or not len(run.evidence.labelled_class_ids):
+        return None
+    predicted = run.evidence.out_of_fold.argmax(axis=1)
+    return evaluate_predictions(run.evidence.labelled_class_ids, predicted, run.classes)
+
+
+def _plots(run: RunRecord) -> dict[str, Any]:
+    """Name to SVG, for what there are data for."""
+    plots: dict[str, Any] = {}
+    evaluation, chosen = run.record.get("evaluation") or {}, None
+    table = curve = np.zeros((0, 0))
+    if run.evidence is not None and len(run.evidence.labelled_class_ids):
+        confidence = run.evidence.out_of_fold.max(axis=1)
+        right = run.evidence.out_of_fold.argmax(axis=1) == run.evidence.labelled_class_ids
+        table, curve = (
+            reliability_table(confidence, right, _bins(len(right))),
+            risk_coverage_curve(confidence, right),
+        )
+        accepted = confidence >= _threshold(run)
+        if accepted.any():
+            chosen = (float(accepted.mean()), float(1 - right[accepted].mean()))
+    elif evaluation.get("reliability") and evaluation.get("risk_coverage"):
+        rows = [[one["confidence"], one["accuracy"], one["count"]] for one in evaluation["reliability"]]
+        table, curve = np.array(rows, float), np.array(evaluation["risk_coverage"], float)
+    if len(table):
+        target = None if run.certificate is None else run.certificate.target_error
+        plots["reliability"] = reliability_plot(table)
+        plots["risk_coverage"] = risk_coverage_plot(curve, chosen, target)
+        plots["chosen"] = chosen
+        plots["table"] = table.tolist()
+    if run.evidence is not None and len(run.evidence.points) > 2:
+        given = np.isnan(run.evidence.point_confidence)
+        plots["map"] = map_plot(run.evidence.points, run.evidence.point_class_ids, given, run.classes)
+    return plots
+
+
+def _bins(count: int) -> int:
+    """Groups of a reliability diagram: with fewer than ten examples in each it would show noise."""
+    return min(max(count // 10, 2), 10)
+
+
+def _threshold(run: RunRecord) -> np.float32:
+    if run.certificate is not None and run.certificate.threshold is not None:
+        return np.float32(run.certificate.threshold)
+    return np.float32(run.record["settings"].get("min_confidence") or 0.0)
+
+
+def _legend(run: RunRecord) -> list[tuple[str, int, str]]:
+    """Name, colour and shape of the classes that the map tells apart, as `map_plot` draws them."""
+    if run.evidence is None:
+        return []
+    shown = shown_classes(np.bincount(run.evidence.point_class_ids, minlength=len(run.classes)))
+    return [
+        (run.classes[class_id], number % COLOURS, SHAPES[number % len(SHAPES)])
+        for number, class_id in enumerate(shown)
+    ]
+
+
+def _baseline(record: dict[str, Any]) -> dict[str, Any] | None:
+    """Rows of name, accuracy and interval, this run first, and what they say about transfer."""
+    found = record.get("baseline") or {}
+    own = record["cross_validation"]
+    rows = [("this run", own["accuracy"], own.get("accuracy_interval_95"))]
+    for key, words, usual in (
+        ("probe", "{}, no pretrained model", "a probe"),
+        ("majority", "{}", "always the commonest class"),
+    ):
+        entry = found.get(key)
+        if isinstance(entry, dict) and isinstance(entry.get("accuracy"), (int, float)):
+            bounds = next((v for k, v in entry.items() if "interval" in k and isinstance(v, list)), None)
+            # Not str.format with the name as its pattern: classes can be called anything.
+            rows.append((words.replace("{}", str(entry.get("name") or usual)), entry["accuracy"], bounds))
+    if len(rows) < 2:
+        return None
+    return {"rows": rows, "verdict": _verdict(rows[0], rows[1]), "why": found.get("why")}
+
+
+def _verdict(own: tuple[str, float, Any], other: tuple[str, float, Any]) -> str:
+    gain = 100 * (own[1] - other[1])
+    said = f"{abs(gain):.1f} points {'more' if gain >= 0 else 'less'} than {other[0]}"
+    if not own[2] or not other[2]:
+        return f"{said}."
+    if own[2][0] > other[2][1]:
+        return f"Yes: {said}, and the intervals do not overlap."
+    if own[2][1] < other[2][0]:
+        return f"No: {said}, and the intervals do not overlap. Another backbone may suit these data better."
+    return f"It cannot be told from so few labels: {said}, but the intervals overlap."
