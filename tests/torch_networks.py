@@ -111,7 +111,9 @@ class Residual(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A small network in ViT's manner."""
+    """A small network in ViT's manner, for pictures of 32 px."""
+
+    default_cfg: ClassVar = {"input_size": (3, 32, 32)}
 
     def __init__(self):
         super().__init__()
@@ -125,7 +127,7 @@ class Transformer(nn.Module):
 
     def forward(self, x):
         x = self.patches(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1) + self.places
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.places
         return self.heads(self.norm(self.encoder(x))[:, 0])
 
 

@@ -57,6 +57,8 @@ SOURCES = [
     "kerashub-whisper",
     *(f"checkpoint-{name}" for name in CHECKPOINTS),
     *(f"texts-{kind}" for kind in TEXT_CHECKPOINTS),
+    "torch-residual",
+    "torch-transformer",
     "keras:MobileNetV3Small:random",
     *(pytest.param(f"packaged:{name}", marks=pytest.mark.packaged) for name in PACKAGED),
 ]
@@ -90,6 +92,11 @@ def handle(request):
     if request.param.startswith("texts-"):
         kind = request.param.removeprefix("texts-")
         return f"hf:{make_text_checkpoint(request.getfixturevalue('tmp_path') / kind, kind)}"
+    if request.param.startswith("torch-"):
+        pytest.importorskip("torch")
+        cache = request.getfixturevalue("tmp_path") / "cache"
+        request.getfixturevalue("monkeypatch").setenv("TFAUTOLABEL_CACHE", str(cache))
+        return f"torch:torch_networks.{request.param.removeprefix('torch-').capitalize()}"
     if request.param.startswith("checkpoint-"):
         name = request.param.removeprefix("checkpoint-")
         return f"hf:{write_checkpoint(request.getfixturevalue('tmp_path') / name, name)}"

@@ -1,0 +1,123 @@
+"""A tensor on its way from PyTorch to TensorFlow, which remembers where its channels are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+TO_CHANNELS_LAST = (0, 2, 3, 1)
+TO_CHANNELS_FIRST = (0, 3, 1, 2)
+
+AXES = (0, 3, 1, 2)
+"""Where PyTorch's axes (n, c, h, w) are in a tensor with the channels last."""
+
+
+class Value:
+    """A tensor that PyTorch knows as (n, c, h, w) and that may be held as (n, h, w, c).
+
+    TensorFlow convolves with the channels last, PyTorch with the channels first. What a convolution gives is
+    therefore held with the channels last as long as the operations behind it allow that, and transposed only
+    where one needs PyTorch's order.
+
+    Args:
+        tensor: what is held.
+        channels_last: whether it is held as (n, h, w, c).
+    """
+
+    def __init__(self, tensor: Any, channels_last: bool = False) -> None:
+        self._plain = None if channels_last else tensor
+        self._image = tensor if channels_last else None
+        self.channels_last = channels_last
+
+    @property
+    def plain(self) -> tf.Tensor:
+        """The tensor in PyTorch's order."""
+        if self._plain is None:
+            self._plain = tf.transpose(self._image, TO_CHANNELS_FIRST)
+        return self._plain
+
+    @property
+    def image(self) -> tf.Tensor:
+        """A tensor of four axes as (n, h, w, c)."""
+        if self._image is None:
+            self._image = tf.transpose(self._plain, TO_CHANNELS_LAST)
+        return self._image
+
+    @property
+    def held(self) -> tf.Tensor:
+        """The tensor in the order in which it is held."""
+        return self.image if self.channels_last else self.plain
+
+    @property
+    def rank(self) -> int:
+        """How many axes it has."""
+        return self.held.shape.rank
+
+    @property
+    def shape(self) -> list[int | None]:
+        """The shape in PyTorch's order; None where it is open."""
+        held = self.held.shape.as_list()
+        return [held[axis] for axis in AXES] if self.channels_last else held
+
+    def like(self, tensor: tf.Tensor) -> Value:
+        """Another tensor that is held in the same order."""
+        return Value(tensor, self.channels_last)
+
+    def axis(self, axis: int) -> int:
+        """Where one of PyTorch's axes, perhaps counted from the end, is in what is held."""
+        axis %= max(self.rank, 1)
+        return AXES[axis] if self.channels_last else axis
+
+
+class Kernel(Value):
+    """A weight that is kept in TensorFlow's order for the one operation that uses it.
+
+    Args:
+        tensor: (height, width, in, out) of a convolution, (height, width, in, multiplier) of a depthwise
+            one, or (in, out) of a dense layer.
+    """
+
+
+def tensor_of(value: Any) -> Any:
+    """An argument in PyTorch's order; numbers stay as they are."""
+    return value.plain if isinstance(value, Value) else value
+
+
+def together(values: Sequence[Any]) -> tuple[list[Any], bool]:
+    """Arguments of one operation, element by element, brought into one order.
+
+    Args:
+        values: `Value`s and numbers.
+
+    Returns:
+        Tensors and numbers, and whether the tensors have their channels last.
+    """
+    given = [value for value in values if isinstance(value, Value)]
+    if not any(value.channels_last for value in given):
+        return [tensor_of(value) for value in values], False
+    if any(value.rank > 4 for value in given):
+        return [tensor_of(value) for value in values], False
+    return [_channels_last(value) if isinstance(value, Value) else value for value in values], True
+
+
+def _channels_last(value: Value) -> tf.Tensor:
+    """A tensor that broadcasts against (n, h, w, c) as it would against (n, c, h, w)."""
+    if value.rank == 4:
+        return value.image
+    if value.rank == 0:
+        return value.plain
+    missing = 4 - value.rank
+    return tf.transpose(value.plain[(tf.newaxis,) * missing], TO_CHANNELS_LAST)
+
+
+def as_shape(sizes: Sequence[Any]) -> Any:
+    """Sizes for `tf.reshape`: the one that is only known at run time is left to TensorFlow."""
+    sizes = [size if isinstance(size, int) else tensor_of(size) for size in sizes]
+    open_sizes = [place for place, size in enumerate(sizes) if not isinstance(size, int)]
+    free = [size for size in sizes if isinstance(size, int) and size == -1]
+    if len(open_sizes) == 1 and not free:
+        sizes[open_sizes[0]] = -1
+        open_sizes = []
+    return sizes if not open_sizes else tf.stack([tf.cast(size, tf.int32) for size in sizes])
