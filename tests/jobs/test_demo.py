@@ -6,6 +6,7 @@ from command import assert_one_sentence, tfautolabel
 from separable import picture
 
 from tfautolabel._cache import cache_dir
+from tfautolabel.jobs.demo import _write_labels, _write_tiles
 
 
 @pytest.mark.packaged
@@ -28,6 +29,43 @@ def test_the_demo_labels_real_photographs(tmp_path):
     assert words[2:4] == ["of", "162"]
     assert int(words[1]) / 162 >= 0.95
     assert f"tfautolabel label {out / 'model' / '1'}" in done.stdout
+
+
+@pytest.mark.packaged
+def test_an_audit_certifies_real_photographs(tmp_path):
+    """The whole way: a target, the list, its answers by the truth, the certificate, and what it promises."""
+    out, photos, labels = tmp_path / "out", tmp_path / "photos", tmp_path / "labels.csv"
+    truth = _write_tiles(photos)
+    _write_labels(labels, truth, 0)
+    done = tfautolabel(
+        "run",
+        photos,
+        "--labels",
+        labels,
+        "--out",
+        out,
+        "--target-error",
+        "0.05",
+        cache=cache_dir(),
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"tfautolabel audit {out} --audited" in done.stdout
+    with open(out / "audit.csv", encoding="utf-8", newline="") as file:
+        listed = list(csv.DictReader(file))
+    for row in listed:
+        row["correct"] = "yes" if row["label"] == truth[row["id"]] else "no"
+    with open(out / "audit.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, listed[0])
+        writer.writeheader()
+        writer.writerows(listed)
+    audited = tfautolabel("audit", out, "--audited", out / "audit.csv", cache=cache_dir())
+    assert audited.returncode == 0, audited.stderr
+    assert "with 95 % confidence at most 5 % of them are wrong" in audited.stdout
+    assert json.loads((out / "run.json").read_text())["certificate"]["kind"] == "certified"
+    with open(out / "labels.csv", encoding="utf-8", newline="") as file:
+        accepted = [row for row in csv.DictReader(file) if row["accepted"] == "true"]
+    assert len(accepted) > 100
+    assert sum(row["label"] != truth[row["id"]] for row in accepted) <= 0.05 * len(accepted)
 
 
 def test_offline_with_an_empty_cache_the_demo_says_what_to_fetch(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ def show_run(result: RunResult, report: Path) -> None:
         f"model      {result.model}",
         f"record     {result.out / 'run.json'}",
         f"report     {report}",
+        *_command(result),
     )
 
 
@@ -80,7 +82,7 @@ def show_list(out: Path, file: Path, listed: int) -> None:
     show(
         f"{listed:,} items to look at are in {file}, in random order; write yes, no or the right label into "
         "the column correct, from the first row on, then",
-        f"  tfautolabel audit {out} --audited {file}",
+        f"  tfautolabel audit {shlex.quote(str(out))} --audited {shlex.quote(str(file))}",
     )
 
 
@@ -99,10 +101,14 @@ def show_audit(out: Path, result: AuditResult) -> None:
             f"model      {out / 'model' / '1'}, which accepts labels from a confidence of "
             f"{certificate.threshold:.3f} on",
         )
-    elif result.more is None:
+        return
+    if result.standing is not None:
+        show(f"{result.standing.sentence()}; this stays, the other target is not reached", "")
+    if result.more is None:
+        accepted = "" if result.standing is not None else ", so none is accepted"
         show(
             f"it cannot be certified that at most {percent(certificate.target_error)} are wrong: too many of "
-            "the surest labels are wrong, so none is accepted; label more examples, or ask for less with "
+            f"the surest labels are wrong{accepted}; label more examples, or ask for less with "
             "--target-error",
             "",
             looked_at,
@@ -110,11 +116,11 @@ def show_audit(out: Path, result: AuditResult) -> None:
     else:
         total = result.answered + result.more
         show(
-            f"not certified yet: about {result.more:,} more answers are likely needed, in the order of "
-            f"{result.list_file}",
+            f"not certified yet that at most {percent(certificate.target_error)} are wrong: about "
+            f"{result.more:,} more answers are likely needed, in the order of {result.list_file}",
             "",
             looked_at,
-            f"  tfautolabel audit {out} -n {total}",
+            f"  tfautolabel audit {shlex.quote(str(out))} -n {total}",
         )
 
 
@@ -197,7 +203,6 @@ def _answer(result: RunResult) -> list[str]:
 
     certificate, listed = Certificate.from_dict(found), result.record["audit"]["listed"]
     file = result.out / "audit.csv"
-    command = f"tfautolabel audit {result.out} --audited {file}"
     if certificate.kind == "impossible":
         from tfautolabel.trust.certificates import percent
 
@@ -205,8 +210,20 @@ def _answer(result: RunResult) -> list[str]:
         cannot = f"with these labels it cannot be certified that at most {target} are wrong"
         if not listed:
             return [f"{cannot}; none is sure enough to be looked at: label more examples", ""]
-        return [f"{cannot}; look at the {listed:,} items in {file} and it can: {command}", ""]
-    return [certificate.sentence(), f"look at the {listed:,} items in {file} to certify it: {command}", ""]
+        return [f"{cannot}; look at the {listed:,} items in {file} and it may be", ""]
+    return [certificate.sentence(), f"look at the {listed:,} items in {file} to certify it", ""]
+
+
+def _command(result: RunResult) -> list[str]:
+    """How to go on where there is a list of items to look at."""
+    if not result.record["audit"]["listed"]:
+        return []
+    file = result.out / "audit.csv"
+    return [
+        "",
+        "Write yes, no or the right label into the column correct of the list, then:",
+        f"  tfautolabel audit {shlex.quote(str(result.out))} --audited {shlex.quote(str(file))}",
+    ]
 
 
 def _estimate(result: RunResult) -> list[str]:

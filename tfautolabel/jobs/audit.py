@@ -19,17 +19,18 @@ from tfautolabel.jobs.candidates import (
     AUDIT_LIST,
     RESERVE,
     Candidates,
-    ambiguous,
+    has_answers,
     items_needed,
     read_answers,
     read_candidates,
+    say_ambiguous,
     write_audit_list,
 )
 from tfautolabel.jobs.inputs import Place
 from tfautolabel.labels import FOUND_WRONG
-from tfautolabel.trust import Certificate, certify_audited
+from tfautolabel.trust import Certificate, certify_audited, draw_audit
 from tfautolabel.trust.acceptance import Acceptance
-from tfautolabel.trust.binomial import check_levels
+from tfautolabel.trust.binomial import check_levels, error_bound
 
 LABEL_FILES = ("labels.csv", "labels.parquet")
 TARGET_ERROR = 0.05
@@ -45,14 +46,18 @@ class AuditResult:
         answered: items that were looked at.
         wrong: labels among them that were wrong.
         certificate: what the answers certify so far.
-        more: how many more answers are likely needed; 0 where it is certified, None where no number would do.
+        state: "certified", "refuted" where the labels are known to be worse than the target, or "undecided".
+        more: how many more answers are likely needed; 0 where it is certified, None where it is refuted.
+        standing: an earlier certificate, for other levels, that the answers still give and that is kept.
     """
 
     list_file: Path
     answered: int
     wrong: int
     certificate: Certificate
+    state: str
     more: int | None
+    standing: Certificate | None = None
 
 
 def draw_audit_list(
@@ -79,7 +84,8 @@ def draw_audit_list(
 
     Raises:
         FileNotFoundError: If the folder holds no run.
-        ValueError: If a number is not valid, or nothing is sure enough to be looked at.
+        ValueError: If a number is not valid, nothing is sure enough to be looked at, or another seed is asked
+            for after answers were given.
     """
     out = Path(out)
     candidates, record = read_candidates(out), _read_record(out)
@@ -90,14 +96,19 @@ def draw_audit_list(
         raise ValueError(
             f"there must be a label that is sure enough to be looked at. Received: none in {out}"
         )
-    seed = record["audit"]["seed"] if seed is None else seed
-    wanted = n or round(RESERVE * items_needed(candidates, target_error, confidence))
+    drawn = record["audit"]["seed"]
+    if seed is None:
+        seed = drawn
+    elif seed != drawn and has_answers(out / AUDIT_LIST):
+        raise ValueError(
+            f"the seed of an audit stays {drawn} once answers are given, since who chooses between samples "
+            f"has no guarantee. Received: seed={seed}"
+        )
+    wanted = round(RESERVE * items_needed(candidates, target_error, confidence)) if n is None else n
     listed = write_audit_list(out, candidates, wanted, seed, say)
     record["audit"] |= {"seed": seed, "listed": listed}
     _write_record(out, record)
-    words = ambiguous(tuple(record["counts"]["classes"]))
-    if words:
-        say(f"{', '.join(words)} are names of classes here: as answers they are taken for the right label")
+    say_ambiguous(tuple(record["counts"]["classes"]), say)
     return out / AUDIT_LIST, listed
 
 
@@ -112,8 +123,10 @@ def certify_run(
 
     Items that were looked at become labels of a person: right ones and those with the right label are
     accepted, those that are only known to be wrong are not. Where the target is certified, labels are
-    accepted from the certified threshold on, in the tables, run.json and the exported model. Where so many
-    are wrong that no number of answers would do, none are. Until then the others stay as the run decided.
+    accepted from the certified threshold on. Where it is refuted, that is where the exact lower bound of the
+    share of wrong labels lies above the target (Clopper and Pearson, Biometrika 26, 1934), none are. Until
+    then the others stay as the run decided, or as an audit for other levels certified before. The tables,
+    run.json and the exported model always follow the same rule.
 
     Args:
         out: a folder that `run` wrote.
@@ -139,39 +152,116 @@ def certify_run(
     certificate = certify_audited(
         candidates.scores, right, order, target_error=target_error, confidence=confidence
     )
+    state, more = _state(candidates, certificate, right, record["audit"]["seed"])
+    earlier = _standing(candidates, record, right, order) if state != "certified" else None
     rule = Acceptance.from_dict(record["acceptance"])
-    refuted = certificate.kind == "impossible" and certificate.needed_labels is None
-    decided = certificate.kind == "certified" or refuted
-    if decided:
-        rule = rule.audited(certificate)
+    # What the run said itself comes back if answers are taken back.
+    before = record["audit"].setdefault("certificate_of_run", record["certificate"])
+    applied = earlier or (None if state == "undecided" else certificate)
+    if applied is not None:
+        rule = rule.audited(applied)
     changes = _Changes(candidates, dict(zip(order.tolist(), answers, strict=True)), rule, classes)
-    counts = _rewrite_labels(out, changes)
-    certificate = replace(
-        certificate,
-        pool_accepted=counts["accepted"],
-        pool_size=counts["total"],
-        coverage=counts["accepted"] / max(counts["total"], 1),
-    )
-    if decided:
-        # Only now, because importing TensorFlow takes seconds: a mistake in the list is told at once.
-        from tfautolabel.export import rewrite_acceptance
 
-        rewrite_acceptance(out / "model" / "1", rule, {"certificate": certificate.to_dict()})
-        record["certificate"] = certificate.to_dict()
-    more = 0 if certificate.kind == "certified" else None
-    if certificate.needed_labels is not None:
-        more = max(certificate.needed_labels - len(answers), 1)
+    def apply(counts: dict[str, Any]) -> None:
+        said = before if applied is None else _with_counts(applied, counts).to_dict()
+        _rewrite_model(out / "model" / "1", rule, said)
+        record["certificate"] = said
+
+    counts = _rewrite_labels(out, changes, apply)
     record["counts"] |= {"accepted": counts["accepted"], "reasons": counts["reasons"]}
-    for name, accepted in counts["classes"].items():
-        record["counts"]["classes"][name]["accepted"] = accepted
+    for name in classes:
+        record["counts"]["classes"][name]["accepted"] = counts["classes"].get(name, 0)
     record["audit"] |= {
         "answered": len(answers),
         "wrong": int((~right).sum()),
+        "state": state,
         "more": more,
+        "target_error": target_error,
+        "confidence": confidence,
         "acceptance": rule.to_dict(),
     }
     _write_record(out, record)
-    return AuditResult(file, len(answers), int((~right).sum()), certificate, more)
+    kept = None if earlier is None else _with_counts(earlier, counts)
+    return AuditResult(
+        file, len(answers), int((~right).sum()), _with_counts(certificate, counts), state, more, kept
+    )
+
+
+def _state(
+    candidates: Candidates, certificate: Certificate, right: np.ndarray, seed: int
+) -> tuple[str, int | None]:
+    """What the answers decide, and how many more are likely needed."""
+    if certificate.kind == "certified":
+        return "certified", 0
+    n, target = len(right), certificate.target_error
+    # The lower bound for errors is what the upper bound for right ones leaves.
+    if 1.0 - error_bound(n, int(right.sum()), certificate.confidence) > target:
+        return "refuted", None
+    if certificate.needed_labels is not None:
+        return "undecided", max(certificate.needed_labels - n, 1)
+    more = _if_right(candidates, certificate, right, seed)
+    return ("refuted", None) if more is None else ("undecided", more)
+
+
+def _if_right(candidates: Candidates, certificate: Certificate, right: np.ndarray, seed: int) -> int | None:
+    """The fewest more answers that certify the target if all of them say that the label is right.
+
+    It is what is known where errors were so far as frequent as the target or more so.
+    """
+    total, n = len(candidates.scores), len(right)
+    order = draw_audit(total, total, seed)
+
+    def is_enough(more: int) -> bool:
+        found = certify_audited(
+            candidates.scores,
+            np.concatenate([right, np.ones(more, bool)]),
+            order[: n + more],
+            target_error=certificate.target_error,
+            confidence=certificate.confidence,
+        )
+        return found.kind == "certified"
+
+    high = 1
+    while n + high < total and not is_enough(high):
+        high *= 2
+    high = min(high, total - n)
+    if not is_enough(high):
+        return None
+    low = high // 2
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return high
+
+
+def _standing(
+    candidates: Candidates, record: dict[str, Any], right: np.ndarray, order: np.ndarray
+) -> Certificate | None:
+    """What was certified before, at its own levels, if today's answers give it still."""
+    found = record["certificate"]
+    if found is None or found["kind"] != "certified":
+        return None
+    again = certify_audited(
+        candidates.scores,
+        right,
+        order,
+        target_error=found["target_error"],
+        confidence=found["confidence"],
+    )
+    return again if again.kind == "certified" else None
+
+
+def _with_counts(certificate: Certificate, counts: dict[str, Any]) -> Certificate:
+    accepted, total = counts["accepted"], counts["total"]
+    return replace(certificate, pool_accepted=accepted, pool_size=total, coverage=accepted / max(total, 1))
+
+
+def _rewrite_model(folder: Path, rule: Acceptance, certificate: dict[str, Any] | None) -> None:
+    """Gives the exported model the rule of the tables."""
+    # Only now, because importing TensorFlow takes seconds: a mistake in the list is told at once.
+    from tfautolabel.export import rewrite_acceptance
+
+    rewrite_acceptance(folder, rule, {"certificate": certificate})
 
 
 class _Changes:
@@ -208,8 +298,11 @@ class _Changes:
         }
 
 
-def _rewrite_labels(out: Path, changes: _Changes) -> dict[str, Any]:
-    """Writes both tables again, part by part, and counts what is in them."""
+def _rewrite_labels(out: Path, changes: _Changes, apply: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Writes both tables again, part by part, and counts what is in them.
+
+    `apply` is given the counts before the tables get their names; if it fails, they stay as they were.
+    """
     reasons: Counter[str] = Counter()
     accepted: Counter[str] = Counter()
     total = 0
@@ -224,12 +317,14 @@ def _rewrite_labels(out: Path, changes: _Changes) -> dict[str, Any]:
             accepted.update(
                 name for name, good in zip(named["label"], named["accepted"], strict=True) if good
             )
-    return {
-        "total": total,
-        "accepted": sum(accepted.values()),
-        "reasons": dict(sorted(reasons.items())),
-        "classes": {name: accepted[name] for name in sorted({*accepted, *changes.candidates.labels})},
-    }
+        counts = {
+            "total": total,
+            "accepted": sum(accepted.values()),
+            "reasons": dict(sorted(reasons.items())),
+            "classes": dict(accepted),
+        }
+        apply(counts)
+    return counts
 
 
 def _changed_parts(file: Path, changes: _Changes) -> Iterator[Columns]:
@@ -251,8 +346,9 @@ def _levels(
     record: dict[str, Any], target_error: float | None, confidence: float | None
 ) -> tuple[float, float]:
     settings = record["settings"]
-    target = target_error or settings.get("target_error") or TARGET_ERROR
-    sure = confidence or settings.get("certify_confidence") or 0.95
+    asked = settings.get("target_error")
+    target = next(value for value in (target_error, asked, TARGET_ERROR) if value is not None)
+    sure = settings["certify_confidence"] if confidence is None else confidence
     check_levels(target, sure)
     return target, sure
 

@@ -209,6 +209,17 @@ def ambiguous(classes: Sequence[str]) -> list[str]:
     return [name for name in classes if name.lower() in (*YES, *NO)]
 
 
+def say_ambiguous(classes: Sequence[str], say: Callable[[str], None]) -> None:
+    """Says how answers are understood where a class has such a name."""
+    if words := ambiguous(classes):
+        say(f"{', '.join(words)}: as answers, these names of classes are taken for the right label")
+
+
+def has_answers(file: Path) -> bool:
+    """Whether a list is there and something was written into it."""
+    return file.is_file() and any(_answer(row) for row in read_audit_list(file))
+
+
 def _right_label(word: str, label: str, classes: Sequence[str], number: int, file: Path) -> str | None:
     # A class's name first: with classes such as "0" and "1", or "yes" and "no", it is what is meant.
     if word in classes:

@@ -94,14 +94,23 @@ def project(features: np.ndarray, seed: int = 0) -> np.ndarray:
     Returns:
         (p, 2) float32.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     features = np.nan_to_num(np.asarray(features, np.float32))
     count = len(features)
     if count < 2 or not np.ptp(features, axis=0).any():
         return np.zeros((count, 2), np.float32)
     components = min(_COMPONENTS, count, features.shape[1])
+    # One thread: on a busy machine, several that wait for each other are slower.
+    with threadpool_limits(1):
+        return _placed(features, components, seed)
+
+
+def _placed(features: np.ndarray, components: int, seed: int) -> np.ndarray:
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    count = len(features)
     reduced = PCA(components, random_state=seed).fit_transform(features)
     if components < 2 or count < 10:
         return np.pad(reduced, ((0, 0), (0, 1)))[:, :2].astype(np.float32)

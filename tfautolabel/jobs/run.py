@@ -11,7 +11,13 @@ from typing import Any
 
 from tfautolabel.data import Rejected
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.jobs.candidates import RESERVE, items_needed, read_candidates, write_audit_list
+from tfautolabel.jobs.candidates import (
+    RESERVE,
+    items_needed,
+    read_candidates,
+    say_ambiguous,
+    write_audit_list,
+)
 from tfautolabel.jobs.inputs import Place, Source, read_inputs
 from tfautolabel.jobs.record import Clock, Tally, described, versions
 from tfautolabel.labels import MIN_CONFIDENCE, check_min_confidence
@@ -163,7 +169,8 @@ def run(
         "transfer": transfer,
         "time_budget": time_budget,
     }
-    target = Target(target_error or TARGET_ERROR, certify_confidence, per_class, target_error is not None)
+    error = TARGET_ERROR if target_error is None else target_error
+    target = Target(error, certify_confidence, per_class, target_error is not None)
     done = label_pool(labeler, inputs, source, out, clock, class_weight, target, say)
     _say_shortened(done.tally, say)
     with clock("export"):
@@ -175,7 +182,7 @@ def run(
         "notes": list(inputs.notes),
         "settings": settings,
         **outcome(labeler, choice, done, target),
-        "audit": {"seed": seed, "listed": _list_items(out, target, seed, say)},
+        "audit": {"seed": seed, "listed": _list_items(out, target, labeler.classes, seed, say)},
         "seconds": clock.seconds,
     }
     with atomic_write(out / "run.json") as file:
@@ -183,12 +190,15 @@ def run(
     return RunResult(out, model, labeler.classes, done.rejected, record)
 
 
-def _list_items(out: Path, target: Any, seed: int, say: Callable[[str], None]) -> int:
+def _list_items(
+    out: Path, target: Any, classes: tuple[str, ...], seed: int, say: Callable[[str], None]
+) -> int:
     """Draws the items that an audit is to look at, if there is a target; returns how many."""
     candidates = read_candidates(out)
     if not target.asked or not len(candidates.scores):
         return 0
     wanted = round(RESERVE * items_needed(candidates, target.error, target.confidence))
+    say_ambiguous(classes, say)
     return write_audit_list(out, candidates, wanted, seed, say)
 
 

@@ -41,7 +41,9 @@ def save_labeler(labeler: Any, folder: str | os.PathLike[str]) -> None:
     if first_backbone is not None:
         np.savez(folder / _FIRST_BACKBONE, *[value for _, value in first_backbone.pairs])
     gate, certificate = labeler.unlike_, labeler.certificate_
-    np.savez(folder / _GATE, **gate.arrays())
+    (folder / _GATE).unlink(missing_ok=True)
+    if gate is not None:
+        np.savez(folder / _GATE, **gate.arrays())
     state = {
         "format_version": 1,
         "tfautolabel": __version__,
@@ -53,7 +55,7 @@ def save_labeler(labeler: Any, folder: str | os.PathLike[str]) -> None:
         "transfer_record": labeler.transfer_,
         "time_budget": labeler.time_budget,
         "calibration": labeler.calibration_.to_dict(),
-        "unlike": gate.to_dict(),
+        "unlike": None if gate is None else gate.to_dict(),
         "labelled_unlike": labeler._labelled_unlike.tolist(),
         "certificate": None if certificate is None else certificate.to_dict(),
         "truth": labeler.truth_.tolist(),
@@ -104,8 +106,9 @@ def restore_labeler(
             values = [first[name] for name in first.files]
         labeler._first_backbone = Snapshot(labeler.backbone.network.weights, values)
     labeler.calibration_ = Calibration.from_dict(state["calibration"])
-    with np.load(folder / _GATE, allow_pickle=False) as arrays:
-        labeler.unlike_ = UnlikeGate.from_dict(state["unlike"], dict(arrays))
+    if state["unlike"] is not None:
+        with np.load(folder / _GATE, allow_pickle=False) as arrays:
+            labeler.unlike_ = UnlikeGate.from_dict(state["unlike"], dict(arrays))
     labeler._labelled_unlike = np.array(state["labelled_unlike"], bool)
     if state["certificate"] is not None:
         labeler.certificate_ = Certificate.from_dict(state["certificate"])

@@ -13,6 +13,9 @@ from tfautolabel.labels import Labels
 from tfautolabel.trust import Certificate, calibrate_sets, certify, fit_unlike_gate
 from tfautolabel.trust.binomial import check_levels
 
+REFUSED = 0.02
+"""The share of examples like the labelled ones that the gate may refuse; below 49 labels there is no gate."""
+
 
 class Trusting(Labelling):
     """What a fitted labeler can say of its labels; see `Labeler`."""
@@ -119,7 +122,13 @@ class Trusting(Labelling):
         """Learns what the labelled examples look like; what was certified before holds no longer."""
         self.pool_extraction_ = None if pool is None else self.extract(pool)
         background = None if self.pool_extraction_ is None else self.pool_extraction_.features
-        self.unlike_ = fit_unlike_gate(features, class_ids, background, seed=self.seed)
+        # With fewer labels no distance is reached by so small a share of examples like them.
+        enough = len(features) + 1 >= 1.0 / REFUSED
+        self.unlike_ = (
+            fit_unlike_gate(features, class_ids, background, refused=REFUSED, seed=self.seed)
+            if enough
+            else None
+        )
         self._labelled_unlike = self._unlike(features)
         self.certificate_ = None
 

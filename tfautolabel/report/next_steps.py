@@ -45,27 +45,10 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
                 again,
             )
         )
-    left = unanswered(run.audit)
-    if left:
-        steps.append(
-            Step(
-                f"Look through the audit list of {left:,} {'item' if left == 1 else 'items'}",
-                f"They were drawn at random: {out / 'audit.csv'}. Each item looked at makes the statement "
-                "about all the others stronger. Write yes, no or the right label beside each, then:",
-                f"tfautolabel audit {_quoted(out)} --audited {_quoted(out / 'audit.csv')}",
-            )
-        )
-    elif run.certificate is not None and run.certificate.kind == "impossible":
-        needed = run.certificate.needed_labels
-        if needed:
-            steps.append(
-                Step(
-                    "Audit some of the surest labels",
-                    f"About {needed:,} of them, drawn at random and looked at, certify the target if errors "
-                    "stay as frequent as they were. This draws them:",
-                    f"tfautolabel audit {_quoted(out)}",
-                )
-            )
+    audit = _audit_step(run)
+    if audit is not None:
+        # Who asked for a target wants to know first what makes it certain.
+        steps.insert(0 if run.record["settings"].get("target_error") is not None else len(steps), audit)
     elif total - accepted:
         steps.append(
             Step(
@@ -105,6 +88,35 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
         )
     )
     return steps
+
+
+def _audit_step(run: RunRecord) -> Step | None:
+    """What an audit needs next, unless it is over or nobody asked for one."""
+    out, file = _quoted(run.out), run.out / "audit.csv"
+    left = unanswered(run.audit)
+    certificate, state = run.certificate, run.record.get("audit") or {}
+    if left and state.get("state") != "certified":
+        return Step(
+            f"Look through the audit list of {left:,} {'item' if left == 1 else 'items'}",
+            f"They were drawn at random: {file}. Each item looked at makes the statement about all the "
+            "others stronger. Write yes, no or the right label beside each, then:",
+            f"tfautolabel audit {out} --audited {_quoted(file)}",
+        )
+    if state.get("more"):
+        return Step(
+            f"Look at {state['more']:,} more {'item' if state['more'] == 1 else 'items'}",
+            "So many more answers are likely needed to certify the target. This lists them, below those "
+            "that were answered:",
+            f"tfautolabel audit {out} -n {state['answered'] + state['more']}",
+        )
+    if certificate is not None and certificate.kind == "impossible" and certificate.needed_labels:
+        return Step(
+            "Audit some of the surest labels",
+            f"About {certificate.needed_labels:,} of them, drawn at random and looked at, certify the target "
+            "if errors stay as frequent as they were. This draws them:",
+            f"tfautolabel audit {out}",
+        )
+    return None
 
 
 def run_command(run: RunRecord) -> str:

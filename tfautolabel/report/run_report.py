@@ -28,6 +28,7 @@ from tfautolabel.report.plots import SHAPES, map_plot, reliability_plot, risk_co
 from tfautolabel.report.records import RunRecord, read_run
 from tfautolabel.report.svg import COLOURS
 from tfautolabel.report.tables import class_rows, matrix, measure_rows, reason_counts
+from tfautolabel.trust.acceptance import Acceptance
 
 REPORT = "report.html"
 LISTED = 50
@@ -117,7 +118,7 @@ def _plots(run: RunRecord) -> dict[str, Any]:
             reliability_table(confidence, right, _bins(len(right))),
             risk_coverage_curve(confidence, right),
         )
-        accepted = confidence >= _threshold(run)
+        accepted = confidence >= _thresholds(run)[run.evidence.out_of_fold.argmax(axis=1)]
         if accepted.any():
             chosen = (float(accepted.mean()), float(1 - right[accepted].mean()))
     elif evaluation.get("reliability") and evaluation.get("risk_coverage"):
@@ -140,10 +141,17 @@ def _bins(count: int) -> int:
     return min(max(count // 10, 2), 10)
 
 
-def _threshold(run: RunRecord) -> np.float32:
-    if run.certificate is not None and run.certificate.threshold is not None:
-        return np.float32(run.certificate.threshold)
-    return np.float32(run.record["settings"].get("min_confidence") or 0.0)
+def _thresholds(run: RunRecord) -> np.ndarray:
+    """(k,) float32: from which confidence on labels of each class are accepted; infinite where none is."""
+    rule = (run.record.get("audit") or {}).get("acceptance") or run.record.get("acceptance")
+    if rule is not None:
+        return Acceptance.from_dict(rule).bounds
+    certificate, bound = run.certificate, run.record["settings"].get("min_confidence", 0.0)
+    if certificate is not None:
+        parts = certificate.per_class
+        bounds = [certificate.threshold if parts is None else parts[name].threshold for name in run.classes]
+        return np.array([np.inf if one is None else one for one in bounds], np.float32)
+    return np.full(len(run.classes), bound, np.float32)
 
 
 def _legend(run: RunRecord) -> list[tuple[str, int, str]]:
