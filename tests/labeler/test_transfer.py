@@ -48,6 +48,7 @@ def test_a_tuned_labeler_predicts_saves_and_exports_the_same(make, tmp_path, tra
     labeler.save(tmp_path / "saved")
     again = tal.Labeler.load(tmp_path / "saved", cache_dir=tmp_path / "other")
     assert again.transfer_ == record
+    assert again.transfer_settings == settings
     np.testing.assert_allclose(again.predict(pool), probabilities, atol=1e-5)
     labeler.export(tmp_path / "model")
     exported = tal.load_labeler(tmp_path / "model")

@@ -65,6 +65,11 @@ class ExportedLabeler:
         found = description.get("certificate")
         self.certificate = None if found is None else Certificate.from_dict(found)
 
+    @property
+    def module(self) -> Any:
+        """The loaded SavedModel itself, with the functions that `LabelingModule` describes."""
+        return self._model
+
     def predict(self, examples: Sequence[bytes]) -> np.ndarray:
         """The (n, k) float32 probabilities of n encoded files; rows of zeros where one cannot be read."""
         return self._serve(examples=tf.constant(list(examples), tf.string))["probabilities"].numpy()
@@ -198,12 +203,30 @@ class ExportedLabeler:
         Raises:
             ValueError: If a label is none of the classes, or no labelled example can be read.
         """
+        labels, class_ids = self.label_known(dataset, batch_size=batch_size, progress=progress)
+        return evaluate_predictions(class_ids, labels.probabilities.argmax(axis=1), self.classes)
+
+    def label_known(
+        self, dataset: Dataset, *, batch_size: int = 32, progress: bool = True
+    ) -> tuple[Labels, np.ndarray]:
+        """Labels what is labelled already, to be compared.
+
+        Args:
+            dataset: as `evaluate` takes it.
+            batch_size: examples in one call.
+            progress: shows a progress bar where standard error is a terminal.
+
+        Returns:
+            n labels as the model gives them, and (n,) int64, the labels as the data set has them.
+
+        Raises:
+            ValueError: If a label is none of the classes, or no labelled example can be read.
+        """
         labelled = dataset.labelled.with_classes(self.classes)
         labels = self.label(labelled, batch_size=batch_size, progress=progress)
         warn_of_left_out(len(labelled), labels.rejected)
         truth = dict(zip(labelled.ids, labelled.class_ids, strict=True))
-        class_ids = np.array([truth[name] for name in labels.ids], np.int64)
-        return evaluate_predictions(class_ids, labels.probabilities.argmax(axis=1), self.classes)
+        return labels, np.array([truth[name] for name in labels.ids], np.int64)
 
 
 def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:

@@ -17,7 +17,6 @@ from tfautolabel.measures import (
     evaluate_predictions,
     evaluate_probabilities,
 )
-from tfautolabel.measures.classification import warn_of_left_out
 from tfautolabel.trust import Certificate
 from tfautolabel.trust.certificates import percent
 
@@ -120,11 +119,7 @@ def measure_model(
     Raises:
         ValueError: If a label is none of the classes, or no labelled example can be read.
     """
-    labelled = dataset.labelled.with_classes(labeler.classes)
-    labels = labeler.label(labelled, batch_size=batch_size, progress=progress)
-    warn_of_left_out(len(labelled), labels.rejected)
-    truth = dict(zip(labelled.ids, labelled.class_ids, strict=True))
-    class_ids = np.array([truth[name] for name in labels.ids], np.int64)
+    labels, class_ids = labeler.label_known(dataset, batch_size=batch_size, progress=progress)
     evaluation = evaluate_predictions(class_ids, labels.probabilities.argmax(axis=1), labeler.classes)
     probabilities = evaluate_probabilities(class_ids, labels.probabilities)
     return ModelMeasures(evaluation, probabilities, labels, class_ids, labeler.certificate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tfautolabel._version import __version__
 from tfautolabel.backbones import Backbone
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.labels import Rejected
+from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.parameters import Snapshot
 from tfautolabel.trust import Calibration, Certificate, UnlikeGate
 
@@ -52,8 +54,10 @@ def save_labeler(labeler: Any, folder: str | os.PathLike[str]) -> None:
         "batch_size": labeler.batch_size,
         "min_confidence": labeler.min_confidence,
         "transfer": labeler.transfer,
+        "transfer_settings": _settings_to_dict(labeler.transfer_settings),
         "transfer_record": labeler.transfer_,
         "time_budget": labeler.time_budget,
+        "fit_options": labeler.fit_options,
         "calibration": labeler.calibration_.to_dict(),
         "unlike": None if gate is None else gate.to_dict(),
         "labelled_unlike": labeler._labelled_unlike.tolist(),
@@ -65,6 +69,21 @@ def save_labeler(labeler: Any, folder: str | os.PathLike[str]) -> None:
     }
     with atomic_write(folder / _STATE) as file:
         json.dump(state, file, indent=2)
+
+
+def _settings_to_dict(
+    settings: FineTuneSettings | ContrastiveSettings | None,
+) -> dict[str, Any] | None:
+    if settings is None:
+        return None
+    return {"kind": type(settings).__name__, **dataclasses.asdict(settings)}
+
+
+def _settings_from_dict(state: dict[str, Any] | None) -> FineTuneSettings | ContrastiveSettings | None:
+    if state is None:
+        return None
+    kinds = {kind.__name__: kind for kind in (FineTuneSettings, ContrastiveSettings)}
+    return kinds[state["kind"]](**{name: value for name, value in state.items() if name != "kind"})
 
 
 def restore_labeler(
@@ -96,8 +115,10 @@ def restore_labeler(
         cache_dir=cache_dir,
         min_confidence=state["min_confidence"],
         transfer=state["transfer"],
+        transfer_settings=_settings_from_dict(state.get("transfer_settings")),
         time_budget=state["time_budget"],
     )
+    labeler.fit_options = state.get("fit_options", {})
     with np.load(folder / _FIRST_WEIGHTS, allow_pickle=False) as first:
         values = [first[name] for name in first.files]
     labeler._first_weights = list(zip(labeler.head.variables, values, strict=False))

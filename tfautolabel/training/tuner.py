@@ -161,9 +161,11 @@ class Tuner:
         last = epochs if stop_after is None else stop_after
         steps = len(order(rows, np.random.default_rng(self.seed)))
         current = _Epoch(first_epoch)
+        # TensorFlow never lets go of a generator, so it must not hold what it draws from.
+        source = [lambda: self._batches(rows, order, current.number, class_weight)]
         data = (
             tf.data.Dataset.from_generator(
-                lambda: self._batches(rows, order, current.number, class_weight),
+                lambda: source[0](),
                 output_signature=(
                     (*self.examples.signature, tf.TensorSpec([None], tf.int64)),
                     tf.TensorSpec([None], tf.int64),
@@ -176,14 +178,17 @@ class Tuner:
         own = [current, WarmUpAndCosine(self._rate, epochs * steps, steps)]
         if until is not None:
             own.append(_Deadline(until, (last - first_epoch) * steps))
-        return model.fit(
-            data,
-            epochs=last,
-            initial_epoch=first_epoch,
-            verbose=0,
-            shuffle=False,
-            callbacks=[*own, *callbacks],
-        )
+        try:
+            return model.fit(
+                data,
+                epochs=last,
+                initial_epoch=first_epoch,
+                verbose=0,
+                shuffle=False,
+                callbacks=[*own, *callbacks],
+            )
+        finally:
+            source.clear()
 
     def features(self, rows: np.ndarray) -> np.ndarray:
         """(m, d) float32: the features of some examples as the backbone gives them at this moment."""
