@@ -15,7 +15,16 @@ from recording import RESULTS, read_rows
 ORDER = (
     *("accuracy", "few_labels", "dialect", "extraction", "text_throughput", "memory", "tutorial"),
     *("linear_head", "startup", "hostile", "export_parity", "contrastive", "fine_tune", "do_no_harm"),
-    *("trust_validity", "trust_calibration", "trust_conformal", "trust_unlike", "report"),
+    *(
+        "trust_validity",
+        "trust_calibration",
+        "trust_conformal",
+        "trust_unlike",
+        "report",
+        "tuning",
+        "serving",
+        "formats",
+    ),
 )
 HEADINGS = {
     "accuracy": "Accuracy with few labels: pictures",
@@ -32,6 +41,9 @@ HEADINGS = {
     "contrastive": "Contrastive tuning, against SetFit",
     "fine_tune": "Fine-tuning",
     "do_no_harm": "Tuning that does no harm",
+    "tuning": "Tuning heads",
+    "serving": "The server",
+    "formats": "TFLite and ONNX",
     "trust_validity": "Certificates: how often they are wrong, and how much they accept",
     "trust_calibration": "Calibration",
     "trust_conformal": "Label sets",

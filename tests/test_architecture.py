@@ -27,19 +27,25 @@ ROWS = (
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 OPTIONAL = {
     "PIL",
+    "ai_edge_litert",
     "datasets",
+    "httptools",
     "huggingface_hub",
     "kagglehub",
     "keras_hub",
     "onnx",
     "onnxruntime",
     "openvino",
+    "orjson",
     "pandas",
     "polars",
+    "prometheus_client",
     "soundfile",
     "tensorflow_text",
+    "tf2onnx",
     "torch",
     "transformers",
+    "uvicorn",
 }
 FILES = {path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8") for path in PACKAGE.rglob("*.py")}
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfautolabel.labels import ABSTAIN, Labels, Rejected
     from tfautolabel.measures import Evaluation, evaluate_predictions
     from tfautolabel.training import ContrastiveSettings, FineTuneSettings, contrastive_tune, fine_tune
+    from tfautolabel.tuning import HeadHyperModel, tune_head
 
 _HOMES = {
     "ABSTAIN": "labels",
@@ -35,6 +36,7 @@ _HOMES = {
     "Extraction": "features",
     "FineTuneSettings": "training",
     "HEADS": "heads",
+    "HeadHyperModel": "tuning",
     "Labeler": "labeler",
     "Labels": "labels",
     "LinearHead": "heads",
@@ -50,6 +52,7 @@ _HOMES = {
     "load_backbone": "backbones",
     "load_dataset": "data",
     "load_labeler": "export",
+    "tune_head": "tuning",
     "write_labels": "data",
     "write_rejected": "data",
 }
@@ -64,6 +67,7 @@ __all__ = [
     "ExportedLabeler",
     "Extraction",
     "FineTuneSettings",
+    "HeadHyperModel",
     "Labeler",
     "Labels",
     "LinearHead",
@@ -80,6 +84,7 @@ __all__ = [
     "load_backbone",
     "load_dataset",
     "load_labeler",
+    "tune_head",
     "write_labels",
     "write_rejected",
 ]

@@ -13,6 +13,9 @@ MODULES = {
     "hf": ("huggingface_hub",),
     "kerashub": ("keras_hub", "tensorflow_text"),
     "torch": ("torch",),
+    "tflite": ("ai_edge_litert",),
+    "onnx": ("onnx", "onnxruntime", "tf2onnx"),
+    "serve": ("uvicorn", "httptools", "orjson", "prometheus_client"),
 }
 """The modules that each extra brings."""
 

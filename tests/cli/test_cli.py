@@ -10,7 +10,20 @@ from separable import CLASSES, NAMES, picture, write_flat, write_folder_per_clas
 
 import tfautolabel as tal
 
-COMMANDS = ["", "run", "demo", "label", "evaluate", "check", "backbones", "backbones list", "backbones fetch"]
+COMMANDS = [
+    "",
+    "run",
+    "demo",
+    "label",
+    "evaluate",
+    "check",
+    "tune",
+    "serve",
+    "export",
+    "backbones",
+    "backbones list",
+    "backbones fetch",
+]
 
 
 class Place:

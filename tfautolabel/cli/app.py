@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tfautolabel._version import __version__
-from tfautolabel.cli import audit, evaluate, label, models, run
+from tfautolabel.cli import audit, evaluate, export, label, models, run, serve, tune
 from tfautolabel.cli.console import say, show, show_warnings_plainly, silence_native_code
 
 INTERRUPTED = 130
@@ -48,9 +48,12 @@ for command in (
     run.demo,
     label.label,
     evaluate.evaluate,
+    export.export,
     audit.audit,
     audit.report,
     models.check,
+    serve.serve,
+    tune.tune,
 ):
     app.command()(command)
 backbones_app.command("list")(models.list_backbones)

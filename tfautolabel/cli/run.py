@@ -94,6 +94,13 @@ def run(
         str | None,
         typer.Option("--time-budget", help="What tuning may take, such as 90s, 10m or 1h30m; 10m with auto."),
     ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Search for a better head first, as the command tune does.")
+    ] = False,
+    trials: Annotated[int, typer.Option("--trials", help="How many heads --tune tries.")] = 30,
+    tuner: Annotated[
+        str, typer.Option("--tuner", help="How --tune proposes them: random, bayesian or hyperband.")
+    ] = "random",
     quiet: Quiet = False,
 ) -> None:
     """Label pictures, texts or sound clips from a few labels, and export the model that did it."""
@@ -122,6 +129,9 @@ def run(
         class_weight="balanced" if balanced else None,
         transfer=transfer,
         time_budget=time_budget,
+        tune=tune,
+        trials=trials,
+        tuner=tuner,
         progress=not quiet,
         say=remark(quiet),
     )

@@ -1,18 +1,26 @@
 """SavedModels: encoded inputs in, labels out, everything in the graph, nothing but TensorFlow to run them.
 
 `saved_model` writes and checks them; `exported` labels with them; `standalone_check` is the script that opens
-one in a process of its own.
+one in a process of its own. `tflite` and `onnx` write the numeric part for other runtimes.
 """
 
+from tfautolabel.export.conversion import Converted, DifferentLabels, FormatParity
 from tfautolabel.export.exported import ExportedLabeler, load_labeler
+from tfautolabel.export.onnx import export_onnx
 from tfautolabel.export.parity import CheckFailure, check_saved_model
 from tfautolabel.export.saved_model import export_saved_model, rewrite_acceptance
+from tfautolabel.export.tflite import export_tflite
 
 __all__ = [
     "CheckFailure",
+    "Converted",
+    "DifferentLabels",
     "ExportedLabeler",
+    "FormatParity",
     "check_saved_model",
+    "export_onnx",
     "export_saved_model",
+    "export_tflite",
     "load_labeler",
     "rewrite_acceptance",
 ]

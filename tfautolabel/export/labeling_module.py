@@ -32,6 +32,10 @@ class LabelingModule(tf.Module):
     An example that cannot be read gets an empty label, class id -1, zeros and `accepted` False; the others in
     the batch are not touched by it.
 
+    Two functions that are no signatures are for conversion to formats without strings: `prepare`, `examples`
+    to a `Preprocessed`, and `network`, the `inputs` of one to `probabilities` (w, k) float32, each window
+    taken for an example of its own. A network that takes strings has neither.
+
     Args:
         backbone: the feature extractor.
         head: features to probabilities.
@@ -70,6 +74,10 @@ class LabelingModule(tf.Module):
         self.features = tf.function(self._features, input_signature=[examples], autograph=False)
         # So that whoever reads labeler.json can find out whether its classes are the model's.
         self.class_names = tf.function(lambda: self._names, input_signature=[], autograph=False)
+        inputs = [tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in backbone.network.inputs]
+        if all(spec.dtype.is_numeric for spec in inputs):
+            self.prepare = tf.function(backbone.preprocessor, input_signature=[examples], autograph=False)
+            self.network = tf.function(self._network_alone, input_signature=inputs, autograph=False)
         if isinstance(self.preprocess, WavePreprocessor):
             specs = [
                 tf.TensorSpec([None, None], tf.float32, name="waveforms"),
@@ -91,6 +99,9 @@ class LabelingModule(tf.Module):
 
     def _judge_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._label(*self._extract(self.preprocess, examples))
+
+    def _network_alone(self, *inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"probabilities": self._head.in_graph(self._network.in_graph(*inputs))}
 
     def _label_waveforms(
         self, waveforms: tf.Tensor, lengths: tf.Tensor, sample_rate: tf.Tensor

@@ -8,8 +8,9 @@ import keras
 
 from tfautolabel.heads.linear import LinearHead
 from tfautolabel.heads.mlp import mlp_head
+from tfautolabel.heads.scaled import ScaledLinearHead
 
-__all__ = ["HEADS", "LinearHead", "build_head", "mlp_head"]
+__all__ = ["HEADS", "LinearHead", "ScaledLinearHead", "build_head", "mlp_head"]
 
 
 def _linear(feature_dim: int, n_classes: int, seed: int) -> keras.Model:

@@ -20,6 +20,7 @@ from tfautolabel.jobs.candidates import (
 )
 from tfautolabel.jobs.inputs import Place, Source, read_inputs
 from tfautolabel.jobs.record import Clock, Tally, described, versions
+from tfautolabel.jobs.tune import TUNING, search_head
 from tfautolabel.labels import MIN_CONFIDENCE, check_min_confidence
 from tfautolabel.trust.binomial import check_levels
 
@@ -69,6 +70,9 @@ def run(
     class_weight: str | dict[str, float] | None = None,
     transfer: str = "feature",
     time_budget: str | float | None = None,
+    tune: bool = False,
+    trials: int | None = None,
+    tuner: str = "random",
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> RunResult:
@@ -107,6 +111,9 @@ def run(
         class_weight: "balanced", or a weight for each class name.
         transfer: "feature", "model", "contrastive" or "auto": what learns, see `Labeler`.
         time_budget: seconds that tuning may take, or as "10m".
+        tune: whether a better head is searched for first, see `tune_head`; its trials go to `out`/tuning.
+        trials: how many heads that search tries; 30 by default.
+        tuner: how it proposes them: "random", "bayesian" or "hyperband".
         progress: shows progress bars where standard error is a terminal.
         say: told what was recognised, guessed and chosen, a sentence at a time.
 
@@ -168,7 +175,15 @@ def run(
         "long_text": long_text,
         "transfer": transfer,
         "time_budget": time_budget,
+        "tune": {"trials": trials, "tuner": tuner} if tune else None,
     }
+    tuned = None
+    if tune:
+        with clock("tuning"):
+            _, tuned = search_head(
+                labeler, inputs.examples, labeler.extract(inputs.examples), tuner, trials, class_weight,
+                out / TUNING, say,
+            )  # fmt: skip
     error = TARGET_ERROR if target_error is None else target_error
     target = Target(error, certify_confidence, per_class, target_error is not None)
     done = label_pool(labeler, inputs, source, out, clock, class_weight, target, say)
@@ -181,6 +196,7 @@ def run(
         "inputs": described(source, inputs.pool.modality, done.labelled_digest, done.tally.digest),
         "notes": list(inputs.notes),
         "settings": settings,
+        "tuning": tuned,
         **outcome(labeler, choice, done, target),
         "audit": {"seed": seed, "listed": _list_items(out, target, labeler.classes, seed, say)},
         "seconds": clock.seconds,

@@ -56,6 +56,7 @@ class Labeler(Trusting):
         backbone: the feature extractor, after `fit` with its tuned parameters where they are kept.
         classes: as received, a tuple.
         head: the Keras model on features.
+        fit_options: of `keras.Model.fit`, used where `fit` is given no others; see `replace_head`.
         model: the Keras model from encoded inputs to probabilities, which shares the head's weights.
         out_of_fold_: after `fit`, (m, k) float32: calibrated probabilities of each labelled example from a
             labeler that has not seen it, in the order of the examples that could be read.
@@ -106,6 +107,7 @@ class Labeler(Trusting):
         self.pool_extraction_ = None
         self.certificate_ = None
         self.transfer_: dict[str, Any] = {}
+        self.fit_options: dict[str, Any] = {}
         self._fitted = False
         self._foreign = False
         self._first_weights = [(weight, weight.numpy()) for weight in self.head.variables]
@@ -174,6 +176,7 @@ class Labeler(Trusting):
         self._foreign = warn_of_language(self.backbone.handle, labelled)
         warn_of_left_out(len(labelled), extraction.rejected)
         weights = class_weights(class_weight, class_ids, self.classes)
+        fit_options = self.fit_options | fit_options
         if not getattr(self.head, "compiled", False):
             self.compile()
         self._restart()
@@ -200,6 +203,19 @@ class Labeler(Trusting):
         self._fit_gate(extraction.features, class_ids, pool)
         self.rejected_ = extraction.rejected
         return training.history
+
+    def replace_head(self, head: keras.Model, **fit_options: Any) -> None:
+        """Takes another head, such as a tuned one, in place of that which is there; `fit` trains it.
+
+        Args:
+            head: compiled and untrained, from (n, d) features to (n, k) probabilities.
+            **fit_options: of `keras.Model.fit`, which `fit` then uses where it is given no others.
+        """
+        self.head = as_head(head, self.backbone.feature_dim, len(self.classes), self.seed)
+        self.fit_options = fit_options
+        self._first_weights = [(weight, weight.numpy()) for weight in head.variables]
+        self._first_state = None
+        self._fitted = False
 
     def copy_parameters(self, source: Labeler, scope: str = "all") -> None:
         """Takes over part of what another task's labeler has learnt in its backbone, as the start for `fit`.

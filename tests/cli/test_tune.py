@@ -1,0 +1,38 @@
+import pytest
+from command import assert_one_sentence, tfautolabel
+from hub_modules import make_image_module
+from separable import write_folder_per_class
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    base = tmp_path_factory.mktemp("place")
+    make_image_module(base / "module")
+    write_folder_per_class(base / "labelled", 4)
+    return base
+
+
+def tune(place, *options):
+    return tfautolabel(
+        "tune", place / "labelled", "--out", place / "out", "--backbone", place / "module", "--cache-dir",
+        place / "cache", *options,
+    )  # fmt: skip
+
+
+def test_it_shows_the_trials_and_where_all_is(place):
+    done = tune(place, "--trials", "2")
+    assert done.returncode == 0, done.stderr
+    assert "log loss" in done.stdout
+    assert "default" in done.stdout
+    assert "the best of 2 heads" in done.stdout
+    for name in ("trials.csv", "trials.svg", "tune.json", "model/1"):
+        assert str(place / "out" / name) in done.stdout
+        assert (place / "out" / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--tuner", "grid"], "random, bayesian, hyperband"), (["--trials", "0"], "at least 1")],
+)
+def test_a_mistake_is_one_sentence(place, options, said):
+    assert_one_sentence(tune(place, *options), said)

@@ -1,0 +1,53 @@
+import csv
+import json
+
+import pytest
+from hub_modules import make_image_module
+from separable import write_flat, write_folder_per_class
+
+import tfautolabel as tal
+from tfautolabel.jobs import run
+from tfautolabel.jobs.tune import tune
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A backbone, a cache, labelled pictures in folders, and others."""
+    base = tmp_path_factory.mktemp("place")
+    make_image_module(base / "module")
+    write_folder_per_class(base / "labelled", 5)
+    write_flat(base / "pool", 2, first=50)
+    return base
+
+
+def test_tuning_writes_trials_a_model_and_a_record(place):
+    said = []
+    result = tune(
+        place / "labelled", place / "tuned", backbone=str(place / "module"), trials=2, say=said.append,
+        cache_dir=place / "cache", progress=False,
+    )  # fmt: skip
+    record = json.loads((place / "tuned" / "tune.json").read_text())
+    assert record["tuning"]["trials"] == 2
+    assert record["tuning"]["reason"] == said[-1] == result.search.reason
+    assert record["cross_validation"]["examples"] == 15
+    names = {path.name for path in (place / "tuned").iterdir()}
+    assert names >= {"trials.csv", "trials.json", "trials.svg", "tensorboard", "model", "tune.json"}
+    labels = tal.load_labeler(result.model).label(tal.load_dataset(place / "pool"))
+    assert len(labels) == 6
+
+
+def test_a_run_tunes_first_and_records_it(place):
+    result = run(
+        place / "pool", place / "out", labelled=place / "labelled", backbone=str(place / "module"), tune=True,
+        trials=2, cache_dir=place / "cache", progress=False,
+    )  # fmt: skip
+    assert result.record["settings"]["tune"] == {"trials": 2, "tuner": "random"}
+    assert result.record["tuning"]["trials"] == 2
+    with (place / "out" / "tuning" / "trials.csv").open(newline="") as file:
+        assert [row["trial"] for row in csv.DictReader(file)] == ["default", "0", "1"]
+
+
+def test_one_class_is_told(place, tmp_path):
+    write_folder_per_class(tmp_path / "one", 2, classes=["red"])
+    with pytest.raises(ValueError, match="at least two classes"):
+        tune(tmp_path / "one", tmp_path / "out")

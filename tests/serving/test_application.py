@@ -1,0 +1,280 @@
+"""The protocol over HTTP: what TensorFlow Serving's users send and read."""
+
+import base64
+import gzip
+import http.client
+import json
+import socket
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import json_format
+from separable import CLASSES, picture
+from served import Running
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
+
+
+def b64(content):
+    return {"b64": base64.b64encode(content).decode()}
+
+
+def test_rows(server):
+    assert server.predict({"instances": [[1, 2, 3], [0.5, 0, 0]]}) == (200, {"predictions": [12.0, 1.0]})
+    named = {"signature_name": "serving_default", "instances": [{"x": [1, 2, 3]}]}
+    assert server.predict(named) == (200, {"predictions": [12.0]})
+    assert server.predict({"signature_name": "", "instances": [[1, 1, 1]]}) == (200, {"predictions": [6.0]})
+
+
+def test_columns(server):
+    assert server.predict({"inputs": [[1, 2, 3]]}) == (200, {"outputs": [12.0]})
+    assert server.predict({"inputs": {"x": [[1, 2, 3]]}}) == (200, {"outputs": [12.0]})
+
+
+def test_several_inputs_and_outputs(server):
+    rows = [
+        {"text": b64(b"\xff\xfe"), "times": 3, "upper": False},
+        {"text": "aé", "times": -1, "upper": True},
+    ]
+    expected = {
+        "length": [2, 3],
+        "raw_bytes": [b64(b"\xff\xfe"), b64("aé".encode())],
+        "text": ["��", "Aé"],
+        "times": [6, -2],
+        "upper": [True, False],
+    }
+    found = server.predict({"signature_name": "several", "instances": rows})
+    predictions = [{name: values[row] for name, values in expected.items()} for row in range(2)]
+    assert found == (200, {"predictions": predictions})
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    found = server.predict({"signature_name": "several", "inputs": columns})
+    assert found == (200, {"outputs": expected})
+
+
+def test_outputs_without_rows_have_a_column_format_only(server):
+    found = server.predict({"signature_name": "total", "inputs": [1, 2]})
+    assert found == (200, {"outputs": {"total": 3.0, "x": [1.0, 2.0]}})
+    status, answer = server.predict({"signature_name": "total", "instances": [1, 2]})
+    assert status == 400
+    assert "no row format" in answer["error"]
+
+
+def test_tokens_that_json_does_not_have(server):
+    body = '{"signature_name": "total", "inputs": [NaN, -Infinity, 0.1]}'
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request("POST", "/v1/models/sums:predict", body)
+    text = connection.getresponse().read().decode()
+    connection.close()
+    assert text == '{"outputs": {"total": NaN, "x": [NaN, -Infinity, 0.1]}}'
+
+
+def test_float32_is_printed_as_short_as_it_reads_back(server):
+    status, answer = server.predict({"instances": [[0.05, 0, 0]]})
+    assert (status, answer) == (200, {"predictions": [0.1]})
+
+
+def test_metadata_is_what_the_protos_say(server, sums):
+    status, answer, headers = server.ask("GET", "/v1/models/sums/metadata")
+    assert (status, headers["content-type"]) == (200, "application/json")
+    spec = json_format.ParseDict(answer["model_spec"], model_pb2.ModelSpec())
+    assert (spec.name, spec.version.value) == ("sums", 2)
+    definitions = get_model_metadata_pb2.SignatureDefMap()
+    json_format.ParseDict(answer["metadata"]["signature_def"], definitions)
+    printed = json_format.MessageToDict(
+        definitions, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    assert printed == answer["metadata"]["signature_def"]
+    several = definitions.signature_def["several"]
+    assert several.method_name == "tensorflow/serving/predict"
+    assert {name: info.dtype for name, info in several.inputs.items()} == {
+        "text": tf.string.as_datatype_enum,
+        "times": tf.int32.as_datatype_enum,
+        "upper": tf.bool.as_datatype_enum,
+    }
+    assert [
+        dim.size for dim in definitions.signature_def["serving_default"].inputs["x"].tensor_shape.dim
+    ] == [
+        -1,
+        3,
+    ]
+    assert server.ask("GET", "/v1/models/sums/versions/2/metadata")[1] == answer
+
+
+def test_status_is_what_the_protos_say(server):
+    for path in ("/v1/models/sums", "/v1/models/sums/versions/2"):
+        status, answer, _ = server.ask("GET", path)
+        assert status == 200
+        response = json_format.ParseDict(answer, get_model_status_pb2.GetModelStatusResponse())
+        (found,) = response.model_version_status
+        assert (found.version, found.state) == (2, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
+        assert (found.status.error_code, found.status.error_message) == (0, "")
+        printed = json_format.MessageToDict(
+            response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
+        assert answer["model_version_status"][0]["status"] == {"error_code": "OK", "error_message": ""}
+        assert printed["model_version_status"][0]["version"] == answer["model_version_status"][0]["version"]
+
+
+REFUSED = [
+    ("GET", "/v1/models/none", None, 404, "Could not find any versions of model none"),
+    ("GET", "/v1/models/sums/versions/9", None, 404, "Could not find version 9 of model sums"),
+    ("GET", "/v1/models/none/metadata", None, 404, "Servable not found for request: Latest(none)"),
+    ("POST", "/v1/models/none:predict", "{}", 404, "Servable not found for request: Latest(none)"),
+    (
+        "POST",
+        "/v1/models/sums/versions/1:predict",
+        "{}",
+        404,
+        "Servable not found for request: Specific(sums, 1)",
+    ),
+    ("GET", "/v1/models/sums/versions/99999999999999999999", None, 400, "Failed to convert version"),
+    ("GET", "/v1/models", None, 400, "Missing model name in request."),
+    ("GET", "/v1/models/sums:predict", None, 400, "Malformed request: GET /v1/models/sums:predict"),
+    ("POST", "/v1/models/sums", "{}", 400, "Malformed request: POST /v1/models/sums"),
+    ("PUT", "/v1/models/sums:predict", "{}", 400, "Malformed request: PUT"),
+    ("POST", "/v1/models/sums/labels/best:predict", "{}", 400, "Unrecognized servable version label: best"),
+    ("POST", "/v1/models/sums:classify", "{}", 400, "only :predict is served"),
+    ("GET", "/v2/health", None, 404, "Not Found: /v2/health"),
+    ("POST", "/healthz", None, 405, "/healthz can only be read"),
+    ("POST", "/v1/models/sums:predict", "", 400, "JSON Parse error: The document is empty"),
+    ("POST", "/v1/models/sums:predict", "{", 400, "JSON Parse error"),
+    ("POST", "/v1/models/sums:predict", "[1]", 400, "Is not object"),
+    ("POST", "/v1/models/sums:predict", "{}", 400, "Missing 'inputs' or 'instances' key"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "message"), REFUSED)
+def test_refusals_are_those_of_tensorflow_serving(server, method, path, body, status, message):
+    found, answer, headers = server.ask(method, path, body)
+    assert (found, list(answer)) == (status, ["error"])
+    assert message in answer["error"]
+    assert headers.get_content_type() == "application/json"
+
+
+def test_what_the_model_refuses_hurts_nobody_else(server):
+    from concurrent.futures import ThreadPoolExecutor
+
+    bodies = [{"signature_name": "picky", "instances": [value]} for value in (4, 20) * 8]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(server.predict, bodies))
+    assert found[::2] == [(200, {"predictions": [2.0]})] * 8
+    assert all(status == 400 and "below ten" in answer["error"] for status, answer in found[1::2])
+
+
+def test_bodies_are_bounded(server):
+    status, answer, headers = server.ask("POST", "/v1/models/sums:predict", b" " * 1_000_001)
+    assert (status, headers["connection"]) == (413, "close")
+    assert "at most 1000000 bytes" in answer["error"]
+    # Without a declared length, it is counted while it comes.
+    status, _, _ = server.ask("POST", "/v1/models/sums:predict", iter([b" " * 400_000] * 3))
+    assert status == 413
+    packed = gzip.compress(b" " * 5_000_000)
+    status, answer, _ = server.ask("POST", "/v1/models/sums:predict", packed, {"Content-Encoding": "gzip"})
+    assert status == 413
+    status, answer = server.predict({"instances": [[0, 0, 0]] * 101})
+    assert (status, answer["error"]) == (400, "a request may have at most 100 instances. Received: 101")
+
+
+def test_gzip(server):
+    packed = gzip.compress(b'{"instances": [[1, 1, 1]]}')
+    status, answer, _ = server.ask("POST", "/v1/models/sums:predict", packed, {"Content-Encoding": "gzip"})
+    assert (status, answer) == (200, {"predictions": [6.0]})
+    for content, status in ((packed[:20], 400), (b"{}", 400)):
+        headers = {"Content-Encoding": "gzip"}
+        assert server.ask("POST", "/v1/models/sums:predict", content, headers)[0] == status
+    assert server.ask("POST", "/v1/models/sums:predict", b"{}", {"Content-Encoding": "br"})[0] == 415
+
+
+def _raw(port, content):
+    """What comes back for bytes that no client library would send."""
+    with socket.create_connection(("127.0.0.1", port), 30) as connection:
+        connection.sendall(content)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"POST /v1/models/sums:predict HTTP/1.1\r\ncontent-length: -1\r\n\r\n", 400),
+        (b"GET /" + b"\xff" * 5 + b" HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 20_000, 431),
+    ],
+)
+def test_what_is_no_http_is_refused_as_json(server, content, status):
+    found, answer = _raw(server.port, content)
+    assert (found, list(answer)) == (status, ["error"])
+
+
+def test_slow_requests_end(folder):
+    with Running(folder, timeout=0.3) as running:
+        assert _raw(running.port, b"GET / HTTP/1.1\r\nhost")[0] == 408
+        begun = b"POST /v1/models/sums:predict HTTP/1.1\r\ncontent-length: 10\r\n\r\n{"
+        assert _raw(running.port, begun)[0] == 408
+
+
+def test_pages_elsewhere_are_let_in_only_if_asked(server, folder):
+    headers = {"Origin": "https://example.org"}
+    assert "access-control-allow-origin" not in server.ask("GET", "/healthz", None, headers)[2]
+    with Running(folder, allow_origin="https://example.org") as running:
+        status, _, found = running.ask("OPTIONS", "/v1/models/sums:predict", None, headers)
+        assert status == 200
+        assert found["access-control-allow-headers"] == "content-type"
+        _, _, found = running.ask("POST", "/v1/models/sums:predict", '{"instances": [[1, 1, 1]]}', headers)
+        assert found["access-control-allow-origin"] == "https://example.org"
+
+
+def test_metrics(server):
+    server.predict({"instances": [[1, 2, 3]]})
+    server.ask("GET", "/v1/models/nobody-knows-this:predict")
+    status, text, headers = server.ask("GET", "/metrics")
+    assert status == 200
+    assert headers.get_content_type() == "text/plain"
+    samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    name = 'tfautolabel_serving_requests_total{code="200",method="predict",model="sums"}'
+    assert float(samples[name]) >= 1
+    assert float(samples['tfautolabel_serving_batch_rows_count{model="sums"}']) >= 1
+    assert float(samples["tfautolabel_serving_versions"]) == 1
+    assert float(samples["tfautolabel_serving_waiting_rows"]) == 0
+    assert "nobody-knows-this" not in text
+
+
+def test_pictures_are_labelled_as_in_process(labels, exports):
+    inputs = [picture(name, 9) for name in CLASSES] + [b"no picture"]
+    status, answer = labels.predict({"instances": [b64(content) for content in inputs]}, "pictures")
+    assert status == 200
+    expected = tf.saved_model.load(str(exports / "pictures" / "1")).signatures["serving_default"](
+        examples=tf.constant(inputs)
+    )
+    assert [row["label"] for row in answer["predictions"]] == [*CLASSES, ""]
+    assert [row["accepted"] for row in answer["predictions"]] == expected["accepted"].numpy().tolist()
+    assert [row["class_id"] for row in answer["predictions"]][-1] == -1
+    found = np.array([row["probabilities"] for row in answer["predictions"]])
+    np.testing.assert_allclose(found, expected["probabilities"].numpy(), atol=1e-6)
+
+
+def test_all_signatures_of_an_export_are_served(labels, exports):
+    status, answer = labels.predict({"signature_name": "features", "instances": ["good film"]}, "texts")
+    assert status == 200
+    assert answer["predictions"][0]["readable"] is True
+    assert len(answer["predictions"][0]["features"]) == 8
+    wave = {"waveforms": [0.1, -0.1] * 4000, "lengths": 8000, "sample_rate": 16000}
+    status, answer = labels.predict({"signature_name": "waveforms", "instances": [wave]}, "sounds")
+    expected = tf.saved_model.load(str(exports / "sounds" / "1")).signatures["waveforms"](
+        waveforms=[wave["waveforms"]], lengths=[8000], sample_rate=[16000]
+    )
+    assert (status, answer["predictions"][0]["label"]) == (200, expected["label"].numpy()[0].decode())
+    np.testing.assert_allclose(
+        answer["predictions"][0]["probabilities"], expected["probabilities"].numpy()[0], atol=1e-6
+    )
+    _, answer, _ = labels.ask("GET", "/models")
+    assert {each["name"]: each["modality"] for each in answer["models"]} == {
+        "pictures": "image",
+        "sounds": "audio",
+        "texts": "text",
+    }

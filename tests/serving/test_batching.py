@@ -1,0 +1,167 @@
+"""Requests merged, split and tried alone, with the real thread pool and event loop."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfautolabel.serving.batching import Batching
+from tfautolabel.serving.refusals import Refusal
+from tfautolabel.serving.servable import Signature
+
+
+class Model:
+    """Stands in for a servable: anything that can be told apart."""
+
+
+class Doubling:
+    """A function of rows that notes what it was called with."""
+
+    def __init__(self, function=lambda x: {"y": x * 2}):
+        self.sizes, self.function, self.gate = [], function, threading.Event()
+        self.gate.set()
+
+    def __call__(self, x):
+        self.sizes.append(int(x.shape[0]))
+        assert self.gate.wait(30)
+        return self.function(x)
+
+    def signature(self, has_rows=True):
+        return Signature("s", self, {"x": tf.TensorSpec([None, None], tf.float32)}, ("y",), has_rows)
+
+
+def rows(*values, width=1):
+    return {"x": np.repeat(np.array(values, np.float32)[:, None], width, axis=1)}
+
+
+def run(coroutine_of, **settings):
+    async def main():
+        batching = Batching(**{"max_rows": 8, "max_wait": 0.05, "threads": 1, **settings})
+        try:
+            return await asyncio.wait_for(coroutine_of(batching), 30)
+        finally:
+            batching.close()
+
+    return asyncio.run(main())
+
+
+def test_requests_are_merged_and_get_their_own_rows():
+    function, model = Doubling(), Model()
+
+    async def ask(batching):
+        requests = [rows(*range(number, number + count)) for number, count in ((0, 3), (10, 1), (20, 4))]
+        return await asyncio.gather(*(batching.run(model, function.signature(), each) for each in requests))
+
+    found = run(ask)
+    assert function.sizes == [8]
+    assert [each["y"][:, 0].tolist() for each in found] == [[0, 2, 4], [20], [40, 42, 44, 46]]
+
+
+def test_a_batch_that_is_not_full_waits_no_longer_than_allowed():
+    function = Doubling()
+    found = run(lambda batching: batching.run(Model(), function.signature(), rows(1, 2)), max_wait=0.01)
+    assert found["y"][:, 0].tolist() == [2, 4]
+
+
+def test_larger_requests_are_split():
+    function = Doubling()
+    found = run(lambda batching: batching.run(Model(), function.signature(), rows(*range(20))))
+    assert function.sizes == [8, 8, 4]
+    assert found["y"][:, 0].tolist() == list(range(0, 40, 2))
+
+
+def test_other_models_and_shapes_are_kept_apart():
+    function, one, other = Doubling(), Model(), Model()
+
+    async def ask(batching):
+        signature = function.signature()
+        await asyncio.gather(
+            batching.run(one, signature, rows(1)),
+            batching.run(other, signature, rows(1)),
+            batching.run(one, signature, rows(1, width=2)),
+            batching.run(one, signature, rows(1)),
+        )
+
+    run(ask)
+    assert sorted(function.sizes) == [1, 1, 2]
+
+
+def test_what_has_no_rows_is_never_merged():
+    function = Doubling()
+
+    async def ask(batching):
+        signature = function.signature(has_rows=False)
+        await asyncio.gather(*(batching.run(Model(), signature, rows(1, 2)) for _ in range(3)))
+
+    run(ask)
+    assert function.sizes == [2, 2, 2]
+
+
+def test_a_function_that_turns_out_not_to_give_rows_is_asked_again_alone():
+    function, model = Doubling(lambda x: {"y": tf.reduce_sum(x, keepdims=True)}), Model()
+
+    async def ask(batching):
+        signature = function.signature()
+        first = await asyncio.gather(*(batching.run(model, signature, rows(1, 2)) for _ in range(2)))
+        return [*first, await batching.run(model, signature, rows(*range(20)))]
+
+    found = run(ask)
+    assert [each["y"].tolist() for each in found] == [[[3]], [[3]], [[190]]]
+    assert function.sizes == [4, 2, 2, 20]
+
+
+def test_one_bad_request_spoils_no_other():
+    def fail(x):
+        if float(tf.reduce_max(x)) > 9:
+            raise tf.errors.InvalidArgumentError(None, None, "too large")
+        return {"y": x}
+
+    async def ask(batching):
+        requests = [rows(1), rows(10), rows(2)]
+        runs = (batching.run(model, function.signature(), each) for each in requests)
+        return await asyncio.gather(*runs, return_exceptions=True)
+
+    function, model = Doubling(fail), Model()
+    good, bad, other = run(ask)
+    assert (good["y"].tolist(), other["y"].tolist()) == ([[1]], [[2]])
+    assert (type(bad), bad.status, bad.message) == (Refusal, 400, "too large")
+
+
+def test_the_queue_is_bounded():
+    function, model = Doubling(), Model()
+    function.gate.clear()
+
+    async def ask(batching):
+        signature = function.signature()
+        waiting = [asyncio.ensure_future(batching.run(model, signature, rows(1, 2))) for _ in range(5)]
+        await asyncio.sleep(0)
+        assert batching.waiting == 10
+        with pytest.raises(Refusal) as refused:
+            await batching.run(model, signature, rows(1))
+        function.gate.set()
+        await asyncio.gather(*waiting)
+        assert batching.waiting == 0
+        return refused.value
+
+    refusal = run(ask, max_queue=10)
+    assert (refusal.status, refusal.headers) == (503, {"retry-after": "1"})
+
+
+def test_who_has_given_up_is_not_computed():
+    function, model = Doubling(), Model()
+    function.gate.clear()
+
+    async def ask(batching):
+        signature = function.signature()
+        first = asyncio.ensure_future(batching.run(model, signature, rows(1)))
+        await asyncio.sleep(0.05)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(batching.run(model, signature, rows(2)), 0.01)
+        function.gate.set()
+        await first
+        await batching.run(model, signature, rows(3))
+
+    run(ask, max_wait=0.0)
+    assert function.sizes == [1, 1]

@@ -1,0 +1,84 @@
+"""`tfautolabel serve` as a process of its own: what it says, and how it ends."""
+
+import http.client
+import json
+import signal
+import socket
+import threading
+
+import pytest
+from command import assert_one_sentence, start, tfautolabel
+
+from tfautolabel.serving.places import find_places
+from tfautolabel.serving.server import serve
+from tfautolabel.serving.settings import Settings
+
+
+def test_mistakes_end_with_one_sentence(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    assert_one_sentence(tfautolabel("serve", tmp_path / "empty"), "numbered versions", "empty")
+    done = tfautolabel("serve", folder, "--max-batch", "0")
+    assert_one_sentence(done, "max_batch must be at least 1. Received: max_batch=0")
+    done = tfautolabel("serve", folder, "--log-level", "loud")
+    assert_one_sentence(done, "log_level must be one of", "'loud'")
+
+
+def test_a_port_that_is_taken_is_told_before_models_load(folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings(port=taken.getsockname()[1])
+        with pytest.raises(
+            OSError, match=r"cannot listen at 127\.0\.0\.1 port \d+ \(Address already in use\)"
+        ):
+            serve(find_places([str(folder)]), settings)
+
+
+def test_a_folder_of_broken_models_is_refused(tmp_path):
+    (tmp_path / "cats" / "1").mkdir(parents=True)
+    with pytest.raises(
+        ValueError, match=r"no model can be served.*cats version 1: there is no saved_model\.pb"
+    ):
+        serve(find_places([str(tmp_path)]), Settings(port=0))
+
+
+def test_it_serves_logs_json_and_finishes_what_is_under_way(folder):
+    process = start("serve", folder, "--port", "0", "--log-requests")
+    try:
+        lines = [json.loads(process.stderr.readline()) for _ in range(2)]
+        assert [line["message"] for line in lines] == ["version served", "serving"]
+        assert lines[1]["models"] == ["sums"]
+        assert lines[1]["host"] == "127.0.0.1"
+        connection = http.client.HTTPConnection("127.0.0.1", lines[1]["port"], timeout=30)
+        # The body is on its way when the signal comes.
+        connection.putrequest("POST", "/v1/models/sums:predict")
+        body = b'{"instances": [[1, 2, 3]]}'
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:5])
+        other = http.client.HTTPConnection("127.0.0.1", lines[1]["port"], timeout=30)
+        other.request("GET", "/healthz")
+        assert other.getresponse().status == 200
+        threading.Timer(0.5, connection.send, [body[5:]]).start()
+        process.send_signal(signal.SIGTERM)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())) == (200, {"predictions": [6.0]})
+        rest = process.communicate(timeout=30)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    found = [json.loads(line) for line in rest.splitlines()]
+    assert [line["message"] for line in found] == ["request", "request", "stopped"]
+    assert {line["path"]: line["status"] for line in found[:2]} == {
+        "/healthz": 200,
+        "/v1/models/sums:predict": 200,
+    }
+
+
+def test_interrupting_it_is_no_failure(folder):
+    process = start("serve", f"pets={folder / 'sums'}", "--port", "0")
+    try:
+        while json.loads(process.stderr.readline())["message"] != "serving":
+            pass
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 0

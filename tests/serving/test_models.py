@@ -1,0 +1,171 @@
+"""Versions that come, go and are refused, on real SavedModels."""
+
+import json
+import shutil
+import threading
+import weakref
+
+import pytest
+from served import Running, save_sums
+
+from tfautolabel.serving.models import ServedModels
+from tfautolabel.serving.places import find_places
+from tfautolabel.serving.refusals import Refusal
+from tfautolabel.serving.servable import load_servable
+
+ASK = {"instances": [[1, 1, 1]]}
+
+
+def states(models, name="sums"):
+    found = models.status(name)["model_version_status"]
+    return {int(each["version"]): each["state"] for each in found}
+
+
+@pytest.fixture
+def models(folder):
+    models = ServedModels(find_places([str(folder)]))
+    models.refresh(at_once=True)
+    return models
+
+
+def test_a_new_version_is_loaded_once_it_has_settled(models, folder, sums):
+    shutil.copytree(sums / "2", folder / "sums" / "2")
+    models.refresh()
+    assert models.get("sums").version == 1
+    models.refresh()
+    assert models.get("sums").version == 2
+    assert states(models) == {1: "END", 2: "AVAILABLE"}
+    with pytest.raises(Refusal, match=r"Servable not found for request: Specific\(sums, 1\)"):
+        models.get("sums", 1)
+
+
+def test_more_versions_can_be_kept(folder, sums):
+    shutil.copytree(sums / "2", folder / "sums" / "2")
+    models = ServedModels(find_places([str(folder)]), keep=2)
+    models.refresh(at_once=True)
+    assert [models.get("sums", version).version for version in (1, 2)] == [1, 2]
+
+
+def test_a_new_model_is_served(models, folder, sums):
+    shutil.copytree(sums / "2", folder / "others" / "7")
+    models.refresh(at_once=True)
+    assert models.names() == ["others", "sums"]
+
+
+def test_an_old_version_comes_back_when_the_new_one_is_taken_away(models, folder, sums):
+    shutil.copytree(sums / "2", folder / "sums" / "2")
+    models.refresh(at_once=True)
+    shutil.rmtree(folder / "sums" / "2")
+    models.refresh(at_once=True)
+    assert states(models) == {1: "AVAILABLE"}
+
+
+def test_what_is_served_stays_when_all_folders_are_gone(models, folder):
+    shutil.rmtree(folder)
+    models.refresh(at_once=True)
+    assert models.get("sums").version == 1
+
+
+def test_a_version_that_is_let_go_frees_its_memory(models, folder, sums):
+    old = weakref.ref(models.get("sums"))
+    shutil.copytree(sums / "2", folder / "sums" / "2")
+    models.refresh(at_once=True)
+    assert old() is None
+
+
+def _garbage(folder, sums):
+    folder.mkdir()
+    (folder / "saved_model.pb").write_bytes(bytes(range(256)) * 10)
+
+
+def _half(folder, sums):
+    shutil.copytree(sums / "2", folder)
+    data = folder / "variables" / "variables.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-10])
+
+
+def _without_variables(folder, sums):
+    shutil.copytree(sums / "2", folder)
+    shutil.rmtree(folder / "variables")
+
+
+def _without_graph(folder, sums):
+    (folder / "variables").mkdir(parents=True)
+
+
+def _not_an_export(folder, sums):
+    shutil.copytree(sums / "2", folder)
+    (folder / "labeler.json").write_text('{"classes": ["a"]}')
+
+
+@pytest.mark.parametrize("spoil", [_garbage, _half, _without_variables, _without_graph, _not_an_export])
+def test_bad_versions_are_refused_and_the_old_one_kept(models, folder, sums, spoil, caplog):
+    spoil(folder / "sums" / "2", sums)
+    for _ in range(3):
+        models.refresh(at_once=True)
+    assert models.get("sums").version == 1
+    assert states(models) == {1: "AVAILABLE", 2: "END"}
+    (bad,) = models.status("sums", 2)["model_version_status"]
+    assert bad["status"]["error_code"] == "FAILED_PRECONDITION"
+    assert bad["status"]["error_message"]
+    # It is tried once, and again when it has changed.
+    assert [record.message for record in caplog.records].count("version refused") == 1
+    shutil.rmtree(folder / "sums" / "2")
+    shutil.copytree(sums / "2", folder / "sums" / "2")
+    models.refresh(at_once=True)
+    assert states(models) == {1: "END", 2: "AVAILABLE"}
+
+
+def test_a_version_that_is_written_again_is_loaded_again(models, folder, sums):
+    before = models.get("sums")
+    shutil.rmtree(folder / "sums" / "1")
+    shutil.copytree(sums / "2", folder / "sums" / "1")
+    models.refresh(at_once=True)
+    assert models.get("sums") is not before
+    (folder / "sums" / "1" / "saved_model.pb").write_bytes(b"garbage")
+    after = models.get("sums")
+    models.refresh(at_once=True)
+    assert models.get("sums") is after
+    assert "TensorFlow cannot load it" in str(models.status("sums"))
+
+
+def test_an_export_that_does_not_give_what_was_recorded_is_refused(exports, tmp_path):
+    shutil.copytree(exports / "texts" / "1", tmp_path / "1")
+    assert load_servable("texts", 1, tmp_path / "1").description["modality"] == "text"
+    description = json.loads((tmp_path / "1" / "labeler.json").read_text("utf-8"))
+    description["examples"][0]["probabilities"][0] += 0.01
+    (tmp_path / "1" / "labeler.json").write_text(json.dumps(description), "utf-8")
+    with pytest.raises(ValueError, match=r"recorded examples are off by 0\.01"):
+        load_servable("texts", 1, tmp_path / "1")
+
+
+def test_versions_are_swapped_without_a_failed_request(folder):
+    """Clients ask while one version after the other arrives, bad ones among them."""
+    answers, stop = [], threading.Event()
+    with Running(folder, poll=0.05) as server:
+
+        def ask_on():
+            while not stop.is_set():
+                answers.append(server.predict(ASK))
+
+        clients = [threading.Thread(target=ask_on) for _ in range(4)]
+        for client in clients:
+            client.start()
+        try:
+            for version in range(2, 6):
+                if version == 4:
+                    _garbage(folder / "sums" / "4", None)
+                    continue
+                save_sums(folder / f".{version}", version)
+                (folder / f".{version}").rename(folder / "sums" / str(version))
+                while server.models.get("sums").version != version:
+                    stop.wait(0.02)
+        finally:
+            stop.set()
+            for client in clients:
+                client.join()
+        answers.append(server.predict(ASK))
+    assert {status for status, _ in answers} == {200}
+    seen = [answer["predictions"][0] for _, answer in answers]
+    assert set(seen) == {3.0, 6.0, 9.0, 15.0}
+    assert seen[-1] == 15.0

@@ -1,0 +1,166 @@
+"""Exported models as files for LiteRT (TensorFlow Lite): phones, microcontrollers, browsers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfautolabel._optional import require
+from tfautolabel.data import Dataset
+from tfautolabel.export.conversion import (
+    AGREEMENT,
+    Converted,
+    check_examples,
+    compare,
+    first_line,
+    fixed_length,
+    windows,
+    write_converted,
+)
+from tfautolabel.export.numeric import NumericModel, fitting, padded, quiet_converters
+
+CALIBRATION = 200
+"""Windows at most from which the ranges of activations are taken."""
+
+FULL, DYNAMIC = "int8", "int8 weights, float32 activations"
+
+
+def export_tflite(
+    model: str | os.PathLike[str],
+    file: str | os.PathLike[str],
+    examples: Dataset | None = None,
+    *,
+    int8: bool = False,
+    length: int | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Converted:
+    """Writes backbone and head as a .tflite file, and keeps it only if LiteRT gives the same labels.
+
+    One row a call. Inputs and output keep their types with `int8` too. Operations become 8-bit integers with
+    ranges taken from examples (Jacob et al. 2018, arXiv 1712.05877); where that changes too many labels, only
+    the weights do.
+
+    Args:
+        model: an exported model's folder.
+        file: what is written; beside it FILE.json says what to feed.
+        examples: real examples, labelled or not, on which both are compared; by default the few that were
+            recorded with the model.
+        int8: quantises. A part of the examples, at most half, gives the ranges and is not compared.
+        length: tokens or samples in a row, for networks that take any number; by default the most that the
+            preprocessor gives.
+        seed: of the draw of the examples that give the ranges.
+        progress: shows a progress bar where standard error is a terminal.
+
+    Returns:
+        What was written, with sizes, times and agreement.
+
+    Raises:
+        FileNotFoundError: If there is no exported model.
+        MissingExtraError: If LiteRT is not installed.
+        DifferentLabels: If too few labels agree; nothing is written then.
+        RuntimeError: If the network cannot be converted.
+        ValueError: If an argument does not fit.
+    """
+    interpreter = require("ai_edge_litert.interpreter", extra="tflite").Interpreter
+    numeric = NumericModel(model)
+    examples = check_examples(numeric, examples)
+    if int8 and (examples is None or len(examples) < 2):
+        raise ValueError(
+            "int8 needs two real examples or more, for the ranges of activations and for the comparison. "
+            f"Received: {0 if examples is None else len(examples)} examples"
+        )
+    length = fixed_length(numeric, length)
+    function = numeric.frozen(1, length)
+    if not int8:
+        content = _convert(function, numeric.handle)
+        parity = compare(numeric, Run(interpreter, content, numeric), examples, length, progress)
+        return _write(file, content, numeric, length, parity=parity, weights="float32")
+    assert examples is not None
+    order = np.random.default_rng(seed).permutation(len(examples))
+    held = min(CALIBRATION, len(examples) // 2)
+    calibration, rest = examples.subset(np.sort(order[:held])), examples.subset(np.sort(order[held:]))
+    ranges = _rows(numeric, calibration, length)
+    content, weights = _convert(function, numeric.handle, ranges), FULL
+    parity = compare(numeric, Run(interpreter, content, numeric), rest, length, progress)
+    if parity.agreement < AGREEMENT[FULL]:
+        content, weights = _convert(function, numeric.handle, ()), DYNAMIC
+        parity = compare(numeric, Run(interpreter, content, numeric), rest, length, progress)
+    return _write(file, content, numeric, length, parity=parity, weights=weights)
+
+
+class Run:
+    """A .tflite file in LiteRT.
+
+    Args:
+        interpreter: LiteRT's class.
+        content: the file's bytes.
+        numeric: the model, for the names of its inputs.
+    """
+
+    def __init__(self, interpreter: Any, content: bytes, numeric: NumericModel) -> None:
+        self._interpreter = interpreter(model_content=content, num_threads=os.cpu_count() or 1)
+        self._signature = self._interpreter.get_signature_runner()
+        self._names = [spec.name for spec in numeric.specs]
+
+    def __call__(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """Inputs of one row each to (1, k) probabilities."""
+        (output,) = self._signature(**dict(zip(self._names, inputs, strict=True))).values()
+        return output
+
+
+def _convert(function: Any, handle: str, ranges: Sequence[dict[str, np.ndarray]] | None = None) -> bytes:
+    """The file's bytes.
+
+    Args:
+        function: the frozen network.
+        handle: the backbone's, for the message.
+        ranges: rows from which the ranges of activations are taken; none to quantise weights only, None to
+            quantise nothing.
+    """
+    # A module that holds the function alone: the SavedModel would bring its tables of strings.
+    holder = tf.Module()
+    holder.run = function
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], holder)
+    if ranges is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if ranges:
+        converter.representative_dataset = lambda: iter(ranges)
+    try:
+        with quiet_converters():
+            return converter.convert()
+    except Exception as error:
+        raise RuntimeError(
+            f"the network of {handle} cannot be converted to TFLite, which lacks operations or loops of it. "
+            f"Received: {first_line(error)}"
+        ) from error
+
+
+def _rows(numeric: NumericModel, dataset: Dataset, length: int | None) -> list[dict[str, np.ndarray]]:
+    """Single windows by the names of the inputs."""
+
+    def rows() -> Iterator[dict[str, np.ndarray]]:
+        for inputs, _ in windows(numeric, dataset):
+            fits = fitting(inputs, length)
+            ready = padded([array[fits] for array in inputs], length)
+            for row in range(int(fits.sum())):
+                yield {
+                    spec.name: array[row : row + 1] for spec, array in zip(numeric.specs, ready, strict=True)
+                }
+
+    found = [row for row, _ in zip(rows(), range(CALIBRATION), strict=False)]
+    if not found:
+        raise ValueError("int8 needs examples that can be read. Received: none")
+    return found
+
+
+def _write(
+    file: str | os.PathLike[str], content: bytes, numeric: NumericModel, length: int | None, **found: Any
+) -> Converted:
+    details = {"format": "tflite", "file": Path(file).name, "inputs": numeric.describe(1, length)}
+    return write_converted(file, content, numeric, details, **found)

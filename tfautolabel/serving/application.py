@@ -1,0 +1,232 @@
+"""The protocol itself, as an ASGI application: addresses and answers of TensorFlow Serving's REST API.
+
+https://www.tensorflow.org/tfx/serving/api_rest. Beside it: `/` is a page for people, `/models` what it shows,
+`/healthz` says whether models are served, `/metrics` is for Prometheus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tfautolabel.serving import exchange, tensors
+from tfautolabel.serving.batching import Batching
+from tfautolabel.serving.exchange import Answer, BodyReader, ClientGoneError, json_answer
+from tfautolabel.serving.metrics import Metrics
+from tfautolabel.serving.models import ServedModels
+from tfautolabel.serving.page import models_of_page, page
+from tfautolabel.serving.places import MAX_VERSION
+from tfautolabel.serving.refusals import Refusal, refusal_of
+from tfautolabel.serving.servable import Arrays, Servable
+
+_log = logging.getLogger("tfautolabel.serving")
+_Result = TypeVar("_Result")
+_ADDRESS = re.compile(
+    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+    r"(?:/(?P<metadata>metadata)|:(?P<method>classify|regress|predict))?",
+    re.IGNORECASE | re.ASCII,
+)
+LARGE = 64 * 1024
+"""Bytes from which JSON is read and written in a thread, so that other requests are not kept waiting."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask for.
+
+    Attributes:
+        seconds: for reading its body, and again for the answer.
+        body_bytes: its body, unpacked.
+        instances: rows.
+    """
+
+    seconds: float = 30.0
+    body_bytes: int = 64 * 1024 * 1024
+    instances: int = 1024
+
+
+class Application:
+    """Answers HTTP requests.
+
+    Args:
+        models: what is served.
+        batching: what runs it.
+        metrics: what counts.
+        limits: of each request.
+        allow_origin: of pages elsewhere whose scripts may read the answers, "*" for all, or None.
+        log_requests: whether each request is logged.
+    """
+
+    def __init__(
+        self,
+        models: ServedModels,
+        batching: Batching,
+        metrics: Metrics,
+        limits: Limits | None = None,
+        allow_origin: str | None = None,
+        log_requests: bool = False,
+    ) -> None:
+        self.models = models
+        self.batching = batching
+        self.metrics = metrics
+        self.limits = limits or Limits()
+        self._log_requests = log_requests
+        self._further = {} if allow_origin is None else {"access-control-allow-origin": allow_origin}
+        self._allows_origin = allow_origin is not None
+        self._bodies = BodyReader(self.limits.body_bytes, 4 * self.limits.body_bytes)
+        self._pool = ThreadPoolExecutor(2, "json")
+        metrics.watch_queue(lambda: batching.waiting)
+
+    async def __call__(
+        self, scope: MutableMapping[str, Any], receive: exchange.Receive, send: exchange.Send
+    ) -> None:
+        """One request; see the ASGI specification."""
+        if scope["type"] != "http":
+            return
+        start = time.perf_counter()
+        what = _What()
+        try:
+            answer = await self._answer(scope, receive, what)
+        except Refusal as refusal:
+            answer = exchange.error_answer(refusal)
+        except ClientGoneError:
+            return
+        except Exception:
+            _log.exception("request failed", extra={"path": scope["path"]})
+            answer = exchange.error_answer(Refusal(500, "the server failed; its log says why"))
+        seconds = time.perf_counter() - start
+        self.metrics.count_request(what.model, what.method, answer.status, seconds)
+        if self._log_requests or answer.status >= 500:
+            details = {
+                "http_method": scope["method"],
+                "path": scope["path"],
+                "status": answer.status,
+                "seconds": round(seconds, 5),
+                "client": (scope.get("client") or [""])[0],
+            }
+            _log.log(logging.INFO if answer.status < 500 else logging.ERROR, "request", extra=details)
+        await exchange.send_answer(answer, send, self._further)
+
+    async def _answer(
+        self, scope: MutableMapping[str, Any], receive: exchange.Receive, what: _What
+    ) -> Answer:
+        path, method = scope["path"], scope["method"]
+        if method == "OPTIONS" and self._allows_origin:
+            allowed = {
+                "access-control-allow-methods": "GET, POST",
+                "access-control-allow-headers": "content-type",
+                "access-control-max-age": "600",
+            }
+            return Answer(b"", "text/plain", 200, allowed)
+        if path.lower().startswith("/v1/"):
+            return await self._answer_protocol(scope, receive, what)
+        own: dict[str, Callable[[], Answer]] = {
+            "/": page,
+            "/models": lambda: models_of_page(self.models),
+            "/healthz": self._health,
+            "/metrics": lambda: Answer(self.metrics.text(), self.metrics.content_type),
+        }
+        if path not in own:
+            raise Refusal(404, f"Not Found: {path}")
+        if method not in ("GET", "HEAD"):
+            raise Refusal(405, f"{path} can only be read. Received: {method}", {"allow": "GET, HEAD"})
+        return own[path]()
+
+    async def _answer_protocol(
+        self, scope: MutableMapping[str, Any], receive: exchange.Receive, what: _What
+    ) -> Answer:
+        path, method = scope["path"], scope["method"]
+        found = _ADDRESS.fullmatch(path)
+        if found is None:
+            if method == "GET" and path.lower().rstrip("/") == "/v1/models":
+                raise Refusal(400, "Missing model name in request.")
+            raise Refusal(400, f"Malformed request: {method} {path}")
+        verb = (found["method"] or "").lower()
+        if method != ("POST" if verb else "GET"):
+            raise Refusal(400, f"Malformed request: {method} {path}")
+        what.method = verb or ("metadata" if found["metadata"] else "status")
+        name = found["name"]
+        if name in self.models.names():
+            what.model = name
+        if found["label"] is not None:
+            raise Refusal(400, f"Unrecognized servable version label: {found['label']}")
+        version = None if found["version"] is None else int(found["version"][:40])
+        if version is not None and version > MAX_VERSION:
+            raise Refusal(400, f"Failed to convert version: {found['version'][:40]} to numeric.")
+        if found["metadata"]:
+            return _metadata(self.models.get(name, version))
+        if not verb:
+            return json_answer(self.models.status(name, version))
+        servable = self.models.get(name, version)
+        if verb != "predict":
+            raise Refusal(400, f"only :predict is served; the model has no signature for :{verb}")
+        return await self._predict(servable, scope, receive)
+
+    async def _predict(
+        self, servable: Servable, scope: MutableMapping[str, Any], receive: exchange.Receive
+    ) -> Answer:
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        async with self._bodies.reading(headers, receive, self.limits.seconds) as body:
+            try:
+                async with asyncio.timeout(self.limits.seconds):
+                    return Answer(await self._predictions(servable, body))
+            except TimeoutError as error:
+                raise Refusal(
+                    504, f"Deadline Exceeded: no answer within {self.limits.seconds:g} seconds"
+                ) from error
+
+    async def _predictions(self, servable: Servable, body: bytes) -> bytes:
+        def read() -> tuple[Any, Arrays, bool]:
+            return tensors.read_request(tensors.parse(body), servable, self.limits.instances)
+
+        signature, arrays, is_rows = await self._in_thread(read, len(body) > LARGE)
+        try:
+            outputs = await self.batching.run(servable, signature, arrays)
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal.status >= 500:
+                _log.error(
+                    "model failed",
+                    extra={"model": servable.name, "version": servable.version, "error": refusal.message},
+                )
+            raise refusal from error
+        # Strings are Python objects: each takes more than its eight bytes in the array.
+        size = sum(array.nbytes for array in outputs.values())
+        return await self._in_thread(lambda: tensors.write_answer(outputs, is_rows), size > LARGE)
+
+    async def _in_thread(self, work: Callable[[], _Result], wanted: bool) -> _Result:
+        if not wanted:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _health(self) -> Answer:
+        names = self.models.names()
+        if not names:
+            raise Refusal(503, "no model is served")
+        return json_answer({"status": "ok", "models": names})
+
+    def close(self) -> None:
+        """Lets the threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.batching.close()
+
+
+@dataclass
+class _What:
+    """What a request turned out to be, for the metrics."""
+
+    model: str = ""
+    method: str = "other"
+
+
+def _metadata(servable: Servable) -> Answer:
+    """A GetModelMetadataResponse as TensorFlow Serving prints it."""
+    spec = {"name": servable.name, "signature_name": "", "version": str(servable.version)}
+    signatures = {"signature_def": servable.signature_defs}
+    return json_answer({"model_spec": spec, "metadata": {"signature_def": signatures}})

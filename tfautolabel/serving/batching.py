@@ -1,0 +1,236 @@
+"""Requests that arrive together go through a model together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from tfautolabel.serving.refusals import Refusal, refusal_of
+from tfautolabel.serving.servable import Arrays, Servable, Signature
+
+
+class _AloneError(Exception):
+    """What failed together has to be tried by itself."""
+
+
+@dataclass
+class _Item:
+    arrays: Arrays
+    rows: int
+    since: float
+    done: asyncio.Future[Arrays]
+
+
+@dataclass
+class _Group:
+    """Waiting requests that fit into one call."""
+
+    servable: Servable
+    signature: Signature
+    merges: bool
+    items: deque[_Item] = field(default_factory=deque)
+    rows: int = 0
+
+    def put(self, item: _Item) -> None:
+        self.items.append(item)
+        self.rows += item.rows
+
+    def take(self, max_rows: int) -> list[_Item]:
+        """The oldest requests, as many as fit; those whose client has given up are dropped."""
+        taken: list[_Item] = []
+        rows = 0
+        while self.items and (not taken or rows + self.items[0].rows <= max_rows):
+            item = self.items.popleft()
+            self.rows -= item.rows
+            if not item.done.done():
+                taken.append(item)
+                rows += item.rows
+        return taken
+
+
+class Batching:
+    """Merges requests for the same signature of the same version whose rows have the same shape.
+
+    A call begins as soon as a thread is free and its batch is full or its oldest request has waited long
+    enough. Lives in one event loop.
+
+    Args:
+        max_rows: rows in one call; a request with more is split.
+        max_wait: seconds that a request waits for others.
+        max_queue: rows that may wait or be computed at once; more are refused.
+        threads: calls at once.
+        on_batch: told the rows of each call.
+    """
+
+    def __init__(
+        self,
+        max_rows: int = 32,
+        max_wait: float = 0.002,
+        max_queue: int = 4096,
+        threads: int = 2,
+        on_batch: Callable[[Servable, int], None] | None = None,
+    ) -> None:
+        self.max_rows = max_rows
+        self.max_wait = max_wait
+        self.max_queue = max_queue
+        self.waiting = 0
+        self._on_batch = on_batch or (lambda *_: None)
+        self._free = threads
+        self._pool = ThreadPoolExecutor(threads, "model")
+        self._groups: dict[Hashable, _Group] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        # Signatures that turned out to give something else than a row for each row.
+        self._apart: WeakKeyDictionary[Servable, set[str]] = WeakKeyDictionary()
+
+    def close(self) -> None:
+        """Lets the threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def run(self, servable: Servable, signature: Signature, arrays: Arrays) -> Arrays:
+        """What a signature gives for a request.
+
+        Args:
+            servable: the version.
+            signature: of it.
+            arrays: by input name.
+
+        Raises:
+            Refusal: If too many rows are waiting (503), or the model does not take the values.
+        """
+        sizes = {len(array) if array.ndim else 0 for array in arrays.values()}
+        rows = max(sizes, default=1)
+        if self.waiting and self.waiting + rows > self.max_queue:
+            raise Refusal(
+                503,
+                "The batch scheduling queue to which this task was submitted is full",
+                {"retry-after": "1"},
+            )
+        merges = (
+            signature.has_rows
+            and len(sizes) == 1
+            and rows > 0
+            and signature.name not in self._apart.get(servable, ())
+        )
+        self.waiting += rows
+        try:
+            if merges:
+                try:
+                    return await self._run_in_pieces(servable, signature, arrays, rows)
+                except _AloneError:
+                    pass
+            return await self._submit(servable, signature, arrays, rows, False)
+        finally:
+            self.waiting -= rows
+
+    async def _run_in_pieces(
+        self, servable: Servable, signature: Signature, arrays: Arrays, rows: int
+    ) -> Arrays:
+        if rows <= self.max_rows:
+            return await self._submit(servable, signature, arrays, rows, True)
+        pieces = [
+            {name: array[start : start + self.max_rows] for name, array in arrays.items()}
+            for start in range(0, rows, self.max_rows)
+        ]
+        futures = [
+            self._submit(servable, signature, piece, len(next(iter(piece.values()))), True)
+            for piece in pieces
+        ]
+        try:
+            answers = await asyncio.gather(*futures)
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+    def _submit(
+        self, servable: Servable, signature: Signature, arrays: Arrays, rows: int, merges: bool
+    ) -> asyncio.Future[Arrays]:
+        loop = asyncio.get_running_loop()
+        shapes = tuple((name, array.shape[1:]) for name, array in sorted(arrays.items()))
+        key: Hashable = (id(servable), signature.name, shapes) if merges else object()
+        group = self._groups.setdefault(key, _Group(servable, signature, merges))
+        item = _Item(arrays, rows, loop.time(), loop.create_future())
+        group.put(item)
+        self._begin_calls()
+        return item.done
+
+    def _begin_calls(self) -> None:
+        """Begins what is ready, and sets an alarm for what will be ready next."""
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._free:
+            now, soonest, ready = loop.time(), float("inf"), None
+            for key, group in self._groups.items():
+                waits = group.merges and group.rows < self.max_rows
+                at = group.items[0].since + (self.max_wait if waits else 0.0)
+                if at < soonest:
+                    soonest, ready = at, key
+            if ready is None:
+                return
+            if soonest > now:
+                self._timer = loop.call_at(soonest, self._begin_calls)
+                return
+            group = self._groups[ready]
+            items = group.take(self.max_rows)
+            if not group.items:
+                del self._groups[ready]
+            if items:
+                self._begin_call(group, items)
+
+    def _begin_call(self, group: _Group, items: list[_Item]) -> None:
+        self._free -= 1
+        self._on_batch(group.servable, sum(item.rows for item in items))
+        call = asyncio.get_running_loop().run_in_executor(self._pool, _call, group, items)
+        call.add_done_callback(lambda done: self._end_call(group, items, done))
+
+    def _end_call(self, group: _Group, items: list[_Item], done: asyncio.Future[list[Arrays]]) -> None:
+        self._free += 1
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if isinstance(error, _AloneError) and error.args:
+            self._apart.setdefault(group.servable, set()).add(group.signature.name)
+        for position, item in enumerate(items):
+            if item.done.done():
+                continue
+            if error is None:
+                item.done.set_result(done.result()[position])
+            elif isinstance(error, _AloneError) or len(items) > 1:
+                item.done.set_exception(_AloneError())
+            else:
+                item.done.set_exception(
+                    refusal_of(error)
+                    if isinstance(error, Exception)
+                    else Refusal(503, "The server is shutting down")
+                )
+        self._begin_calls()
+
+
+def _call(group: _Group, items: list[_Item]) -> list[Arrays]:
+    """One call for several requests, and what each of them gets of it."""
+    if len(items) == 1:
+        arrays = items[0].arrays
+    else:
+        arrays = {
+            name: np.concatenate([item.arrays[name] for item in items]) for name in group.signature.inputs
+        }
+    outputs = group.signature.call(arrays)
+    if not group.merges:
+        return [outputs]
+    rows = sum(item.rows for item in items)
+    if any(not array.ndim or len(array) != rows for array in outputs.values()):
+        raise _AloneError("it does not give a row for each row")
+    if len(items) == 1:
+        return [outputs]
+    ends = np.cumsum([item.rows for item in items])
+    return [
+        {name: array[end - item.rows : end] for name, array in outputs.items()}
+        for item, end in zip(items, ends, strict=True)
+    ]

@@ -1,0 +1,128 @@
+"""Where models are: folders laid out as TensorFlow Serving has them, `<name>/<version>/saved_model.pb`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+GRAPH = "saved_model.pb"
+MAX_VERSION = 2**63 - 1
+"""Versions are int64 in TensorFlow Serving's protocol."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A path that was given, and what it holds.
+
+    Attributes:
+        kind: "models" for a folder of models, "model" for a folder of numbered versions, "version" for one of
+            them.
+        path: the folder.
+        name: of the model; empty for a folder of models.
+    """
+
+    kind: str
+    path: Path
+    name: str
+
+    def models(self) -> Iterator[tuple[str, dict[int, Path]]]:
+        """The models that are there now: name, and version number to folder."""
+        if self.kind == "models":
+            for child in _folders(self.path):
+                if _is_name(child.name) and (versions := _versions(child)):
+                    yield child.name, versions
+        elif self.kind == "model":
+            yield self.name, _versions(self.path)
+        else:
+            number = int(self.path.name) if _is_version(self.path.name) else 1
+            yield self.name, {number: self.path} if self.path.is_dir() else {}
+
+
+def find_places(arguments: Sequence[str]) -> list[Place]:
+    """Recognises what each path is.
+
+    Args:
+        arguments: folders of models, of one model, or of one version; NAME=PATH gives one model a name.
+
+    Returns:
+        One place each.
+
+    Raises:
+        FileNotFoundError: If there is no model where a path leads.
+        ValueError: If a name cannot be part of an address or two models have the same name.
+    """
+    places = [_recognise(argument) for argument in arguments]
+    taken: dict[str, Path] = {}
+    for place in places:
+        for name, _ in place.models():
+            if name in taken:
+                raise ValueError(
+                    f"every model needs a name of its own, as in NAME=PATH. Received: {name!r} in both "
+                    f"{taken[name]} and {place.path}"
+                )
+            taken[name] = place.path
+    return places
+
+
+def fingerprint(folder: Path) -> str:
+    """What changes when a file in a version folder is added, removed or written again; no content is read."""
+    digest = hashlib.sha256()
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            path = os.path.join(parent, name)
+            try:
+                found = os.stat(path)
+            except OSError:
+                continue
+            entry = (os.path.relpath(path, folder), found.st_size, found.st_mtime_ns, found.st_ino)
+            digest.update(repr(entry).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _recognise(argument: str) -> Place:
+    name, equals, rest = argument.partition("=")
+    # A path may hold an equals sign of its own.
+    given = name if equals and not Path(argument).exists() else ""
+    path = Path(rest if given else argument).expanduser()
+    whole = path.resolve()
+    if (path / GRAPH).is_file():
+        kind = "version"
+        found = whole.parent.name if _is_version(whole.name) else whole.name
+    elif _versions(path):
+        kind, found = "model", whole.name
+    elif not given and any(_versions(child) for child in _folders(path)):
+        return Place("models", path, "")
+    else:
+        raise FileNotFoundError(
+            f"a model is a folder with numbered versions, such as saved_models/flowers/1/{GRAPH}. "
+            f"Received: {argument}"
+        )
+    if not _is_name(given or found):
+        raise ValueError(
+            f"a model's name must not be empty, begin with a dot or contain / or :. "
+            f"Received: {given or found!r}"
+        )
+    return Place(kind, whole if kind == "version" else path, given or found)
+
+
+def _versions(folder: Path) -> dict[int, Path]:
+    return {int(child.name): child for child in _folders(folder) if _is_version(child.name)}
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(child for child in folder.iterdir() if child.is_dir())
+    except OSError:
+        return []
+
+
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and len(name) < 20 and int(name) <= MAX_VERSION
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and not name.startswith(".") and not any(mark in name for mark in "/:")

@@ -1,0 +1,156 @@
+"""The running server: uvicorn around the application, and the watch over folders."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tfautolabel._optional import MODULES, require
+from tfautolabel.serving.application import Application, Limits
+from tfautolabel.serving.batching import Batching
+from tfautolabel.serving.http_protocol import bounded_protocol
+from tfautolabel.serving.metrics import Metrics
+from tfautolabel.serving.models import ServedModels
+from tfautolabel.serving.places import Place
+from tfautolabel.serving.settings import Settings
+
+_log = logging.getLogger("tfautolabel.serving")
+BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection stays open: longer than clients keep theirs, so that they close it first."""
+
+
+def serve(places: Sequence[Place], settings: Settings) -> None:
+    """Serves models until SIGTERM or SIGINT, then finishes the requests that are under way.
+
+    Args:
+        places: where the models are.
+        settings: how.
+
+    Raises:
+        MissingExtraError: If the extra is not installed.
+        OSError: If the address is taken.
+        ValueError: If a setting is out of range or no model can be loaded.
+    """
+    settings.check()
+    for module in MODULES["serve"]:
+        require(module, extra="serve")
+    listening = _listen(settings.host, settings.port)
+    try:
+        metrics = Metrics()
+        models = ServedModels(places, keep=settings.keep, on_change=metrics.set_versions)
+        models.refresh(at_once=True)
+        if not models.names():
+            raise ValueError(f"no model can be served. Received: {_why_not(models, places)}")
+        host, port = listening.getsockname()[:2]
+        listening.listen(BACKLOG)  # whoever reads the log may connect, and is answered as the loop begins
+        _log.info("serving", extra={"host": host, "port": port, "models": models.names()})
+        build_server(models, metrics, settings).run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def build_server(models: ServedModels, metrics: Metrics, settings: Settings) -> Any:
+    """A `uvicorn.Server` that has not begun.
+
+    Args:
+        models: what it serves; they are kept up to date while it runs.
+        metrics: what counts.
+        settings: how it runs; host and port are the caller's business.
+    """
+    uvicorn = require("uvicorn", extra="serve")
+    config = uvicorn.Config(
+        _Served(models, metrics, settings),
+        http=bounded_protocol(settings.timeout),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.grace,
+    )
+    return uvicorn.Server(config)
+
+
+class _Served:
+    """The application with its life: made in the event loop, and watching the folders while that runs."""
+
+    def __init__(self, models: ServedModels, metrics: Metrics, settings: Settings) -> None:
+        self._models = models
+        self._metrics = metrics
+        self._settings = settings
+        self._application: Application | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._application is not None:
+            await self._application(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        settings, metrics = self._settings, self._metrics
+        batching = Batching(
+            settings.max_batch,
+            settings.batch_wait,
+            settings.max_queue,
+            settings.threads,
+            lambda servable, rows: metrics.count_batch(servable.name, rows),
+        )
+        limits = Limits(settings.timeout, settings.max_body, settings.max_instances)
+        self._application = Application(
+            self._models, batching, metrics, limits, settings.allow_origin, settings.log_requests
+        )
+        await receive()
+        watch = asyncio.create_task(_watch(self._models, settings.poll))
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch
+        self._application.close()
+        _log.info("stopped")
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _watch(models: ServedModels, seconds: float) -> None:
+    """Keeps models as their folders are; loading goes on in a thread beside the requests."""
+    with ThreadPoolExecutor(1, "loading") as pool:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await asyncio.get_running_loop().run_in_executor(pool, models.refresh)
+            except Exception:
+                _log.exception("the folders cannot be looked at")
+
+
+def _why_not(models: ServedModels, places: Sequence[Place]) -> str:
+    return "; ".join(
+        f"{name} version {version['version']}: {version['status']['error_message']}"
+        for place in places
+        for name, _ in place.models()
+        for version in models.status(name)["model_version_status"]
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, bound before the models load: a taken port is told at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        address = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(address)
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        raise OSError(f"cannot listen at {host} port {port} ({error.strerror or error})") from error
+    listening.set_inheritable(True)
+    return listening

@@ -1,0 +1,62 @@
+"""How a server runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a server runs.
+
+    Attributes:
+        host: the address to listen at.
+        port: 0 for a free one.
+        poll: seconds between two looks at the folders.
+        keep: how many of each model's newest versions are served.
+        max_batch: rows in one call of a model.
+        batch_wait: seconds that a request waits for others.
+        max_queue: rows that may wait.
+        threads: calls of models at once.
+        max_body: bytes of a request's body.
+        max_instances: rows of a request.
+        timeout: seconds for reading a request, and again for its answer.
+        grace: seconds that requests have to end when the server stops.
+        allow_origin: of pages elsewhere that may read the answers, or None.
+        log_requests: whether each request is logged.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8501
+    poll: float = 2.0
+    keep: int = 1
+    max_batch: int = 32
+    batch_wait: float = 0.002
+    max_queue: int = 4096
+    threads: int = 2
+    max_body: int = 64 * 1024 * 1024
+    max_instances: int = 1024
+    timeout: float = 30.0
+    grace: int = 30
+    allow_origin: str | None = None
+    log_requests: bool = False
+
+    def check(self) -> None:
+        """Refuses values that make no sense.
+
+        Raises:
+            ValueError: If one is out of range.
+        """
+        for name in ("poll", "timeout"):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"{name} must be more than 0 seconds. Received: {name}={getattr(self, name)}"
+                )
+        for name in ("keep", "max_batch", "max_queue", "threads", "max_body", "max_instances"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1. Received: {name}={getattr(self, name)}")
+        for name in ("batch_wait", "grace"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0 seconds. Received: {name}={getattr(self, name)}")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be from 0 to 65535. Received: port={self.port}")

@@ -1,0 +1,190 @@
+"""The objective of a search: a head is judged by examples that it has not seen, all of them in turn."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from tfautolabel.heads import LinearHead
+from tfautolabel.heads.contract import check_head
+from tfautolabel.heads.folds import stratified_folds
+from tfautolabel.heads.normalization import PowerNormalization
+from tfautolabel.training.feature_transfer import BATCH_SIZE, EPOCHS, train_head, untrained_copy
+from tfautolabel.training.fine_tune import calibrated_loss
+from tfautolabel.training.first_state import FirstState
+from tfautolabel.tuning.fold_training import predict_folds
+from tfautolabel.tuning.hypermodel import EPOCHS_NAME
+
+OBJECTIVE = "val_loss"
+"""Log loss in nats after a temperature; Keras's name for it, which keras-tuner knows to minimise."""
+ACCURACY = "val_accuracy"
+
+MANY = 500
+"""From so many examples on three folds do: the more are held out, the less is luck."""
+
+
+@dataclass(frozen=True, eq=False)
+class TuningData:
+    """What heads are trained and judged on.
+
+    Attributes:
+        features: (n, d) float32.
+        class_ids: (n,) int64 in [0, k).
+        n_classes: k.
+        n_folds: of the cross-validation.
+        class_weight: class id to weight; None for 1 each.
+        seed: decides the folds and the order of the batches.
+    """
+
+    features: np.ndarray
+    class_ids: np.ndarray
+    n_classes: int
+    n_folds: int
+    class_weight: dict[int, float] | None
+    seed: int
+
+
+def default_folds(n_examples: int) -> int:
+    """Five folds, three where there are many examples."""
+    return 3 if n_examples >= MANY else 5
+
+
+def losses_of(probabilities: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
+    """(n,) log loss of each held-out example in nats, after a temperature; see `calibrated_loss`.
+
+    Raises:
+        ValueError: If a probability is not finite.
+    """
+    if not np.isfinite(probabilities).all():
+        raise ValueError("the head must give finite probabilities. Received: NaN or infinity, so it diverged")
+    return calibrated_loss(probabilities, class_ids)
+
+
+def metrics_of(probabilities: np.ndarray, class_ids: np.ndarray) -> dict[str, float]:
+    """Objective and accuracy of (n, k) out-of-fold probabilities."""
+    return {
+        OBJECTIVE: float(losses_of(probabilities, class_ids).mean()),
+        ACCURACY: float((probabilities.argmax(axis=1) == class_ids).mean()),
+    }
+
+
+class CrossValidated(keras_tuner.HyperModel):
+    """Another hypermodel whose `fit` cross-validates what it builds, on data that it holds.
+
+    Args:
+        inner: what builds the heads: a `keras_tuner.HyperModel`, or a function of the hyperparameters.
+        data: what they are judged on.
+    """
+
+    def __init__(self, inner: Any, data: TuningData) -> None:
+        super().__init__()
+        self.inner, self.data = inner, data
+        self._build_inner: Callable[[Any], Any] = getattr(inner, "build", inner)
+
+    def build(self, hp: Any) -> keras.Model:
+        """A head of the inner hypermodel.
+
+        Raises:
+            TypeError: If it is no `keras.Model`.
+            ValueError: If it does not go from features to probabilities, or is not compiled.
+        """
+        head = self._build_inner(hp)
+        if not isinstance(head, LinearHead):
+            check_head(head, self.data.features.shape[1], self.data.n_classes)
+        if not getattr(head, "compiled", False):
+            raise ValueError("a hypermodel must compile the heads that it builds. Received: one not compiled")
+        return head
+
+    def declare_hyperparameters(self, hp: Any) -> None:
+        """As the inner hypermodel does."""
+        if hasattr(self.inner, "declare_hyperparameters"):
+            self.inner.declare_hyperparameters(hp)
+
+    def fit(self, hp: Any, model: keras.Model, *_: Any, **__: Any) -> dict[str, float]:
+        """Cross-validates a head that `build` gave; what a tuner adds for one training has no place here."""
+        return metrics_of(self.out_of_fold(hp, model), self.data.class_ids)
+
+    def fit_options(self, hp: Any) -> dict[str, Any]:
+        """Options of `keras.Model.fit` that belong to the hyperparameters."""
+        if hasattr(self.inner, "fit_options"):
+            return dict(self.inner.fit_options(hp))
+        return {"epochs": int(hp.values[EPOCHS_NAME])} if EPOCHS_NAME in hp.values else {}
+
+    def out_of_fold(self, hp: Any, head: keras.Model, seed: int | None = None) -> np.ndarray:
+        """(n, k) probabilities of each example from the head trained on the other folds."""
+        options = self.fit_options(hp)
+        if hasattr(self.inner, "fit") and _overrides_fit(self.inner):
+            return _by_own_fit(self.inner, hp, head, self.data, options, seed)
+        return cross_validate(head, self.data, options, seed)
+
+
+def cross_validate(
+    head: keras.Model, data: TuningData, fit_options: dict[str, Any] | None = None, seed: int | None = None
+) -> np.ndarray:
+    """Each example's probabilities from the head trained on the other folds.
+
+    Args:
+        head: compiled and untrained.
+        data: the examples.
+        fit_options: epochs and batch_size, for a head that is trained step by step.
+        seed: of the folds; that of the data by default.
+
+    Returns:
+        (n, k) float32.
+    """
+    seed = data.seed if seed is None else seed
+    if isinstance(head, LinearHead) and head.is_convex:
+        head = type(head).from_config(head.get_config() | {"n_folds": data.n_folds, "seed": seed})
+        head.compile()
+        training = train_head(head, data.features, data.class_ids, class_weight=data.class_weight)
+        return training.out_of_fold
+    _adapt(head, data.features)
+    options = {"epochs": EPOCHS, "batch_size": BATCH_SIZE} | (fit_options or {})
+    return predict_folds(
+        untrained_copy(head, data.features),
+        data.features,
+        data.class_ids,
+        stratified_folds(data.class_ids, data.n_folds, seed),
+        class_weight=data.class_weight,
+        seed=seed,
+        **options,
+    )
+
+
+def _adapt(head: keras.Model, features: np.ndarray) -> None:
+    for layer in head.layers:
+        if isinstance(layer, PowerNormalization):
+            layer.adapt(features)
+
+
+def _overrides_fit(hypermodel: Any) -> bool:
+    return type(hypermodel).fit is not keras_tuner.HyperModel.fit
+
+
+def _by_own_fit(
+    inner: Any, hp: Any, head: keras.Model, data: TuningData, options: dict[str, Any], seed: int | None
+) -> np.ndarray:
+    """As `cross_validate`, each fold trained by the hypermodel's own `fit`."""
+    _adapt(head, data.features)
+    folds = stratified_folds(data.class_ids, data.n_folds, data.seed if seed is None else seed)
+    taken = inspect.signature(inner.fit).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
+        options = {"verbose": 0, "class_weight": data.class_weight, **options}
+    else:
+        options = {}
+    head(data.features[:1])
+    first_state = FirstState(head)
+    predicted = np.zeros((len(folds), data.n_classes), np.float32)
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        first_state.restore()
+        inner.fit(hp, head, data.features[~held_out], data.class_ids[~held_out], **options)
+        predicted[held_out] = keras.ops.convert_to_numpy(head(data.features[held_out], training=False))
+    first_state.restore()
+    return predicted

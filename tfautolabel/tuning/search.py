@@ -1,0 +1,340 @@
+"""A search for the best head, which takes the place of the labeler's own only if it is better.
+
+With few labels the best of many trials is partly the luckiest. Each is therefore judged by cross-validation,
+and the few best ones again on other folds, where their luck does not follow them, beside the head that was
+there before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from scipy import stats
+
+from tfautolabel._progress import progress_of
+from tfautolabel.data import Dataset
+from tfautolabel.data.atomic import atomic_write
+from tfautolabel.features import Extraction
+from tfautolabel.labeler import Labeler
+from tfautolabel.labeler.checks import check_counts
+from tfautolabel.labels import ABSTAIN
+from tfautolabel.training.class_weights import class_weights
+from tfautolabel.training.feature_transfer import untrained_copy
+from tfautolabel.tuning.cross_validation import (
+    ACCURACY,
+    OBJECTIVE,
+    TuningData,
+    cross_validate,
+    default_folds,
+    losses_of,
+    metrics_of,
+)
+from tfautolabel.tuning.hypermodel import HeadHyperModel
+from tfautolabel.tuning.trials import (
+    DEFAULT,
+    TrialRow,
+    check_completed,
+    log_trial,
+    row_of,
+    write_trials,
+)
+from tfautolabel.tuning.tuners import make_tuner, watch
+
+TRIALS = 30
+FINALISTS = 3
+"""How many of the best trials are judged again."""
+OTHER_FOLDS = (1000, 2000)
+"""What is added to the seed for the folds on which they are."""
+ERROR = 0.05
+"""How often heads that are no better may replace the one before; chosen by `benchmarks/tuning.py`."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeadSearch:
+    """What a search came to.
+
+    Attributes:
+        kept: whether the labeler's head is the tuned one now.
+        reason: why, in a sentence.
+        best: the name of the trial whose head was the best on the other folds; "default" for the head that
+            was there before.
+        hyperparameters: of that trial.
+        fit_options: what its head is trained with, options of `keras.Model.fit`.
+        rows: the trials, the default one first.
+        finals: of the default and of the best trials, cross-validated log loss and accuracy on the other
+            folds, by how much the default's log loss is higher, and the standard error of that.
+        tuner: the tuner.
+        out: where table, picture and logs are; None if nobody asked for them.
+    """
+
+    kept: bool
+    reason: str
+    best: str
+    hyperparameters: dict[str, Any]
+    fit_options: dict[str, Any]
+    rows: tuple[TrialRow, ...]
+    finals: dict[str, dict[str, float]]
+    tuner: Any
+    out: Path | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a record has of it, ready for JSON."""
+        failed = [row for row in self.rows if row.status == "FAILED"]
+        return {
+            "kept": self.kept,
+            "reason": self.reason,
+            "best": self.best,
+            "hyperparameters": self.hyperparameters,
+            "fit_options": self.fit_options,
+            "trials": len(self.rows) - 1,
+            "failed": len(failed),
+            "finals": self.finals,
+        }
+
+
+def tune_head(
+    labeler: Labeler,
+    labelled: Dataset,
+    *,
+    hypermodel: Any = None,
+    tuner: Any = "random",
+    trials: int = TRIALS,
+    out: str | os.PathLike[str] | None = None,
+    n_folds: int | None = None,
+    class_weight: str | dict[str, float] | None = None,
+    extraction: Extraction | None = None,
+) -> HeadSearch:
+    """Searches for a better head on frozen features, and gives it to the labeler if there is one.
+
+    A search in the same folder, on the same examples and with the same settings, goes on where it was; more
+    trials may be asked for. Call `labeler.fit` afterwards.
+
+    Args:
+        labeler: whose head is to be better; its seed decides everything random.
+        labelled: examples with labels; those without are ignored.
+        hypermodel: a `keras_tuner.HyperModel`, or a function of hyperparameters, that builds compiled heads
+            from features to probabilities; `HeadHyperModel` by default. Its own `fit`, if it has one, is
+            called as (hp, head, features, class_ids) for each fold. `fit_options(hp)`, if it has that, says
+            how `labeler.fit` trains the head afterwards.
+        tuner: "random", "bayesian" or "hyperband", a class of `keras_tuner.Tuner`, or a tuner, which brings
+            its own folder and number of trials.
+        trials: how many there are to be, at least 1.
+        out: a folder for the trials, trials.csv, trials.json, trials.svg and tensorboard/.
+        n_folds: of the cross-validation; by default 5, and 3 from 500 examples on.
+        class_weight: as in `Labeler.fit`.
+        extraction: what `labeler.extract` gave for `labelled`, to spare looking it up again.
+
+    Returns:
+        What became of it.
+
+    Raises:
+        ValueError: If an argument is out of range, or labels and classes do not agree.
+        RuntimeError: If no trial was completed, with the cause.
+    """
+    if trials < 1:
+        raise ValueError(f"trials must be at least 1. Received: trials={trials}")
+    data, digest = _data(labeler, labelled, class_weight, n_folds, extraction)
+    if hypermodel is None and not hasattr(tuner, "oracle"):
+        hypermodel = HeadHyperModel(
+            data.features.shape[1], data.n_classes, len(data.class_ids), seed=labeler.seed
+        )
+    with ExitStack() as stack:
+        # Without a folder of its own keras-tuner still writes its trials somewhere.
+        folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory()))
+        key = _key(labeler, data, digest, hypermodel, tuner)
+        searched = make_tuner(
+            tuner, hypermodel, data, trials=trials, folder=folder, overwrite=not _goes_on(folder, key)
+        )
+        with atomic_write(folder / "search.json") as file:
+            file.write(json.dumps({"key": key}) + "\n")
+        search = _search(labeler, data, searched, folder, None if out is None else Path(out))
+    return search
+
+
+def _data(
+    labeler: Labeler,
+    labelled: Dataset,
+    class_weight: str | dict[str, float] | None,
+    n_folds: int | None,
+    extraction: Extraction | None,
+) -> tuple[TuningData, str]:
+    labelled = (labelled.labelled if extraction is None else labelled).with_classes(labeler.classes)
+    if labeler._restart_backbone() or extraction is None:
+        extraction = labeler.extract(labelled)
+    class_ids = labelled.class_ids[extraction.rows]
+    if (class_ids == ABSTAIN).any():
+        raise ValueError("an extraction must hold labelled examples only. Received: some have no label")
+    check_counts(class_ids, labeler.classes, extraction.rejected)
+    weights = class_weights(class_weight, class_ids, labeler.classes)
+    folds = default_folds(len(class_ids)) if n_folds is None else n_folds
+    if folds < 2:
+        raise ValueError(f"n_folds must be at least 2. Received: n_folds={n_folds}")
+    return (
+        TuningData(extraction.features, class_ids, len(labeler.classes), folds, weights, labeler.seed),
+        extraction.digest,
+    )
+
+
+def _key(labeler: Labeler, data: TuningData, digest: str, hypermodel: Any, tuner: Any) -> str:
+    """64 hexadecimal digits of all that decides the trials, but for their number."""
+    described = {
+        "backbone": labeler.backbone.fingerprint,
+        "examples": digest,
+        "class_ids": hashlib.sha256(np.ascontiguousarray(data.class_ids).tobytes()).hexdigest(),
+        "class_weight": sorted((data.class_weight or {}).items()),
+        "settings": [data.n_folds, data.seed, data.n_classes],
+        "hypermodel": [type(hypermodel).__name__, str(getattr(hypermodel, "kinds", ""))],
+        "tuner": tuner if isinstance(tuner, str) else getattr(tuner, "__name__", type(tuner).__name__),
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _goes_on(folder: Path, key: str) -> bool:
+    """Whether the folder holds the beginning of this very search."""
+    try:
+        return bool(json.loads((folder / "search.json").read_text(encoding="utf-8"))["key"] == key)
+    except (FileNotFoundError, ValueError, KeyError):
+        return False
+
+
+def _search(labeler: Labeler, data: TuningData, tuner: Any, folder: Path, out: Path | None) -> HeadSearch:
+    """Runs the trials, judges the best again, and gives the labeler what is better."""
+    if not getattr(labeler.head, "compiled", False):
+        labeler.compile()
+    labeler._restart()
+    blank = untrained_copy(labeler.head, data.features)
+    default = cross_validate(untrained_copy(blank, data.features), data, labeler.fit_options)
+    rows = [_default_row(labeler, metrics_of(default, data.class_ids))]
+    logs = folder / "tensorboard"
+    log_trial(rows[0], logs)
+    total = tuner.oracle.max_trials or 0
+    with progress_of(total, "trials", labeler.progress) as advance:
+        advance(len(tuner.oracle.end_order))
+
+        def ended(trial: Any) -> None:
+            log_trial(row_of(trial), logs)
+            advance(1)
+
+        watch(tuner, ended)
+        try:
+            tuner.search(verbose=0)
+        finally:
+            ordered = [tuner.oracle.trials[name] for name in tuner.oracle.start_order]
+            rows += [row_of(trial) for trial in ordered]
+            if out is not None:
+                write_trials(rows, out)
+    check_completed(rows[1:])
+    finals = _finals(tuner, blank, data, labeler.fit_options)
+    return _conclude(labeler, tuner, rows, finals, data.class_ids, out)
+
+
+def _default_row(labeler: Labeler, metrics: dict[str, float]) -> TrialRow:
+    return TrialRow(DEFAULT, "COMPLETED", metrics[OBJECTIVE], metrics[ACCURACY], {"kind": labeler.head.name})
+
+
+@dataclass(frozen=True, eq=False)
+class _Finalist:
+    """A head, judged on several sets of folds.
+
+    Attributes:
+        name: of its trial.
+        hp: its hyperparameters; None for the default.
+        probabilities: (n, k) for each set of folds.
+    """
+
+    name: str
+    hp: Any
+    probabilities: list[np.ndarray]
+
+    def losses(self, class_ids: np.ndarray) -> np.ndarray:
+        """(n,) the mean log loss of each example."""
+        return np.mean([losses_of(one, class_ids) for one in self.probabilities], axis=0)
+
+    def accuracy(self, class_ids: np.ndarray) -> float:
+        """In [0, 1]."""
+        return float(np.mean([(one.argmax(axis=1) == class_ids).mean() for one in self.probabilities]))
+
+
+def _finals(tuner: Any, blank: keras.Model, data: TuningData, fit_options: dict[str, Any]) -> list[_Finalist]:
+    """The default first, then the best trials that can be trained again."""
+    seeds = [data.seed + offset for offset in OTHER_FOLDS]
+
+    def judged(name: str, hp: Any, predict: Callable[[int], np.ndarray]) -> _Finalist:
+        return _Finalist(name, hp, [predict(seed) for seed in seeds])
+
+    def default(seed: int) -> np.ndarray:
+        return cross_validate(untrained_copy(blank, data.features), data, fit_options, seed)
+
+    finalists = [judged(DEFAULT, None, default)]
+    for trial in tuner.oracle.get_best_trials(FINALISTS):
+        if trial.status == "COMPLETED":
+            hp, model = trial.hyperparameters, tuner.hypermodel
+
+            def again(seed: int, hp: Any = hp, model: Any = model) -> np.ndarray:
+                return model.out_of_fold(hp, model.build(hp), seed)
+
+            finalists.append(judged(str(trial.trial_id), hp, again))
+    return finalists
+
+
+def _conclude(
+    labeler: Labeler,
+    tuner: Any,
+    rows: list[TrialRow],
+    finalists: list[_Finalist],
+    class_ids: np.ndarray,
+    out: Path | None,
+) -> HeadSearch:
+    default, *others = finalists
+    best = min(others, key=lambda finalist: float(finalist.losses(class_ids).mean()))
+    gains = default.losses(class_ids) - best.losses(class_ids)
+    gain = float(gains.mean())
+    noise = _standard_error(gains)
+    accuracies = default.accuracy(class_ids), best.accuracy(class_ids)
+    kept = gain > _demanded(len(gains), len(rows) - 1) * noise and accuracies[1] >= accuracies[0]
+    verb = "took the place of the one before" if kept else "is not clearly better, so the one before stays"
+    before, tuned = (float(one.losses(class_ids).mean()) for one in (default, best))
+    reason = (
+        f"the best of {len(rows) - 1} heads {verb}: on other folds log loss {before:.3f} before and "
+        f"{tuned:.3f} tuned, a gain of {gain:+.3f} ± {noise:.3f}; accuracy {accuracies[0]:.1%} and "
+        f"{accuracies[1]:.1%}"
+    )
+    options: dict[str, Any] = labeler.fit_options
+    if kept:
+        options = tuner.hypermodel.fit_options(best.hp)
+        labeler.replace_head(tuner.hypermodel.build(best.hp), **options)
+    chosen = next(row for row in rows if row.name == (best.name if kept else DEFAULT))
+    finals = {
+        one.name: {
+            "log_loss": float(one.losses(class_ids).mean()),
+            "accuracy": one.accuracy(class_ids),
+            "gain": float((default.losses(class_ids) - one.losses(class_ids)).mean()),
+            "noise": _standard_error(default.losses(class_ids) - one.losses(class_ids)),
+        }
+        for one in finalists
+    }
+    return HeadSearch(
+        kept, reason, chosen.name, chosen.values, dict(options), tuple(rows), finals, tuner, out
+    )
+
+
+def _demanded(n_examples: int, trials: int) -> float:
+    """Standard errors that the best of many trials must be better by: the more there are, the luckier it is.
+
+    Bonferroni's bound: with as many heads that are as good as the default, none passes with 95 % probability.
+    """
+    return float(stats.t.ppf(1.0 - ERROR / max(trials, 1), max(n_examples - 1, 1)))
+
+
+def _standard_error(gains: np.ndarray) -> float:
+    return float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
