@@ -60,10 +60,11 @@ class Report:
     def __init__(self, name: str, arguments: argparse.Namespace) -> None:
         self.name = name
         self.folder = arguments.results
-        kept = {key: value for key, value in vars(arguments).items() if key not in ("data", "results")}
+        places = ("data", "results", "peer_python")  # of the machine, which say nothing of what was measured
+        kept = {key: value for key, value in vars(arguments).items() if key not in places}
         self.origin = {
             "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
-            "settings": {key: value if _is_plain(value) else str(value) for key, value in kept.items()},
+            "settings": {key: value if _is_plain(value) else Path(value).name for key, value in kept.items()},
             "machine": machine(),
             "versions": versions(),
         }

@@ -33,7 +33,7 @@ def serve(
     ] = 1,
     max_batch: Annotated[
         int, typer.Option("--max-batch", help="Rows in one call of a model; requests are merged up to it.")
-    ] = 32,
+    ] = 64,
     batch_wait: Annotated[
         float, typer.Option("--batch-wait", help="Milliseconds that a request waits for others.")
     ] = 2.0,

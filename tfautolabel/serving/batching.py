@@ -70,7 +70,7 @@ class Batching:
 
     def __init__(
         self,
-        max_rows: int = 32,
+        max_rows: int = 64,
         max_wait: float = 0.002,
         max_queue: int = 4096,
         threads: int = 2,

@@ -30,7 +30,7 @@ class Settings:
     port: int = 8501
     poll: float = 2.0
     keep: int = 1
-    max_batch: int = 32
+    max_batch: int = 64
     batch_wait: float = 0.002
     max_queue: int = 4096
     threads: int = 2
