@@ -168,7 +168,7 @@ def test_the_record_says_what_was_done(hostile):
     assert set(made) == {
         *("started", "versions", "inputs", "notes", "settings", "backbone", "counts", "cross_validation"),
         *("seconds", "transfer", "calibration", "certificate", "estimate", "acceptance", "unlike", "audit"),
-        *("evaluation", "baseline"),
+        *("evaluation", "baseline", "tuning"),
     }
     (note,) = made["notes"]
     assert re.fullmatch(rf"{re.escape(str(hostile.photos))}: \d+ files, taken for pictures", note)
@@ -187,7 +187,9 @@ def test_the_record_says_what_was_done(hostile):
         "per_class": False,
         "transfer": "feature",
         "time_budget": None,
+        "tune": None,
     }
+    assert made["tuning"] is None
     assert made["certificate"] is None, "nobody asked for one"
     assert made["estimate"]["kind"] == "impossible", "16 labels are too few"
     assert made["backbone"]["choice"] is None
