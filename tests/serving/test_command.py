@@ -10,7 +10,7 @@ import pytest
 from command import assert_one_sentence, start, tfautolabel
 
 from tfautolabel.serving.places import find_places
-from tfautolabel.serving.server import serve
+from tfautolabel.serving.server import listen, serve
 from tfautolabel.serving.settings import Settings
 
 
@@ -82,3 +82,9 @@ def test_interrupting_it_is_no_failure(folder):
     finally:
         process.kill()
     assert process.returncode == 0
+
+
+def test_answers_are_sent_at_once():
+    listening = listen("127.0.0.1", 0)
+    with listening:
+        assert listening.proto == socket.IPPROTO_TCP

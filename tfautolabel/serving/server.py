@@ -40,7 +40,7 @@ def serve(places: Sequence[Place], settings: Settings) -> None:
     settings.check()
     for module in MODULES["serve"]:
         require(module, extra="serve")
-    listening = _listen(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     try:
         metrics = Metrics()
         models = ServedModels(places, keep=settings.keep, on_change=metrics.set_versions)
@@ -138,12 +138,21 @@ def _why_not(models: ServedModels, places: Sequence[Place]) -> str:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, bound before the models load: a taken port is told at once."""
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that is bound before the models load: a taken port is told at once.
+
+    Args:
+        host: name or address.
+        port: 0 for a free one.
+
+    Raises:
+        OSError: If it is taken or there is no such address.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         address = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # With the protocol named, asyncio sends at once (TCP_NODELAY); else each answer may wait 40 ms.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind(address)
