@@ -52,19 +52,19 @@ TASKS = {"image": image_sets, "text": text_data}
 def add(report: Report, task: str, name: str, convert: Callable[[], Converted]) -> None:
     """One row for agreement, with everything else beside it; also where nothing was written."""
     done: Converted | DifferentLabels
+    megabytes: float | None
     try:
         done = convert()
-        megabytes = done.megabytes
+        megabytes, size = done.megabytes, f"{done.megabytes:.1f} MB"
     except DifferentLabels as failure:
-        done, megabytes = failure, float("nan")
+        done, megabytes, size = failure, None, "not written"
     parity = done.parity
     report.add(
         f"{task}, {name}",
         f"labels that agree, {parity.windows} items",
         parity.agreement,
         BARS[done.weights.partition(" ")[0]],
-        result=f"{parity.agreement:.2%}; {megabytes:.1f} MB; {parity.ms:.1f} ms; "
-        f"accuracy {parity.accuracy:.3f}",
+        result=f"{parity.agreement:.2%}; {size}; {parity.ms:.1f} ms; accuracy {parity.accuracy:.3f}",
         peer=f"SavedModel: {parity.saved_model_ms:.1f} ms; accuracy {parity.saved_model_accuracy:.3f}",
         ratio=f"{parity.saved_model_ms / parity.ms:.2f}x as fast",
         weights=done.weights,
