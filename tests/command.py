@@ -1,6 +1,7 @@
 """The real executable, in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ def environment(cache, **variables):
 
 
 def start(*arguments, cache="/nonexistent", cwd=None, **variables):
-    """A running command."""
+    """A running command, which SIGINT interrupts: what a shell runs in the background would ignore it."""
     return subprocess.Popen(
         [EXECUTABLE, *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -24,6 +25,7 @@ def start(*arguments, cache="/nonexistent", cwd=None, **variables):
         encoding="utf-8",
         cwd=cwd,
         env=environment(cache, **variables),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -1,5 +1,8 @@
 """Fixtures that several test files use."""
 
+import ctypes
+import ctypes.util
+import gc
 import sys
 from pathlib import Path
 
@@ -7,6 +10,27 @@ import pytest
 
 # With --import-mode=importlib the tests' own folder is not importable otherwise.
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+def give_memory_back():
+    """Graphs hold themselves in circles, and glibc keeps what was freed: gigabytes after some tests."""
+    gc.collect()
+    library = ctypes.CDLL(ctypes.util.find_library("c"))
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory_of_a_file():
+    yield
+    give_memory_back()
+
+
+@pytest.fixture(autouse=True)
+def memory_of_real_weights(request):
+    yield
+    if request.node.get_closest_marker("packaged"):
+        give_memory_back()
 
 
 @pytest.fixture

@@ -206,7 +206,7 @@ def _pip_failure(wheel: PinnedWheel, stderr: str) -> str:
     first_error = next(
         (i for i, line in enumerate(lines) if line.startswith("ERROR:")), max(len(lines) - 3, 0)
     )
-    reason = " ".join(lines[first_error:])[-600:] or "no reason given"
+    reason = " ".join(lines[first_error:])[:600] or "no reason given"
     return (
         f"pip could not fetch {wheel.requirement} ({wheel.filename}): {reason}. Check network, proxy and "
         "index in pip's own configuration (`pip config list`), "
