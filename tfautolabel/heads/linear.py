@@ -30,6 +30,7 @@ class LinearHead(keras.Model):
         penalties: values of C, the inverse strength of the penalty, that cross-validation tries.
         n_folds: how many folds that cross-validation has.
         seed: decides the folds and, for gradient training, the first weights.
+        normalization: of the features, for derived heads; a `PowerNormalization` by default.
         **options: of `keras.Model`.
 
     Attributes:
@@ -51,6 +52,7 @@ class LinearHead(keras.Model):
         penalties: Sequence[float] = PENALTIES,
         n_folds: int = 5,
         seed: int = 0,
+        normalization: PowerNormalization | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -59,7 +61,7 @@ class LinearHead(keras.Model):
         self.penalties = tuple(float(penalty) for penalty in penalties)
         self.n_folds = n_folds
         self.seed = seed
-        self.normalization = PowerNormalization(name="normalization")
+        self.normalization = normalization or PowerNormalization(name="normalization")
         initializer = keras.initializers.GlorotUniform(seed=seed)
         self.dense = keras.layers.Dense(
             n_classes, activation="softmax", kernel_initializer=initializer, name="probabilities"

@@ -85,9 +85,9 @@ class ScaledLinearHead(LinearHead):
     """
 
     def __init__(self, feature_dim: int, n_classes: int, scaling: str = "power", **options: Any) -> None:
-        super().__init__(feature_dim, n_classes, **options)
+        normalization = FeatureScaling(scaling, feature_dim, name="normalization")
+        super().__init__(feature_dim, n_classes, normalization=normalization, **options)
         self.scaling = scaling
-        self.normalization = FeatureScaling(scaling, feature_dim, name="normalization")
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal head."""
