@@ -55,7 +55,8 @@ def export(
     import numpy as np
 
     from tfautolabel.data import load_dataset
-    from tfautolabel.export import export_onnx, export_tflite, load_labeler
+    from tfautolabel.export import export_onnx, export_tflite
+    from tfautolabel.export.exported import read_description
 
     dataset = None
     if examples is not None:
@@ -65,7 +66,7 @@ def export(
             input_column=input_column,
             label_column=label_column,
             exclude=[model, out],
-            modality=load_labeler(model).modality,
+            modality=read_description(model)["modality"],
         )
         if len(dataset) > limit:
             rows = np.random.default_rng(0).choice(len(dataset), limit, replace=False)

@@ -30,6 +30,14 @@ IdColumn = Annotated[
 Modality = Annotated[
     str | None, typer.Option("--modality", help="image, text or audio; else recognised from the data.")
 ]
+Seed = Annotated[int, typer.Option("--seed", help="Decides everything random.")]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option("--cache-dir", help="Where features are kept between runs.", show_default="user cache"),
+]
+Balanced = Annotated[
+    bool, typer.Option("--balanced", help="Let every class weigh the same, however many labels it has.")
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", help="Examples in one forward pass.")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")

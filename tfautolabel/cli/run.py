@@ -10,7 +10,9 @@ import typer
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import remark, say
 from tfautolabel.cli.options import (
+    Balanced,
     BatchSize,
+    CacheDir,
     Data,
     IdColumn,
     InputColumn,
@@ -18,6 +20,7 @@ from tfautolabel.cli.options import (
     Labels,
     Modality,
     Quiet,
+    Seed,
 )
 
 
@@ -53,12 +56,9 @@ def run(
         ),
     ] = "truncate",
     head: Annotated[str, typer.Option("--head", help="linear or mlp.")] = "linear",
-    seed: Annotated[int, typer.Option("--seed", help="Decides everything random.")] = 0,
+    seed: Seed = 0,
     batch_size: BatchSize = 32,
-    cache_dir: Annotated[
-        Path | None,
-        typer.Option("--cache-dir", help="Where features are kept between runs.", show_default="user cache"),
-    ] = None,
+    cache_dir: CacheDir = None,
     min_confidence: Annotated[
         float,
         typer.Option("--min-confidence", help="0 to 1: labels less sure than this are not accepted."),
@@ -78,9 +78,7 @@ def run(
         bool,
         typer.Option("--per-class", help="A threshold for each class, so that each meets the target."),
     ] = False,
-    balanced: Annotated[
-        bool, typer.Option("--balanced", help="Let every class weigh the same, however many labels it has.")
-    ] = False,
+    balanced: Balanced = False,
     transfer: Annotated[
         str,
         typer.Option(
@@ -142,7 +140,7 @@ def run(
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the photos and the results.")] = Path("demo"),
-    seed: Annotated[int, typer.Option("--seed", help="Decides everything random.")] = 0,
+    seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
     """Label real photographs of brick, grass and gravel: 30 labels, 162 tiles to label, about a minute."""

@@ -9,7 +9,9 @@ import typer
 
 from tfautolabel.cli.console import remark, row, show, table
 from tfautolabel.cli.options import (
+    Balanced,
     BatchSize,
+    CacheDir,
     Data,
     IdColumn,
     InputColumn,
@@ -17,6 +19,7 @@ from tfautolabel.cli.options import (
     Labels,
     Modality,
     Quiet,
+    Seed,
 )
 
 if TYPE_CHECKING:
@@ -39,15 +42,10 @@ def tune(
     ] = None,
     tuner: Annotated[str, typer.Option("--tuner", help="random, bayesian or hyperband.")] = "random",
     trials: Annotated[int, typer.Option("--trials", help="How many heads are tried.")] = 30,
-    seed: Annotated[int, typer.Option("--seed", help="Decides everything random.")] = 0,
+    seed: Seed = 0,
     batch_size: BatchSize = 32,
-    cache_dir: Annotated[
-        Path | None,
-        typer.Option("--cache-dir", help="Where features are kept between runs.", show_default="user cache"),
-    ] = None,
-    balanced: Annotated[
-        bool, typer.Option("--balanced", help="Let every class weigh the same, however many labels it has.")
-    ] = False,
+    cache_dir: CacheDir = None,
+    balanced: Balanced = False,
     transfer: Annotated[
         str,
         typer.Option(

@@ -244,6 +244,35 @@ def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:
         ValueError: If it is damaged or was written in another format.
     """
     folder = newest_version(Path(folder))
+    description = read_description(folder)
+    import_requirements(description["requires"])
+    try:
+        model = tf.saved_model.load(os.fspath(folder))
+        classes = [name.decode("utf-8") for name in model.class_names().numpy()]
+    except (ValueError, OSError, KeyError, RuntimeError, AttributeError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"the exported model cannot be loaded ({_reason(error)}). Received: {folder}; "
+            f"`tfautolabel check {folder}` says more"
+        ) from error
+    if description["classes"] != classes:
+        raise ValueError(
+            f"{folder / DESCRIPTION} must list the classes that the model knows, {classes}. Received: "
+            f"{description['classes']}"
+        )
+    return ExportedLabeler(folder, description, model)
+
+
+def read_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """What labeler.json says of an exported model, which is not loaded for that.
+
+    Args:
+        folder: as `load_labeler` takes it.
+
+    Raises:
+        FileNotFoundError: If there is no exported model.
+        ValueError: If the file is damaged or of another format.
+    """
+    folder = newest_version(Path(folder))
     if not (folder / "saved_model.pb").is_file() or not (folder / DESCRIPTION).is_file():
         raise FileNotFoundError(
             f"an exported model is a folder with saved_model.pb and {DESCRIPTION}. Received: {folder}"
@@ -262,21 +291,7 @@ def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:
         raise ValueError(
             f"this version reads format {FORMAT_VERSION}. Received: {file} of format {version!r}"
         )
-    import_requirements(description["requires"])
-    try:
-        model = tf.saved_model.load(os.fspath(folder))
-        classes = [name.decode("utf-8") for name in model.class_names().numpy()]
-    except (ValueError, OSError, KeyError, RuntimeError, AttributeError, tf.errors.OpError) as error:
-        raise ValueError(
-            f"the exported model cannot be loaded ({_reason(error)}). Received: {folder}; "
-            f"`tfautolabel check {folder}` says more"
-        ) from error
-    if description["classes"] != classes:
-        raise ValueError(
-            f"{file} must list the classes that the model knows, {classes}. Received: "
-            f"{description['classes']}"
-        )
-    return ExportedLabeler(folder, description, model)
+    return dict(description)
 
 
 def import_requirements(requires: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from tfautolabel.serving.page import models_of_page, page
 from tfautolabel.serving.places import MAX_VERSION
 from tfautolabel.serving.refusals import Refusal, refusal_of
 from tfautolabel.serving.servable import Arrays, Servable
+from tfautolabel.serving.settings import Settings
 
 _log = logging.getLogger("tfautolabel.serving")
 _Result = TypeVar("_Result")
@@ -36,21 +37,6 @@ LARGE = 64 * 1024
 """Bytes from which JSON is read and written in a thread, so that other requests are not kept waiting."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one request may ask for.
-
-    Attributes:
-        seconds: for reading its body, and again for the answer.
-        body_bytes: its body, unpacked.
-        instances: rows.
-    """
-
-    seconds: float = 30.0
-    body_bytes: int = 64 * 1024 * 1024
-    instances: int = 1024
-
-
 class Application:
     """Answers HTTP requests.
 
@@ -58,28 +44,19 @@ class Application:
         models: what is served.
         batching: what runs it.
         metrics: what counts.
-        limits: of each request.
-        allow_origin: of pages elsewhere whose scripts may read the answers, "*" for all, or None.
-        log_requests: whether each request is logged.
+        settings: bounds on each request, what pages elsewhere may read, whether requests are logged.
     """
 
     def __init__(
-        self,
-        models: ServedModels,
-        batching: Batching,
-        metrics: Metrics,
-        limits: Limits | None = None,
-        allow_origin: str | None = None,
-        log_requests: bool = False,
+        self, models: ServedModels, batching: Batching, metrics: Metrics, settings: Settings
     ) -> None:
         self.models = models
         self.batching = batching
         self.metrics = metrics
-        self.limits = limits or Limits()
-        self._log_requests = log_requests
-        self._further = {} if allow_origin is None else {"access-control-allow-origin": allow_origin}
-        self._allows_origin = allow_origin is not None
-        self._bodies = BodyReader(self.limits.body_bytes, 4 * self.limits.body_bytes)
+        self.settings = settings
+        origin = settings.allow_origin
+        self._further = {} if origin is None else {"access-control-allow-origin": origin}
+        self._bodies = BodyReader(settings.max_body, 4 * settings.max_body)
         self._pool = ThreadPoolExecutor(2, "json")
         metrics.watch_queue(lambda: batching.waiting)
 
@@ -102,7 +79,7 @@ class Application:
             answer = exchange.error_answer(Refusal(500, "the server failed; its log says why"))
         seconds = time.perf_counter() - start
         self.metrics.count_request(what.model, what.method, answer.status, seconds)
-        if self._log_requests or answer.status >= 500:
+        if self.settings.log_requests or answer.status >= 500:
             details = {
                 "http_method": scope["method"],
                 "path": scope["path"],
@@ -117,7 +94,7 @@ class Application:
         self, scope: MutableMapping[str, Any], receive: exchange.Receive, what: _What
     ) -> Answer:
         path, method = scope["path"], scope["method"]
-        if method == "OPTIONS" and self._allows_origin:
+        if method == "OPTIONS" and self.settings.allow_origin is not None:
             allowed = {
                 "access-control-allow-methods": "GET, POST",
                 "access-control-allow-headers": "content-type",
@@ -172,18 +149,18 @@ class Application:
         self, servable: Servable, scope: MutableMapping[str, Any], receive: exchange.Receive
     ) -> Answer:
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-        async with self._bodies.reading(headers, receive, self.limits.seconds) as body:
+        async with self._bodies.reading(headers, receive, self.settings.timeout) as body:
             try:
-                async with asyncio.timeout(self.limits.seconds):
+                async with asyncio.timeout(self.settings.timeout):
                     return Answer(await self._predictions(servable, body))
             except TimeoutError as error:
                 raise Refusal(
-                    504, f"Deadline Exceeded: no answer within {self.limits.seconds:g} seconds"
+                    504, f"Deadline Exceeded: no answer within {self.settings.timeout:g} seconds"
                 ) from error
 
     async def _predictions(self, servable: Servable, body: bytes) -> bytes:
         def read() -> tuple[Any, Arrays, bool]:
-            return tensors.read_request(tensors.parse(body), servable, self.limits.instances)
+            return tensors.read_request(tensors.parse(body), servable, self.settings.max_instances)
 
         signature, arrays, is_rows = await self._in_thread(read, len(body) > LARGE)
         try:

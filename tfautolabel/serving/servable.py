@@ -14,13 +14,11 @@ import tensorflow as tf
 
 from tfautolabel.export.exported import import_requirements
 from tfautolabel.export.saved_model import DESCRIPTION
+from tfautolabel.export.standalone_check import TOLERANCE
 from tfautolabel.serving.places import GRAPH
 from tfautolabel.serving.refusals import Refusal, first_sentence
 
 DEFAULT_SIGNATURE = "serving_default"
-TOLERANCE = 1e-4
-"""How far the probabilities of recorded examples may be off: what `tfautolabel check` allows."""
-
 Arrays = dict[str, np.ndarray]
 
 

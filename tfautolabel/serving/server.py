@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tfautolabel._optional import MODULES, require
-from tfautolabel.serving.application import Application, Limits
+from tfautolabel.serving.application import Application
 from tfautolabel.serving.batching import Batching
 from tfautolabel.serving.http_protocol import bounded_protocol
 from tfautolabel.serving.metrics import Metrics
@@ -102,10 +102,7 @@ class _Served:
             settings.threads,
             lambda servable, rows: metrics.count_batch(servable.name, rows),
         )
-        limits = Limits(settings.timeout, settings.max_body, settings.max_instances)
-        self._application = Application(
-            self._models, batching, metrics, limits, settings.allow_origin, settings.log_requests
-        )
+        self._application = Application(self._models, batching, metrics, settings)
         await receive()
         watch = asyncio.create_task(_watch(self._models, settings.poll))
         await send({"type": "lifespan.startup.complete"})
