@@ -25,10 +25,8 @@ FOLDER = pathlib.Path(__file__).resolve().parent.parent / "notebooks"
 CELL_SECONDS = 400
 """No cell takes longer, even where weights and data have to be fetched first and others share the machine."""
 
-NATIVE = re.compile(
-    r"^(WARNING: All log messages|[IWE]\d{4} \d\d:\d\d|[IWE]0000 )|WARNING: Location 'file:|^(\x1b\[\d+m)+$"
-)
-"""Remarks of TensorFlow's native code and of a package index that is configured, not of the notebooks."""
+NATIVE = re.compile(r"^(WARNING: All log messages before absl|[IWE]\d{4} )")
+"""What TensorFlow's native code says on standard error, and not the notebooks."""
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

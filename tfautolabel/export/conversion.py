@@ -112,7 +112,7 @@ def compare(
     Raises:
         ValueError: If no window can be compared.
     """
-    same, differences, truths, found, expected = [], [], [], [], []
+    differences, truths, found, expected = [], [], [], []
     times: dict[str, list[float]] = {"ours": [], "theirs": []}
     too_long = 0
     for inputs, class_ids in windows(model, dataset, progress):
@@ -128,12 +128,11 @@ def compare(
             if len(times["ours"]) <= TIMED:
                 times["ours"].append(between - start)
                 times["theirs"].append(time.perf_counter() - between)
-            same.append(ours.argmax() == theirs.argmax())
             differences.append(float(np.abs(ours - theirs).max()))
             truths.append(class_id)
             found.append(ours.argmax())
             expected.append(theirs.argmax())
-    if not same:
+    if not found:
         raise ValueError(
             f"a converted network is compared on examples that can be read and fit. Received: none of those, "
             f"{too_long} windows longer than {length}"
@@ -144,10 +143,10 @@ def compare(
         return float((np.array(labels) == np.array(truths))[known].mean()) if known.any() else None
 
     return FormatParity(
-        windows=len(same),
+        windows=len(found),
         recorded=dataset is None,
         too_long=too_long,
-        agreement=float(np.mean(same)),
+        agreement=float(np.mean(np.equal(found, expected))),
         max_difference=max(differences),
         accuracy=accuracy(found),
         saved_model_accuracy=accuracy(expected),
@@ -222,7 +221,13 @@ def fixed_length(model: NumericModel, length: int | None) -> int | None:
 
 
 def write_converted(
-    file: str | os.PathLike[str], content: bytes, model: NumericModel, details: dict[str, Any], **found: Any
+    file: str | os.PathLike[str],
+    content: bytes,
+    model: NumericModel,
+    details: dict[str, Any],
+    *,
+    parity: FormatParity,
+    weights: str,
 ) -> Converted:
     """Writes a converted network and, beside it, what to feed it and how it compares.
 
@@ -231,13 +236,13 @@ def write_converted(
         content: its bytes.
         model: the SavedModel it comes from.
         details: `format`, `inputs` and what else the description says of the format.
-        **found: `weights` and `parity`, of `Converted`.
+        parity: how it compares.
+        weights: as in `Converted`.
 
     Raises:
         DifferentLabels: If fewer labels agree than `AGREEMENT` asks for; nothing is written then.
         OSError: If a file cannot be written.
     """
-    parity, weights = found["parity"], found["weights"]
     asked = AGREEMENT[weights.partition(" ")[0]]
     if not parity.agreement >= asked:
         raise DifferentLabels(parity, weights, asked)

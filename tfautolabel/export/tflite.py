@@ -77,10 +77,11 @@ def export_tflite(
         )
     length = fixed_length(numeric, length)
     function = numeric.frozen(1, length)
+    details = {"format": "tflite", "file": Path(file).name, "inputs": numeric.describe(1, length)}
     if not int8:
         content = _convert(function, numeric.handle)
         parity = compare(numeric, Run(interpreter, content, numeric), examples, length, progress)
-        return _write(file, content, numeric, length, parity=parity, weights="float32")
+        return write_converted(file, content, numeric, details, parity=parity, weights="float32")
     assert examples is not None
     order = np.random.default_rng(seed).permutation(len(examples))
     held = min(CALIBRATION, len(examples) // 2)
@@ -91,7 +92,7 @@ def export_tflite(
     if parity.agreement < AGREEMENT[FULL]:
         content, weights = _convert(function, numeric.handle, ()), DYNAMIC
         parity = compare(numeric, Run(interpreter, content, numeric), rest, length, progress)
-    return _write(file, content, numeric, length, parity=parity, weights=weights)
+    return write_converted(file, content, numeric, details, parity=parity, weights=weights)
 
 
 class Run:
@@ -157,10 +158,3 @@ def _rows(numeric: NumericModel, dataset: Dataset, length: int | None) -> list[d
     if not found:
         raise ValueError("int8 needs examples that can be read. Received: none")
     return found
-
-
-def _write(
-    file: str | os.PathLike[str], content: bytes, numeric: NumericModel, length: int | None, **found: Any
-) -> Converted:
-    details = {"format": "tflite", "file": Path(file).name, "inputs": numeric.describe(1, length)}
-    return write_converted(file, content, numeric, details, **found)

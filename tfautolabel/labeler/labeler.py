@@ -164,15 +164,7 @@ class Labeler(Trusting):
         Raises:
             ValueError: If a label is none of the classes, or a class has no example that can be read.
         """
-        labelled = (labelled.labelled if extraction is None else labelled).with_classes(self.classes)
-        if self._restart_backbone() or extraction is None:
-            extraction = self.extract(labelled)
-        class_ids = labelled.class_ids[extraction.rows]
-        if (class_ids == ABSTAIN).any():
-            raise ValueError(
-                "an extraction for fit must hold labelled examples only. Received: some have no label"
-            )
-        check_counts(class_ids, self.classes, extraction.rejected)
+        labelled, extraction, class_ids = self.labelled_features(labelled, extraction)
         self._foreign = warn_of_language(self.backbone.handle, labelled)
         warn_of_left_out(len(labelled), extraction.rejected)
         weights = class_weights(class_weight, class_ids, self.classes)
@@ -203,6 +195,31 @@ class Labeler(Trusting):
         self._fit_gate(extraction.features, class_ids, pool)
         self.rejected_ = extraction.rejected
         return training.history
+
+    def labelled_features(
+        self, labelled: Dataset, extraction: Extraction | None = None
+    ) -> tuple[Dataset, Extraction, np.ndarray]:
+        """What a head learns from, on the backbone as it was before any tuning.
+
+        Args:
+            labelled: as `fit` takes it.
+            extraction: as `fit` takes it.
+
+        Returns:
+            The labelled examples with this labeler's classes, what was extracted from them, and (m,) int64,
+            the classes of those that could be read.
+
+        Raises:
+            ValueError: If a label is none of the classes, or a class has no example that can be read.
+        """
+        labelled = (labelled.labelled if extraction is None else labelled).with_classes(self.classes)
+        if self._restart_backbone() or extraction is None:
+            extraction = self.extract(labelled)
+        class_ids = labelled.class_ids[extraction.rows]
+        if (class_ids == ABSTAIN).any():
+            raise ValueError("an extraction must hold labelled examples only. Received: some have no label")
+        check_counts(class_ids, self.classes, extraction.rejected)
+        return labelled, extraction, class_ids
 
     def replace_head(self, head: keras.Model, **fit_options: Any) -> None:
         """Takes another head, such as a tuned one, in place of that which is there; `fit` trains it.

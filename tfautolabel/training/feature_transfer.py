@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,10 +76,18 @@ def train_head(
             )
         history = head.fit(features, class_ids, class_weight=class_weight)
         return HeadTraining(history, np.asarray(head.out_of_fold_), min(head.n_folds, len(class_ids)))
-    _adapt(head, features)
+    adapt_normalization(head, features)
     options = _DEFAULTS | {"class_weight": class_weight} | fit_options
     folds = stratified_folds(class_ids, n_folds, seed)
-    out_of_fold = _predict_held_out(head, features, class_ids, folds, seed, options)
+    without_callbacks = {key: value for key, value in options.items() if key != "callbacks"}
+    # One copy for all folds: its graph is made once.
+    copy = untrained_copy(head, features)
+    out_of_fold = predict_held_out(
+        copy,
+        features,
+        folds,
+        lambda rows: _fit(copy, features[rows], class_ids[rows], seed, without_callbacks),
+    )
     history = _fit(head, features, class_ids, seed, options)
     return HeadTraining(history, out_of_fold, len(np.unique(folds)))
 
@@ -108,37 +117,40 @@ def fit_head(
     """
     if isinstance(head, LinearHead) and head.is_convex:
         return head.fit(features, class_ids, class_weight=class_weight)
-    _adapt(head, features)
+    adapt_normalization(head, features)
     return _fit(head, features, class_ids, seed, _DEFAULTS | {"class_weight": class_weight} | fit_options)
 
 
-def _adapt(head: keras.Model, features: np.ndarray) -> None:
+def adapt_normalization(head: keras.Model, features: np.ndarray) -> None:
+    """Lets the normalisations of a head learn from (n, d) features, which its training leaves alone."""
     for layer in head.layers:
         if isinstance(layer, PowerNormalization):
             layer.adapt(features)
 
 
-def _predict_held_out(
-    head: keras.Model,
-    features: np.ndarray,
-    class_ids: np.ndarray,
-    folds: np.ndarray,
-    seed: int,
-    options: dict[str, Any],
+def predict_held_out(
+    head: keras.Model, features: np.ndarray, folds: np.ndarray, fit: Callable[[np.ndarray], Any]
 ) -> np.ndarray:
-    """(n, k) float32: each example's probabilities from a copy of the head trained on the other folds."""
-    without_callbacks = {key: value for key, value in options.items() if key != "callbacks"}
-    # One copy for all folds, put back before each: its graph is made once.
-    copy = untrained_copy(head, features)
-    first_state = FirstState(copy)
+    """Each example's probabilities from a head that was trained on the other folds.
+
+    Args:
+        head: compiled, built and untrained; it is put back to where it was before each fold and at the end.
+        features: (n, d) float32, at least one row.
+        folds: (n,) int64, the fold in which each example is held out.
+        fit: trains the head on some rows.
+
+    Returns:
+        (n, k) float32.
+    """
+    first_state = FirstState(head)
     rows: list[np.ndarray] = []
     predicted: list[np.ndarray] = []
     for fold in np.unique(folds):
-        held_out = folds == fold
+        rows.append(np.flatnonzero(folds == fold))
         first_state.restore()
-        _fit(copy, features[~held_out], class_ids[~held_out], seed, without_callbacks)
-        rows.append(np.flatnonzero(held_out))
-        predicted.append(keras.ops.convert_to_numpy(copy(features[held_out], training=False)))
+        fit(np.flatnonzero(folds != fold))
+        predicted.append(keras.ops.convert_to_numpy(head(features[rows[-1]], training=False)))
+    first_state.restore()
     return np.concatenate(predicted)[np.argsort(np.concatenate(rows))].astype(np.float32)
 
 

@@ -244,16 +244,28 @@ def _best_epoch(
     held_out: list[tuple[np.ndarray, list[np.ndarray]]], class_ids: np.ndarray
 ) -> tuple[int, np.ndarray]:
     """The epoch with the lowest calibrated loss among those that every fold has, and its probabilities."""
-    shared = min(len(predicted) for _, predicted in held_out)
     best, lowest, chosen = 0, np.inf, np.zeros((0, 0), np.float32)
-    for epoch in range(shared):
-        probabilities = np.zeros((len(class_ids), held_out[0][1][0].shape[1]), np.float32)
-        for rows, predicted in held_out:
-            probabilities[rows] = predicted[epoch]
+    for epoch, probabilities in enumerate(probabilities_by_epoch(held_out)):
         loss = float(calibrated_loss(probabilities, class_ids).mean())
         if loss < lowest:
             best, lowest, chosen = epoch + 1, loss, probabilities
     return best, chosen
+
+
+def probabilities_by_epoch(held_out: list[tuple[np.ndarray, list[np.ndarray]]]) -> list[np.ndarray]:
+    """The held-out probabilities of all examples, (n, k) float32, after each epoch that every fold has.
+
+    Args:
+        held_out: of each fold the rows that it holds out, and their probabilities after each epoch.
+    """
+    count = sum(len(rows) for rows, _ in held_out)
+    found = []
+    for predicted in zip(*(predicted for _, predicted in held_out), strict=False):
+        whole = np.zeros((count, predicted[0].shape[1]), np.float32)
+        for (rows, _), probabilities in zip(held_out, predicted, strict=True):
+            whole[rows] = probabilities
+        found.append(whole)
+    return found
 
 
 def compare(frozen: np.ndarray, tuned: np.ndarray, class_ids: np.ndarray) -> Comparison:
@@ -272,5 +284,10 @@ def compare(frozen: np.ndarray, tuned: np.ndarray, class_ids: np.ndarray) -> Com
         float(losses[0].mean()),
         float(losses[1].mean()),
         float(gains.mean()),
-        float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0,
+        standard_error(gains),
     )
+
+
+def standard_error(gains: np.ndarray) -> float:
+    """Of the mean of (n,) gains; 0 for a single one."""
+    return float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0

@@ -14,10 +14,15 @@ import numpy as np
 from tfautolabel.heads import LinearHead
 from tfautolabel.heads.contract import check_head
 from tfautolabel.heads.folds import stratified_folds
-from tfautolabel.heads.normalization import PowerNormalization
-from tfautolabel.training.feature_transfer import BATCH_SIZE, EPOCHS, train_head, untrained_copy
+from tfautolabel.training.feature_transfer import (
+    BATCH_SIZE,
+    EPOCHS,
+    adapt_normalization,
+    predict_held_out,
+    train_head,
+    untrained_copy,
+)
 from tfautolabel.training.fine_tune import calibrated_loss
-from tfautolabel.training.first_state import FirstState
 from tfautolabel.tuning.fold_training import predict_folds
 from tfautolabel.tuning.hypermodel import EPOCHS_NAME
 
@@ -144,7 +149,7 @@ def cross_validate(
         head.compile()
         training = train_head(head, data.features, data.class_ids, class_weight=data.class_weight)
         return training.out_of_fold
-    _adapt(head, data.features)
+    adapt_normalization(head, data.features)
     options = {"epochs": EPOCHS, "batch_size": BATCH_SIZE} | (fit_options or {})
     return predict_folds(
         untrained_copy(head, data.features),
@@ -157,12 +162,6 @@ def cross_validate(
     )
 
 
-def _adapt(head: keras.Model, features: np.ndarray) -> None:
-    for layer in head.layers:
-        if isinstance(layer, PowerNormalization):
-            layer.adapt(features)
-
-
 def _overrides_fit(hypermodel: Any) -> bool:
     return type(hypermodel).fit is not keras_tuner.HyperModel.fit
 
@@ -171,7 +170,7 @@ def _by_own_fit(
     inner: Any, hp: Any, head: keras.Model, data: TuningData, options: dict[str, Any], seed: int | None
 ) -> np.ndarray:
     """As `cross_validate`, each fold trained by the hypermodel's own `fit`."""
-    _adapt(head, data.features)
+    adapt_normalization(head, data.features)
     folds = stratified_folds(data.class_ids, data.n_folds, data.seed if seed is None else seed)
     taken = inspect.signature(inner.fit).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
@@ -179,12 +178,9 @@ def _by_own_fit(
     else:
         options = {}
     head(data.features[:1])
-    first_state = FirstState(head)
-    predicted = np.zeros((len(folds), data.n_classes), np.float32)
-    for fold in np.unique(folds):
-        held_out = folds == fold
-        first_state.restore()
-        inner.fit(hp, head, data.features[~held_out], data.class_ids[~held_out], **options)
-        predicted[held_out] = keras.ops.convert_to_numpy(head(data.features[held_out], training=False))
-    first_state.restore()
-    return predicted
+    return predict_held_out(
+        head,
+        data.features,
+        folds,
+        lambda rows: inner.fit(hp, head, data.features[rows], data.class_ids[rows], **options),
+    )

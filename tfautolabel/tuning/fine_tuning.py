@@ -24,6 +24,7 @@ from tfautolabel.training import FineTuneSettings
 from tfautolabel.training.feature_transfer import untrained_copy
 from tfautolabel.training.fine_tune import FineTuning
 from tfautolabel.training.first_state import FirstState
+from tfautolabel.training.model_transfer import probabilities_by_epoch
 from tfautolabel.training.parameters import parameters
 from tfautolabel.tuning.cross_validation import ACCURACY, OBJECTIVE, metrics_of
 from tfautolabel.tuning.oracles import make_oracle
@@ -103,17 +104,8 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
                     by_fold.append((rows, tuning.run(np.flatnonzero(folds != fold), rows)))
             finally:
                 tuning.tuner.restart()
-        return min(self._after_each_epoch(by_fold), key=lambda metrics: metrics[OBJECTIVE])
-
-    def _after_each_epoch(self, by_fold: list[tuple[np.ndarray, list[np.ndarray]]]) -> list[dict[str, float]]:
-        """The metrics after each epoch that all folds have."""
-        found = []
-        for epoch in range(min(len(predicted) for _, predicted in by_fold)):
-            whole = np.zeros((len(self.class_ids), by_fold[0][1][0].shape[1]), np.float32)
-            for rows, predicted in by_fold:
-                whole[rows] = predicted[epoch]
-            found.append(metrics_of(whole, self.class_ids))
-        return found
+        measured = [metrics_of(whole, self.class_ids) for whole in probabilities_by_epoch(by_fold)]
+        return min(measured, key=lambda metrics: metrics[OBJECTIVE])
 
 
 def tune_fine_tuning(

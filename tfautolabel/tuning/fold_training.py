@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfautolabel.training.first_state import FirstState
+from tfautolabel.training.feature_transfer import predict_held_out
 
 
 def predict_folds(
@@ -41,23 +41,17 @@ def predict_folds(
     Returns:
         (n, k) float32.
     """
-    first_state = FirstState(head)
     x, y = tf.constant(features), tf.constant(class_ids)
     weights = np.ones(len(class_ids), np.float32)
     for class_id, weight in (class_weight or {}).items():
         weights[class_ids == class_id] = weight
     train = _training(head, x, y, tf.constant(weights))
-    predicted: np.ndarray | None = None
-    for fold in np.unique(folds):
-        rows, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        first_state.restore()
-        train(tf.constant(_order(rows, epochs, min(batch_size, len(rows)), seed)))
-        probabilities = keras.ops.convert_to_numpy(head(features[held_out], training=False))
-        if predicted is None:
-            predicted = np.zeros((len(folds), probabilities.shape[1]), np.float32)
-        predicted[held_out] = probabilities
-    first_state.restore()
-    return np.zeros((0, 0), np.float32) if predicted is None else predicted
+    return predict_held_out(
+        head,
+        features,
+        folds,
+        lambda rows: train(tf.constant(_order(rows, epochs, min(batch_size, len(rows)), seed))),
+    )
 
 
 def _order(rows: np.ndarray, epochs: int, batch_size: int, seed: int) -> np.ndarray:

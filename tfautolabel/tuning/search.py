@@ -26,10 +26,9 @@ from tfautolabel.data import Dataset
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.features import Extraction
 from tfautolabel.labeler import Labeler
-from tfautolabel.labeler.checks import check_counts
-from tfautolabel.labels import ABSTAIN
 from tfautolabel.training.class_weights import class_weights
 from tfautolabel.training.feature_transfer import untrained_copy
+from tfautolabel.training.model_transfer import standard_error
 from tfautolabel.tuning.cross_validation import (
     ACCURACY,
     OBJECTIVE,
@@ -168,13 +167,7 @@ def _data(
     n_folds: int | None,
     extraction: Extraction | None,
 ) -> tuple[TuningData, str]:
-    labelled = (labelled.labelled if extraction is None else labelled).with_classes(labeler.classes)
-    if labeler._restart_backbone() or extraction is None:
-        extraction = labeler.extract(labelled)
-    class_ids = labelled.class_ids[extraction.rows]
-    if (class_ids == ABSTAIN).any():
-        raise ValueError("an extraction must hold labelled examples only. Received: some have no label")
-    check_counts(class_ids, labeler.classes, extraction.rejected)
+    _, extraction, class_ids = labeler.labelled_features(labelled, extraction)
     weights = class_weights(class_weight, class_ids, labeler.classes)
     folds = default_folds(len(class_ids)) if n_folds is None else n_folds
     if folds < 2:
@@ -296,36 +289,39 @@ def _conclude(
     out: Path | None,
 ) -> HeadSearch:
     default, *others = finalists
-    best = min(others, key=lambda finalist: float(finalist.losses(class_ids).mean()))
-    gains = default.losses(class_ids) - best.losses(class_ids)
-    gain = float(gains.mean())
-    noise = _standard_error(gains)
-    accuracies = default.accuracy(class_ids), best.accuracy(class_ids)
-    kept = gain > _demanded(len(gains), len(rows) - 1) * noise and accuracies[1] >= accuracies[0]
+    before_losses = default.losses(class_ids)
+    finals = {one.name: _measured(one, before_losses, class_ids) for one in finalists}
+    best = min(others, key=lambda one: finals[one.name]["log_loss"])
+    before, tuned = finals[default.name], finals[best.name]
+    trials = len(rows) - 1
+    clear = tuned["gain"] > _demanded(len(class_ids), trials) * tuned["noise"]
+    kept = clear and tuned["accuracy"] >= before["accuracy"]
     verb = "took the place of the one before" if kept else "is not clearly better, so the one before stays"
-    before, tuned = (float(one.losses(class_ids).mean()) for one in (default, best))
     reason = (
-        f"the best of {len(rows) - 1} heads {verb}: on other folds log loss {before:.3f} before and "
-        f"{tuned:.3f} tuned, a gain of {gain:+.3f} ± {noise:.3f}; accuracy {accuracies[0]:.1%} and "
-        f"{accuracies[1]:.1%}"
+        f"the best of {trials} heads {verb}: on other folds log loss {before['log_loss']:.3f} before and "
+        f"{tuned['log_loss']:.3f} tuned, a gain of {tuned['gain']:+.3f} ± {tuned['noise']:.3f}; accuracy "
+        f"{before['accuracy']:.1%} and {tuned['accuracy']:.1%}"
     )
     options: dict[str, Any] = labeler.fit_options
     if kept:
         options = tuner.hypermodel.fit_options(best.hp)
         labeler.replace_head(tuner.hypermodel.build(best.hp), **options)
     chosen = next(row for row in rows if row.name == (best.name if kept else DEFAULT))
-    finals = {
-        one.name: {
-            "log_loss": float(one.losses(class_ids).mean()),
-            "accuracy": one.accuracy(class_ids),
-            "gain": float((default.losses(class_ids) - one.losses(class_ids)).mean()),
-            "noise": _standard_error(default.losses(class_ids) - one.losses(class_ids)),
-        }
-        for one in finalists
-    }
     return HeadSearch(
         kept, reason, chosen.name, chosen.values, dict(options), tuple(rows), finals, tuner, out
     )
+
+
+def _measured(one: _Finalist, before_losses: np.ndarray, class_ids: np.ndarray) -> dict[str, float]:
+    """Log loss and accuracy, by how much the default's log loss is higher, and the standard error of that."""
+    losses = one.losses(class_ids)
+    gains = before_losses - losses
+    return {
+        "log_loss": float(losses.mean()),
+        "accuracy": one.accuracy(class_ids),
+        "gain": float(gains.mean()),
+        "noise": standard_error(gains),
+    }
 
 
 def _demanded(n_examples: int, trials: int) -> float:
@@ -334,7 +330,3 @@ def _demanded(n_examples: int, trials: int) -> float:
     Bonferroni's bound: with as many heads that are as good as the default, none passes with 95 % probability.
     """
     return float(stats.t.ppf(1.0 - ERROR / max(trials, 1), max(n_examples - 1, 1)))
-
-
-def _standard_error(gains: np.ndarray) -> float:
-    return float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
