@@ -21,12 +21,13 @@ onnxruntime = pytest.importorskip("onnxruntime")
 Interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
 
 
-def write(folder, backbone, classes):
-    """An exported model with a head from a seed."""
-    vectors = keras.Input((backbone.feature_dim,))
-    kernel = keras.initializers.RandomNormal(stddev=3.0, seed=1)
-    head = keras.layers.Dense(len(classes), "softmax", kernel_initializer=kernel)
-    head = keras.Model(vectors, head(vectors))
+def write(folder, backbone, classes, head=None):
+    """An exported model, with a head from a seed if none is given."""
+    if head is None:
+        vectors = keras.Input((backbone.feature_dim,))
+        kernel = keras.initializers.RandomNormal(stddev=3.0, seed=1)
+        head = keras.layers.Dense(len(classes), "softmax", kernel_initializer=kernel)
+        head = keras.Model(vectors, head(vectors))
 
     def predict(encoded):
         ready = backbone.preprocessor(tf.constant(encoded))
@@ -148,7 +149,7 @@ def test_int8_is_smaller_and_measured_on_examples_that_gave_no_ranges(pictures_m
 
 
 def test_int8_falls_back_to_weights_where_activations_suffer(pictures_model, tmp_path, monkeypatch):
-    _, dataset = pictures()
+    _, dataset = pictures(24)
     true = conversion.compare
     seen = []
 
@@ -160,6 +161,26 @@ def test_int8_falls_back_to_weights_where_activations_suffer(pictures_model, tmp
     done = export_tflite(pictures_model, tmp_path / "m.tflite", dataset, int8=True, progress=False)
     assert done.weights == "int8 weights, float32 activations"
     assert done.parity == seen[1]
+    assert done.parity.agreement == 1.0
+    assert isinstance(json.loads(done.description.read_text(encoding="utf-8"))["logits_corrected"], bool)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_logits_are_the_networks_own_or_logarithms(tmp_path, activation):
+    backbone = convolutional()
+    vectors = keras.Input((backbone.feature_dim,))
+    kernel = keras.initializers.RandomNormal(stddev=3.0, seed=1)
+    x = keras.layers.Dense(3, activation, kernel_initializer=kernel)(vectors)
+    model = write(
+        tmp_path, backbone, NAMES, keras.Model(vectors, x / keras.ops.sum(x, axis=1, keepdims=True))
+    )
+    numeric = NumericModel(model)
+    (pixels,) = numeric.prepare(pictures()[0]).inputs
+    pixels = tf.constant(pixels)
+    logits = numeric.frozen(None, None, tf.identity)(pixels)["probabilities"]
+    again = numeric.frozen(None, None, tf.nn.softmax)(pixels)["probabilities"]
+    np.testing.assert_allclose(again, tf.nn.softmax(logits), atol=1e-6)
+    np.testing.assert_allclose(again, numeric.predict([pixels]), atol=1e-6)
 
 
 @pytest.mark.parametrize("write_format", [export_tflite, export_onnx])

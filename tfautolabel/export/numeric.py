@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,9 @@ from tfautolabel.export.exported import ExportedLabeler, load_labeler
 OUTPUT = "probabilities"
 PADDING = {"int32": -1, "float32": 0}
 """What stands behind the last token or sample of a window that is shorter than others."""
+
+SMALLEST = 1e-7
+"""Probabilities below this have its logarithm, where a network gives no logits."""
 
 _CONVERTERS = ("tensorflow", "absl", "tf2onnx")
 
@@ -100,12 +103,19 @@ class NumericModel:
         """(w, ...) each to the (w, k) float32 probabilities that the SavedModel gives."""
         return self._network(*map(tf.constant, inputs))[OUTPUT].numpy()
 
-    def frozen(self, batch: int | None, length: int | None) -> tf.types.experimental.ConcreteFunction:
+    def frozen(
+        self,
+        batch: int | None,
+        length: int | None,
+        finish: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> tf.types.experimental.ConcreteFunction:
         """The network with all weights as constants, in one graph without functions.
 
         Args:
             batch: rows, or None to leave them open.
             length: tokens or samples in a row, or None to leave them open.
+            finish: what takes the (batch, k) logits and gives what stands for the probabilities; by default
+                they are the network's own.
 
         Returns:
             A function of one graph: the named inputs to `probabilities`, (batch, k) float32.
@@ -120,11 +130,15 @@ class NumericModel:
         definition = constant.graph.as_graph_def()
         _spell_out(definition)
         names, result = [tensor.name for tensor in constant.inputs], constant.outputs[0].name
+        logits = None if finish is None else _logits(definition, result)
 
         def imported(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
             known = dict(zip(names, inputs, strict=True))
-            (probabilities,) = tf.graph_util.import_graph_def(definition, known, [result], name="")
-            return {OUTPUT: tf.ensure_shape(probabilities, [batch, len(self.labeler.classes)])}
+            (given,) = tf.graph_util.import_graph_def(definition, known, [logits or result], name="")
+            given = tf.ensure_shape(given, [batch, len(self.labeler.classes)])
+            if finish is not None:
+                given = finish(given if logits else tf.math.log(tf.maximum(given, SMALLEST)))
+            return {OUTPUT: given}
 
         return tf.function(imported, autograph=False).get_concrete_function(*specs)
 
@@ -242,6 +256,18 @@ def add_constant(definition: Any, name: str, value: float, kind: tf.DType) -> st
     node.attr["dtype"].type = kind.as_datatype_enum
     node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, kind))
     return name
+
+
+def _logits(definition: Any, result: str) -> str | None:
+    """The tensor in a GraphDef whose softmax `result` is; None if it is not one."""
+    nodes = {node.name: node for node in definition.node}
+    node = nodes[result.partition(":")[0]]
+    while node.op == "Identity":
+        node = nodes[node.input[0].partition(":")[0]]
+    if node.op != "Softmax":
+        return None
+    name = str(node.input[0])
+    return name if ":" in name else f"{name}:0"
 
 
 def _added_axis(node: Any, begin: Any) -> int | None:

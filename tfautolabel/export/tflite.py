@@ -22,7 +22,8 @@ from tfautolabel.export.conversion import (
     windows,
     write_converted,
 )
-from tfautolabel.export.numeric import NumericModel, fitting, padded, quiet_converters
+from tfautolabel.export.logit_correction import LogitCorrection, fit_logit_correction
+from tfautolabel.export.numeric import OUTPUT, NumericModel, fitting, padded, quiet_converters
 
 CALIBRATION = 200
 """Windows at most from which the ranges of activations are taken."""
@@ -44,7 +45,8 @@ def export_tflite(
 
     One row a call. Inputs and output keep their types with `int8` too. Operations become 8-bit integers with
     ranges taken from examples (Jacob et al. 2018, arXiv 1712.05877); where that changes too many labels, only
-    the weights do.
+    the weights do, and the file corrects what that does to the logits of the same examples; see
+    `fit_logit_correction`.
 
     Args:
         model: an exported model's folder.
@@ -76,23 +78,42 @@ def export_tflite(
             f"Received: {0 if examples is None else len(examples)} examples"
         )
     length = fixed_length(numeric, length)
-    function = numeric.frozen(1, length)
-    details = {"format": "tflite", "file": Path(file).name, "inputs": numeric.describe(1, length)}
+    details: dict[str, Any] = {
+        "format": "tflite",
+        "file": Path(file).name,
+        "inputs": numeric.describe(1, length),
+    }
     if not int8:
-        content = _convert(function, numeric.handle)
+        content = _convert(numeric.frozen(1, length), numeric.handle)
         parity = compare(numeric, Run(interpreter, content, numeric), examples, length, progress)
         return write_converted(file, content, numeric, details, parity=parity, weights="float32")
     assert examples is not None
     order = np.random.default_rng(seed).permutation(len(examples))
     held = min(CALIBRATION, len(examples) // 2)
     calibration, rest = examples.subset(np.sort(order[:held])), examples.subset(np.sort(order[held:]))
-    ranges = _rows(numeric, calibration, length)
-    content, weights = _convert(function, numeric.handle, ranges), FULL
+    rows = _rows(numeric, calibration, length)
+    content, weights = _convert(numeric.frozen(1, length), numeric.handle, rows), FULL
     parity = compare(numeric, Run(interpreter, content, numeric), rest, length, progress)
     if parity.agreement < AGREEMENT[FULL]:
-        content, weights = _convert(function, numeric.handle, ()), DYNAMIC
+        correction = _correction(interpreter, numeric, rows, length)
+        details["logits_corrected"] = correction is not None
+        finish = None if correction is None else correction.in_graph
+        content, weights = _convert(numeric.frozen(1, length, finish), numeric.handle, ()), DYNAMIC
         parity = compare(numeric, Run(interpreter, content, numeric), rest, length, progress)
     return write_converted(file, content, numeric, details, parity=parity, weights=weights)
+
+
+def _correction(
+    interpreter: Any, numeric: NumericModel, rows: Sequence[dict[str, np.ndarray]], length: int | None
+) -> LogitCorrection | None:
+    """What some rows tell of the logits that weights in 8 bits change."""
+    network = numeric.frozen(1, length, tf.identity)
+    run = Run(interpreter, _convert(network, numeric.handle, ()), numeric)
+    tensors = [{name: tf.constant(array) for name, array in row.items()} for row in rows]
+    return fit_logit_correction(
+        np.concatenate([run(list(row.values())) for row in rows]),
+        np.concatenate([network(**row)[OUTPUT].numpy() for row in tensors]),
+    )
 
 
 class Run:
