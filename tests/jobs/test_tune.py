@@ -28,7 +28,7 @@ def test_tuning_writes_trials_a_model_and_a_record(place):
     )  # fmt: skip
     record = json.loads((place / "tuned" / "tune.json").read_text())
     assert record["tuning"]["trials"] == 2
-    assert record["tuning"]["reason"] == said[-1] == result.search.reason
+    assert record["tuning"]["reason"] == said[-1] == result.searches.head.reason
     assert record["cross_validation"]["examples"] == 15
     names = {path.name for path in (place / "tuned").iterdir()}
     assert names >= {"trials.csv", "trials.json", "trials.svg", "tensorboard", "model", "tune.json"}
@@ -45,6 +45,21 @@ def test_a_run_tunes_first_and_records_it(place):
     assert result.record["tuning"]["trials"] == 2
     with (place / "out" / "tuning" / "trials.csv").open(newline="") as file:
         assert [row["trial"] for row in csv.DictReader(file)] == ["default", "0", "1"]
+
+
+def test_fine_tuning_is_searched_for_too(place):
+    said = []
+    result = tune(
+        place / "labelled", place / "deep", backbone=str(place / "module"), trials=1, transfer="model",
+        class_weight="balanced", time_budget="10m", cache_dir=place / "cache", progress=False,
+        say=said.append,
+    )  # fmt: skip
+    found = result.record["tuning"]["fine_tuning"]
+    assert found["reason"] == said[-1] == result.searches.fine_tuning.reason
+    assert found["trials"] == 1
+    assert found["in_time"]
+    assert result.record["transfer"]["settings"] == found["settings"]
+    assert (place / "deep" / "fine_tuning" / "trials.svg").is_file()
 
 
 def test_one_class_is_told(place, tmp_path):

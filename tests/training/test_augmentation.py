@@ -4,6 +4,7 @@ import tensorflow as tf
 from clips import tones
 from pictures import pixels
 
+from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.augmentation import augmentation_of, picture_views, sound_views
 
 
@@ -72,4 +73,28 @@ def test_silencing_takes_away_and_adds_nothing(sounds):
 
 def test_texts_have_no_views():
     assert augmentation_of("text") is None
-    assert augmentation_of("image") is picture_views
+
+
+def mean_of_views(modality, strength, inputs, measure):
+    draw = augmentation_of(modality, strength)
+    inputs = tuple(map(tf.constant, inputs))
+    return np.mean([measure(draw(inputs, seed(number))[0].numpy()) for number in range(12)])
+
+
+@pytest.mark.parametrize("modality", ["image", "audio"])
+def test_the_weaker_the_less_is_changed(pictures, sounds, modality):
+    """Pictures differ less from their views, and less of a sound is silenced; without strength nothing is."""
+    inputs, measure = {
+        "image": ((pictures,), lambda views: np.abs(views - pictures).mean()),
+        "audio": (sounds, lambda views: 1.0 - np.square(views).sum() / np.square(sounds[0]).sum()),
+    }[modality]
+    weak, middle, strong = (mean_of_views(modality, share, inputs, measure) for share in (0.05, 0.5, 1.0))
+    assert weak < middle < strong
+    assert augmentation_of(modality, 0.0) is None
+
+
+@pytest.mark.parametrize("settings", [FineTuneSettings, ContrastiveSettings])
+@pytest.mark.parametrize("augment", [-0.1, 1.5])
+def test_a_strength_that_means_nothing_is_refused(settings, augment):
+    with pytest.raises(ValueError, match=r"augment must lie in \[0, 1\]"):
+        settings(augment=augment)

@@ -13,7 +13,7 @@ from tfautolabel.training.contrastive import (
     default_steps,
 )
 
-QUICK = {"steps": 20, "augment": False, "learning_rate": 1e-2, "scope": "all"}
+QUICK = {"steps": 20, "augment": 0.0, "learning_rate": 1e-2, "scope": "all"}
 
 
 def cosines(vectors):

@@ -12,7 +12,7 @@ from tfautolabel.training.backbone_training import default_rate, default_scope
 from tfautolabel.training.checkpoints import Checkpoint
 from tfautolabel.training.fine_tune import FineTuning
 
-QUICK = {"epochs": 2, "batch_size": 6, "augment": False, "learning_rate": 1e-2, "pull": 0.0}
+QUICK = {"epochs": 2, "batch_size": 6, "augment": 0.0, "learning_rate": 1e-2, "pull": 0.0}
 STATISTICS = {
     f"{block}_bn/moving_{kind}" for block in ("stem", "block0", "block1") for kind in ("mean", "variance")
 }
@@ -141,7 +141,7 @@ class _Interrupt(keras.callbacks.Callback):
 def test_an_interrupted_training_goes_on_and_ends_like_an_unbroken_one(tmp_path, monkeypatch):
     monkeypatch.setattr("tfautolabel.training.checkpoints.SECONDS", 0.0)
     monkeypatch.setattr(Checkpoint.__init__, "__defaults__", (0.0,))
-    settings = FineTuneSettings(**QUICK | {"epochs": 4, "augment": True})
+    settings = FineTuneSettings(**QUICK | {"epochs": 4, "augment": 1.0})
     data, file = coloured(), tmp_path / "states" / "training.npz"
     whole, broken = convolutional(), convolutional()
     fine_tune(whole, build_head("linear", 8, 3), data, settings=settings)

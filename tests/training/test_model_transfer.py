@@ -9,7 +9,7 @@ from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.fine_tune import FineTuning
 from tfautolabel.training.model_transfer import compare, tune
 
-QUICK = FineTuneSettings(scope="last:1", epochs=3, batch_size=8, learning_rate=1e-2, augment=False, pull=0.0)
+QUICK = FineTuneSettings(scope="last:1", epochs=3, batch_size=8, learning_rate=1e-2, augment=0.0, pull=0.0)
 
 
 def noisy(n, right, sure, seed=0):
@@ -49,7 +49,7 @@ def test_overconfidence_alone_is_no_harm():
 def test_what_is_not_better_beyond_noise_leaves_everything_as_it_was(method):
     backbone, head, data = convolutional(), build_head("linear", 8, 3), coloured(4, noise=1.0)
     before, head_before = values(backbone.network), head.get_weights()
-    settings = QUICK if method == "model" else ContrastiveSettings(steps=10, augment=False)
+    settings = QUICK if method == "model" else ContrastiveSettings(steps=10, augment=0.0)
     tuning = tune(method, backbone, head, data, data.class_ids, settings=settings)
     assert not tuning.kept
     assert "not better beyond noise" in tuning.reason

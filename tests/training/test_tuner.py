@@ -31,7 +31,7 @@ def test_nothing_keeps_a_tuner_once_it_is_done(eager):
         data.class_ids,
         scope="all",
         statistics=False,
-        augment=False,
+        augment=0.0,
         seed=0,
         eager=eager,
     ) as tuner:

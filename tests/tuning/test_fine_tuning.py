@@ -1,30 +1,113 @@
+import time
+
 import pytest
 from small_networks import changed, coloured, convolutional, values
 
 import tfautolabel as tal
 from tfautolabel.training import FineTuneSettings
-from tfautolabel.tuning.fine_tuning import tune_fine_tuning
+from tfautolabel.tuning.fine_tuning import FineTuneHyperModel, tune_fine_tuning
 
 QUICK = FineTuneSettings(epochs=1, batch_size=6)
 
 
-def test_a_search_gives_settings_and_leaves_the_backbone_as_it_was(tmp_path):
-    data, backbone = coloured(4), convolutional()
-    labeler = tal.Labeler(
-        backbone, data.classes, transfer="model", cache_dir=tmp_path / "cache", progress=False
-    )
-    before, head = values(backbone.network), labeler.head
-    found = tune_fine_tuning(labeler, data, trials=2, out=tmp_path / "out", settings=QUICK)
-    assert changed(before, values(backbone.network)) == set()
+@pytest.fixture
+def data():
+    return coloured(4)
+
+
+@pytest.fixture
+def labeler(data, tmp_path):
+    return tal.Labeler(
+        convolutional(), data.classes, transfer="model", transfer_settings=QUICK,
+        cache_dir=tmp_path / "cache", progress=False,
+    )  # fmt: skip
+
+
+def shown(search):
+    return [(row.name, row.status, row.loss, row.values) for row in search.rows]
+
+
+def test_a_search_gives_settings_and_leaves_the_backbone_as_it_was(data, labeler, tmp_path):
+    before, head = values(labeler.backbone.network), labeler.head
+    found = tune_fine_tuning(labeler, data, trials=2, out=tmp_path / "out")
+    assert changed(before, values(labeler.backbone.network)) == set()
     assert labeler.head is head
-    assert labeler.transfer_settings == FineTuneSettings(**found["settings"])
-    assert labeler.transfer_settings.epochs == 1
-    assert 0.0 <= found["accuracy"] <= 1.0
-    assert found["trials"] == 2
-    assert (tmp_path / "out" / "trials.csv").read_text().count("COMPLETED") == 2
+    assert labeler.transfer_settings == found.settings == FineTuneSettings(**found.to_dict()["settings"])
+    assert found.settings.epochs == 1
+    assert 0.0 <= found.to_dict()["accuracy"] <= 1.0
+    assert [row.name for row in found.rows] == ["default", "0", "1"]
+    assert found.to_dict()["log_loss"] == min(row.loss for row in found.rows)
+    assert found.in_time
+    assert (tmp_path / "out" / "trials.csv").read_text().count("COMPLETED") == 3
 
 
-def test_a_frozen_backbone_has_nothing_to_tune(tmp_path):
+def test_settings_that_no_trial_betters_stay(data, labeler, monkeypatch):
+    losses = iter([0.1, 0.5, 0.4])
+    monkeypatch.setattr(
+        FineTuneHyperModel, "_measure", lambda *_: {"val_loss": next(losses), "val_accuracy": 0.5}
+    )
+    found = tune_fine_tuning(labeler, data, trials=2)
+    assert found.best == "default"
+    assert found.settings == labeler.transfer_settings == QUICK
+    assert "the usual one was the best" in found.reason
+
+
+def test_the_strength_of_augmentation_is_tuned_where_there_are_views(data, labeler):
+    found = tune_fine_tuning(labeler, data, trials=4)
+    assert {row.values["augment"] for row in found.rows} <= {0.0, 0.3, 0.6, 1.0}
+
+
+def test_a_search_goes_on_where_it_was(data, labeler, tmp_path, monkeypatch):
+    whole = tune_fine_tuning(labeler, data, trials=3, out=tmp_path / "whole", settings=QUICK)
+    tune_fine_tuning(labeler, data, trials=1, out=tmp_path / "parts", settings=QUICK)
+    true, measured = FineTuneHyperModel._measure, []
+    monkeypatch.setattr(
+        FineTuneHyperModel, "_measure", lambda *given: measured.append(given[-1]) or true(*given)
+    )
+    again = tune_fine_tuning(labeler, data, trials=3, out=tmp_path / "parts", settings=QUICK)
+    assert shown(again) == shown(whole)
+    assert again.best == whole.best
+    assert len(measured) == 2
+
+
+@pytest.mark.parametrize("change", ["class_weight", "settings"])
+def test_another_search_in_the_folder_begins_anew(data, labeler, tmp_path, change):
+    tune_fine_tuning(labeler, data, trials=1, out=tmp_path, settings=QUICK)
+    other = {
+        "class_weight": {"class_weight": dict.fromkeys(data.classes, 2.0) | {data.classes[0]: 1.0}},
+        "settings": {"settings": FineTuneSettings(epochs=1, batch_size=4)},
+    }[change]
+    before = (tmp_path / "search.json").read_text()
+    tune_fine_tuning(labeler, data, trials=1, out=tmp_path, **{"settings": QUICK} | other)
+    assert (tmp_path / "search.json").read_text() != before
+
+
+def test_without_time_the_settings_stay(data, labeler):
+    found = tune_fine_tuning(labeler, data, trials=2, until=time.monotonic() - 1)
+    assert found.rows == ()
+    assert not found.in_time
+    assert found.settings == labeler.transfer_settings == QUICK
+    assert "could be tried in the time" in found.reason
+    assert found.to_dict()["trials"] == 0
+
+
+def test_a_search_that_runs_out_of_time_comes_to_the_best_until_then(data, labeler, tmp_path, monkeypatch):
+    true, calls = FineTuneHyperModel._measure, []
+
+    def measure(self, head, settings):
+        calls.append(settings)
+        if len(calls) == 3:
+            self.until = time.monotonic() - 1
+        return true(self, head, settings)
+
+    monkeypatch.setattr(FineTuneHyperModel, "_measure", measure)
+    found = tune_fine_tuning(labeler, data, trials=5, out=tmp_path / "out")
+    assert [row.name for row in found.rows] == ["default", "0"]
+    assert not found.in_time
+    assert "as far as time allowed" in found.reason
+
+
+def test_a_frozen_backbone_has_nothing_to_tune():
     labeler = tal.Labeler(convolutional(), coloured().classes, progress=False)
     with pytest.raises(ValueError, match='transfer="model"'):
         tune_fine_tuning(labeler, coloured())

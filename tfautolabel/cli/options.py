@@ -30,6 +30,38 @@ IdColumn = Annotated[
 Modality = Annotated[
     str | None, typer.Option("--modality", help="image, text or audio; else recognised from the data.")
 ]
+Backbone = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        help="packaged:NAME, keras:NAME, kerashub:PRESET, hub:HANDLE, kaggle:HANDLE, hf:NAME, torch:PATH, a "
+        "SavedModel's folder, or auto to choose a packaged one by cross-validation; by default the "
+        "modality's own.",
+    ),
+]
+LongText = Annotated[
+    str,
+    typer.Option(
+        "--long-text", help="Texts longer than the backbone takes: truncate, or average over all of a text."
+    ),
+]
+Transfer = Annotated[
+    str,
+    typer.Option(
+        "--transfer",
+        help="What learns: feature (the head only), model (part of the backbone too), contrastive (the "
+        "backbone, then the head), or auto (what labels and time allow). The backbone stays as it is where "
+        "cross-validation speaks against tuning.",
+    ),
+]
+TimeBudget = Annotated[
+    str | None,
+    typer.Option(
+        "--time-budget",
+        help="What tuning the backbone may take, such as 90s, 10m or 1h30m; 10m with auto. A search for how "
+        "to do it may take as long again.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Decides everything random.")]
 CacheDir = Annotated[
     Path | None,

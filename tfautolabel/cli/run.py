@@ -10,6 +10,7 @@ import typer
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import remark, say
 from tfautolabel.cli.options import (
+    Backbone,
     Balanced,
     BatchSize,
     CacheDir,
@@ -18,9 +19,12 @@ from tfautolabel.cli.options import (
     InputColumn,
     LabelColumn,
     Labels,
+    LongText,
     Modality,
     Quiet,
     Seed,
+    TimeBudget,
+    Transfer,
 )
 
 
@@ -38,23 +42,8 @@ def run(
     label_column: LabelColumn = None,
     id_column: IdColumn = None,
     modality: Modality = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "--backbone",
-            help="packaged:NAME, keras:NAME, kerashub:PRESET, hub:HANDLE, kaggle:HANDLE, hf:NAME, "
-            "torch:PATH, a SavedModel's folder, or auto to choose a packaged one by "
-            "cross-validation; by default the "
-            "modality's own.",
-        ),
-    ] = None,
-    long_text: Annotated[
-        str,
-        typer.Option(
-            "--long-text",
-            help="Texts longer than the backbone takes: truncate, or average over all of a text.",
-        ),
-    ] = "truncate",
+    backbone: Backbone = None,
+    long_text: LongText = "truncate",
     head: Annotated[str, typer.Option("--head", help="linear or mlp.")] = "linear",
     seed: Seed = 0,
     batch_size: BatchSize = 32,
@@ -79,19 +68,8 @@ def run(
         typer.Option("--per-class", help="A threshold for each class, so that each meets the target."),
     ] = False,
     balanced: Balanced = False,
-    transfer: Annotated[
-        str,
-        typer.Option(
-            "--transfer",
-            help="What learns: feature (the head only), model (part of the backbone too), contrastive (the "
-            "backbone, then the head), or auto (what labels and time allow). The backbone stays as it is "
-            "where cross-validation speaks against tuning.",
-        ),
-    ] = "feature",
-    time_budget: Annotated[
-        str | None,
-        typer.Option("--time-budget", help="What tuning may take, such as 90s, 10m or 1h30m; 10m with auto."),
-    ] = None,
+    transfer: Transfer = "feature",
+    time_budget: TimeBudget = None,
     tune: Annotated[
         bool, typer.Option("--tune", help="Search for a better head first, as the command tune does.")
     ] = False,

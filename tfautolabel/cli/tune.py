@@ -9,6 +9,7 @@ import typer
 
 from tfautolabel.cli.console import remark, row, show, table
 from tfautolabel.cli.options import (
+    Backbone,
     Balanced,
     BatchSize,
     CacheDir,
@@ -17,13 +18,19 @@ from tfautolabel.cli.options import (
     InputColumn,
     LabelColumn,
     Labels,
+    LongText,
     Modality,
     Quiet,
     Seed,
+    TimeBudget,
+    Transfer,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tfautolabel.jobs.tune import TuneResult
+    from tfautolabel.tuning.trials import TrialRow
 
 
 def tune(
@@ -36,25 +43,22 @@ def tune(
     label_column: LabelColumn = None,
     id_column: IdColumn = None,
     modality: Modality = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option("--backbone", help="As for run; by default the modality's own."),
-    ] = None,
+    backbone: Backbone = None,
+    long_text: LongText = "truncate",
     tuner: Annotated[str, typer.Option("--tuner", help="random, bayesian or hyperband.")] = "random",
     trials: Annotated[int, typer.Option("--trials", help="How many heads are tried.")] = 30,
     seed: Seed = 0,
     batch_size: BatchSize = 32,
     cache_dir: CacheDir = None,
     balanced: Balanced = False,
-    transfer: Annotated[
-        str,
-        typer.Option(
-            "--transfer", help="What learns, as for run; with model, how to fine-tune is searched for too."
-        ),
-    ] = "feature",
+    transfer: Transfer = "feature",
+    time_budget: TimeBudget = None,
     quiet: Quiet = False,
 ) -> None:
-    """Search for the best head by cross-validation on labelled data, and export a model with it."""
+    """Search for the best head by cross-validation on labelled data, and export a model with it.
+
+    With --transfer model, how the backbone is fine-tuned is searched for too.
+    """
     from tfautolabel.jobs.tune import tune as tune_job
 
     result = tune_job(
@@ -66,6 +70,7 @@ def tune(
         id_column=id_column,
         modality=modality,
         backbone=backbone,
+        long_text=long_text,
         tuner=tuner,
         trials=trials,
         seed=seed,
@@ -73,6 +78,7 @@ def tune(
         cache_dir=cache_dir,
         class_weight="balanced" if balanced else None,
         transfer=transfer,
+        time_budget=time_budget,
         progress=not quiet,
         say=remark(quiet),
     )
@@ -86,25 +92,14 @@ SHOWN = 10
 
 def show_search(result: TuneResult) -> None:
     """The best trials and those that failed, what came out, and where all is."""
-    rows = sorted(
-        (found for found in result.search.rows if found.loss is not None), key=lambda found: found.loss
-    )
-    shown = rows[:SHOWN] + [found for found in rows[SHOWN:] if found.name == "default"]
-    failed = [found for found in result.search.rows if found.error]
-    trials = table("trial", "log loss", "accuracy", "hyperparameters")
-    for found in shown:
-        accuracy = "" if found.accuracy is None else f"{found.accuracy:.1%}"
-        trials.add_row(*row(found.name, f"{found.loss:.4f}", accuracy, _told(found.values)))
-    for found in failed:
-        trials.add_row(*row(found.name, "failed", "", found.error))
-    trials.columns[-1].justify = "left"
+    head, fine_tuning = result.searches.head, result.searches.fine_tuning
     cross_validation = result.record["cross_validation"]
     low, high = cross_validation["accuracy_interval_95"]
+    lines: list[Any] = [_trials(head.rows), "", head.reason, ""]
+    if fine_tuning is not None:
+        lines += [_trials(fine_tuning.rows), "", fine_tuning.reason, result.record["transfer"]["why"], ""]
     show(
-        trials,
-        "",
-        result.search.reason,
-        "",
+        *lines,
         f"accuracy   {cross_validation['accuracy']:.1%} on the {cross_validation['examples']:,} labelled "
         f"examples, each predicted without having been seen (95 % interval {low:.1%} to {high:.1%})",
         f"trials     {result.out / 'trials.csv'}, {result.out / 'trials.svg'}",
@@ -112,6 +107,20 @@ def show_search(result: TuneResult) -> None:
         f"model      {result.model}",
         f"record     {result.out / 'tune.json'}",
     )
+
+
+def _trials(found: Sequence[TrialRow]) -> Any:
+    completed = sorted((one for one in found if one.loss is not None), key=lambda one: one.loss or 0.0)
+    shown = completed[:SHOWN] + [one for one in completed[SHOWN:] if one.name == "default"]
+    trials = table("trial", "log loss", "accuracy", "hyperparameters")
+    for one in shown:
+        accuracy = "" if one.accuracy is None else f"{one.accuracy:.1%}"
+        trials.add_row(*row(one.name, f"{one.loss:.4f}", accuracy, _told(one.values)))
+    for one in found:
+        if one.error:
+            trials.add_row(*row(one.name, "failed", "", one.error))
+    trials.columns[-1].justify = "left"
+    return trials
 
 
 def _told(values: dict[str, Any]) -> str:

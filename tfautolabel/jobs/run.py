@@ -110,7 +110,8 @@ def run(
         per_class: whether each predicted class gets a threshold of its own and meets the target.
         class_weight: "balanced", or a weight for each class name.
         transfer: "feature", "model", "contrastive" or "auto": what learns, see `Labeler`.
-        time_budget: seconds that tuning may take, or as "10m".
+        time_budget: seconds that tuning of the backbone may take, or as "10m"; with `tune`, so may the search
+            for how.
         tune: whether a better head is searched for first, see `tune_head`; its trials go to `out`/tuning.
         trials: how many heads that search tries; 30 by default.
         tuner: how it proposes them: "random", "bayesian" or "hyperband".
@@ -180,10 +181,11 @@ def run(
     tuned = None
     if tune:
         with clock("tuning"):
-            _, tuned = search_head(
+            searches = search_head(
                 labeler, inputs.examples, labeler.extract(inputs.examples), tuner, trials, class_weight,
                 out / TUNING, say,
             )  # fmt: skip
+            tuned = searches.to_dict()
     error = TARGET_ERROR if target_error is None else target_error
     target = Target(error, certify_confidence, per_class, target_error is not None)
     done = label_pool(labeler, inputs, source, out, clock, class_weight, target, say)

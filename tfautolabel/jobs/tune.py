@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,19 +20,39 @@ TUNING = "tuning"
 
 
 @dataclass(frozen=True, eq=False)
+class Searches:
+    """What was searched for, and found.
+
+    Attributes:
+        head: the `HeadSearch`.
+        fine_tuning: the `FineTuneSearch`; None where the backbone stays as it is.
+    """
+
+    head: Any
+    fine_tuning: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a record has of them, ready for JSON."""
+        record: dict[str, Any] = self.head.to_dict()
+        if self.fine_tuning is not None:
+            record["fine_tuning"] = self.fine_tuning.to_dict()
+        return record
+
+
+@dataclass(frozen=True, eq=False)
 class TuneResult:
     """What tuning did.
 
     Attributes:
         out: the folder that holds the results.
         model: the version folder of the SavedModel.
-        search: the `HeadSearch`.
+        searches: what was searched for, and found.
         record: the content of tune.json.
     """
 
     out: Path
     model: Path
-    search: Any
+    searches: Searches
     record: dict[str, Any]
 
 
@@ -45,6 +66,7 @@ def tune(
     id_column: str | None = None,
     modality: str | None = None,
     backbone: str | None = None,
+    long_text: str = "truncate",
     tuner: str = "random",
     trials: int | None = None,
     seed: int = 0,
@@ -52,6 +74,7 @@ def tune(
     cache_dir: Place | None = None,
     class_weight: str | dict[str, float] | None = None,
     transfer: str = "feature",
+    time_budget: str | float | None = None,
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> TuneResult:
@@ -66,6 +89,7 @@ def tune(
         id_column: the column of names.
         modality: "image", "text" or "audio"; recognised by default.
         backbone: as for `load_backbone`, or "auto"; the modality's own by default.
+        long_text: as for `run`.
         tuner: "random", "bayesian" or "hyperband".
         trials: how many heads are tried; 30 by default.
         seed: decides everything random.
@@ -73,6 +97,8 @@ def tune(
         cache_dir: where features are kept between runs.
         class_weight: "balanced", or a weight for each class name.
         transfer: as for `run`; with "model", which blocks learn and how is searched for too.
+        time_budget: seconds that this search may take, and then again the tuning of the backbone, or as
+            "10m".
         progress: shows progress bars where standard error is a terminal.
         say: told what was recognised, guessed and found, a sentence at a time.
 
@@ -107,7 +133,7 @@ def tune(
 
     with clock("backbone"):
         chosen, choice = select_backbone(
-            backbone, labelled, long_text="truncate", seed=seed, batch_size=batch_size,
+            backbone, labelled, long_text=long_text, seed=seed, batch_size=batch_size,
             cache_dir=cache_dir, progress=progress, say=say,
         )  # fmt: skip
         labeler = Labeler(
@@ -117,12 +143,13 @@ def tune(
             batch_size=batch_size,
             cache_dir=cache_dir,
             transfer=transfer,
+            time_budget=time_budget,
             progress=progress,
         )
     with clock("features"):
         extraction = labeler.extract(labelled)
     with clock("tuning"):
-        search, tuned = search_head(labeler, labelled, extraction, tuner, trials, class_weight, out, say)
+        searches = search_head(labeler, labelled, extraction, tuner, trials, class_weight, out, say)
     with clock("head"):
         labeler.fit(labelled, class_weight=class_weight, extraction=extraction)
     with clock("export"):
@@ -132,16 +159,24 @@ def tune(
         "versions": versions(),
         "data": str(data),
         "labelled_contents_sha256": extraction.digest,
-        "settings": {"tuner": tuner, "trials": trials, "seed": seed, "class_weight": class_weight},
+        "settings": {
+            "tuner": tuner,
+            "trials": trials,
+            "seed": seed,
+            "class_weight": class_weight,
+            "long_text": long_text,
+            "transfer": transfer,
+            "time_budget": time_budget,
+        },
         "backbone": {"handle": chosen.handle, "fingerprint": chosen.fingerprint, "choice": choice},
-        "tuning": tuned,
+        "tuning": searches.to_dict(),
         "transfer": labeler.transfer_,
         "cross_validation": labeler.cross_validation_,
         "seconds": clock.seconds,
     }
     with atomic_write(out / "tune.json") as file:
         file.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    return TuneResult(out, model, search, record)
+    return TuneResult(out, model, searches, record)
 
 
 def search_head(
@@ -153,11 +188,11 @@ def search_head(
     class_weight: str | dict[str, float] | None,
     out: Path,
     say: Callable[[str], None],
-) -> tuple[Any, dict[str, Any]]:
+) -> Searches:
     """Searches for a head, and where the backbone is fine-tuned for settings of that; says what came out.
 
     Args:
-        labeler: a `Labeler`, which takes what is better.
+        labeler: a `Labeler`, which takes what is better; its time budget bounds the search for settings.
         labelled: its examples.
         extraction: what it extracted from them.
         tuner: "random", "bayesian" or "hyperband".
@@ -165,15 +200,13 @@ def search_head(
         class_weight: as in `Labeler.fit`.
         out: the folder of the search.
         say: told what came out.
-
-    Returns:
-        The `HeadSearch`, and what a record has of all.
     """
+    from tfautolabel.labeler.transfer import seconds_of
     from tfautolabel.tuning import search, tune_head
     from tfautolabel.tuning.fine_tuning import TRIALS, tune_fine_tuning
 
     wanted = search.TRIALS if trials is None else trials
-    found = tune_head(
+    head = tune_head(
         labeler,
         labelled,
         tuner=tuner,
@@ -182,17 +215,18 @@ def search_head(
         class_weight=class_weight,
         extraction=extraction,
     )
-    say(found.reason)
-    record = found.to_dict()
-    if labeler.transfer == "model":
-        # The comparison with the frozen backbone needs a bound on time; so does the search for its settings.
-        record["fine_tuning"] = tune_fine_tuning(
-            labeler, labelled, tuner=tuner, trials=min(wanted, TRIALS), out=out / "fine_tuning"
-        )
-        say(f"of {record['fine_tuning']['trials']} ways to fine-tune, {_way(labeler)} was the best")
-    return found, record
-
-
-def _way(labeler: Any) -> str:
-    settings = labeler.transfer_settings
-    return f"scope={settings.scope} at a learning rate of {settings.learning_rate:.2g}"
+    say(head.reason)
+    if labeler.transfer != "model":
+        return Searches(head, None)
+    budget = seconds_of(labeler.time_budget)
+    fine_tuning = tune_fine_tuning(
+        labeler,
+        labelled,
+        tuner=tuner,
+        trials=min(wanted, TRIALS),
+        out=out / "fine_tuning",
+        class_weight=class_weight,
+        until=None if budget is None else time.monotonic() + budget,
+    )
+    say(fine_tuning.reason)
+    return Searches(head, fine_tuning)

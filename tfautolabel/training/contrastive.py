@@ -20,6 +20,7 @@ from keras import ops
 
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data import Dataset
+from tfautolabel.training.augmentation import check_strength
 from tfautolabel.training.backbone_training import BackboneTraining, default_rate, default_scope
 from tfautolabel.training.checkpoints import Checkpoint
 from tfautolabel.training.tuner import BatchOrder, Tuner
@@ -49,7 +50,8 @@ class ContrastiveSettings:
         layer_decay: what a block's rate is multiplied by for each block behind it, in (0, 1].
         loss: "cosine" (SetFit's), "supervised" (supervised contrastive), or None for the modality's own.
         temperature: of the supervised loss.
-        augment: whether views of pictures and sounds are drawn; texts have none.
+        augment: in [0, 1], how far the views of pictures and sounds that are drawn may go, 0 for none; texts
+            have none.
     """
 
     scope: str = "auto"
@@ -59,7 +61,7 @@ class ContrastiveSettings:
     layer_decay: float = 1.0
     loss: str | None = None
     temperature: float = 0.1
-    augment: bool = True
+    augment: float = 1.0
 
     def __post_init__(self) -> None:
         if self.loss not in (None, *LOSSES):
@@ -70,6 +72,7 @@ class ContrastiveSettings:
                 raise ValueError(f"{name} must be positive. Received: {name}={value}")
         if self.batch_size < 4:
             raise ValueError(f"batch_size must be at least 4. Received: batch_size={self.batch_size}")
+        check_strength(self.augment)
 
 
 class ContrastiveTuning(BackboneTraining):

@@ -17,6 +17,7 @@ import numpy as np
 
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data import Dataset
+from tfautolabel.training.augmentation import check_strength
 from tfautolabel.training.backbone_training import BackboneTraining, default_rate, default_scope
 from tfautolabel.training.checkpoints import Checkpoint
 from tfautolabel.training.tuner import Tuner, shuffled
@@ -42,8 +43,9 @@ class FineTuneSettings:
             of one; 0 for none.
         statistics: whether the moving statistics of batch norms follow the data; with few labels they are
             better left alone.
-        augment: whether views of pictures and sounds are drawn; texts have none. They pay where training is
-            long: in the few epochs of the default they cost more than they give.
+        augment: in [0, 1], how far the views of pictures and sounds that are drawn may go, 0 for none; texts
+            have none. They pay where training is long: in the few epochs of the default they cost more than
+            they give.
         patience: a fold's training stops after so many epochs without a lower loss on what is held out.
     """
 
@@ -55,7 +57,7 @@ class FineTuneSettings:
     layer_decay: float = 0.9
     pull: float = 0.1
     statistics: bool = False
-    augment: bool = False
+    augment: float = 0.0
     patience: int = 3
 
     def __post_init__(self) -> None:
@@ -73,6 +75,7 @@ class FineTuneSettings:
             raise ValueError(f"layer_decay must lie in (0, 1]. Received: layer_decay={self.layer_decay}")
         if self.pull < 0.0:
             raise ValueError(f"pull must not be negative. Received: pull={self.pull}")
+        check_strength(self.augment)
 
 
 class FineTuning(BackboneTraining):

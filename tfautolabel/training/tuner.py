@@ -37,7 +37,7 @@ class Tuner:
         class_ids: (n,) int64.
         scope: which parameters move, see `select_parameters`.
         statistics: whether the moving statistics of batch norms follow the data.
-        augment: whether views of the examples are drawn.
+        augment: in [0, 1], how strong the changes are with which views of the examples are drawn; 0 for none.
         crop: whether a few long texts are cut for training, see `TrainingExamples`.
         eager: whether operations run one by one: a graph takes seconds to make, which few steps do not pay.
         seed: decides views and the order of the batches.
@@ -51,7 +51,7 @@ class Tuner:
         *,
         scope: str,
         statistics: bool,
-        augment: bool,
+        augment: float,
         seed: int,
         crop: bool = False,
         eager: bool = False,
@@ -64,7 +64,7 @@ class Tuner:
         self._chosen = select_parameters(network, scope)
         self._statistics = statistics
         cut = cut_network(network, self._chosen)
-        augmentation = augmentation_of(backbone.modality) if augment else None
+        augmentation = augmentation_of(backbone.modality, augment)
         self.examples = TrainingExamples(backbone, dataset, cut.before, augmentation, seed, crop)
         self._moving = moving(network, self._chosen, statistics)
         self._moving.__enter__()

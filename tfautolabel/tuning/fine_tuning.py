@@ -9,26 +9,31 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
 import numpy as np
+from keras_tuner.errors import FatalError
 
+from tfautolabel._progress import progress_of
 from tfautolabel.data import Dataset
 from tfautolabel.heads.folds import stratified_folds
 from tfautolabel.labeler import Labeler
 from tfautolabel.training import FineTuneSettings
+from tfautolabel.training.class_weights import class_weights
 from tfautolabel.training.feature_transfer import untrained_copy
 from tfautolabel.training.fine_tune import FineTuning
 from tfautolabel.training.first_state import FirstState
 from tfautolabel.training.model_transfer import probabilities_by_epoch
 from tfautolabel.training.parameters import parameters
+from tfautolabel.training.tuner import OutOfTimeError
 from tfautolabel.tuning.cross_validation import ACCURACY, OBJECTIVE, metrics_of
 from tfautolabel.tuning.oracles import make_oracle
-from tfautolabel.tuning.trials import check_completed, log_trial, row_of, write_trials
+from tfautolabel.tuning.resume import begun, key_of, mark
+from tfautolabel.tuning.trials import DEFAULT, TrialRow, check_completed, log_trial, row_of, write_trials
 from tfautolabel.tuning.tuners import open_tuner, watch
 
 TRIALS = 6
@@ -39,7 +44,7 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
     """`FineTuneSettings` as a search space; `fit` cross-validates backbone and head together.
 
     Tuned are the depth (which blocks move), learning rate, the rate's decay towards the first blocks, the
-    pull to the start, and for pictures and sounds whether views are drawn.
+    pull to the start, and for pictures and sounds the strength of augmentation.
 
     Args:
         labeler: whose backbone and head are tuned; both are as before after each trial.
@@ -48,6 +53,7 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
         settings: what is not tuned: epochs, sizes of batches, patience.
         class_weight: class id to weight.
         n_folds: of the cross-validation.
+        until: a moment of `time.monotonic` at which no trial may be under way any more.
     """
 
     def __init__(
@@ -59,11 +65,12 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
         settings: FineTuneSettings | None = None,
         class_weight: dict[int, float] | None = None,
         n_folds: int = N_FOLDS,
+        until: float | None = None,
     ) -> None:
         super().__init__(name="fine_tuning")
         self.labeler, self.examples, self.class_ids = labeler, examples, class_ids
         self.settings = settings or FineTuneSettings()
-        self.class_weight, self.n_folds = class_weight, n_folds
+        self.class_weight, self.n_folds, self.until = class_weight, n_folds, until
         labeler._restart()
         self._blank = untrained_copy(labeler.head, np.zeros((1, labeler.backbone.feature_dim), np.float32))
 
@@ -71,41 +78,109 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
         """The settings that hyperparameters stand for."""
         blocks = len({parameter.block for parameter in parameters(self.labeler.backbone.network)})
         depths = sorted({max(1, round(blocks * share)) for share in (0.25, 0.5, 0.75)})
-        scope = hp.Choice("scope", ["auto", "norm", *(f"last:{depth}" for depth in depths), "all"])
-        rate = hp.Float("learning_rate", 1e-5, 3e-3, sampling="log", default=2e-4)
-        fixed = asdict(self.settings)
         tuned = {
-            "scope": scope,
-            "learning_rate": rate,
+            "scope": hp.Choice("scope", ["auto", "norm", *(f"last:{depth}" for depth in depths), "all"]),
+            "learning_rate": hp.Float("learning_rate", 1e-5, 3e-3, sampling="log", default=2e-4),
             "layer_decay": hp.Choice("layer_decay", [0.8, 0.9, 1.0], default=0.9),
             "pull": hp.Choice("pull", [0.0, 0.1, 1.0], default=0.1),
-            "augment": self.examples.modality != "text" and hp.Boolean("augment"),
         }
-        return FineTuneSettings(**(fixed | tuned))
+        if self.examples.modality != "text":
+            tuned["augment"] = hp.Choice("augment", [0.0, 0.3, 0.6, 1.0])
+        return replace(self.settings, **tuned)
 
     def build(self, hp: Any) -> keras.Model:
         """An untrained head; the settings are declared in the hyperparameters."""
         self.settings_of(hp)
-        return untrained_copy(self._blank, np.zeros((1, self.labeler.backbone.feature_dim), np.float32))
+        return self._head()
 
     def fit(self, hp: Any, model: keras.Model, *_: Any, **__: Any) -> dict[str, float]:
         """Fine-tunes once for each fold, and puts the backbone back."""
+        return self._measure(model, self.settings_of(hp))
+
+    def measure_default(self) -> dict[str, float]:
+        """The same for the settings that are not tuned."""
+        return self._measure(self._head(), self.settings)
+
+    def _head(self) -> keras.Model:
+        return untrained_copy(self._blank, np.zeros((1, self.labeler.backbone.feature_dim), np.float32))
+
+    def _measure(self, head: keras.Model, settings: FineTuneSettings) -> dict[str, float]:
         folds = stratified_folds(self.class_ids, self.n_folds, self.labeler.seed)
-        first_state = FirstState(model)
+        first_state = FirstState(head)
         by_fold: list[tuple[np.ndarray, list[np.ndarray]]] = []
         with FineTuning(
-            self.labeler.backbone, model, self.examples, self.class_ids, self.settings_of(hp),
+            self.labeler.backbone, head, self.examples, self.class_ids, settings,
             class_weight=self.class_weight, seed=self.labeler.seed, head_options=self.labeler.fit_options,
         ) as tuning:  # fmt: skip
             try:
                 for fold in np.unique(folds):
                     first_state.restore()
                     rows = np.flatnonzero(folds == fold)
-                    by_fold.append((rows, tuning.run(np.flatnonzero(folds != fold), rows)))
+                    predicted = tuning.run(np.flatnonzero(folds != fold), rows, until=self.until)
+                    by_fold.append((rows, predicted))
+            except OutOfTimeError as error:
+                raise _NoTimeLeft from error
             finally:
                 tuning.tuner.restart()
         measured = [metrics_of(whole, self.class_ids) for whole in probabilities_by_epoch(by_fold)]
         return min(measured, key=lambda metrics: metrics[OBJECTIVE])
+
+
+class _NoTimeLeft(FatalError):  # noqa: N818 - no error of the trial: keras-tuner ends a search for it
+    """A trial would not have been over in time."""
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuneSearch:
+    """What a search for `FineTuneSettings` came to.
+
+    Attributes:
+        settings: the best ones, which the labeler has now.
+        best: the name of their trial; "default" for the settings that were there before.
+        rows: the trials, those settings first; none if time was too short even for them.
+        in_time: whether all trials could be made in the time that there was.
+    """
+
+    settings: FineTuneSettings
+    best: str
+    rows: tuple[TrialRow, ...]
+    in_time: bool
+
+    @property
+    def reason(self) -> str:
+        """What came out, in a sentence."""
+        cut = "" if self.in_time else ", as far as time allowed"
+        if not self.rows:
+            return "no way to fine-tune could be tried in the time that there is, so the usual one stays"
+        tried = len(self.rows) - 1
+        way = f"scope={self.settings.scope}"
+        if self.settings.learning_rate is not None:
+            way += f" at a learning rate of {self.settings.learning_rate:.2g}"
+        way = "the usual one" if self.best == DEFAULT else way
+        loss, accuracy = self._measured(self.best)
+        before, _ = self._measured(DEFAULT)
+        return (
+            f"of the usual way to fine-tune and {tried} others{cut}, {way} was the best: cross-validated log "
+            f"loss {loss:.3f} ({before:.3f} the usual way), accuracy {accuracy:.1%}"
+        )
+
+    def _measured(self, name: str) -> tuple[float, float]:
+        row = next(row for row in self.rows if row.name == name)
+        return row.loss or 0.0, row.accuracy or 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a record has of it, ready for JSON."""
+        measured = self._measured(self.best) if self.rows else (None, None)
+        return {
+            "reason": self.reason,
+            "trials": max(len(self.rows) - 1, 0),
+            "failed": sum(row.status == "FAILED" for row in self.rows),
+            "in_time": self.in_time,
+            "best": self.best,
+            "settings": asdict(self.settings),
+            "log_loss": measured[0],
+            "accuracy": measured[1],
+        }
 
 
 def tune_fine_tuning(
@@ -116,11 +191,14 @@ def tune_fine_tuning(
     trials: int = TRIALS,
     out: str | os.PathLike[str] | None = None,
     settings: FineTuneSettings | None = None,
-    overwrite: bool = True,
-) -> dict[str, Any]:
+    class_weight: str | dict[str, float] | None = None,
+    until: float | None = None,
+) -> FineTuneSearch:
     """Searches for the best `FineTuneSettings`, and gives them to a labeler with `transfer="model"`.
 
-    `labeler.fit` then compares the backbone that is tuned so with the frozen one, as it always does.
+    The settings that are there without a search are tried too, so that it does not come to worse ones.
+    `labeler.fit` then compares the backbone that is tuned so with the frozen one, as it always does. A search
+    in the same folder, on the same examples and with the same settings, goes on where it was.
 
     Args:
         labeler: with `transfer="model"`.
@@ -128,42 +206,86 @@ def tune_fine_tuning(
         tuner: a key of `ORACLES`.
         trials: how many there are to be, at least 1.
         out: a folder for the trials, as in `tune_head`.
-        settings: what is not tuned.
-        overwrite: whether trials in the folder are thrown away, or gone on from.
+        settings: what is not tuned; of the labeler, or the usual ones, by default.
+        class_weight: as in `Labeler.fit`.
+        until: a moment of `time.monotonic` at which the search must be over; it comes to the best trial that
+            was.
 
     Returns:
-        What a record has of it: trials, the best one, its settings, log loss and accuracy.
+        What became of it.
 
     Raises:
         ValueError: If the labeler's backbone stays frozen, or trials are fewer than 1.
-        RuntimeError: If no trial was completed, with the cause.
+        RuntimeError: If no trial was completed, with the cause, though there was time.
     """
     if labeler.transfer != "model" or trials < 1:
         raise ValueError(
             'fine-tuning is tuned for a labeler with transfer="model", with at least 1 trial. Received: '
             f"transfer={labeler.transfer!r}, trials={trials}"
         )
-    labelled = labelled.labelled.with_classes(labeler.classes)
-    extraction = labeler.extract(labelled)
-    examples = labelled.subset(extraction.rows)
+    if settings is None and isinstance(labeler.transfer_settings, FineTuneSettings):
+        settings = labeler.transfer_settings
+    labelled, extraction, class_ids = labeler.labelled_features(labelled)
+    model = FineTuneHyperModel(
+        labeler,
+        labelled.subset(extraction.rows),
+        class_ids,
+        settings=settings,
+        class_weight=class_weights(class_weight, class_ids, labeler.classes),
+        until=until,
+    )
     with ExitStack() as stack:
         folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory()))
-        model = FineTuneHyperModel(labeler, examples, examples.class_ids, settings=settings)
+        described = {"tuner": tuner, "folds": model.n_folds, "fixed": asdict(model.settings)}
+        key = key_of(labeler, extraction.digest, class_ids, model.class_weight, described)
+        found = begun(folder, key)
         objective = keras_tuner.Objective(OBJECTIVE, "min")
-        searched = open_tuner(make_oracle(tuner, objective, trials, labeler.seed), model, folder, overwrite)
-        watch(searched, lambda trial: log_trial(row_of(trial), folder / "tensorboard"))
-        searched.search(verbose=0)
-        rows = [row_of(searched.oracle.trials[name]) for name in searched.oracle.start_order]
-        if out is not None:
+        oracle = make_oracle(tuner, objective, trials, labeler.seed)
+        searched = open_tuner(oracle, model, folder, overwrite=found is None)
+        rows, in_time = _search(searched, model, folder, key, found or {}, labeler.progress)
+        if out is not None and rows:
             write_trials(rows, folder)
-    check_completed(rows)
-    best = searched.oracle.get_best_trials(1)[0]
-    labeler.transfer_settings = model.settings_of(best.hyperparameters)
-    return {
-        "trials": len(rows),
-        "failed": sum(row.status == "FAILED" for row in rows),
-        "best": best.trial_id,
-        "settings": asdict(labeler.transfer_settings),
-        "log_loss": best.metrics.get_best_value(OBJECTIVE),
-        "accuracy": best.metrics.get_last_value(ACCURACY),
-    }
+    if in_time:
+        check_completed(rows[1:])
+    completed = [row for row in rows if row.loss is not None]
+    best = min(completed, key=lambda row: row.loss or 0.0).name if completed else DEFAULT
+    chosen = model.settings
+    if best != DEFAULT:
+        chosen = model.settings_of(searched.oracle.trials[best].hyperparameters)
+    labeler.transfer_settings = chosen
+    return FineTuneSearch(chosen, best, tuple(rows), in_time)
+
+
+def _search(
+    tuner: Any, model: FineTuneHyperModel, folder: Path, key: str, known: dict[str, Any], progress: bool
+) -> tuple[list[TrialRow], bool]:
+    """The trials, the settings that are not tuned first, and whether there was time for all."""
+    logs = folder / "tensorboard"
+    in_time = True
+    with progress_of(tuner.oracle.max_trials, "ways to fine-tune", progress) as advance:
+        try:
+            default = known.get("default") or model.measure_default()
+        except _NoTimeLeft:
+            return [], False
+        mark(folder, key, default=default)
+        rows = [_default_row(model.settings, default)]
+        log_trial(rows[0], logs)
+        advance(len(tuner.oracle.end_order))
+
+        def ended(trial: Any) -> None:
+            log_trial(row_of(trial), logs)
+            advance(1)
+
+        watch(tuner, ended)
+        try:
+            tuner.search(verbose=0)
+        except _NoTimeLeft:
+            in_time = False
+    ended_trials = [tuner.oracle.trials[name] for name in tuner.oracle.start_order]
+    return rows + [row_of(trial) for trial in ended_trials if trial.status != "RUNNING"], in_time
+
+
+def _default_row(settings: FineTuneSettings, metrics: dict[str, float]) -> TrialRow:
+    names = ("scope", "learning_rate", "layer_decay", "pull", "augment")
+    values = {name: value for name, value in asdict(settings).items() if name in names and value is not None}
+    return TrialRow(DEFAULT, "COMPLETED", metrics[OBJECTIVE], metrics[ACCURACY], values)

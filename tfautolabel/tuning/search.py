@@ -7,8 +7,6 @@ there before.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -23,7 +21,6 @@ from scipy import stats
 
 from tfautolabel._progress import progress_of
 from tfautolabel.data import Dataset
-from tfautolabel.data.atomic import atomic_write
 from tfautolabel.features import Extraction
 from tfautolabel.labeler import Labeler
 from tfautolabel.training.class_weights import class_weights
@@ -39,6 +36,7 @@ from tfautolabel.tuning.cross_validation import (
     metrics_of,
 )
 from tfautolabel.tuning.hypermodel import HeadHyperModel
+from tfautolabel.tuning.resume import begun, key_of, mark
 from tfautolabel.tuning.trials import (
     DEFAULT,
     TrialRow,
@@ -150,12 +148,12 @@ def tune_head(
     with ExitStack() as stack:
         # Without a folder of its own keras-tuner still writes its trials somewhere.
         folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory()))
-        key = _key(labeler, data, digest, hypermodel, tuner)
+        settings = _described(data, hypermodel, tuner)
+        key = key_of(labeler, digest, data.class_ids, data.class_weight, settings)
         searched = make_tuner(
-            tuner, hypermodel, data, trials=trials, folder=folder, overwrite=not _goes_on(folder, key)
+            tuner, hypermodel, data, trials=trials, folder=folder, overwrite=begun(folder, key) is None
         )
-        with atomic_write(folder / "search.json") as file:
-            file.write(json.dumps({"key": key}) + "\n")
+        mark(folder, key)
         search = _search(labeler, data, searched, folder, None if out is None else Path(out))
     return search
 
@@ -178,26 +176,13 @@ def _data(
     )
 
 
-def _key(labeler: Labeler, data: TuningData, digest: str, hypermodel: Any, tuner: Any) -> str:
-    """64 hexadecimal digits of all that decides the trials, but for their number."""
-    described = {
-        "backbone": labeler.backbone.fingerprint,
-        "examples": digest,
-        "class_ids": hashlib.sha256(np.ascontiguousarray(data.class_ids).tobytes()).hexdigest(),
-        "class_weight": sorted((data.class_weight or {}).items()),
-        "settings": [data.n_folds, data.seed, data.n_classes],
+def _described(data: TuningData, hypermodel: Any, tuner: Any) -> dict[str, Any]:
+    return {
+        "folds": data.n_folds,
+        "n_classes": data.n_classes,
         "hypermodel": [type(hypermodel).__name__, str(getattr(hypermodel, "kinds", ""))],
         "tuner": tuner if isinstance(tuner, str) else getattr(tuner, "__name__", type(tuner).__name__),
     }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-
-
-def _goes_on(folder: Path, key: str) -> bool:
-    """Whether the folder holds the beginning of this very search."""
-    try:
-        return bool(json.loads((folder / "search.json").read_text(encoding="utf-8"))["key"] == key)
-    except (FileNotFoundError, ValueError, KeyError):
-        return False
 
 
 def _search(labeler: Labeler, data: TuningData, tuner: Any, folder: Path, out: Path | None) -> HeadSearch:

@@ -13,7 +13,7 @@ from tfautolabel.data.atomic import atomic_write
 from tfautolabel.tuning.cross_validation import ACCURACY, OBJECTIVE
 
 DEFAULT = "default"
-"""The trial of the head that was there before."""
+"""The trial of what was there before."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TrialRow:
     """One trial.
 
     Attributes:
-        name: keras-tuner's number, or "default" for the head that was there before.
+        name: keras-tuner's number, or "default" for what was there before.
         status: "COMPLETED", "FAILED", or another of keras-tuner's.
         loss: cross-validated log loss in nats; None where it failed.
         accuracy: cross-validated, in [0, 1]; None where it failed or was not measured.
@@ -129,7 +129,7 @@ def draw_trials(rows: Sequence[TrialRow], path: Path) -> None:
             axes.step([n for n, _ in done], best, where="post", color="#555555", label="best so far")
         for row in rows:
             if row.name == DEFAULT and row.loss is not None:
-                axes.axhline(row.loss, color="#555555", linestyle="--", linewidth=1, label="default head")
+                axes.axhline(row.loss, color="#555555", linestyle="--", linewidth=1, label="default")
         failed = [number for number, row in enumerate(searched) if row.status == "FAILED"]
         floor = axes.get_ylim()[0]
         axes.scatter(failed, [floor] * len(failed), 40, marker="x", color="#b00020", label="failed")
