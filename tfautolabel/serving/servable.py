@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfautolabel.export.exported import import_requirements
+from tfautolabel.export.exported import import_requirements, read_description
 from tfautolabel.export.saved_model import DESCRIPTION
 from tfautolabel.export.standalone_check import TOLERANCE
 from tfautolabel.serving.places import GRAPH
@@ -112,7 +111,7 @@ def load_servable(name: str, version: int, folder: Path) -> Servable:
     """
     if not (folder / GRAPH).is_file():
         raise ValueError(f"there is no {GRAPH}")
-    description = _read_description(folder / DESCRIPTION)
+    description = read_description(folder) if (folder / DESCRIPTION).is_file() else None
     if description is not None:
         import_requirements(description["requires"])
     try:
@@ -154,27 +153,13 @@ def _read_signature_defs(file: Path) -> dict[str, Any]:
     }
 
 
-def _read_description(file: Path) -> dict[str, Any] | None:
-    if not file.is_file():
-        return None
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        _ = [str(name) for name in (*found["classes"], *found["requires"], found["modality"])]
-        _ = [(base64.b64decode(each["input"]), each["probabilities"]) for each in found["examples"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{DESCRIPTION} does not describe an exported model ({type(error).__name__}: {error})"
-        ) from error
-    return found
-
-
 def _check_recorded(servable: Servable, description: dict[str, Any]) -> None:
     """Runs the recorded examples, which also makes the first request as fast as the others."""
-    examples = description["examples"]
-    if not examples:
-        return
-    encoded = np.array([base64.b64decode(each["input"]) for each in examples], object)
     try:
+        examples = description["examples"]
+        if not examples:
+            return
+        encoded = np.array([base64.b64decode(each["input"]) for each in examples], object)
         outputs = servable.signature(DEFAULT_SIGNATURE).call({"examples": encoded})
         recorded = np.array([each["probabilities"] for each in examples], np.float32)
         difference = float(np.abs(outputs["probabilities"] - recorded).max())
