@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import signal
 import sys
+import threading
+import time
 from typing import Annotated
 
 import typer
 
-from tfautolabel.cli.console import say
+from tfautolabel.serving.settings import Settings
 
 LEVELS = ("debug", "info", "warning", "error")
+DEFAULTS = Settings()
+THREADS = ("model", "json", "loading")
+"""What the names of the server's threads begin with."""
 
 
 def serve(
@@ -25,35 +32,48 @@ def serve(
     ],
     host: Annotated[
         str, typer.Option("--host", help="Address to listen at; 0.0.0.0 lets other machines in.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to listen at; 0 for a free one.")] = 8501,
-    poll: Annotated[float, typer.Option("--poll", help="Seconds between two looks for new versions.")] = 2.0,
+    ] = DEFAULTS.host,
+    port: Annotated[int, typer.Option("--port", help="Port to listen at; 0 for a free one.")] = DEFAULTS.port,
+    poll: Annotated[
+        float, typer.Option("--poll", help="Seconds between two looks for new versions.")
+    ] = DEFAULTS.poll,
     keep: Annotated[
         int, typer.Option("--keep", help="How many of each model's newest versions are served.")
-    ] = 1,
+    ] = DEFAULTS.keep,
     max_batch: Annotated[
         int, typer.Option("--max-batch", help="Rows in one call of a model; requests are merged up to it.")
-    ] = 64,
+    ] = DEFAULTS.max_batch,
     batch_wait: Annotated[
         float, typer.Option("--batch-wait", help="Milliseconds that a request waits for others.")
-    ] = 2.0,
+    ] = DEFAULTS.batch_wait * 1000,
     max_queue: Annotated[
-        int, typer.Option("--max-queue", help="Rows that may wait; with more, requests get status 503.")
-    ] = 4096,
-    threads: Annotated[int, typer.Option("--threads", help="Calls of models at once.")] = 2,
+        int,
+        typer.Option(
+            "--max-queue", help="Rows that may wait or be computed; with more, requests get status 503."
+        ),
+    ] = DEFAULTS.max_queue,
+    merge_all: Annotated[
+        bool,
+        typer.Option(
+            "--merge-all",
+            help="Merge and split requests for SavedModels of another origin too, which must then take each "
+            "row for itself.",
+        ),
+    ] = DEFAULTS.merge_all,
+    threads: Annotated[int, typer.Option("--threads", help="Calls of models at once.")] = DEFAULTS.threads,
     max_body: Annotated[
         float, typer.Option("--max-body", help="Megabytes of a request's body; larger ones get status 413.")
-    ] = 64.0,
+    ] = DEFAULTS.max_body / 1e6,
     max_instances: Annotated[
         int, typer.Option("--max-instances", help="Rows in one request; more get status 400.")
-    ] = 1024,
+    ] = DEFAULTS.max_instances,
     timeout: Annotated[
         float,
         typer.Option("--timeout", help="Seconds for a request to arrive (408), and to be answered (504)."),
-    ] = 30.0,
+    ] = DEFAULTS.timeout,
     grace: Annotated[
         int, typer.Option("--grace", help="Seconds that requests have to end when the server stops.")
-    ] = 30,
+    ] = DEFAULTS.grace,
     allow_origin: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +93,6 @@ def serve(
 
     require("uvicorn", extra="serve")  # told before TensorFlow has been waited for
     from tfautolabel.serving.places import find_places
-    from tfautolabel.serving.settings import Settings
 
     settings = Settings(
         host=host,
@@ -83,8 +102,9 @@ def serve(
         max_batch=max_batch,
         batch_wait=batch_wait / 1000,
         max_queue=max_queue,
+        merge_all=merge_all,
         threads=threads,
-        max_body=int(max_body * 1e6),
+        max_body=_bytes(max_body),
         max_instances=max_instances,
         timeout=timeout,
         grace=grace,
@@ -95,13 +115,37 @@ def serve(
     places = find_places(paths)
     _log_lines_of_json(log_level)
     if not (host == "localhost" or host.startswith("127.") or host == "::1"):
-        say(f"warning: everybody who reaches {host} port {port} can use these models", style="yellow")
+        reach = {"host": host, "port": port}
+        logging.getLogger("tfautolabel.serving").warning(
+            "everybody who gets here can use these models", extra=reach
+        )
     # uvicorn stops gracefully on a signal and then raises it again for whoever was there before.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     from tfautolabel.serving.server import serve as run_server
 
-    run_server(places, settings)
+    try:
+        run_server(places, settings)
+    finally:
+        _leave_calls()
+
+
+def _bytes(megabytes: float) -> int:
+    if not math.isfinite(megabytes):
+        raise ValueError(f"max_body must be a number of megabytes. Received: max_body={megabytes}")
+    return int(megabytes * 1e6)
+
+
+def _leave_calls() -> None:
+    """Ends the process where calls of a model go on that had their time: Python would wait for them."""
+    own = [thread for thread in threading.enumerate() if thread.name.startswith(THREADS)]
+    until = time.monotonic() + 1.0
+    for thread in own:
+        thread.join(max(until - time.monotonic(), 0.0))
+    if any(thread.is_alive() for thread in own):
+        logging.shutdown()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _log_lines_of_json(level: str) -> None:

@@ -35,6 +35,8 @@ _ADDRESS = re.compile(
 )
 LARGE = 64 * 1024
 """Bytes from which JSON is read and written in a thread, so that other requests are not kept waiting."""
+MAX_ANSWER = 256 * 1024 * 1024
+"""Bytes of outputs: their JSON takes several times as many."""
 
 
 class Application:
@@ -68,12 +70,15 @@ class Application:
             return
         start = time.perf_counter()
         what = _What()
+        body = _Body(scope, receive)
         try:
-            answer = await self._answer(scope, receive, what)
+            answer = await self._answer(scope, body.receive, what)
         except Refusal as refusal:
             answer = exchange.error_answer(refusal)
         except ClientGoneError:
             return
+        except asyncio.CancelledError:  # by uvicorn, when the time to end is over
+            answer = exchange.error_answer(Refusal(503, "The server is shutting down"))
         except Exception:
             _log.exception("request failed", extra={"path": scope["path"]})
             answer = exchange.error_answer(Refusal(500, "the server failed; its log says why"))
@@ -88,7 +93,12 @@ class Application:
                 "client": (scope.get("client") or [""])[0],
             }
             _log.log(logging.INFO if answer.status < 500 else logging.ERROR, "request", extra=details)
-        await exchange.send_answer(answer, send, self._further)
+        further = self._further
+        if not body.complete and body.will_come:
+            await self._bodies.discard(body.receive, self.settings.timeout)
+        if not body.complete:  # what is still to come would be taken for the next request
+            further = {**further, "connection": "close"}
+        await exchange.send_answer(answer, send, further)
 
     async def _answer(
         self, scope: MutableMapping[str, Any], receive: exchange.Receive, what: _What
@@ -175,6 +185,8 @@ class Application:
             raise refusal from error
         # Strings are Python objects: each takes more than its eight bytes in the array.
         size = sum(array.nbytes for array in outputs.values())
+        if size > MAX_ANSWER:
+            raise Refusal(400, f"an answer may hold at most {MAX_ANSWER} bytes. Received: {size}")
         return await self._in_thread(lambda: tensors.write_answer(outputs, is_rows), size > LARGE)
 
     async def _in_thread(self, work: Callable[[], _Result], wanted: bool) -> _Result:
@@ -192,6 +204,27 @@ class Application:
         """Lets the threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.batching.close()
+
+
+class _Body:
+    """The body of a request: whether one comes, and whether all of it has come.
+
+    Attributes:
+        complete: whether there is nothing more to come.
+        will_come: whether the client sends it without being asked.
+    """
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: exchange.Receive) -> None:
+        headers = dict(scope["headers"])
+        self.complete = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
+        self.will_come = b"expect" not in headers
+        self._receive = receive
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """As ASGI's."""
+        message = await self._receive()
+        self.complete = not message.get("more_body", False)
+        return message
 
 
 @dataclass

@@ -19,7 +19,7 @@ class _AloneError(Exception):
     """What failed together has to be tried by itself."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Item:
     arrays: Arrays
     rows: int
@@ -31,6 +31,7 @@ class _Item:
 class _Group:
     """Waiting requests that fit into one call."""
 
+    key: Hashable
     servable: Servable
     signature: Signature
     merges: bool
@@ -41,16 +42,20 @@ class _Group:
         self.items.append(item)
         self.rows += item.rows
 
+    def drop(self, item: _Item) -> None:
+        """Lets go of a request whose client has given up, if it still waits."""
+        if item in self.items:
+            self.items.remove(item)
+            self.rows -= item.rows
+
     def take(self, max_rows: int) -> list[_Item]:
-        """The oldest requests, as many as fit; those whose client has given up are dropped."""
+        """The oldest requests, as many as fit."""
         taken: list[_Item] = []
         rows = 0
         while self.items and (not taken or rows + self.items[0].rows <= max_rows):
-            item = self.items.popleft()
-            self.rows -= item.rows
-            if not item.done.done():
-                taken.append(item)
-                rows += item.rows
+            taken.append(self.items.popleft())
+            rows += taken[-1].rows
+        self.rows -= rows
         return taken
 
 
@@ -63,7 +68,8 @@ class Batching:
     Args:
         max_rows: rows in one call; a request with more is split.
         max_wait: seconds that a request waits for others.
-        max_queue: rows that may wait or be computed at once; more are refused.
+        max_queue: rows that may wait or be computed at once, a request without rows counting as one; more are
+            refused.
         threads: calls at once.
         on_batch: told the rows of each call.
     """
@@ -105,7 +111,8 @@ class Batching:
         """
         sizes = {len(array) if array.ndim else 0 for array in arrays.values()}
         rows = max(sizes, default=1)
-        if self.waiting and self.waiting + rows > self.max_queue:
+        counted = max(rows, 1)
+        if self.waiting and self.waiting + counted > self.max_queue:
             raise Refusal(
                 503,
                 "The batch scheduling queue to which this task was submitted is full",
@@ -117,7 +124,7 @@ class Batching:
             and rows > 0
             and signature.name not in self._apart.get(servable, ())
         )
-        self.waiting += rows
+        self.waiting += counted
         try:
             if merges:
                 try:
@@ -126,7 +133,7 @@ class Batching:
                     pass
             return await self._submit(servable, signature, arrays, rows, False)
         finally:
-            self.waiting -= rows
+            self.waiting -= counted
 
     async def _run_in_pieces(
         self, servable: Servable, signature: Signature, arrays: Arrays, rows: int
@@ -147,7 +154,10 @@ class Batching:
             for future in futures:
                 future.cancel()
             raise
-        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+        try:
+            return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+        except ValueError as error:  # rows that are as wide as the widest of their call
+            raise _AloneError from error
 
     def _submit(
         self, servable: Servable, signature: Signature, arrays: Arrays, rows: int, merges: bool
@@ -155,11 +165,18 @@ class Batching:
         loop = asyncio.get_running_loop()
         shapes = tuple((name, array.shape[1:]) for name, array in sorted(arrays.items()))
         key: Hashable = (id(servable), signature.name, shapes) if merges else object()
-        group = self._groups.setdefault(key, _Group(servable, signature, merges))
+        group = self._groups.setdefault(key, _Group(key, servable, signature, merges))
         item = _Item(arrays, rows, loop.time(), loop.create_future())
         group.put(item)
+        item.done.add_done_callback(lambda done: self._forget(group, item) if done.cancelled() else None)
         self._begin_calls()
         return item.done
+
+    def _forget(self, group: _Group, item: _Item) -> None:
+        """Lets go of a request whose client has given up."""
+        group.drop(item)
+        if not group.items and self._groups.get(group.key) is group:
+            del self._groups[group.key]
 
     def _begin_calls(self) -> None:
         """Begins what is ready, and sets an alarm for what will be ready next."""
@@ -183,8 +200,7 @@ class Batching:
             items = group.take(self.max_rows)
             if not group.items:
                 del self._groups[ready]
-            if items:
-                self._begin_call(group, items)
+            self._begin_call(group, items)
 
     def _begin_call(self, group: _Group, items: list[_Item]) -> None:
         self._free -= 1

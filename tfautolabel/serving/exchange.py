@@ -47,7 +47,7 @@ class Answer:
 def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
     """JSON indented as TensorFlow Serving does it."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
-    # A name from a request's address may hold what UTF-8 cannot.
+    # The name of a folder may hold what UTF-8 cannot.
     return Answer(text.encode("utf-8", "backslashreplace") + b"\n", JSON, status, headers or {})
 
 
@@ -78,7 +78,7 @@ class BodyReader:
         declared = headers.get("content-length", "0")
         if declared.isdecimal() and int(declared[:20]) > self.max_bytes:
             if "expect" not in headers:  # else the client waits for leave to send
-                await self._discard(receive, seconds)
+                await self.discard(receive, seconds)
             raise self._too_large()
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip"):
@@ -90,7 +90,10 @@ class BodyReader:
                     body = await self._collect(receive, taken)
             except TimeoutError as error:
                 raise Refusal(408, f"The body did not arrive within {seconds:g} seconds", _CLOSE) from error
-            yield self._unpack(body, taken) if encoding == "gzip" else body
+            if encoding == "gzip":
+                body = await asyncio.to_thread(self._unpack, body)
+                taken.take(len(body))
+            yield body
         finally:
             taken.give_back()
 
@@ -107,12 +110,17 @@ class BodyReader:
             if taken.size > self.max_bytes:
                 chunks.clear()
                 if more:
-                    await self._discard(receive, _LINGER_SECONDS)
+                    await self.discard(receive, _LINGER_SECONDS)
                 raise self._too_large()
         return b"".join(chunks)
 
-    async def _discard(self, receive: Receive, seconds: float) -> None:
-        """Lets a client finish a body that is refused, within bounds: many read no answer before."""
+    async def discard(self, receive: Receive, seconds: float) -> None:
+        """Lets a client finish a body that is refused, within bounds: many read no answer before.
+
+        Args:
+            receive: of ASGI.
+            seconds: that it may take at most, and never more than a few.
+        """
         size = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(seconds, _LINGER_SECONDS)):
@@ -122,18 +130,23 @@ class BodyReader:
                     if not message.get("more_body", False):
                         return
 
-    def _unpack(self, body: bytes, taken: _Taken) -> bytes:
-        unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            found = unpacking.decompress(body, self.max_bytes + 1)
-        except zlib.error as error:
-            raise Refusal(400, f"the body is not gzip: {error}") from error
-        if len(found) > self.max_bytes:
-            raise self._too_large()
-        if not unpacking.eof:
-            raise Refusal(400, "the body is not gzip: it ends too early")
-        taken.take(len(found))
-        return found
+    def _unpack(self, body: bytes) -> bytes:
+        """The content of all members of a gzip file."""
+        found: list[bytes] = []
+        size = 0
+        while body or not found:
+            unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            try:
+                found.append(unpacking.decompress(body, self.max_bytes - size + 1))
+            except zlib.error as error:
+                raise Refusal(400, f"the body is not gzip: {error}") from error
+            size += len(found[-1])
+            if size > self.max_bytes:
+                raise self._too_large()
+            if not unpacking.eof:
+                raise Refusal(400, "the body is not gzip: it ends too early")
+            body = unpacking.unused_data
+        return b"".join(found)
 
     def _too_large(self) -> Refusal:
         return Refusal(413, f"a body may have at most {self.max_bytes} bytes", _CLOSE)

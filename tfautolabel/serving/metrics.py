@@ -26,7 +26,7 @@ class Metrics:
         )
         self._seconds = client.Histogram(
             f"{prefix}_request_seconds",
-            "Seconds from the first byte of a request to its answer",
+            "Seconds from the headers of a request to its answer",
             ["model", "method"],
             buckets=LATENCIES,
             registry=self._registry,

@@ -67,6 +67,7 @@ class ServedModels:
         self._served: dict[str, dict[int, Servable]] = {}
         self._states: dict[str, dict[int, VersionState]] = {}
         self._seen: dict[Path, str] = {}
+        self._doubles: set[tuple[str, Path]] = set()
         self._refreshing = threading.Lock()
 
     def names(self) -> list[str]:
@@ -112,6 +113,9 @@ class ServedModels:
             found: set[str] = set()
             for place in self._places:
                 for name, versions in place.models():
+                    if name in found:
+                        self._say_once(name, place)
+                        continue
                     found.add(name)
                     prints = {number: fingerprint(folder) for number, folder in versions.items()}
                     seen.update({versions[number]: found_print for number, found_print in prints.items()})
@@ -144,6 +148,8 @@ class ServedModels:
                 _log.info("version released", extra={"model": name, "version": number})
                 self._set_state(name, number, VersionState("END", fingerprint=prints.get(number, "")))
             self._set_served(name, {number: served[number] for number in wanted})
+            del served
+            gc.collect()  # loaded graphs hold themselves in circles
         # What was refused or let go is forgotten once its folder is gone.
         kept = set(versions) | set(self._served.get(name, {}))
         states = self._states.get(name, {})
@@ -164,7 +170,11 @@ class ServedModels:
             loaded = self._load(name, number, folder)
         except Exception as error:  # a bad version must never stop the server
             return self._refuse(name, number, print_, error, served is not None)
+        replaces = served is not None
+        del served
         self._set_served(name, {**self._served.get(name, {}), number: loaded})
+        if replaces:
+            gc.collect()  # loaded graphs hold themselves in circles
         self._set_state(name, number, VersionState("AVAILABLE", fingerprint=print_))
         _log.info("version served", extra={"model": name, "version": number, "folder": str(folder)})
         return True
@@ -179,7 +189,15 @@ class ServedModels:
     def _set_served(self, name: str, versions: dict[int, Servable]) -> None:
         self._served = {**self._served, name: versions}
         self._on_change(sum(len(each) for each in self._served.values()))
-        gc.collect()  # loaded graphs hold themselves in circles
+
+    def _say_once(self, name: str, place: Place) -> None:
+        """Of a model whose name another one has already."""
+        if (name, place.path) not in self._doubles:
+            self._doubles.add((name, place.path))
+            _log.error(
+                "model refused",
+                extra={"model": name, "folder": str(place.path), "error": "another model has its name"},
+            )
 
     def _set_state(self, name: str, number: int, state: VersionState) -> None:
         self._set_states(name, {**self._states.get(name, {}), number: state})

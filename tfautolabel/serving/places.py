@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 GRAPH = "saved_model.pb"
 MAX_VERSION = 2**63 - 1
@@ -24,7 +25,7 @@ class Place:
         name: of the model; empty for a folder of models.
     """
 
-    kind: str
+    kind: Literal["models", "model", "version"]
     path: Path
     name: str
 
@@ -70,7 +71,16 @@ def find_places(arguments: Sequence[str]) -> list[Place]:
 def fingerprint(folder: Path) -> str:
     """What changes when a file in a version folder is added, removed or written again; no content is read."""
     digest = hashlib.sha256()
-    for parent, folders, files in os.walk(folder):
+    been: set[tuple[int, int]] = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        try:
+            here = os.stat(parent)
+        except OSError:
+            continue
+        if (here.st_dev, here.st_ino) in been:  # a link that leads back
+            folders.clear()
+            continue
+        been.add((here.st_dev, here.st_ino))
         folders.sort()
         for name in sorted(files):
             path = os.path.join(parent, name)
@@ -78,7 +88,8 @@ def fingerprint(folder: Path) -> str:
                 found = os.stat(path)
             except OSError:
                 continue
-            entry = (os.path.relpath(path, folder), found.st_size, found.st_mtime_ns, found.st_ino)
+            # The time of the last change of rights too: a file that could not be read may be readable now.
+            entry = (path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
             digest.update(repr(entry).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
@@ -89,6 +100,7 @@ def _recognise(argument: str) -> Place:
     given = name if equals and not Path(argument).exists() else ""
     path = Path(rest if given else argument).expanduser()
     whole = path.resolve()
+    kind: Literal["model", "version"]
     if (path / GRAPH).is_file():
         kind = "version"
         found = whole.parent.name if _is_version(whole.name) else whole.name
@@ -115,9 +127,16 @@ def _versions(folder: Path) -> dict[int, Path]:
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        return sorted(child for child in folder.iterdir() if child.is_dir())
+        return sorted(child for child in folder.iterdir() if _is_folder(child))
     except OSError:
         return []
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a link into what may not be looked at
+        return False
 
 
 def _is_version(name: str) -> bool:

@@ -30,7 +30,7 @@ class Signature:
         function: takes tensors by name, gives tensors by name.
         inputs: name to specification; strings are (…) object arrays of bytes.
         outputs: names, sorted.
-        has_rows: whether the first dimension of each input is free, so that requests can be merged along it.
+        has_rows: whether each row is taken for itself, so that requests may be merged and split.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Signature:
             name: tf.constant(value, self.inputs[name].dtype, shape=value.shape)
             for name, value in arrays.items()
         }
-        return {name: tensor.numpy() for name, tensor in self.function(**tensors).items()}
+        return {name: _array(tensor) for name, tensor in self.function(**tensors).items()}
 
 
 class Servable:
@@ -62,6 +62,7 @@ class Servable:
         signatures: name to signature.
         signature_defs: what the protocol's metadata says of them, as JSON values.
         description: labeler.json, or None for a SavedModel of another origin.
+        merges_rows: whether its signatures are known to take each row for itself.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Servable:
         model: Any,
         signature_defs: dict[str, Any],
         description: dict[str, Any] | None,
+        merges_rows: bool,
     ) -> None:
         self.name = name
         self.version = version
@@ -78,7 +80,7 @@ class Servable:
         self.description = description
         self._model = model  # functions do not keep the variables that they read
         self.signatures = {
-            key: _signature(key, function) for key, function in sorted(model.signatures.items())
+            key: _signature(key, function, merges_rows) for key, function in sorted(model.signatures.items())
         }
 
     def signature(self, name: str) -> Signature:
@@ -95,7 +97,7 @@ class Servable:
         return found
 
 
-def load_servable(name: str, version: int, folder: Path) -> Servable:
+def load_servable(name: str, version: int, folder: Path, *, merge_all: bool = False) -> Servable:
     """Loads a version, and refuses one that does not do what its labeler.json records.
 
     Loading runs the model's graph: load only what you trust.
@@ -104,6 +106,8 @@ def load_servable(name: str, version: int, folder: Path) -> Servable:
         name: of the model.
         version: its number.
         folder: with saved_model.pb, and labeler.json where `Labeler.export` wrote it.
+        merge_all: whether signatures without a labeler.json take each row for itself too. What looks so need
+            not be: a model may take the mean over all rows.
 
     Raises:
         ValueError: If it cannot be loaded or gives other labels than were recorded.
@@ -117,7 +121,9 @@ def load_servable(name: str, version: int, folder: Path) -> Servable:
     try:
         signature_defs = _read_signature_defs(folder / GRAPH)
         model = tf.saved_model.load(os.fspath(folder))
-        servable = Servable(name, version, model, signature_defs, description)
+        servable = Servable(
+            name, version, model, signature_defs, description, merge_all or description is not None
+        )
     except Exception as error:  # whatever TensorFlow makes of a damaged file
         raise ValueError(
             f"TensorFlow cannot load it ({type(error).__name__}: {first_sentence(error)})"
@@ -129,13 +135,24 @@ def load_servable(name: str, version: int, folder: Path) -> Servable:
     return servable
 
 
-def _signature(name: str, function: Any) -> Signature:
-    specs = dict(function.structured_input_signature[1])
-    has_rows = bool(specs) and all(
-        spec.shape.rank is not None and spec.shape.rank >= 1 and spec.shape[0] is None
-        for spec in specs.values()
+def _signature(name: str, function: Any, merges_rows: bool) -> Signature:
+    specs, outputs = dict(function.structured_input_signature[1]), function.structured_outputs
+    has_rows = merges_rows and bool(specs) and all(map(_is_open, (*specs.values(), *outputs.values())))
+    return Signature(name, function, specs, tuple(sorted(outputs)), has_rows)
+
+
+def _is_open(spec: Any) -> bool:
+    """Whether there is a first dimension, of any size."""
+    return spec.shape.rank is not None and spec.shape.rank >= 1 and spec.shape[0] is None
+
+
+def _array(tensor: Any) -> np.ndarray:
+    value = tensor.numpy()
+    return (
+        value
+        if isinstance(value, np.ndarray)
+        else np.array(value, object if tensor.dtype == tf.string else None)
     )
-    return Signature(name, function, specs, tuple(sorted(function.structured_outputs)), has_rows)
 
 
 def _read_signature_defs(file: Path) -> dict[str, Any]:

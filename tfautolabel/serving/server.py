@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from tfautolabel._optional import MODULES, require
@@ -17,10 +19,13 @@ from tfautolabel.serving.http_protocol import bounded_protocol
 from tfautolabel.serving.metrics import Metrics
 from tfautolabel.serving.models import ServedModels
 from tfautolabel.serving.places import Place
+from tfautolabel.serving.servable import load_servable
 from tfautolabel.serving.settings import Settings
 
 _log = logging.getLogger("tfautolabel.serving")
 BACKLOG = 2048
+COLLECTED_AFTER = (100_000, 50, 100)
+"""Objects after which Python's garbage collector looks for circles, which requests do not make."""
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection stays open: longer than clients keep theirs, so that they close it first."""
 
@@ -43,7 +48,13 @@ def serve(places: Sequence[Place], settings: Settings) -> None:
     listening = listen(settings.host, settings.port)
     try:
         metrics = Metrics()
-        models = ServedModels(places, keep=settings.keep, on_change=metrics.set_versions)
+        load = partial(load_servable, merge_all=settings.merge_all)
+        models = ServedModels(places, keep=settings.keep, load=load, on_change=metrics.set_versions)
+        # What has been imported never goes; without it the collector is done many times as fast, and lists
+        # of millions in a request do not make it look at them again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECTED_AFTER)
         models.refresh(at_once=True)
         if not models.names():
             raise ValueError(f"no model can be served. Received: {_why_not(models, places)}")
@@ -117,13 +128,16 @@ class _Served:
 
 async def _watch(models: ServedModels, seconds: float) -> None:
     """Keeps models as their folders are; loading goes on in a thread beside the requests."""
-    with ThreadPoolExecutor(1, "loading") as pool:
+    pool = ThreadPoolExecutor(1, "loading")
+    try:
         while True:
             await asyncio.sleep(seconds)
             try:
                 await asyncio.get_running_loop().run_in_executor(pool, models.refresh)
             except Exception:
                 _log.exception("the folders cannot be looked at")
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _why_not(models: ServedModels, places: Sequence[Place]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -16,7 +17,8 @@ class Settings:
         keep: how many of each model's newest versions are served.
         max_batch: rows in one call of a model.
         batch_wait: seconds that a request waits for others.
-        max_queue: rows that may wait.
+        merge_all: whether requests for models of another origin are merged and split too.
+        max_queue: rows that may wait or be computed.
         threads: calls of models at once.
         max_body: bytes of a request's body.
         max_instances: rows of a request.
@@ -32,9 +34,10 @@ class Settings:
     keep: int = 1
     max_batch: int = 64
     batch_wait: float = 0.002
+    merge_all: bool = False
     max_queue: int = 4096
     threads: int = 2
-    max_body: int = 64 * 1024 * 1024
+    max_body: int = 64_000_000
     max_instances: int = 1024
     timeout: float = 30.0
     grace: int = 30
@@ -48,7 +51,7 @@ class Settings:
             ValueError: If one is out of range.
         """
         for name in ("poll", "timeout"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(
                     f"{name} must be more than 0 seconds. Received: {name}={getattr(self, name)}"
                 )
@@ -56,7 +59,14 @@ class Settings:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1. Received: {name}={getattr(self, name)}")
         for name in ("batch_wait", "grace"):
-            if not getattr(self, name) >= 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 seconds. Received: {name}={getattr(self, name)}")
+        if self.allow_origin is not None and not (
+            self.allow_origin.isascii() and self.allow_origin.isprintable()
+        ):
+            raise ValueError(
+                "allow_origin must be an origin as browsers send it, such as https://xn--r8jz45g.jp, or *. "
+                f"Received: allow_origin={self.allow_origin!r}"
+            )
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be from 0 to 65535. Received: port={self.port}")

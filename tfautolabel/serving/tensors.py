@@ -22,6 +22,10 @@ from tfautolabel.serving.refusals import Refusal
 from tfautolabel.serving.servable import Arrays, Servable, Signature
 
 MAX_RANK = 32
+MAX_LISTS, MAX_VALUES = 2_000_000, 10_000_000
+"""In one body: parsing stops everything else meanwhile, and small values take many times their text."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BYTES_SUFFIX = "_bytes"
 """Outputs with such names are base64 in answers; other strings are UTF-8."""
 
@@ -30,10 +34,17 @@ def parse(body: bytes) -> dict[str, Any]:
     """The object that a request's body holds.
 
     Raises:
-        Refusal: If it is not JSON, or not an object.
+        Refusal: If it is not JSON, not an object, or holds more than can be taken apart in a short time.
     """
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     if not body:
         raise Refusal(400, "JSON Parse error: The document is empty")
+    if body.count(b"[") + body.count(b"{") > MAX_LISTS or body.count(b",") > MAX_VALUES:
+        raise Refusal(
+            400,
+            f"a body may hold at most {MAX_LISTS} lists and objects and {MAX_VALUES} values; for more send "
+            'binary values as {"b64": …}, or several requests',
+        )
     try:
         found = _loads(body)
     except (ValueError, RecursionError) as error:
@@ -206,7 +217,7 @@ def _bytes(leaf: Any, name: str) -> bytes:
     if isinstance(leaf, dict):
         if _is_object(leaf):
             raise Refusal(400, f"JSON Value: {_show(leaf)} not formatted correctly for base64 data")
-        text = leaf["b64"]
+        text = "".join(leaf["b64"].split())
         try:
             return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
         except (ValueError, binascii.Error) as error:
@@ -265,6 +276,8 @@ def _printable(name: str, value: np.ndarray) -> Any:
     """What the writer below can print: numbers as an array, strings as lists."""
     if value.dtype == object:
         return _map_leaves(value.tolist(), _as_b64 if name.endswith(_BYTES_SUFFIX) else _as_text)
+    if value.dtype.kind == "c":
+        raise Refusal(400, f"JSON cannot give complex numbers. Received: output {name}, {value.dtype}")
     if value.dtype.kind not in "biuf" or value.dtype.itemsize == 2:
         value = value.astype(np.float32) if value.dtype.kind not in "biu" else value.astype(np.int32)
     if value.dtype.kind == "f" and not np.isfinite(value).all():
@@ -321,6 +334,10 @@ def _plain(value: Any) -> Any:
 
 
 def _show(value: Any) -> str:
-    """The beginning of a value, for a message."""
+    """The beginning of a value, for a message; of lists and objects, which may be large, what they are."""
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, dict):
+        return "an object with " + (", ".join(map(_show, list(value)[:3])) or "nothing")
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:60] + "…"
