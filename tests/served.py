@@ -49,6 +49,14 @@ class Sums(tf.Module):
         return {"total": tf.reduce_sum(x), "x": x}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")], autograph=False)
+    def centred(self, x):
+        return {"y": x - tf.reduce_mean(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")], autograph=False)
+    def told(self, x):
+        return {"text": tf.strings.as_string(tf.reduce_sum(tf.cast(x, tf.int32)))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")], autograph=False)
     def picky(self, x):
         with tf.control_dependencies([tf.debugging.assert_less(x, 10.0, message="x must be below ten")]):
             return {"root": tf.sqrt(x)}
@@ -58,6 +66,7 @@ def save_sums(folder, factor=1.0):
     """A SavedModel without labeler.json."""
     module = Sums(factor)
     names = {"serving_default": module.one, "several": module.several, "total": module.total}
+    names |= {"centred": module.centred, "told": module.told}
     tf.saved_model.save(module, str(folder), signatures=names | {"picky": module.picky})
     return folder
 

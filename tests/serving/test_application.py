@@ -1,10 +1,12 @@
 """The protocol over HTTP: what TensorFlow Serving's users send and read."""
 
 import base64
+import contextlib
 import gzip
 import http.client
 import json
 import socket
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from google.protobuf import json_format
 from separable import CLASSES, picture
 from served import Running
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
+
+from tfautolabel.serving.servable import load_servable
 
 
 def b64(content):
@@ -179,20 +183,29 @@ def test_gzip(server):
     packed = gzip.compress(b'{"instances": [[1, 1, 1]]}')
     status, answer, _ = server.ask("POST", "/v1/models/sums:predict", packed, {"Content-Encoding": "gzip"})
     assert (status, answer) == (200, {"predictions": [6.0]})
+    members = gzip.compress(b'{"instances": [[1, ') + gzip.compress(b"1, 1]]}")
+    found = server.ask("POST", "/v1/models/sums:predict", members, {"Content-Encoding": "gzip"})[:2]
+    assert found == (200, {"predictions": [6.0]})
     for content, status in ((packed[:20], 400), (b"{}", 400)):
         headers = {"Content-Encoding": "gzip"}
         assert server.ask("POST", "/v1/models/sums:predict", content, headers)[0] == status
     assert server.ask("POST", "/v1/models/sums:predict", b"{}", {"Content-Encoding": "br"})[0] == 415
 
 
-def _raw(port, content):
-    """What comes back for bytes that no client library would send."""
+def _received(port, *contents):
+    """What comes back for bytes that no client library would send, some of them a moment after others."""
     with socket.create_connection(("127.0.0.1", port), 30) as connection:
-        connection.sendall(content)
+        for number, content in enumerate(contents):
+            time.sleep(0.1 * bool(number))
+            connection.sendall(content)
         answer = b""
         while chunk := connection.recv(65536):
             answer += chunk
-    head, _, body = answer.partition(b"\r\n\r\n")
+    return answer
+
+
+def _raw(port, *contents):
+    head, _, body = _received(port, *contents).partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)
 
 
@@ -209,6 +222,78 @@ def _raw(port, content):
 def test_what_is_no_http_is_refused_as_json(server, content, status):
     found, answer = _raw(server.port, content)
     assert (found, list(answer)) == (status, ["error"])
+
+
+PREDICT = b"POST /v1/models/sums:predict HTTP/1.1\r\nhost: x\r\n"
+BODY = b'{"instances": [[1, 2, 3]]}'
+
+
+@pytest.mark.parametrize("cut", [None, 40, -len(BODY)])
+def test_offers_of_another_protocol_are_ignored(server, cut):
+    """Java's client makes one with each request."""
+    head = PREDICT + b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
+    content = head + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
+    assert _raw(server.port, *((content,) if cut is None else (content[:cut], content[cut:]))) == (
+        200,
+        {"predictions": [12.0]},
+    )
+
+
+def test_headers_behind_a_body_are_bounded(server):
+    begun = PREDICT + b"transfer-encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        connection.sendall(begun)
+        sent = 0
+        with contextlib.suppress(OSError):
+            while sent < 5_000_000:
+                connection.sendall(b"x: y\r\n" * 1000)
+                sent += 6000
+                time.sleep(0.001)
+    assert sent < 5_000_000
+
+
+def test_a_body_that_nobody_reads_does_not_become_the_next_request(server):
+    hasty = b"POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nGET /"
+    found = _received(server.port, hasty + PREDICT + b"connection: close\r\ncontent-length: 2\r\n\r\n{}")
+    assert b"Not Found: /nowhere" in found
+    assert b"Missing 'inputs'" in found
+    waits = b"POST /nowhere HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n"
+    assert _raw(server.port, waits)[0] == 404  # and the connection ends
+
+
+def test_who_does_not_read_its_answer_is_cut_off(folder):
+    with Running(folder, timeout=2, max_body=60_000_000, max_instances=10) as running:
+        large = json.dumps({"signature_name": "several", "inputs": {
+            "text": ["a" * 20_000_000], "times": [1], "upper": [False]}}).encode()  # fmt: skip
+        with socket.create_connection(("127.0.0.1", running.port), 30) as connection:
+            connection.sendall(PREDICT + b"content-length: %d\r\n\r\n" % len(large) + large)
+            time.sleep(6)
+            received = 0
+            with contextlib.suppress(ConnectionResetError):
+                while chunk := connection.recv(1 << 20):
+                    received += len(chunk)
+        assert received < 20_000_000
+
+
+def test_rows_of_models_of_another_origin_are_not_split(server, sums):
+    ask = {"signature_name": "centred", "inputs": list(range(100))}
+    assert server.predict(ask)[1]["outputs"][0] == -49.5
+    assert not load_servable("sums", 2, sums / "2").signatures["centred"].has_rows
+    asked = load_servable("sums", 2, sums / "2", merge_all=True).signatures
+    assert [name for name, signature in asked.items() if signature.has_rows] == [
+        *("centred", "picky", "serving_default", "several")
+    ]
+
+
+def test_rows_of_exports_are_merged(exports):
+    assert all(
+        each.has_rows for each in load_servable("texts", 1, exports / "texts" / "1").signatures.values()
+    )
+
+
+def test_a_single_string_is_an_answer(server):
+    assert server.predict({"signature_name": "told", "inputs": [1, 2]}) == (200, {"outputs": "3"})
+    assert server.predict({"signature_name": "told", "instances": [1, 2]})[0] == 400
 
 
 def test_slow_requests_end(folder):

@@ -1,7 +1,9 @@
 """Requests merged, split and tried alone, with the real thread pool and event loop."""
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -147,6 +149,55 @@ def test_the_queue_is_bounded():
 
     refusal = run(ask, max_queue=10)
     assert (refusal.status, refusal.headers) == (503, {"retry-after": "1"})
+
+
+def test_requests_without_rows_count_in_the_queue():
+    function, model = Doubling(), Model()
+    function.gate.clear()
+
+    async def ask(batching):
+        signature, none = function.signature(), {"x": np.zeros((0, 1), np.float32)}
+        waiting = [asyncio.ensure_future(batching.run(model, signature, none)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(Refusal, match="queue"):
+            await batching.run(model, signature, none)
+        function.gate.set()
+        await asyncio.gather(*waiting)
+        return batching.waiting
+
+    assert run(ask, max_queue=3) == 0
+
+
+def test_who_has_given_up_is_kept_no_longer():
+    function, model = Doubling(), Model()
+    function.gate.clear()
+
+    async def ask(batching):
+        signature = function.signature()
+        first = asyncio.ensure_future(batching.run(model, signature, rows(1)))
+        await asyncio.sleep(0.05)
+        kept = []
+        for number in range(5):
+            request = rows(number)
+            kept.append(weakref.ref(request["x"]))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(batching.run(model, signature, request), 0.01)
+            del request
+        gc.collect()
+        found = [reference() for reference in kept], dict(batching._groups)
+        function.gate.set()
+        await first
+        return found
+
+    assert run(ask, max_wait=0.0) == ([None] * 5, {})
+
+
+def test_pieces_that_do_not_fit_together_are_computed_together():
+    """Such as a model that pads each row to the longest one of its call."""
+    function = Doubling(lambda x: {"y": tf.tile(x, [1, tf.cast(tf.reduce_max(x), tf.int32)])})
+    found = run(lambda batching: batching.run(Model(), function.signature(), rows(*range(1, 13))))
+    assert found["y"].shape == (12, 12)
+    assert function.sizes[-1] == 12
 
 
 def test_who_has_given_up_is_not_computed():

@@ -19,6 +19,11 @@ def test_mistakes_end_with_one_sentence(tmp_path, folder):
     assert_one_sentence(tfautolabel("serve", tmp_path / "empty"), "numbered versions", "empty")
     done = tfautolabel("serve", folder, "--max-batch", "0")
     assert_one_sentence(done, "max_batch must be at least 1. Received: max_batch=0")
+    for option, value in {"max_body": "inf", "batch_wait": "inf", "timeout": "nan"}.items():
+        done = tfautolabel("serve", folder, "--" + option.replace("_", "-"), value)
+        assert_one_sentence(done, f"{option} must be", f"Received: {option}={value}")
+    done = tfautolabel("serve", folder, "--allow-origin", "https://例え.jp")
+    assert_one_sentence(done, "allow_origin must be an origin", "例え")
     done = tfautolabel("serve", folder, "--log-level", "loud")
     assert_one_sentence(done, "log_level must be one of", "'loud'")
 

@@ -52,6 +52,26 @@ def test_a_new_model_is_served(models, folder, sums):
     assert models.names() == ["others", "sums"]
 
 
+def test_a_name_that_comes_twice_is_served_from_where_it_was_first(folder, sums, tmp_path, caplog):
+    others = tmp_path / "others"
+    shutil.copytree(sums / "1", others / "dogs" / "1")
+    loaded = []
+
+    def load(name, version, place):
+        loaded.append(place)
+        return load_servable(name, version, place)
+
+    models = ServedModels(find_places([str(folder), str(others)]), load=load)
+    models.refresh(at_once=True)
+    shutil.copytree(sums / "2", others / "sums" / "2")
+    caplog.set_level("ERROR", "tfautolabel.serving")
+    for _ in range(3):
+        models.refresh(at_once=True)
+    assert models.get("sums").version == 1
+    assert loaded == [folder / "sums" / "1", others / "dogs" / "1"]
+    assert [record.error for record in caplog.records] == ["another model has its name"]
+
+
 def test_an_old_version_comes_back_when_the_new_one_is_taken_away(models, folder, sums):
     shutil.copytree(sums / "2", folder / "sums" / "2")
     models.refresh(at_once=True)

@@ -60,6 +60,27 @@ def test_two_models_of_one_name_are_refused(tmp_path):
         find_places([str(one), str(other)])
 
 
+def test_links_that_lead_nowhere_hide_nothing(tmp_path, monkeypatch):
+    make(tmp_path / "cats" / "1")
+    (tmp_path / "dogs").symlink_to("x" * 300)  # too long to be looked at: neither there nor not there
+    (tmp_path / "loop").symlink_to("loop")
+    assert [name for place in find_places([str(tmp_path)]) for name, _ in place.models()] == ["cats"]
+
+
+def test_fingerprints_see_rights_and_behind_links(tmp_path):
+    make(tmp_path / "elsewhere")
+    folder = tmp_path / "1"
+    folder.mkdir()
+    (folder / "variables").symlink_to(tmp_path / "elsewhere")
+    (folder / "back").symlink_to(folder)
+    found = [fingerprint(folder)]
+    (tmp_path / "elsewhere" / "saved_model.pb").chmod(0o600)
+    found.append(fingerprint(folder))
+    (tmp_path / "elsewhere" / "more").write_text("x")
+    found.append(fingerprint(folder))
+    assert len(set(found)) == 3
+
+
 def test_fingerprints_change_with_the_files(tmp_path):
     folder = make(tmp_path / "1")
     seen = [fingerprint(folder)]

@@ -9,6 +9,7 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tfautolabel.serving import tensors
 from tfautolabel.serving.refusals import Refusal
 from tfautolabel.serving.servable import Signature
 from tfautolabel.serving.tensors import parse, read_request, write_answer
@@ -107,12 +108,40 @@ def test_texts_come_back_as_they_went(values):
     assert json.loads(write_answer({"x": array}, rows=True))["predictions"] == values
 
 
-@pytest.mark.parametrize("depth", [40, 500, 100_000])
+@pytest.mark.parametrize("depth", [40, 500, 1000, 1020, 100_000])
 def test_deep_nests_are_refused(depth):
     for tail in (b"", b"NaN"):
         body = b'{"inputs": ' + b"[" * depth + tail + b"]" * depth + b"}"
         with pytest.raises(Refusal):
             read_request(parse(body), Taking(x=(None, tf.float32)), 100)
+
+
+@pytest.mark.parametrize("body", [b"%s", b'{"signature_name": %s}', b'{"instances": {"b64": 1, "x": %s}}'])
+@pytest.mark.parametrize("depth", range(950, 1030, 10))
+def test_what_is_too_deep_for_a_message_is_refused(body, depth):
+    with pytest.raises(Refusal) as refused:
+        read_request(parse(body % (b"[" * depth + b"]" * depth)), Taking(x=(None, tf.string)), 100)
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("body", [b'{"inputs": [%s]}' % b",".join([b"[]"] * 11), b"[" + b"0," * 21 + b"0]"])
+def test_more_than_can_be_taken_apart_at_once_is_refused_before_it_is(body, monkeypatch):
+    monkeypatch.setattr(tensors, "MAX_LISTS", 10)
+    monkeypatch.setattr(tensors, "MAX_VALUES", 20)
+    monkeypatch.setattr(tensors, "_loads", lambda _: pytest.fail("it was taken apart"))
+    with pytest.raises(Refusal, match="at most 10 lists and objects and 20 values"):
+        parse(body)
+
+
+def test_a_byte_order_mark_and_wrapped_base64_are_read():
+    body = b'\xef\xbb\xbf{"inputs": [{"b64": "QUJD\\nREVG\\r\\n"}]}'
+    found = read_request(parse(body), Taking(x=((None,), tf.string)), 100)[1]["x"]
+    assert found.tolist() == [b"ABCDEF"]
+
+
+def test_complex_numbers_are_refused():
+    with pytest.raises(Refusal, match="complex"):
+        write_answer({"x": np.array([1 + 2j])}, rows=False)
 
 
 ANY = st.recursive(
