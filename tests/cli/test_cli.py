@@ -290,6 +290,16 @@ def test_evaluate_for_machines(evaluated):
     assert read["confusion_matrix"]["rows_true_columns_predicted"] == [[4, 0, 0], [0, 4, 0], [0, 0, 4]]
 
 
+def test_evaluate_writes_a_report(place, tmp_path):
+    page = tmp_path / "new" / "report.html"
+    done = tfautolabel("evaluate", place.model, place.photos, "--labels", place.labels, "--report", page)
+    assert done.returncode == 0, done.stderr
+    assert str(page) in done.stdout
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert "<svg" in text
+
+
 def test_evaluate_mistakes(place, tmp_path):
     write_folder_per_class(tmp_path / "labelled", 1)
     done = tfautolabel("evaluate", place.model, tmp_path / "labelled")

@@ -30,6 +30,14 @@ def test_it_shows_the_trials_and_where_all_is(place):
         assert (place / "out" / name).exists()
 
 
+def test_it_shows_the_ways_to_fine_tune(place):
+    done = tune(place, "--trials", "1", "--transfer", "model", "--time-budget", "5m", "--balanced")
+    assert done.returncode == 0, done.stderr
+    assert "of the usual way to fine-tune and 1 others" in done.stdout
+    assert done.stdout.count("log loss") >= 3
+    assert (place / "out" / "fine_tuning" / "trials.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [(["--tuner", "grid"], "random, bayesian, hyperband"), (["--trials", "0"], "at least 1")],
