@@ -196,6 +196,17 @@ def test_texts(text_model, tmp_path, write_format):
     assert done.parity.windows == 4
 
 
+def test_rows_are_no_longer_than_there_are_tokens(text_model, tmp_path):
+    with pytest.raises(ValueError, match=r"length must be from 1 to 12.*Received: 13"):
+        export_tflite(text_model, tmp_path / "m.tflite", length=13, progress=False)
+
+
+def test_examples_that_cannot_be_read_are_told(pictures_model, tmp_path):
+    dataset = Dataset.from_inputs([b"no picture", b"nor this"], modality="image")
+    with pytest.raises(ValueError, match="2 examples, of which none can be read"):
+        export_tflite(pictures_model, tmp_path / "m.tflite", dataset, progress=False)
+
+
 def test_windows_that_are_too_long_are_counted(text_model, tmp_path):
     texts = ["good", "the the the train was bad ."]
     dataset = Dataset.from_inputs(texts, modality="text")
@@ -230,7 +241,7 @@ def test_mistakes_are_one_sentence(pictures_model, text_model, tmp_path):
         export_tflite(pictures_model, out, length=5)
     with pytest.raises(ValueError, match=r"labels image data\. Received: text data"):
         export_onnx(pictures_model, out, Dataset.from_inputs(["a"], modality="text"))
-    with pytest.raises(ValueError, match="none of those, 1 windows longer than 2"):
+    with pytest.raises(ValueError, match="1 examples, of which 1 windows are longer than 2"):
         export_tflite(text_model, out, Dataset.from_inputs(["good"], modality="text"), length=2)
     with pytest.raises(FileNotFoundError, match="an exported model is a folder"):
         export_tflite(tmp_path, out)

@@ -62,6 +62,22 @@ def test_fine_tuning_is_searched_for_too(place):
     assert (place / "deep" / "fine_tuning" / "trials.svg").is_file()
 
 
+def test_a_search_that_goes_on_says_so(place):
+    said, options = [], {"backbone": str(place / "module"), "cache_dir": place / "cache", "progress": False}
+    tune(place / "labelled", place / "again", trials=2, **options)
+    result = tune(place / "labelled", place / "again", trials=3, say=said.append, **options)
+    assert result.searches.head.made_before == result.record["tuning"]["made_before"] == 2
+    assert any("2 trials of this very search were there already" in sentence for sentence in said)
+
+
+def test_results_need_a_folder_that_can_be_written(place, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ValueError, match="which is a file"):
+        tune(place / "labelled", tmp_path / "file")
+    with pytest.raises(OSError, match=r"out must be a folder that can be written\. Received: /proc/none"):
+        tune(place / "labelled", "/proc/none")
+
+
 def test_one_class_is_told(place, tmp_path):
     write_folder_per_class(tmp_path / "one", 2, classes=["red"])
     with pytest.raises(ValueError, match="at least two classes"):

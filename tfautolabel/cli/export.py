@@ -50,6 +50,8 @@ def export(
         raise ValueError(f"--limit must be at least 1. Received: {limit}")
     if examples is None and labels is not None:
         raise ValueError("--labels names the labels of --examples. Received: --labels alone")
+    if out.suffix in {f".{known}" for known in FORMATS} - {f".{format_}"}:
+        raise ValueError(f"--out must end in .{format_} for --format {format_}. Received: {out}")
     if out.is_dir():
         raise ValueError(f"--out must be a file. Received: {out}, which is a folder")
     import numpy as np

@@ -97,7 +97,10 @@ def show_search(result: TuneResult) -> None:
     low, high = cross_validation["accuracy_interval_95"]
     lines: list[Any] = [_trials(head.rows), "", head.reason, ""]
     if fine_tuning is not None:
-        lines += [_trials(fine_tuning.rows), "", fine_tuning.reason, result.record["transfer"]["why"], ""]
+        lines += [_trials(fine_tuning.rows), "", fine_tuning.reason, ""]
+    transfer = result.record["transfer"]
+    if transfer["asked"] != "feature":
+        lines += [f"heads were tried on the features of the backbone as it came; {transfer['why']}", ""]
     show(
         *lines,
         f"accuracy   {cross_validation['accuracy']:.1%} on the {cross_validation['examples']:,} labelled "

@@ -133,9 +133,11 @@ def compare(
             found.append(ours.argmax())
             expected.append(theirs.argmax())
     if not found:
+        count = "the recorded" if dataset is None else f"{len(dataset):,}"
+        why = f"{too_long:,} windows are longer than {length}" if too_long else "none can be read"
         raise ValueError(
-            f"a converted network is compared on examples that can be read and fit. Received: none of those, "
-            f"{too_long} windows longer than {length}"
+            "a converted network is compared on examples that can be read and fit. Received: "
+            f"{count} examples, of which {why}"
         )
     known = np.array(truths) >= 0
 
@@ -212,6 +214,9 @@ def fixed_length(model: NumericModel, length: int | None) -> int | None:
         if length is not None:
             raise ValueError(f"this network takes inputs of one size only. Received: length={length}")
         return None
+    most = model.labeler.description["preprocessor"].get("max_length")
+    if most is not None and length is not None and length > most:
+        raise ValueError(f"length must be from 1 to {most}, the most tokens there can be. Received: {length}")
     found = length or model.longest
     if found is None or found < 1:
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,24 @@ def _check_given(source: Source) -> None:
             "give either --labels, a CSV file with the columns path and label, or --labelled, a folder that "
             "has a folder per class. Received: neither"
         )
+
+
+def make_folder(out: Path) -> None:
+    """Makes a folder for results if there is none.
+
+    Raises:
+        ValueError: If it is a file.
+        OSError: If it cannot be made or written to.
+    """
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"out must be a folder, or new. Received: {out}, which is a file")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise OSError(
+            f"out must be a folder that can be written. Received: {out} ({error.strerror})"
+        ) from error
 
 
 def _check_places(source: Source, out: Path) -> None:

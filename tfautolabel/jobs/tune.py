@@ -12,7 +12,7 @@ from typing import Any
 
 from tfautolabel.data import load_dataset
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.jobs.inputs import Place
+from tfautolabel.jobs.inputs import Place, make_folder
 from tfautolabel.jobs.record import Clock, versions
 
 TUNING = "tuning"
@@ -112,6 +112,7 @@ def tune(
     """
     out = Path(out)
     started, clock = datetime.now(UTC), Clock()
+    make_folder(out)
     with clock("listing"):
         examples = load_dataset(
             data,
@@ -205,6 +206,7 @@ def search_head(
     from tfautolabel.tuning import search, tune_head
     from tfautolabel.tuning.fine_tuning import TRIALS, tune_fine_tuning
 
+    make_folder(out)
     wanted = search.TRIALS if trials is None else trials
     head = tune_head(
         labeler,
@@ -215,6 +217,8 @@ def search_head(
         class_weight=class_weight,
         extraction=extraction,
     )
+    if head.made_before:
+        say(f"{head.made_before} trials of this very search were there already and are not made again")
     say(head.reason)
     if labeler.transfer != "model":
         return Searches(head, None)

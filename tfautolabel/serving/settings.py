@@ -61,8 +61,8 @@ class Settings:
         for name in ("batch_wait", "grace"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 seconds. Received: {name}={getattr(self, name)}")
-        if self.allow_origin is not None and not (
-            self.allow_origin.isascii() and self.allow_origin.isprintable()
+        if self.allow_origin not in (None, "*") and not (
+            "://" in self.allow_origin and self.allow_origin.isascii() and self.allow_origin.isprintable()
         ):
             raise ValueError(
                 "allow_origin must be an origin as browsers send it, such as https://xn--r8jz45g.jp, or *. "

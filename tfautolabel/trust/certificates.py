@@ -96,7 +96,7 @@ class Certificate:
         if self.kind == "impossible":
             cannot = f"with these labels it cannot be certified that at most {target} are wrong"
             if self.needed_labels is None:
-                return f"{cannot}, nor would more of them help: too many of the surest are wrong"
+                return f"{cannot}, nor would more labels like them help: too many of the surest are wrong"
             return f"{cannot}; look at {self.needed_labels:,} of the surest items and it can"
         of_whom = "of each class" if self.per_class is not None else "of them"
         if self.kind == "estimated":

@@ -72,6 +72,7 @@ class HeadSearch:
             folds, by how much the default's log loss is higher, and the standard error of that.
         tuner: the tuner.
         out: where table, picture and logs are; None if nobody asked for them.
+        made_before: how many of the trials an earlier call had made.
     """
 
     kept: bool
@@ -83,6 +84,7 @@ class HeadSearch:
     finals: dict[str, dict[str, float]]
     tuner: Any
     out: Path | None
+    made_before: int
 
     def to_dict(self) -> dict[str, Any]:
         """What a record has of it, ready for JSON."""
@@ -95,6 +97,7 @@ class HeadSearch:
             "fit_options": self.fit_options,
             "trials": len(self.rows) - 1,
             "failed": len(failed),
+            "made_before": self.made_before,
             "finals": self.finals,
         }
 
@@ -195,9 +198,9 @@ def _search(labeler: Labeler, data: TuningData, tuner: Any, folder: Path, out: P
     rows = [_default_row(labeler, metrics_of(default, data.class_ids))]
     logs = folder / "tensorboard"
     log_trial(rows[0], logs)
-    total = tuner.oracle.max_trials or 0
+    total, made_before = tuner.oracle.max_trials or 0, len(tuner.oracle.end_order)
     with progress_of(total, "trials", labeler.progress) as advance:
-        advance(len(tuner.oracle.end_order))
+        advance(made_before)
 
         def ended(trial: Any) -> None:
             log_trial(row_of(trial), logs)
@@ -213,7 +216,7 @@ def _search(labeler: Labeler, data: TuningData, tuner: Any, folder: Path, out: P
                 write_trials(rows, out)
     check_completed(rows[1:])
     finals = _finals(tuner, blank, data, labeler.fit_options)
-    return _conclude(labeler, tuner, rows, finals, data.class_ids, out)
+    return _conclude(labeler, tuner, rows, finals, data.class_ids, out, made_before)
 
 
 def _default_row(labeler: Labeler, metrics: dict[str, float]) -> TrialRow:
@@ -272,6 +275,7 @@ def _conclude(
     finalists: list[_Finalist],
     class_ids: np.ndarray,
     out: Path | None,
+    made_before: int,
 ) -> HeadSearch:
     default, *others = finalists
     before_losses = default.losses(class_ids)
@@ -293,7 +297,7 @@ def _conclude(
         labeler.replace_head(tuner.hypermodel.build(best.hp), **options)
     chosen = next(row for row in rows if row.name == (best.name if kept else DEFAULT))
     return HeadSearch(
-        kept, reason, chosen.name, chosen.values, dict(options), tuple(rows), finals, tuner, out
+        kept, reason, chosen.name, chosen.values, dict(options), tuple(rows), finals, tuner, out, made_before
     )
 
 
