@@ -122,8 +122,7 @@ def make_folder(out: Path) -> None:
         ValueError: If it is a file.
         OSError: If it cannot be made or written to.
     """
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out must be a folder, or new. Received: {out}, which is a file")
+    _check_is_no_file(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
@@ -133,10 +132,14 @@ def make_folder(out: Path) -> None:
         ) from error
 
 
-def _check_places(source: Source, out: Path) -> None:
-    """Refuses folders that would make one thing be taken for another."""
+def _check_is_no_file(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise ValueError(f"out must be a folder, or new. Received: {out}, which is a file")
+
+
+def _check_places(source: Source, out: Path) -> None:
+    """Refuses folders that would make one thing be taken for another."""
+    _check_is_no_file(out)
     data = source.path
     if data is None:
         return

@@ -18,7 +18,7 @@ from tfautolabel.jobs.candidates import (
     say_ambiguous,
     write_audit_list,
 )
-from tfautolabel.jobs.inputs import Place, Source, read_inputs
+from tfautolabel.jobs.inputs import Place, Source, make_folder, read_inputs
 from tfautolabel.jobs.record import Clock, Tally, described, versions
 from tfautolabel.jobs.tune import TUNING, search_head
 from tfautolabel.labels import MIN_CONFIDENCE, check_min_confidence
@@ -180,6 +180,7 @@ def run(
     }
     tuned = None
     if tune:
+        make_folder(out / TUNING)
         with clock("tuning"):
             searches = search_head(
                 labeler, inputs.examples, labeler.extract(inputs.examples), tuner, trials, class_weight,

@@ -199,14 +199,13 @@ def search_head(
         tuner: "random", "bayesian" or "hyperband".
         trials: how many heads are tried; None for the default.
         class_weight: as in `Labeler.fit`.
-        out: the folder of the search.
+        out: the folder of the search, which can be written.
         say: told what came out.
     """
     from tfautolabel.labeler.transfer import seconds_of
     from tfautolabel.tuning import search, tune_head
     from tfautolabel.tuning.fine_tuning import TRIALS, tune_fine_tuning
 
-    make_folder(out)
     wanted = search.TRIALS if trials is None else trials
     head = tune_head(
         labeler,

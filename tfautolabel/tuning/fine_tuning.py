@@ -34,7 +34,7 @@ from tfautolabel.tuning.cross_validation import ACCURACY, OBJECTIVE, metrics_of
 from tfautolabel.tuning.oracles import make_oracle
 from tfautolabel.tuning.resume import begun, key_of, mark
 from tfautolabel.tuning.trials import DEFAULT, TrialRow, check_completed, log_trial, row_of, write_trials
-from tfautolabel.tuning.tuners import open_tuner, watch
+from tfautolabel.tuning.tuners import open_tuner, run_trials
 
 TRIALS = 6
 N_FOLDS = 3
@@ -270,15 +270,8 @@ def _search(
         mark(folder, key, default=default)
         rows = [_default_row(model.settings, default)]
         log_trial(rows[0], logs)
-        advance(len(tuner.oracle.end_order))
-
-        def ended(trial: Any) -> None:
-            log_trial(row_of(trial), logs)
-            advance(1)
-
-        watch(tuner, ended)
         try:
-            tuner.search(verbose=0)
+            run_trials(tuner, logs, advance)
         except _NoTimeLeft:
             in_time = False
     ended_trials = [tuner.oracle.trials[name] for name in tuner.oracle.start_order]

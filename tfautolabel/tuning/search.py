@@ -45,7 +45,7 @@ from tfautolabel.tuning.trials import (
     row_of,
     write_trials,
 )
-from tfautolabel.tuning.tuners import make_tuner, watch
+from tfautolabel.tuning.tuners import make_tuner, run_trials
 
 TRIALS = 30
 FINALISTS = 3
@@ -200,15 +200,8 @@ def _search(labeler: Labeler, data: TuningData, tuner: Any, folder: Path, out: P
     log_trial(rows[0], logs)
     total, made_before = tuner.oracle.max_trials or 0, len(tuner.oracle.end_order)
     with progress_of(total, "trials", labeler.progress) as advance:
-        advance(made_before)
-
-        def ended(trial: Any) -> None:
-            log_trial(row_of(trial), logs)
-            advance(1)
-
-        watch(tuner, ended)
         try:
-            tuner.search(verbose=0)
+            run_trials(tuner, logs, advance)
         finally:
             ordered = [tuner.oracle.trials[name] for name in tuner.oracle.start_order]
             rows += [row_of(trial) for trial in ordered]

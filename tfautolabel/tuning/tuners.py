@@ -15,6 +15,7 @@ import keras_tuner
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.tuning.cross_validation import OBJECTIVE, CrossValidated, TuningData
 from tfautolabel.tuning.oracles import make_oracle
+from tfautolabel.tuning.trials import log_trial, row_of
 
 PROJECT = "trials"
 """The folder of keras-tuner's own files, below that of the search."""
@@ -107,6 +108,24 @@ def _parameters(kind: type) -> set[str]:
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
             break
     return names
+
+
+def run_trials(tuner: Any, logs: Path, advance: Callable[[int], None]) -> None:
+    """Runs the trials that are still to come.
+
+    Args:
+        tuner: of whatever class.
+        logs: the folder in which each is logged for TensorBoard as it ends.
+        advance: told how many have ended: first those that were made before, then each.
+    """
+    advance(len(tuner.oracle.end_order))
+
+    def ended(trial: Any) -> None:
+        log_trial(row_of(trial), logs)
+        advance(1)
+
+    watch(tuner, ended)
+    tuner.search(verbose=0)
 
 
 def watch(tuner: Any, told: Callable[[Any], None]) -> None:
