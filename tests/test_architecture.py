@@ -14,7 +14,18 @@ PACKAGE = Path(tfautolabel.__file__).parent
 NAME = "tfautolabel"
 MAX_LINES = 400
 ROWS = (
-    ("data", "labels", "_optional", "_cache", "_wheels", "_progress", "_ahead", "_version"),
+    (
+        "data",
+        "labels",
+        "_optional",
+        "_cache",
+        "_wheels",
+        "_durable",
+        "_scratch",
+        "_progress",
+        "_ahead",
+        "_version",
+    ),
     ("backbones", "heads", "rules", "trust", "measures"),
     ("features",),
     ("training", "export"),

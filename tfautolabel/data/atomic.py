@@ -1,13 +1,22 @@
-"""Files that are either whole or not there."""
+"""Files and folders that are either whole or not there."""
 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal, TextIO, overload
+
+from tfautolabel._durable import (
+    CONTENT,
+    cannot_write,
+    is_no_room,
+    put_in_place,
+    sync_directory,
+    sync_tree,
+)
+from tfautolabel._scratch import scratch_file, scratch_folder
 
 
 @overload
@@ -51,33 +60,76 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "w") -
 def _atomic_write(path: Path, mode: str) -> Iterator[IO[Any]]:
     if path.is_dir():
         raise ValueError(f"a file cannot replace a folder. Received: path={str(path)!r}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, because a rename is atomic within one file system only. Hidden, so that a listing
-    # never takes it for data if the process is killed. Without the target's name, which may be as long as
-    # names can be. Not tempfile's, which only its owner may read.
-    partial = path.parent / f".partial-{secrets.token_hex(8)}"
-    try:
-        with _create(partial, mode) as file:
+    options = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""} if mode == "w" else {}
+    with _told_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with _told_of(path):
+            file = stack.enter_context(scratch_file(path.parent, mode.replace("w", "x"), **options))
+        try:
             yield file
+        except OSError as error:
+            if is_no_room(error):
+                raise cannot_write(error, path) from error
+            raise
+        with _told_of(path):
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+            if os.name != "posix":
+                file.close()  # Windows renames no file that is open.
+            os.replace(file.name, path)
+            sync_directory(path.parent)
 
 
-def _create(path: Path, mode: str) -> IO[Any]:
-    if mode == "wb":
-        return open(path, "xb")
-    return open(path, "x", encoding="utf-8", errors="backslashreplace", newline="")
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder that takes its name only when the block ends without an error.
 
+    Until then what has that name stays as it was, and after an error nothing is left behind. A folder of that
+    name goes with all that is in it: whoever calls this has seen what that is. Missing parent folders are
+    made. All is on the disk before the folder has its name, and one step takes it from the old to the new.
 
-def _sync_directory(directory: Path) -> None:
-    """Makes a rename last through a power failure, where the system lets directories be opened."""
-    if os.name == "posix":
-        descriptor = os.open(directory, os.O_RDONLY)
+    Args:
+        path: the folder. A link is written through.
+
+    Yields:
+        An empty folder to write into.
+
+    Raises:
+        ValueError: If a file has that name.
+        OSError: If it cannot be written.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with atomic_folder(pathlib.Path(folder, "model")) as model:
+        ...         _ = (model / "weights").write_text("1")
+        ...     sorted(found.name for found in pathlib.Path(folder).rglob("*"))
+        ['model', 'weights']
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"a folder cannot replace a file. Received: path={str(path)!r}")
+    with _told_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with _told_of(path):
+            scratch = stack.enter_context(scratch_folder(path.parent))
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            yield scratch / CONTENT
+        except OSError as error:
+            if is_no_room(error):
+                raise cannot_write(error, path) from error
+            raise
+        with _told_of(path):
+            sync_tree(scratch / CONTENT)
+            put_in_place(scratch, path)
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Names the file as the user knows it in what goes wrong with it."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(error, path) from error

@@ -1,0 +1,170 @@
+"""What is on the disk for good: files that survive a power failure, and a folder's swap in one step.
+
+A rename replaces a file atomically, but never a folder that holds something. Linux can exchange two names in
+one step (renameat2 with RENAME_EXCHANGE, since 3.15). Where it cannot (other systems, NFS), the old folder is
+set aside first, and a note beside it says where it belongs: whoever misses it puts it back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+CONTENT, ASIDE, BELONGS = "content", "aside", "belongs"
+"""In a scratch folder: what is being written; what had its name before; and the name that this had."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_AT_FDCWD, _EXCHANGE = -100, 2
+_NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EXDEV, errno.EOPNOTSUPP, errno.EPERM)
+
+
+def sync_file(path: Path) -> None:
+    """Has the system write a file's content to the disk."""
+    _sync(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes a rename last through a power failure, where the system lets directories be opened."""
+    if os.name == "posix":
+        _sync(directory, os.O_RDONLY)
+
+
+def sync_tree(folder: Path) -> None:
+    """Has the system write everything below a folder to the disk, links but not what they point to."""
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            if not (path := Path(parent, name)).is_symlink():
+                sync_file(path)
+        sync_directory(Path(parent))
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def put_in_place(scratch: Path, target: Path) -> None:
+    """Gives the folder `scratch`/content another name; what had that name before is in `scratch` afterwards.
+
+    Args:
+        scratch: a folder beside `target`, as `scratch_folder` makes them.
+        target: a folder, or a name that is free.
+
+    Raises:
+        OSError: If it cannot be done; then all is as it was.
+    """
+    content = scratch / CONTENT
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            _replace(content, target, scratch)
+            break
+        try:
+            os.rename(content, target)
+            break
+        except OSError as error:
+            # Another process was quicker: its folder is one to replace.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    sync_directory(target.parent)
+
+
+def _replace(content: Path, target: Path, scratch: Path) -> None:
+    if _exchange(content, target):
+        return
+    if not target.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(target))
+    # Not one step: from here on the note says where the old folder belongs.
+    with open(scratch / BELONGS, "w", encoding="utf-8", errors="surrogateescape") as note:
+        note.write(target.name)
+        note.flush()
+        os.fsync(note.fileno())
+    sync_directory(scratch)
+    os.rename(target, scratch / ASIDE)
+    try:
+        os.rename(content, target)
+    except BaseException:
+        put_back(scratch)
+        raise
+
+
+def put_back(scratch: Path) -> Path | None:
+    """Gives a folder that was set aside its name again, if nothing has it.
+
+    Args:
+        scratch: where `put_in_place` put it.
+
+    Returns:
+        The folder that is there again; None if there was nothing to put back.
+    """
+    try:
+        name = (scratch / BELONGS).read_text(encoding="utf-8", errors="surrogateescape")
+    except (OSError, ValueError):
+        return None
+    target = scratch.parent / name
+    if target.parent != scratch.parent or name in ("", ".", "..") or os.path.lexists(target):
+        return None
+    try:
+        os.rename(scratch / ASIDE, target)
+    except OSError:
+        return None  # It was never set aside, or another process was quicker.
+    sync_directory(scratch.parent)
+    return target
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swaps two names in one step; False where the system cannot.
+
+    Raises:
+        FileNotFoundError: If one of the two is not there.
+        OSError: If the system could but may not.
+    """
+    if (call := _renameat2()) is None:
+        return False
+    if call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _NO_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), os.fspath(one), None, os.fspath(other))
+
+
+@functools.cache
+def _renameat2() -> Callable[..., int] | None:
+    """The C library's function, if it has it."""
+    try:
+        function = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return None
+    function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    function.restype = ctypes.c_int
+    found: Callable[..., int] = function
+    return found
+
+
+def cannot_write(error: OSError, path: Path) -> OSError:
+    """The same error in one sentence that names what was to be written.
+
+    Args:
+        error: what the system said.
+        path: the file or folder as the user knows it; not the name that it had while it was written.
+
+    Returns:
+        An error of the same kind and number.
+    """
+    reason = (error.strerror or str(error)).lower()
+    told = type(error)(f"{path} cannot be written: {reason}")
+    told.errno = error.errno
+    return told
+
+
+def is_no_room(error: OSError) -> bool:
+    """Whether the disk or a quota is full, which only writing can meet."""
+    return error.errno in _NO_ROOM and error.strerror is not None
