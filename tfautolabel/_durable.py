@@ -51,28 +51,33 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
-def put_in_place(scratch: Path, target: Path) -> None:
+def put_in_place(scratch: Path, target: Path, replace: bool = True) -> None:
     """Gives the folder `scratch`/content another name; what had that name before is in `scratch` afterwards.
 
     Args:
         scratch: a folder beside `target`, as `scratch_folder` makes them.
         target: a folder, or a name that is free.
+        replace: whether a folder that is not empty is replaced.
 
     Raises:
+        FileExistsError: If it is not to be replaced.
         OSError: If it cannot be done; then all is as it was.
     """
     content = scratch / CONTENT
     while True:
-        with contextlib.suppress(FileNotFoundError):
-            _replace(content, target, scratch)
-            break
+        if replace:
+            with contextlib.suppress(FileNotFoundError):
+                _replace(content, target, scratch)
+                break
         try:
             os.rename(content, target)
             break
         except OSError as error:
-            # Another process was quicker: its folder is one to replace.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            if not replace:
+                raise FileExistsError(f"{target} exists already") from error
+            # Another process was quicker: its folder is one to replace.
     sync_directory(target.parent)
 
 

@@ -9,6 +9,7 @@ from separable import CLASSES, NAMES, picture
 
 from tfautolabel.backbones.preprocessors import ImagePreprocessor
 from tfautolabel.export import CheckFailure, saved_model
+from tfautolabel.export.exported import read_description
 from tfautolabel.export.labeling_module import LabelingModule
 
 OUTPUTS = {"label", "class_id", "confidence", "accepted", "probabilities"}
@@ -178,21 +179,45 @@ def test_versions_are_numbered(labeler, unchecked, tmp_path):
     (tmp_path / "m" / "notes").mkdir()
     assert labeler.export(tmp_path / "m") == tmp_path / "m" / "11"
     assert listing(tmp_path / "m") == ["1", "10", "11", "2", "notes"]
-    assert [folder.parent for folder in unchecked] == [tmp_path / "m"] * 4, (
+    assert [folder.parent.parent for folder in unchecked] == [tmp_path / "m"] * 4, (
         "checked before it takes its place"
     )
 
 
 def test_an_existing_version_is_replaced_only_on_demand(labeler, unchecked, tmp_path):
     version = labeler.export(tmp_path / "1")
-    (version / "mark").touch()
+    (version / "labeler.json").write_text("old")
     with pytest.raises(FileExistsError, match=r"or overwrite=True\. Received: .*1, which exists"):
         labeler.export(version)
-    assert (version / "mark").exists()
+    assert (version / "labeler.json").read_text() == "old"
     labeler.export(version, overwrite=True)
-    assert not (version / "mark").exists()
+    assert (version / "labeler.json").read_text() != "old"
     assert (version / "saved_model.pb").is_file()
     assert listing(tmp_path) == ["1"]
+
+
+def test_what_somebody_put_into_a_version_is_kept(labeler, unchecked, tmp_path):
+    version = labeler.export(tmp_path / "1")
+    (version / "assets.extra").mkdir()
+    (version / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"mine")
+    (version / "notes").write_text("mine")
+    labeler.export(version, overwrite=True)
+    assert (version / "assets.extra" / "tf_serving_warmup_requests").read_bytes() == b"mine"
+    assert (version / "notes").read_text() == "mine"
+
+
+def test_a_version_that_another_process_made_meanwhile_is_not_replaced(
+    labeler, unchecked, monkeypatch, tmp_path
+):
+    def race(_):
+        (tmp_path / "m" / "1").mkdir()
+        (tmp_path / "m" / "1" / "saved_model.pb").write_text("theirs")
+
+    monkeypatch.setattr(saved_model, "check_saved_model", race)
+    with pytest.raises(FileExistsError, match="m/1 exists already"):
+        labeler.export(tmp_path / "m")
+    assert (tmp_path / "m" / "1" / "saved_model.pb").read_text() == "theirs"
+    assert listing(tmp_path / "m") == ["1"]
 
 
 def test_a_folder_of_something_else_is_never_replaced(labeler, unchecked, tmp_path):
@@ -220,21 +245,29 @@ def test_a_failed_check_leaves_the_old_version_and_nothing_else(labeler, uncheck
     assert (version / "mark").exists()
 
 
-def test_a_rename_that_fails_brings_the_old_version_back(labeler, unchecked, monkeypatch, tmp_path):
+def test_a_full_disk_leaves_the_old_version_and_names_the_new_one(labeler, unchecked, monkeypatch, tmp_path):
     version = labeler.export(tmp_path / "m")
     (version / "mark").touch()
-    replace = saved_model.os.replace
 
-    def fail_once(source, target):
-        if ".partial-" in str(source):
-            raise OSError(28, "No space left on device")
-        replace(source, target)
+    def full(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "variables/x.tempstate1; No space left on device")
 
-    monkeypatch.setattr(saved_model.os, "replace", fail_once)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(saved_model.tf.saved_model, "save", full)
+    with pytest.raises(OSError, match=f"^{version} cannot be written: no space left on device$"):
         labeler.export(version, overwrite=True)
     assert listing(tmp_path / "m") == ["1"]
     assert (version / "mark").exists()
+
+
+def test_a_version_that_was_set_aside_when_its_writer_died_is_found(labeler, unchecked, tmp_path):
+    version = labeler.export(tmp_path / "m")
+    aside = tmp_path / "m" / ".partial-0123456789ab-0123456789abcdef"
+    aside.mkdir()
+    (aside / "lock").touch()
+    (aside / "belongs").write_text("1")
+    version.rename(aside / "aside")
+    assert read_description(version)["classes"] == list(NAMES)
+    assert listing(tmp_path / "m") == ["1"]
 
 
 def test_an_export_that_disagrees_with_predict_fails_its_check(labeler, tmp_path):

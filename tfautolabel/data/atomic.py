@@ -82,7 +82,7 @@ def _atomic_write(path: Path, mode: str) -> Iterator[IO[Any]]:
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_folder(path: str | os.PathLike[str], replace: bool = True) -> Iterator[Path]:
     """A folder that takes its name only when the block ends without an error.
 
     Until then what has that name stays as it was, and after an error nothing is left behind. A folder of that
@@ -91,12 +91,14 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: the folder. A link is written through.
+        replace: whether a folder of that name is replaced, if it is not empty.
 
     Yields:
         An empty folder to write into.
 
     Raises:
         ValueError: If a file has that name.
+        FileExistsError: If there is such a folder, which is not to be replaced, when the block ends.
         OSError: If it cannot be written.
 
     Examples:
@@ -123,7 +125,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise
         with _told_of(path):
             sync_tree(scratch / CONTENT)
-            put_in_place(scratch, path)
+            put_in_place(scratch, path, replace)
 
 
 @contextmanager
@@ -132,4 +134,6 @@ def _told_of(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.strerror is None:  # it is told already
+            raise
         raise cannot_write(error, path) from error

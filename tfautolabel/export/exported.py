@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfautolabel._ahead import map_ahead
 from tfautolabel._optional import require
 from tfautolabel._progress import progress_of
+from tfautolabel._scratch import restore
 from tfautolabel.backbones.preprocessors import why_unreadable
 from tfautolabel.data import Dataset, ReadFailure, Rejected
 from tfautolabel.export.saved_model import DESCRIPTION, FORMAT_VERSION
@@ -314,6 +315,7 @@ def _reason(error: Exception) -> str:
 
 def newest_version(folder: Path) -> Path:
     """The numbered folder with the highest number inside, or the folder itself if there is none."""
+    restore(folder)
     if (folder / "saved_model.pb").is_file() or not folder.is_dir():
         return folder
     versions = [child for child in folder.iterdir() if child.name.isdecimal() and child.is_dir()]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
-import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import tensorflow as tf
 
 from tfautolabel._version import __version__
 from tfautolabel.backbones.backbone import Backbone
+from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.export.labeling_module import LabelingModule
 from tfautolabel.export.parity import CheckFailure, check_saved_model
 from tfautolabel.trust import UnlikeGate
@@ -24,6 +26,7 @@ from tfautolabel.trust.acceptance import Acceptance
 
 FORMAT_VERSION = 1
 DESCRIPTION = "labeler.json"
+OWN_FILES = ("saved_model.pb", "fingerprint.pb", "variables", "assets", DESCRIPTION)
 _THRESHOLDS = "thresholds/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -66,20 +69,17 @@ def export_saved_model(
         raise FileExistsError(
             f"a version folder must be new{_unless(overwrite)}. Received: {target}, which exists"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
     # Hidden and beside the target: a server that watches the folder never sees half a model.
-    partial = target.parent / f".partial-{secrets.token_hex(8)}"
-    try:
+    with atomic_folder(target, replace=overwrite) as partial:
         module = LabelingModule(backbone, head, classes, acceptance, gate)
-        tf.saved_model.save(module, os.fspath(partial), signatures=module.functions_by_signature())
+        with _told_of_a_full_disk():
+            tf.saved_model.save(module, os.fspath(partial), signatures=module.functions_by_signature())
         description = (details or {}) | _describe(backbone, predict, classes)
         description |= {"acceptance": acceptance.to_dict(), "unlike": gate and gate.to_dict()}
         description.setdefault("min_confidence", float(acceptance.thresholds.min()))
         _write_description(partial, description)
         _check(partial, target)
-        _put_in_place(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _keep_additions(target, partial)
     return target
 
 
@@ -104,16 +104,13 @@ def rewrite_acceptance(
     if not (folder / DESCRIPTION).is_file():
         raise FileNotFoundError(f"an exported model is a folder with {DESCRIPTION}. Received: {folder}")
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    partial = folder.parent / f".partial-{secrets.token_hex(8)}"
-    try:
-        shutil.copytree(folder, partial)
-        _write_thresholds(partial, acceptance.bounds)
+    with atomic_folder(folder) as partial:
+        shutil.copytree(folder, partial, dirs_exist_ok=True)
+        with _told_of_a_full_disk():
+            _write_thresholds(partial, acceptance.bounds)
         described = description | (details or {}) | {"acceptance": acceptance.to_dict()}
         _write_description(partial, described)
         _check(partial, folder)
-        _put_in_place(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_thresholds(folder: Path, bounds: np.ndarray) -> None:
@@ -143,19 +140,26 @@ def _write_description(folder: Path, description: dict[str, Any]) -> None:
     (folder / DESCRIPTION).write_text(text, encoding="utf-8")
 
 
-def _put_in_place(partial: Path, target: Path) -> None:
-    """Gives the new version its name; what had the name before goes, or stays if that fails."""
-    replaced = target.parent / f".replaced-{secrets.token_hex(8)}"
-    if target.exists():
-        os.replace(target, replaced)
+def _keep_additions(target: Path, partial: Path) -> None:
+    """Takes over what somebody put beside the files of a version, such as assets.extra for TF Serving."""
+    for added in target.iterdir() if target.is_dir() else ():
+        if added.name in OWN_FILES or (partial / added.name).exists():
+            continue
+        if added.is_dir() and not added.is_symlink():
+            shutil.copytree(added, partial / added.name, symlinks=True)
+        else:
+            shutil.copy2(added, partial / added.name, follow_symlinks=False)
+
+
+@contextmanager
+def _told_of_a_full_disk() -> Iterator[None]:
+    """Turns TensorFlow's error for it into Python's."""
     try:
-        os.replace(partial, target)
-    except OSError:
-        if replaced.exists():
-            os.replace(replaced, target)
-        raise
-    finally:
-        shutil.rmtree(replaced, ignore_errors=True)
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def _describe(
