@@ -116,7 +116,7 @@ def write_run(folder: Path, modality: str, items: int) -> tuple[Path, float]:
         "reason": np.where(unlike, "unlike_anything_labelled", np.where(accepted, "", "not_sure_enough")),
         "ood_score": pa.array(rng.random(pool), pa.float32()),
     }
-    pq.write_table(pa.table(columns), out / "labels.parquet")
+    pq.write_table(pa.table(columns), out / "predictions.parquet")
     with (out / "rejected.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("id", "reason"), *((f"broken {n}", "empty file") for n in range(500))])
     centres = rng.normal(size=(k, DIMENSIONS))
@@ -153,15 +153,15 @@ def write_record(
     rows = zip(*counts, strict=True)
     names = ("labelled", "predicted", "accepted")
     record = {
+        "format_version": 2,
         "versions": {},
         "inputs": {
             "data": str(data),
             "modality": modality,
-            "columns": {"input": "text" if modality == "text" else None, "label": None, "id": None},
             "labels": None if modality == "text" else str(out.parent / "labels.csv"),
             "labelled": None,
         },
-        "settings": {"min_confidence": 0.8},
+        "settings": {"min_confidence": 0.8, "input_column": "text" if modality == "text" else None},
         "backbone": {"handle": "made up", "fingerprint": ""},
         "counts": {
             "labelled": LABELLED,

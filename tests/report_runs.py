@@ -84,12 +84,12 @@ def write_run(
             pool_confidence=confidence,
         )
     record = {
+        "format_version": 2,
         "started": "2026-11-24T10:00:00+00:00",
         "versions": {"tfautolabel": "0.1.0"},
         "inputs": {
             "data": str(data),
             "modality": modality,
-            "columns": {"input": None, "label": None, "id": None},
             "labels": str(folder / "labels.csv"),
             "labels_sha256": "ab" * 32,
             "labelled": None,
@@ -154,4 +154,4 @@ def write_table(out, names, predicted, confidence, accepted, classes):
         "reason": reasons,
         "ood_score": pa.array(np.linspace(0, 1, len(names)), pa.float32()),
     }
-    pq.write_table(pa.table(columns), out / "labels.parquet")
+    pq.write_table(pa.table(columns), out / "predictions.parquet")

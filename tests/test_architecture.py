@@ -31,7 +31,9 @@ ROWS = (
     ("training", "export"),
     ("labeler",),
     ("active", "explain", "tuning"),
-    ("report", "jobs"),
+    ("runs",),
+    ("report",),
+    ("jobs",),
     ("review", "serving"),
     ("cli",),
 )

@@ -215,14 +215,14 @@ def test_a_place_for_results_that_is_none_is_refused_before_the_work(mistakes, o
 def test_label_to_a_folder(place, tmp_path):
     done = tfautolabel("label", place.model, place.photos, "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
-    labels = rows(tmp_path / "out" / "labels.csv")
+    labels = rows(tmp_path / "out" / "predictions.csv")
     assert {row["id"]: row["label"] for row in labels} == place.truth
     accepted = sum(row["accepted"] == "true" for row in labels)
     assert accepted == sum(float(row["confidence"]) >= 0.6 for row in labels)
     assert [row["id"] for row in rows(tmp_path / "out" / "rejected.csv")] == ["broken.png"]
     assert f"{accepted} of 12 (" in done.stdout
     assert "1 example that could not be read" in done.stdout
-    assert str(tmp_path / "out" / "labels.csv") in done.stdout
+    assert str(tmp_path / "out" / "predictions.csv") in done.stdout
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])

@@ -10,6 +10,7 @@ from separable import write_flat
 
 from tfautolabel.jobs import certify_run, draw_audit_list, run
 from tfautolabel.labels import FOUND_WRONG
+from tfautolabel.runs import RunSettings
 
 
 def rows(file):
@@ -38,7 +39,7 @@ def record(out):
 
 def assert_consistent(out):
     """The tables, run.json, labeler.json and the graph follow one rule; returns it."""
-    made, labels = record(out), rows(out / "labels.csv")
+    made, labels = record(out), rows(out / "predictions.csv")
     described = json.loads((out / "model" / "1" / "labeler.json").read_text(encoding="utf-8"))
     rule = made["audit"]["acceptance"]
     assert described["acceptance"] == rule
@@ -47,7 +48,7 @@ def assert_consistent(out):
     reader = tf.train.load_checkpoint(str(out / "model" / "1" / "variables" / "variables"))
     stored = [reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if "threshold" in name]
     np.testing.assert_array_equal(stored, [bounds.astype(np.float32)])
-    table = pq.read_table(out / "labels.parquet").to_pylist()
+    table = pq.read_table(out / "predictions.parquet").to_pylist()
     seen = ("id", "label", "reason", "origin")
     assert [[row[name] for name in seen] for row in table] == [[row[name] for name in seen] for row in labels]
     assert [row["accepted"] for row in table] == [row["reason"] == "" for row in table]
@@ -70,10 +71,10 @@ def done(tmp_path_factory):
         folder / "photos",
         folder / "out",
         labels=folder / "labels.csv",
-        backbone=str(make_image_module(folder / "module")),
+        settings=RunSettings(
+            backbone=str(make_image_module(folder / "module")), target_error=0.1, min_confidence=0.0
+        ),
         cache_dir=folder / "cache",
-        target_error=0.1,
-        min_confidence=0.0,
         progress=False,
     )
     return folder / "out"
@@ -102,7 +103,7 @@ def test_what_was_looked_at_becomes_a_persons_label(out):
     fill(out, lambda number, row: {0: "no", 1: other, 2: "yes"}.get(number, ""))
     result = certify_run(out)
     assert (result.answered, result.wrong) == (3, 2)
-    labels = {row["id"]: row for row in rows(out / "labels.csv")}
+    labels = {row["id"]: row for row in rows(out / "predictions.csv")}
     first, second, third = (labels[row["id"]] for row in listed[:3])
     assert (first["origin"], first["reason"], first["accepted"]) == ("human", FOUND_WRONG, "false")
     assert (second["label"], second["accepted"], second["confidence"]) == (other, "true", "1.000000")
@@ -136,21 +137,21 @@ def test_labels_that_are_known_to_be_worse_than_the_target_are_barred_until_answ
 def test_a_stricter_target_that_is_not_reached_leaves_what_was_certified(out):
     fill(out, yes)
     certify_run(out)
-    before, labels = record(out), (out / "labels.csv").read_bytes()
+    before, labels = record(out), (out / "predictions.csv").read_bytes()
     result = certify_run(out, target_error=0.001, confidence=0.999)
     assert result.state in ("undecided", "refuted")
     assert result.standing.target_error == 0.1
     assert assert_consistent(out) == before["audit"]["acceptance"]
     assert record(out)["certificate"] == before["certificate"]
-    assert (out / "labels.csv").read_bytes() == labels
+    assert (out / "predictions.csv").read_bytes() == labels
 
 
 def test_answers_out_of_order_are_refused_and_nothing_changes(out):
     fill(out, lambda number, row: "" if number == 1 else "yes")
-    before = [(out / name).read_bytes() for name in ("labels.csv", "run.json")]
+    before = [(out / name).read_bytes() for name in ("predictions.csv", "run.json")]
     with pytest.raises(ValueError, match=r"answer in row 3 .* none in row 2"):
         certify_run(out)
-    assert [(out / name).read_bytes() for name in ("labels.csv", "run.json")] == before
+    assert [(out / name).read_bytes() for name in ("predictions.csv", "run.json")] == before
 
 
 def test_a_longer_list_keeps_answers_and_another_seed_is_refused(out):

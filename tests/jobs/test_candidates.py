@@ -3,13 +3,9 @@ import csv
 import numpy as np
 import pytest
 
-from tfautolabel.jobs.candidates import (
-    candidates_writer,
-    read_answers,
-    read_candidates,
-    write_audit_list,
-)
+from tfautolabel.jobs.candidates import list_items, read_answers
 from tfautolabel.labels import Labels
+from tfautolabel.runs.candidates import candidates_writer, read_candidates
 from tfautolabel.trust import draw_audit
 
 CLASSES = ["cat", "dog"]
@@ -45,20 +41,20 @@ def test_what_is_sure_enough_is_a_candidate_with_its_row(candidates):
 
 
 def test_answers_stay_when_the_list_grows(candidates, tmp_path):
-    write_audit_list(tmp_path, candidates, 5, 0)
+    list_items(tmp_path, candidates, 5, 0)
     fill(tmp_path / "audit.csv", ["yes", "NO", "dog"])
-    assert write_audit_list(tmp_path, candidates, 8, 0) == 8
-    assert write_audit_list(tmp_path, candidates, 3, 0) == 8, "a list does not shrink"
+    assert list_items(tmp_path, candidates, 8, 0) == 8
+    assert list_items(tmp_path, candidates, 3, 0) == 8, "a list does not shrink"
     order, answers = read_answers(tmp_path / "audit.csv", candidates, 0, CLASSES)
     assert order.tolist() == draw_audit(len(candidates.scores), 3, 0).tolist()
     assert answers == ["cat", None, "dog"]
 
 
 def test_a_list_of_other_items_is_kept_under_another_name(candidates, tmp_path):
-    write_audit_list(tmp_path, candidates, 5, 0)
+    list_items(tmp_path, candidates, 5, 0)
     fill(tmp_path / "audit.csv", ["yes"])
     before, said = (tmp_path / "audit.csv").read_bytes(), []
-    write_audit_list(tmp_path, candidates, 5, 1, said.append)
+    list_items(tmp_path, candidates, 5, 1, said.append)
     assert (tmp_path / "audit-1.csv").read_bytes() == before
     assert "audit-1.csv" in said[0]
 
@@ -68,19 +64,19 @@ def test_a_list_of_other_items_is_kept_under_another_name(candidates, tmp_path):
     [(["yes", "", "no"], "an answer in row 3 .*, none in row 2"), (["yes", "perhaps"], "'perhaps' in row 2")],
 )
 def test_what_cannot_be_an_audit_is_refused_with_its_row(candidates, tmp_path, answers, message):
-    write_audit_list(tmp_path, candidates, 5, 0)
+    list_items(tmp_path, candidates, 5, 0)
     fill(tmp_path / "audit.csv", answers)
     with pytest.raises(ValueError, match=message):
         read_answers(tmp_path / "audit.csv", candidates, 0, CLASSES)
 
 
 def test_items_in_another_order_are_refused(candidates, tmp_path):
-    write_audit_list(tmp_path, candidates, 5, 0)
+    list_items(tmp_path, candidates, 5, 0)
     with pytest.raises(ValueError, match="row 1 must be the item that was drawn"):
         read_answers(tmp_path / "audit.csv", candidates, 1, CLASSES)
 
 
 def test_a_name_of_a_class_is_no_word_for_yes(candidates, tmp_path):
-    write_audit_list(tmp_path, candidates, 2, 0)
+    list_items(tmp_path, candidates, 2, 0)
     fill(tmp_path / "audit.csv", ["1"])
     assert read_answers(tmp_path / "audit.csv", candidates, 0, ["cat", "1"])[1] == ["1"]

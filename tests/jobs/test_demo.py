@@ -19,7 +19,7 @@ def test_the_demo_labels_real_photographs(tmp_path):
     with open(tmp_path / "demo" / "labels.csv", encoding="utf-8") as file:
         given = {row["path"]: row["label"] for row in csv.DictReader(file)}
     assert sorted(given.values()) == ["brick"] * 10 + ["grass"] * 10 + ["gravel"] * 10
-    with open(out / "labels.csv", encoding="utf-8") as file:
+    with open(out / "predictions.csv", encoding="utf-8") as file:
         labels = {row["id"]: row["label"] for row in csv.DictReader(file)}
     assert len(labels) == 162
     assert not labels.keys() & given.keys()
@@ -62,7 +62,7 @@ def test_an_audit_certifies_real_photographs(tmp_path):
     assert audited.returncode == 0, audited.stderr
     assert "with 95 % confidence at most 5 % of them are wrong" in audited.stdout
     assert json.loads((out / "run.json").read_text())["certificate"]["kind"] == "certified"
-    with open(out / "labels.csv", encoding="utf-8", newline="") as file:
+    with open(out / "predictions.csv", encoding="utf-8", newline="") as file:
         accepted = [row for row in csv.DictReader(file) if row["accepted"] == "true"]
     assert len(accepted) > 100
     assert sum(row["label"] != truth[row["id"]] for row in accepted) <= 0.05 * len(accepted)

@@ -4,8 +4,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from tfautolabel.data.evidence import Evidence, save_evidence
-from tfautolabel.jobs.evidence import POINTS, project, read_evidence, write_evidence
+from tfautolabel.jobs.evidence import POINTS, project, write_evidence
+from tfautolabel.runs.evidence import Evidence, read_evidence, save_evidence
 
 
 def arguments(labelled=20, pool=30, k=3, d=8, seed=0):

@@ -14,6 +14,8 @@ from hub_modules import make_image_module
 from pictures import animation, encode, image, png
 from separable import CLASSES, NAMES, picture, write_flat, write_folder_per_class
 
+from tfautolabel.runs import RunSettings
+
 COLUMNS = ["id", "label", "confidence", "accepted", "second_label", "second_confidence", "origin"]
 COLUMNS += ["reason", "ood_score"]
 
@@ -116,7 +118,7 @@ def test_a_hostile_folder_ends_well(hostile):
 
 
 def test_every_good_file_is_labelled_and_rightly(hostile):
-    labels = {row["id"]: row for row in rows(hostile.out / "labels.csv")}
+    labels = {row["id"]: row for row in rows(hostile.out / "predictions.csv")}
     assert labels.keys() == hostile.truth.keys() - hostile.given.keys()
     assert len(labels) > 180
     right = [labels[name]["label"] == hostile.truth[name] for name in labels]
@@ -143,7 +145,7 @@ def test_labels_that_cannot_be_used_are_warned_of(hostile):
 
 
 def test_the_columns_of_the_labels(hostile):
-    labels = rows(hostile.out / "labels.csv")
+    labels = rows(hostile.out / "predictions.csv")
     assert list(labels[0]) == COLUMNS
     for row in labels:
         confidence, second = float(row["confidence"]), float(row["second_confidence"])
@@ -154,7 +156,7 @@ def test_the_columns_of_the_labels(hostile):
         assert {row["label"], row["second_label"]} <= set(NAMES)
         assert row["label"] != row["second_label"]
         assert row["origin"] == "model"
-    table = pq.read_table(hostile.out / "labels.parquet")
+    table = pq.read_table(hostile.out / "predictions.parquet")
     assert table.column_names == COLUMNS
     assert table["id"].to_pylist() == [row["id"] for row in labels] == sorted(row["id"] for row in labels)
     assert table["label"].to_pylist() == [row["label"] for row in labels]
@@ -175,27 +177,14 @@ def test_the_record_says_what_was_done(hostile):
     assert {"tfautolabel", "python", "tensorflow", "keras", "numpy", "scikit-learn"} <= set(made["versions"])
     assert made["inputs"]["labels_sha256"] == hashlib.sha256(hostile.labels.read_bytes()).hexdigest()
     assert made["inputs"]["data"] == str(hostile.photos)
-    assert made["settings"] == {
-        "head": "linear",
-        "seed": 0,
-        "batch_size": 32,
-        "min_confidence": 0.5,
-        "class_weight": None,
-        "long_text": "truncate",
-        "target_error": None,
-        "certify_confidence": 0.95,
-        "per_class": False,
-        "transfer": "feature",
-        "time_budget": None,
-        "tune": None,
-    }
+    assert made["settings"] == RunSettings(backbone=str(hostile.module), min_confidence=0.5).to_dict()
     assert made["tuning"] is None
     assert made["certificate"] is None, "nobody asked for one"
     assert made["estimate"]["kind"] == "impossible", "16 labels are too few"
     assert made["backbone"]["choice"] is None
     assert made["backbone"]["handle"] == f"hub:{hostile.module}"
     assert len(made["backbone"]["fingerprint"]) >= 32
-    counts, labels = made["counts"], rows(hostile.out / "labels.csv")
+    counts, labels = made["counts"], rows(hostile.out / "predictions.csv")
     assert counts["labelled"] == 16
     assert counts["to_label"] == len(labels)
     assert counts["accepted"] == sum(row["accepted"] == "true" for row in labels)
@@ -223,8 +212,8 @@ def test_the_model_is_there_with_its_description(hostile):
     description = json.loads((hostile.out / "model" / "1" / "labeler.json").read_text(encoding="utf-8"))
     assert tuple(description["classes"]) == tuple(sorted(NAMES))
     assert sorted(path.name for path in hostile.out.iterdir()) == [
-        *("audit_pool.parquet", "evidence.npz", "labels.csv", "labels.parquet", "model", "rejected.csv"),
-        *("report.html", "run.json"),
+        *("audit_pool.parquet", "evidence.npz", "model", "predictions.csv", "predictions.parquet"),
+        *("rejected.csv", "report.html", "run.json"),
     ]
     assert [path.name for path in (hostile.out / "model").iterdir()] == ["1"]
 
@@ -236,19 +225,19 @@ def test_the_summary_says_what_a_user_wants_to_know(hostile):
     assert f"{made['cross_validation']['accuracy']:.1%} on the 16 labelled examples" in text
     assert f"{made['counts']['accepted']} of {made['counts']['to_label']} (" in text
     assert f"{len(hostile.reasons)} examples that could not be read" in text
-    for file in ("labels.csv", "labels.parquet", "rejected.csv", "model/1", "run.json"):
+    for file in ("predictions.csv", "predictions.parquet", "rejected.csv", "model/1", "run.json"):
         assert str(hostile.out / file) in text
 
 
 def test_a_second_run_reuses_the_features_gives_the_same_and_says_nothing_when_quiet(hostile):
     """Its results lie in the photo folder, and must not be taken for photos."""
-    before = (hostile.out / "labels.csv").read_bytes(), (hostile.out / "rejected.csv").read_bytes()
+    before = (hostile.out / "predictions.csv").read_bytes(), (hostile.out / "rejected.csv").read_bytes()
     done = hostile("--quiet")
     assert (done.returncode, done.stdout) == (0, "")
     assert all(line.startswith("warning: ") for line in done.stderr.splitlines())
     counts = record(hostile.out)["counts"]
     assert (counts["features_computed"], counts["features_reused"]) == (0, len(hostile.truth))
-    after = (hostile.out / "labels.csv").read_bytes(), (hostile.out / "rejected.csv").read_bytes()
+    after = (hostile.out / "predictions.csv").read_bytes(), (hostile.out / "rejected.csv").read_bytes()
     assert after == before
 
 
@@ -272,7 +261,7 @@ def by_folder(module, tmp_path_factory):
 def test_a_folder_per_class_labels_the_other_folder(by_folder):
     done, out, truth = by_folder
     assert done.returncode == 0, done.stderr
-    labels = {row["id"]: row["label"] for row in rows(out / "labels.csv")}
+    labels = {row["id"]: row["label"] for row in rows(out / "predictions.csv")}
     assert labels == truth
     made = record(out)
     assert made["settings"]["class_weight"] == "balanced"

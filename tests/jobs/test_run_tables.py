@@ -13,6 +13,7 @@ import tfautolabel as tal
 from tfautolabel._cache import cache_dir
 from tfautolabel.backbones.preprocessors.wave import wav_bytes
 from tfautolabel.jobs.run import run
+from tfautolabel.runs import RunSettings
 
 WORDS = {"good": ("good", "great"), "bad": ("bad", "poor")}
 
@@ -39,7 +40,7 @@ def modules(tmp_path_factory):
 
 
 def labels_in(out):
-    with open(out / "labels.csv", encoding="utf-8", newline="") as file:
+    with open(out / "predictions.csv", encoding="utf-8", newline="") as file:
         return {row["id"]: row["label"] for row in csv.DictReader(file)}
 
 
@@ -50,10 +51,8 @@ def test_rows_without_a_label_are_labelled(modules, kind, tmp_path):
     result = run(
         write_table(kind, rows, tmp_path),
         out=tmp_path / "out",
-        backbone=modules["text"],
-        id_column="name",
+        settings=RunSettings(backbone=modules["text"], id_column="name", min_confidence=0.0),
         cache_dir=tmp_path / "cache",
-        min_confidence=0.0,
         progress=False,
         say=said.append,
     )

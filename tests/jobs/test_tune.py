@@ -8,6 +8,7 @@ from separable import write_flat, write_folder_per_class
 import tfautolabel as tal
 from tfautolabel.jobs import run
 from tfautolabel.jobs.tune import tune
+from tfautolabel.runs import RunSettings
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +38,13 @@ def test_tuning_writes_trials_a_model_and_a_record(place):
 
 
 def test_a_run_tunes_first_and_records_it(place):
+    settings = RunSettings(backbone=str(place / "module"), tune=True, trials=2)
     result = run(
-        place / "pool", place / "out", labelled=place / "labelled", backbone=str(place / "module"), tune=True,
-        trials=2, cache_dir=place / "cache", progress=False,
+        place / "pool", place / "out", labelled=place / "labelled", settings=settings,
+        cache_dir=place / "cache", progress=False,
     )  # fmt: skip
-    assert result.record["settings"]["tune"] == {"trials": 2, "tuner": "random"}
+    assert RunSettings.from_dict(result.record["settings"]) == settings
+    assert "--tune --trials 2" in result.report.read_text(encoding="utf-8")
     assert result.record["tuning"]["trials"] == 2
     with (place / "out" / "tuning" / "trials.csv").open(newline="") as file:
         assert [row["trial"] for row in csv.DictReader(file)] == ["default", "0", "1"]

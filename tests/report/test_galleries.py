@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from tfautolabel.report.galleries import class_galleries, suspects, unlike_gallery
-from tfautolabel.report.records import LabelTable
+from tfautolabel.runs.predictions import LabelTable
 
 CLASSES = ("a", "b")
 

@@ -150,11 +150,11 @@ def test_pictures_are_small_jpegs_and_sounds_can_be_played(pages):
 
 def test_with_run_json_alone_there_is_a_short_report(tmp_path):
     out = write_run(tmp_path, evidence=False, extras=False)
-    for name in ("labels.parquet", "rejected.csv"):
+    for name in ("predictions.parquet", "rejected.csv"):
         (out / name).unlink()
     page = report(out)
     assert "Nothing is certified" in page.words
-    assert "labels.parquet cannot be read" in page.words
+    assert "predictions.parquet cannot be read" in page.words
     assert [svg for svg in page.all("svg") if svg.get("role") == "img"] == []
 
 
@@ -253,7 +253,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 def test_names_of_classes_match_the_table(tmp_path):
     out = write_run(tmp_path)
-    from tfautolabel.report.records import read_run
+    from tfautolabel.runs.contents import read_run
 
     run = read_run(out)
     assert run.classes == CLASSES

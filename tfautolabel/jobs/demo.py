@@ -13,6 +13,8 @@ import numpy as np
 from tfautolabel._wheels import PinnedWheel, fetch_member
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.jobs.run import RunResult, run
+from tfautolabel.runs.files import PREDICTIONS_CSV
+from tfautolabel.runs.settings import RunSettings
 
 if TYPE_CHECKING:
     from tfautolabel.measures import Evaluation
@@ -71,10 +73,12 @@ def run_demo(folder: str | os.PathLike[str], *, seed: int = 0, progress: bool = 
     photos, labels_file = folder / "photos", folder / "labels.csv"
     truth = _write_tiles(photos)
     _write_labels(labels_file, truth, seed)
-    result = run(photos, folder / "out", labels=labels_file, seed=seed, progress=progress)
+    result = run(
+        photos, folder / "out", labels=labels_file, settings=RunSettings(seed=seed), progress=progress
+    )
     from tfautolabel.measures import evaluate_predictions
 
-    with (result.out / "labels.csv").open(encoding="utf-8", newline="") as file:
+    with (result.out / PREDICTIONS_CSV).open(encoding="utf-8", newline="") as file:
         predicted = {row["id"]: row["label"] for row in csv.DictReader(file)}
     position = {name: class_id for class_id, name in enumerate(PHOTOS)}
     true_ids = np.array([position[truth[name]] for name in predicted], np.int64)

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfautolabel.data.evidence import Evidence, read_evidence, save_evidence
-
-__all__ = ["POINTS", "project", "read_evidence", "write_evidence"]
+from tfautolabel.runs.evidence import Evidence, save_evidence
 
 POINTS = 1500
 """Points on the map: t-SNE takes about three seconds for so many, and more would hide each other."""

@@ -10,39 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from tfautolabel.data import Dataset, LabelsWriter, Rejected, write_rejected
+from tfautolabel.data import Dataset, Rejected, write_rejected
 from tfautolabel.features import Extraction
-from tfautolabel.jobs.audit import LABEL_FILES
 from tfautolabel.jobs.baseline import measure_baselines
-from tfautolabel.jobs.candidates import candidates_writer
 from tfautolabel.jobs.evidence import write_evidence
-from tfautolabel.jobs.inputs import Inputs, Source, named_below
-from tfautolabel.jobs.record import Clock, Tally
+from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.labeler import Labeler
 from tfautolabel.labeler.trusting import with_pool
 from tfautolabel.measures import evaluate_probabilities
+from tfautolabel.runs.candidates import candidates_writer
+from tfautolabel.runs.files import EVIDENCE, REJECTED
+from tfautolabel.runs.inputs import Inputs, Source, named_below
+from tfautolabel.runs.predictions import predictions_writers
+from tfautolabel.runs.settings import RunSettings
 from tfautolabel.trust import Certificate
 from tfautolabel.trust.acceptance import Acceptance
 
 SAMPLE = 5_000
 """Examples of the pool that are looked at first: what the gate compares with, and what a report shows."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the accepted labels are to be like.
-
-    Attributes:
-        error: in (0, 1), the share of wrong ones.
-        confidence: in (0, 1).
-        per_class: whether it is to hold within each predicted class.
-        asked: whether somebody asked for it; else it is only estimated.
-    """
-
-    error: float
-    confidence: float
-    per_class: bool
-    asked: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +59,6 @@ def label_pool(
     source: Source,
     out: Path,
     clock: Clock,
-    class_weight: str | dict[str, float] | None,
-    target: Target,
     say: Callable[[str], None],
 ) -> Done:
     """Fits the labeler, labels the pool part by part, and writes labels and what was set aside.
@@ -83,24 +66,24 @@ def label_pool(
     Args:
         labeler: not fitted yet.
         inputs: the labelled examples and the pool.
-        source: where they came from.
+        source: where they came from, with the settings of the run.
         out: the folder of results.
         clock: told what takes how long.
-        class_weight: as in `Labeler.fit`.
-        target: what the accepted labels are to be like.
         say: told what was tuned.
     """
-    examples, n_classes = inputs.examples, len(labeler.classes)
+    examples, n_classes, settings = inputs.examples, len(labeler.classes), source.settings
     sample = _sample(inputs.pool, labeler.seed)
     with clock("features"):
         extraction = labeler.extract(examples)
     with clock("head"):
-        labeler.fit(examples, class_weight=class_weight, extraction=extraction, pool=sample)
+        labeler.fit(examples, class_weight=settings.class_weight, extraction=extraction, pool=sample)
     if "why" in labeler.transfer_:
         say(labeler.transfer_["why"])
-    certificate = labeler.certify(target.error, confidence=target.confidence, per_class=target.per_class)
+    certificate = labeler.certify(
+        settings.target, confidence=settings.certify_confidence, per_class=settings.per_class
+    )
     estimate = labeler.acceptance
-    if not target.asked:
+    if settings.target_error is None:
         labeler.certificate_ = None
     tally = Tally(n_classes)
     tally.add_features(extraction)
@@ -108,7 +91,7 @@ def label_pool(
         tally.add_sample(labeler.pool_extraction_)
     rejected = {*inputs.rejected, *named_below(source.labelled, extraction.rejected)}
     with ExitStack() as stack:
-        writers = [stack.enter_context(LabelsWriter(out / name)) for name in LABEL_FILES]
+        writers = stack.enter_context(predictions_writers(out))
         write = [*(writer.write for writer in writers), stack.enter_context(candidates_writer(out))]
         for part, labels in _timed(labeler.label_parts(inputs.pool), clock, "features"):
             with clock("labels"):
@@ -117,9 +100,9 @@ def label_pool(
                 for write_part in write:
                     write_part(labels)
     in_order = tuple(sorted(rejected))
-    write_rejected(in_order, out / "rejected.csv")
+    write_rejected(in_order, out / REJECTED)
     certificate = with_pool(certificate, labeler.classes, tally.predicted, tally.accepted_by_estimate)
-    if target.asked:
+    if settings.target_error is not None:
         labeler.certificate_ = certificate
     with clock("evidence"):
         _write_evidence(labeler, examples, extraction, sample, out)
@@ -130,19 +113,19 @@ def label_pool(
 
 
 def outcome(
-    labeler: Labeler, choice: list[dict[str, Any]] | None, done: Done, target: Target
+    labeler: Labeler, choice: list[dict[str, Any]] | None, done: Done, settings: RunSettings
 ) -> dict[str, Any]:
     """What run.json has about the backbone and the labels.
 
     A certificate that nobody asked for is an "estimate": labels were not accepted by it.
     """
     backbone, certificate = labeler.backbone, done.certificate.to_dict()
-    gate = labeler.unlike_
+    gate, asked = labeler.unlike_, settings.target_error is not None
     return {
         "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
         "counts": done.tally.counts(labeler.classes, done.labelled, len(done.rejected)),
-        "certificate": certificate if target.asked else None,
-        "estimate": None if target.asked else certificate,
+        "certificate": certificate if asked else None,
+        "estimate": None if asked else certificate,
         "acceptance": done.acceptance.to_dict(),
         "unlike": None if gate is None else gate.to_dict(),
         "transfer": labeler.transfer_,
@@ -173,7 +156,7 @@ def _write_evidence(
         return
     labels = labeler.label(sample, extraction=of_pool)
     write_evidence(
-        out / "evidence.npz",
+        out / EVIDENCE,
         labelled_ids=examples.ids[extraction.rows],
         labelled_class_ids=labeler.truth_,
         labelled_features=extraction.features,

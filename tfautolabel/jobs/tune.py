@@ -12,11 +12,9 @@ from typing import Any
 
 from tfautolabel.data import load_dataset
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.jobs.inputs import Place, make_folder
-from tfautolabel.jobs.record import Clock, versions
-
-TUNING = "tuning"
-"""The folder of a search within that of a run."""
+from tfautolabel.jobs.tally import Clock
+from tfautolabel.runs.inputs import Place, make_folder
+from tfautolabel.runs.record import versions
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfautolabel.data.evidence import Evidence
 from tfautolabel.measures import accuracy_interval
-from tfautolabel.report.records import LabelTable
+from tfautolabel.runs.evidence import Evidence
+from tfautolabel.runs.predictions import LabelTable
 
 PER_CLASS = 6
 """Of the surest and of the least sure labels of a class."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shlex
+from dataclasses import replace
 from typing import NamedTuple
 
-from tfautolabel.labels import MIN_CONFIDENCE
-from tfautolabel.report.records import RunRecord, unanswered
+from tfautolabel.runs.contents import RunRecord
+from tfautolabel.runs.files import AUDIT_LIST, MODELS, PREDICTIONS_CSV
 
 
 class Step(NamedTuple):
@@ -48,7 +48,7 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
     audit = _audit_step(run)
     if audit is not None:
         # Who asked for a target wants to know first what makes it certain.
-        steps.insert(0 if run.record["settings"].get("target_error") is not None else len(steps), audit)
+        steps.insert(0 if run.settings.target_error is not None else len(steps), audit)
     elif total - accepted:
         steps.append(
             Step(
@@ -66,11 +66,11 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
                 "leave them out.",
             )
         )
-    model = out / "model"
+    model = out / MODELS
     steps.append(
         Step(
             "Use the labels",
-            f"{out / 'labels.csv'} has a row for each item; take those with accepted = true.",
+            f"{out / PREDICTIONS_CSV} has a row for each item; take those with accepted = true.",
         )
     )
     steps.append(
@@ -92,8 +92,8 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
 
 def _audit_step(run: RunRecord) -> Step | None:
     """What an audit needs next, unless it is over or nobody asked for one."""
-    out, file = _quoted(run.out), run.out / "audit.csv"
-    left = unanswered(run.audit)
+    out, file = _quoted(run.out), run.out / AUDIT_LIST
+    left = sum(not item.answer for item in run.audit)
     certificate, state = run.certificate, run.record.get("audit") or {}
     if left and state.get("state") != "certified":
         return Step(
@@ -120,39 +120,19 @@ def _audit_step(run: RunRecord) -> Step | None:
 
 
 def run_command(run: RunRecord) -> str:
-    """The command that repeats the run, with the options that decide what comes out."""
-    inputs, settings = run.record["inputs"], run.record["settings"]
-    columns = inputs.get("columns") or {}
-    options = {
-        "--labels": inputs.get("labels"),
-        "--labelled": inputs.get("labelled"),
-        "--input-column": columns.get("input"),
-        "--label-column": columns.get("label"),
-        "--id-column": columns.get("id"),
-        "--out": os.fspath(run.out),
-        "--backbone": run.record["backbone"].get("handle"),
-        "--target-error": settings.get("target_error"),
-    }
-    usual = {
-        "head": "linear",
-        "seed": 0,
-        "batch_size": 32,
-        "min_confidence": MIN_CONFIDENCE,
-        "certify_confidence": 0.95,
-        "long_text": "truncate",
-        "transfer": "feature",
-        "time_budget": None,
-    }
-    for name, value in usual.items():
-        if settings.get(name, value) != value:
-            options["--" + name.replace("_", "-")] = settings[name]
+    """The command that repeats the run, with the options that decide what comes out.
+
+    It names the backbone that was taken, which by default depends on the data.
+    """
+    inputs = run.record["inputs"]
     words = ["tfautolabel", "run", _quoted(inputs["data"])]
-    for option, value in options.items():
-        if value is not None:
-            words += [option, _quoted(value)]
-    if settings.get("class_weight") == "balanced":
-        words.append("--balanced")
-    return " ".join(words)
+    for name in ("labels", "labelled"):
+        if inputs.get(name) is not None:
+            words += [f"--{name}", _quoted(inputs[name])]
+    settings = run.settings
+    if settings.backbone is None:
+        settings = replace(settings, backbone=run.record["backbone"].get("handle"))
+    return " ".join([*words, "--out", _quoted(run.out), *settings.words()])
 
 
 def _quoted(value: object) -> str:

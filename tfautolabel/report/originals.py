@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tfautolabel.data import Dataset, load_dataset
+from tfautolabel.data import Dataset
 from tfautolabel.report.media import BUDGET, Medium, read_media
+from tfautolabel.runs.files import RECORD
+from tfautolabel.runs.inputs import Source, read_again
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,44 +66,26 @@ def find_originals(record: dict[str, Any], out: Path, data: Any = None) -> Origi
     Returns:
         What could be found; nothing is read yet.
     """
-    inputs = record["inputs"]
-    modality = inputs.get("modality")
-    columns = {f"{name}_column": value for name, value in (inputs.get("columns") or {}).items()}
     if isinstance(data, Dataset):
         return Originals(data, data)
-    place, labels, train = (
-        (data if data is not None else inputs["data"]),
-        inputs["labels"],
-        inputs["labelled"],
-    )
+    source = Source.from_record(record)
+    if data is not None:
+        source = replace(source, data=data)
+    place = source.data
     if isinstance(place, str) and not Path(place).exists():
         reason = f"The originals are no longer at {place}, so this page shows their names only."
         return Originals(None, None, (reason,))
-    others = [path for path in (out, labels, train) if path is not None]
     try:
-        if train is None:
-            wanted = None if labels is not None or _is_folder(place) else "auto"
-            whole = load_dataset(place, wanted, exclude=others, modality=modality, **columns)
-            return Originals(whole, whole, _changed(place, out))
-        unlabelled = {name: value for name, value in columns.items() if name != "label_column"}
-        pool = load_dataset(place, None, exclude=others, modality=modality, **unlabelled)
-        labelled = None
-        with contextlib.suppress(OSError, ValueError):
-            how = "folder" if _is_folder(train) else "auto"
-            labelled = load_dataset(train, how, exclude=[out], modality=modality, **columns)
-        return Originals(labelled, pool, _changed(place, out))
+        labelled, pool = read_again(source, out)
     except (OSError, ValueError, TypeError) as error:
         return Originals(None, None, (f"The originals cannot be opened again: {error}.",))
-
-
-def _is_folder(place: Any) -> bool:
-    return isinstance(place, (str, Path)) and Path(place).is_dir()
+    return Originals(labelled, pool, _changed(place, out))
 
 
 def _changed(place: Any, out: Path) -> tuple[str, ...]:
     """Says so where a table was written after the run; row numbers may then name other rows."""
     with contextlib.suppress(OSError, TypeError):
         written = Path(place)
-        if written.is_file() and written.stat().st_mtime > (out / "run.json").stat().st_mtime:
+        if written.is_file() and written.stat().st_mtime > (out / RECORD).stat().st_mtime:
             return (f"{place} was changed after the run: the examples shown may not be those it labelled.",)
     return ()

@@ -25,12 +25,13 @@ from tfautolabel.report.next_steps import next_steps, run_command
 from tfautolabel.report.originals import find_originals
 from tfautolabel.report.page import write_page
 from tfautolabel.report.plots import SHAPES, map_plot, reliability_plot, risk_coverage_plot, shown_classes
-from tfautolabel.report.records import RunRecord, read_run
 from tfautolabel.report.svg import COLOURS
 from tfautolabel.report.tables import class_rows, matrix, measure_rows, reason_counts
+from tfautolabel.runs.audit_list import COLUMNS
+from tfautolabel.runs.contents import RunRecord, read_run
+from tfautolabel.runs.files import REPORT
 from tfautolabel.trust.acceptance import Acceptance
 
-REPORT = "report.html"
 LISTED = 50
 _NOTHING = Gallery("")
 
@@ -93,10 +94,23 @@ def write_report(out: str | os.PathLike[str], data: Any = None) -> Path:
         notes=[*run.missing, *notes],
         steps=next_steps(run, suspicious.total, unlike.total),
         command=run_command(run),
+        audit=_audit_rows(run),
         reasons=reason_counts([reason for _, reason in run.rejected]),
         listed=LISTED,
         baseline=_baseline(run.record),
     )
+
+
+def _audit_rows(run: RunRecord) -> list[list[Any]]:
+    """The audit list as a table, its header first; empty if there is none."""
+    if not run.audit:
+        return []
+    added = list(dict.fromkeys(name for item in run.audit for name in item.others))
+    rows = [
+        [number, item.id, item.label, item.correct, *(item.others.get(name, "") for name in added)]
+        for number, item in enumerate(run.audit[:LISTED], 1)
+    ]
+    return [[*COLUMNS, *added], *rows]
 
 
 def _out_of_fold(run: RunRecord) -> Evaluation | None:
@@ -146,7 +160,7 @@ def _thresholds(run: RunRecord) -> np.ndarray:
     rule = (run.record.get("audit") or {}).get("acceptance") or run.record.get("acceptance")
     if rule is not None:
         return Acceptance.from_dict(rule).bounds
-    certificate, bound = run.certificate, run.record["settings"].get("min_confidence", 0.0)
+    certificate, bound = run.certificate, run.settings.min_confidence
     if certificate is not None:
         parts = certificate.per_class
         bounds = [certificate.threshold if parts is None else parts[name].threshold for name in run.classes]

@@ -13,9 +13,6 @@ import numpy as np
 from tfautolabel.data.atomic import atomic_write
 
 FORMAT_VERSION = 1
-EVIDENCE = "evidence.npz"
-"""The file's name in a folder of results."""
-
 _ARRAYS = {
     "labelled_class_ids": np.int64,
     "out_of_fold": np.float32,

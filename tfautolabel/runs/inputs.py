@@ -1,40 +1,63 @@
-"""What a run is given: the labelled examples, the pool, and what was set aside while they were listed."""
+"""What a run is given: the labelled examples, the pool, and what was set aside while they were listed.
+
+The record names it, and whoever wants to see the examples again reads it here too.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tfautolabel.data import Dataset, Rejected, load_dataset
+from tfautolabel.runs.record import settings_of
+from tfautolabel.runs.settings import RunSettings
 
 Place = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a run's data is; see `run` for each of these.
+    """Where a run's data is.
 
     Attributes:
         data: a folder, a file that holds a row for each example, or a frame.
         labels: a CSV file of labels, or None.
         labelled: a folder or file of labelled examples, or None.
-        input_column: the column of texts or paths.
-        label_column: the column of labels.
-        id_column: the column of names.
-        modality: "image", "text" or "audio"; None to recognise it.
+        settings: of these, the columns and the modality are used here.
     """
 
     data: Any
     labels: Place | None = None
     labelled: Place | None = None
-    input_column: str | None = None
-    label_column: str | None = None
-    id_column: str | None = None
-    modality: str | None = None
+    settings: RunSettings = field(default_factory=RunSettings)
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Source:
+        """Where a run's record says that its data was."""
+        inputs = record["inputs"]
+        settings = replace(settings_of(record), modality=inputs.get("modality"))
+        return cls(inputs["data"], inputs.get("labels"), inputs.get("labelled"), settings)
+
+    def described(self, modality: str, labelled_digest: str, pool_digest: str) -> dict[str, Any]:
+        """The inputs as run.json has them."""
+        labels, labelled = self.labels, self.labelled
+        return {
+            "data": self.name if self.path is None else os.path.abspath(self.path),
+            "modality": modality,
+            "labels": None if labels is None else os.path.abspath(labels),
+            "labels_sha256": None
+            if labels is None
+            else hashlib.sha256(Path(labels).read_bytes()).hexdigest(),
+            "labelled": None if labelled is None else os.path.abspath(labelled),
+            "labelled_contents_sha256": labelled_digest,
+            "pool_contents_sha256": pool_digest,
+        }
 
     @property
     def path(self) -> Path | None:
@@ -92,6 +115,33 @@ def read_inputs(source: Source, out: Path) -> Inputs:
             f"there must be something to label. Received: {source.name}, in which every {what} has a label"
         )
     return inputs
+
+
+def read_again(source: Source, out: Path) -> tuple[Dataset | None, Dataset]:
+    """The labelled examples and those that were labelled, to look at some of them.
+
+    Labels that were corrected or added since then change nothing here.
+
+    Returns:
+        Either as far as it is there. Where the labelled ones are among the others, both are the same.
+
+    Raises:
+        ValueError: If the data are not what they were, with what was received and what is valid.
+        FileNotFoundError: If they are no longer there.
+    """
+    if source.labelled is None:
+        # The labels of a table are in it; a file of labels is not needed to see what it names.
+        in_rows = source.labels is None and not source.is_folder
+        whole = (
+            _load(source, source.data, "auto", [out])
+            if in_rows
+            else _read_pool(source, out, source.settings.modality)
+        )
+        return whole, whole
+    pool = _read_pool(source, out, source.settings.modality)
+    with contextlib.suppress(OSError, ValueError):
+        return _read_labelled(source, out), pool
+    return None, pool
 
 
 def named_below(labelled: Place | None, rejected: Sequence[Rejected]) -> tuple[Rejected, ...]:
@@ -162,28 +212,38 @@ def _read_whole(source: Source, out: Path) -> Inputs:
 
 
 def _read_labelled_apart(source: Source, out: Path) -> Inputs:
-    train = Path(source.labelled or "")
-    examples = _load(source, train, "folder" if train.is_dir() else "auto", [out])
-    modality = source.modality or examples.modality
-    pool = load_dataset(
-        source.data,
-        None,
-        input_column=source.input_column,
-        id_column=source.id_column,
-        exclude=[out, train],
-        modality=modality,
-    )
+    examples = _read_labelled(source, out)
+    pool = _read_pool(source, out, source.settings.modality or examples.modality)
     rejected = (*named_below(source.labelled, examples.rejected), *pool.rejected)
     return Inputs(examples.labelled, pool, rejected, tuple(dict.fromkeys((*examples.notes, *pool.notes))))
 
 
+def _read_labelled(source: Source, out: Path) -> Dataset:
+    train = Path(source.labelled or "")
+    return _load(source, train, "folder" if train.is_dir() else "auto", [out])
+
+
+def _read_pool(source: Source, out: Path, modality: str | None) -> Dataset:
+    others = [Path(place) for place in (out, source.labels, source.labelled) if place is not None]
+    settings = source.settings
+    return load_dataset(
+        source.data,
+        None,
+        input_column=settings.input_column,
+        id_column=settings.id_column,
+        exclude=others,
+        modality=modality,
+    )
+
+
 def _load(source: Source, data: Any, labels: Place, exclude: Sequence[Path]) -> Dataset:
+    settings = source.settings
     return load_dataset(
         data,
         labels,
-        input_column=source.input_column,
-        label_column=source.label_column,
-        id_column=source.id_column,
+        input_column=settings.input_column,
+        label_column=settings.label_column,
+        id_column=settings.id_column,
         exclude=exclude,
-        modality=source.modality,
+        modality=settings.modality,
     )

@@ -1,29 +1,21 @@
-"""What run.json holds: where everything came from and what came out."""
+"""What is counted and timed while a pool is labelled."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import platform
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfautolabel._version import __version__
-from tfautolabel.jobs.inputs import Source
 from tfautolabel.labels import Labels
 
 if TYPE_CHECKING:
     from tfautolabel.features import Extraction
     from tfautolabel.trust.acceptance import Acceptance
-
-PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 
 class Clock:
@@ -110,29 +102,3 @@ class Tally:
                 for class_id, name in enumerate(classes)
             },
         }
-
-
-def versions() -> dict[str, str]:
-    """The versions of what decides the results."""
-    return {"tfautolabel": __version__, "python": platform.python_version()} | {
-        package: version(package) for package in PACKAGES
-    }
-
-
-def described(source: Source, modality: str, labelled_digest: str, pool_digest: str) -> dict[str, Any]:
-    """The inputs as run.json has them."""
-    labels, labelled = source.labels, source.labelled
-    return {
-        "data": source.name if source.path is None else os.path.abspath(source.path),
-        "modality": modality,
-        "columns": {
-            "input": source.input_column,
-            "label": source.label_column,
-            "id": source.id_column,
-        },
-        "labels": None if labels is None else os.path.abspath(labels),
-        "labels_sha256": None if labels is None else hashlib.sha256(Path(labels).read_bytes()).hexdigest(),
-        "labelled": None if labelled is None else os.path.abspath(labelled),
-        "labelled_contents_sha256": labelled_digest,
-        "pool_contents_sha256": pool_digest,
-    }

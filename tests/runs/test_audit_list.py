@@ -1,0 +1,56 @@
+import pytest
+
+from tfautolabel.runs.audit_list import AuditItem, has_answers, read_audit_list, write_audit_list
+
+HEADER = "number,id,label,correct"
+
+
+def written(tmp_path, text):
+    (tmp_path / "audit.csv").write_text(text, encoding="utf-8")
+    return tmp_path / "audit.csv"
+
+
+def test_what_is_written_is_read(tmp_path):
+    items = [
+        AuditItem("a.png", "cat", "yes"),
+        AuditItem('b,"c"\n.png', "dog", " no ", {"note": "blurred", "right_label": ""}),
+        AuditItem("c.png", "cat", "", {"note": "", "right_label": "dog"}),
+    ]
+    write_audit_list(items, tmp_path / "audit.csv")
+    found = read_audit_list(tmp_path / "audit.csv")
+    assert [item.answer for item in found] == ["yes", "no", "dog"]
+    assert found[1].others == items[1].others
+    write_audit_list(found, tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "audit.csv").read_bytes()
+
+
+def test_a_note_behind_the_answer_is_no_answer(tmp_path):
+    file = written(tmp_path, f"{HEADER},note\n1,a,cat,yes,\n2,b,cat,,hm\n")
+    assert [item.answer for item in read_audit_list(file)] == ["yes", ""]
+
+
+def test_more_cells_than_columns_stay(tmp_path):
+    file = written(tmp_path, f"{HEADER},note\n1,a,cat,yes,one,two\n2,b\n")
+    first, second = read_audit_list(file)
+    assert (first.answer, first.others) == ("yes", {"note": "one", "": "two"})
+    assert (second.label, second.answer) == ("", "")
+    write_audit_list([first, second], file)
+    assert read_audit_list(file)[0].others == first.others
+
+
+def test_whether_somebody_wrote_something(tmp_path):
+    assert not has_answers(tmp_path / "audit.csv")
+    assert not has_answers(written(tmp_path, f"{HEADER},note\n1,a,cat, ,hm\n"))
+    assert has_answers(written(tmp_path, f"{HEADER}\n1,a,cat,no\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"a,b\n1,2\n", "has the columns number, id, label, correct"), (b"id,label\n\xff,x\n", "is UTF-8")],
+)
+def test_what_is_no_list_is_refused(tmp_path, content, message):
+    (tmp_path / "audit.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_audit_list(tmp_path / "audit.csv")
+    with pytest.raises(FileNotFoundError, match="draws one"):
+        read_audit_list(tmp_path / "none.csv")

@@ -1,0 +1,79 @@
+"""The labels that an audit is drawn from, in audit_pool.parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.writers import as_utf8
+from tfautolabel.labels import NOT_CERTIFIED, Labels
+from tfautolabel.runs.files import CANDIDATES
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Labels that are sure enough to be accepted, if an audit does not find too many of them wrong.
+
+    Attributes:
+        rows: (m,) int64, their rows in the table of labels.
+        ids: m names.
+        labels: m class names, as predicted.
+        scores: (m,) float32, their confidences.
+    """
+
+    rows: np.ndarray
+    ids: Sequence[str]
+    labels: Sequence[str]
+    scores: np.ndarray
+
+
+@contextmanager
+def candidates_writer(out: Path) -> Iterator[Callable[[Labels], None]]:
+    """Writes the candidates among labels that come part by part; the file appears whole at the end."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema(
+        [("row", pa.int64()), ("id", pa.string()), ("label", pa.string()), ("confidence", pa.float32())]
+    )
+    first = 0
+    with atomic_write(out / CANDIDATES, "wb") as file, pq.ParquetWriter(file, schema) as writer:
+
+        def write(labels: Labels) -> None:
+            nonlocal first
+            rows = np.flatnonzero((labels.reason == "") | (labels.reason == NOT_CERTIFIED))
+            columns = [
+                first + rows,
+                [as_utf8(name) for name in labels.ids[rows]],
+                [as_utf8(name) for name in labels.predicted[rows]],
+                labels.confidence[rows],
+            ]
+            arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            first += len(labels)
+
+        yield write
+
+
+def read_candidates(out: Path) -> Candidates:
+    """What `candidates_writer` wrote.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+    """
+    import pyarrow.parquet as pq
+
+    if not (out / CANDIDATES).is_file():
+        raise FileNotFoundError(f"an audit needs a folder that `run` wrote. Received: {out}")
+    table = pq.read_table(out / CANDIDATES)
+    return Candidates(
+        table["row"].to_numpy(),
+        table["id"].to_pylist(),
+        table["label"].to_pylist(),
+        table["confidence"].to_numpy(),
+    )

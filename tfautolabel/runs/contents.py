@@ -1,0 +1,112 @@
+"""What a run left in its folder, as far as it is there."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfautolabel.labels import Rejected
+from tfautolabel.runs.audit_list import AuditItem, read_audit_list
+from tfautolabel.runs.evidence import Evidence, read_evidence
+from tfautolabel.runs.files import AUDIT_LIST, EVIDENCE, PREDICTIONS_PARQUET, REJECTED
+from tfautolabel.runs.predictions import LabelTable, read_predictions
+from tfautolabel.runs.record import read_record, settings_of
+from tfautolabel.runs.settings import RunSettings
+from tfautolabel.trust import Certificate
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """A run's folder.
+
+    Attributes:
+        out: the folder.
+        record: the content of run.json.
+        settings: what the run was given.
+        classes: k names.
+        labels: the labels, or None if the table is gone.
+        rejected: what was set aside.
+        evidence: predictions of the labelled examples, or None.
+        certificate: what labels were accepted by, or None.
+        estimate: what cross-validation says of a target that nobody asked for, or None.
+        audit: the items of the audit list; empty if there is none.
+        missing: sentences on what should be there and is not, or cannot be read.
+    """
+
+    out: Path
+    record: dict[str, Any]
+    settings: RunSettings
+    classes: tuple[str, ...]
+    labels: LabelTable | None
+    rejected: tuple[Rejected, ...]
+    evidence: Evidence | None
+    certificate: Certificate | None
+    estimate: Certificate | None
+    audit: tuple[AuditItem, ...]
+    missing: tuple[str, ...]
+
+
+def read_run(out: str | os.PathLike[str]) -> RunRecord:
+    """Reads a run's folder; only run.json has to be there.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+        ValueError: If run.json is damaged, of another format, or not what a run writes.
+    """
+    out = Path(out)
+    record = read_record(out)
+    classes = tuple(record["counts"]["classes"])
+    missing: list[str] = []
+    labels = evidence = None
+    try:
+        labels = read_predictions(out, classes)
+    except (OSError, ValueError, KeyError) as error:
+        missing.append(f"{PREDICTIONS_PARQUET} cannot be read: {_first_line(error)}")
+    if (out / EVIDENCE).exists():
+        try:
+            evidence = read_evidence(out / EVIDENCE)
+            if evidence.out_of_fold.shape[1] != len(classes):
+                raise ValueError("it is of a run with other classes")
+        except (OSError, ValueError) as error:
+            evidence = None
+            missing.append(f"{EVIDENCE} cannot be used: {_first_line(error)}")
+    statements: dict[str, Certificate | None] = {"certificate": None, "estimate": None}
+    for name in statements:
+        if record.get(name):
+            try:
+                statements[name] = Certificate.from_dict(record[name])
+            except (KeyError, TypeError) as error:
+                missing.append(f"the {name} in run.json cannot be read: {_first_line(error)}")
+    audit: list[AuditItem] = []
+    if (out / AUDIT_LIST).is_file():
+        try:
+            audit = read_audit_list(out / AUDIT_LIST)
+        except (OSError, ValueError) as error:
+            missing.append(f"{AUDIT_LIST} cannot be read: {_first_line(error)}")
+    rejected = tuple(Rejected(row[0], row[1]) for row in _rows(out / REJECTED)[1:] if len(row) > 1)
+    return RunRecord(
+        out,
+        record,
+        settings_of(record),
+        classes,
+        labels,
+        rejected,
+        evidence,
+        audit=tuple(audit),
+        missing=tuple(missing),
+        **statements,
+    )
+
+
+def _rows(file: Path) -> list[list[str]]:
+    if not file.is_file():
+        return []
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        return [row for row in csv.reader(stream) if row]
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
