@@ -12,9 +12,7 @@ from tfautolabel.backbones.preprocessors.riff import (
     MAX_RATE,
     MIN_RATE,
 )
-
-MAX_SECONDS = 7200
-"""Longer clips are set aside: decoded, two hours are half a gigabyte."""
+from tfautolabel.data.sound_files import MAX_SECONDS
 
 
 def why_no_clip(encoded: bytes, max_seconds: int = MAX_SECONDS) -> str:

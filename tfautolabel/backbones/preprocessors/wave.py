@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfautolabel.backbones.preprocessors.contract import Preprocessed, Preprocessor, output_spec
 from tfautolabel.backbones.preprocessors.resample import resample
 from tfautolabel.backbones.preprocessors.riff import MAX_RATE, MIN_RATE, decode_wav, in_range
-from tfautolabel.backbones.preprocessors.unreadable_sound import MAX_SECONDS
+from tfautolabel.data.sound_files import MAX_SECONDS
 
 VERSION = 1
 """Raised when the same bytes would give other samples, so that cached features are not mixed up."""

@@ -1,0 +1,107 @@
+"""Compressed sound whose headers lie, which is too long, or damaged: set aside, in little memory."""
+
+import io
+import random
+import tracemalloc
+
+import numpy as np
+import pytest
+from clips import tones
+
+from tfautolabel.data import Dataset, sound_files
+from tfautolabel.data.readers import ReadFailure
+from tfautolabel.data.sound_files import as_wav
+
+soundfile = pytest.importorskip("soundfile")
+
+
+def encoded(kind, samples=None, rate=16_000, **options):
+    stream = io.BytesIO()
+    soundfile.write(stream, 0.5 * tones(1.0) if samples is None else samples, rate, format=kind, **options)
+    return stream.getvalue()
+
+
+def flac_of(frames):
+    """A second of FLAC whose header declares so many samples."""
+    data = bytearray(encoded("FLAC"))
+    field = int.from_bytes(data[18:26], "big") & ~((1 << 36) - 1)
+    data[18:26] = (field | frames).to_bytes(8, "big")
+    return bytes(data)
+
+
+def mp3_of(frames):
+    """A second of MP3 whose first frame declares so many frames."""
+    data = bytearray(encoded("MP3"))
+    place = max(data.find(b"Xing"), data.find(b"Info")) + 8
+    data[place : place + 4] = frames.to_bytes(4, "big")
+    return bytes(data)
+
+
+@pytest.mark.parametrize("data", [flac_of(2**33), flac_of(2**36 - 1), mp3_of(2**24), mp3_of(2**32 - 1)])
+def test_a_header_that_declares_days_is_set_aside_in_little_memory(data):
+    dataset = Dataset.from_inputs([data, encoded("FLAC")], modality="audio")
+    tracemalloc.start()
+    lied, sound = dataset.read([0, 1])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(lied, ReadFailure)
+    assert str(lied).startswith("too long: its header declares ")
+    assert len(sound) == 44 + 2 * 16_000
+    assert peak < 4_000_000
+
+
+def test_what_does_not_say_how_long_it_is_is_set_aside():
+    with pytest.raises(ReadFailure, match="does not say how long"):
+        as_wav(flac_of(0))
+
+
+def test_two_hours_are_read_and_more_is_not(monkeypatch):
+    monkeypatch.setattr(sound_files, "MAX_SECONDS", 2)
+    assert len(as_wav(encoded("FLAC", np.zeros(2000), 1000))) == 44 + 4000
+    with pytest.raises(ReadFailure, match="declares 2 seconds, at most 2"):
+        as_wav(encoded("FLAC", np.zeros(2001), 1000))
+    monkeypatch.setattr(sound_files, "MAX_DECODED_BYTES", 3999)
+    with pytest.raises(ReadFailure, match=r"too large: decoded, it has 4,000 bytes, the limit is 3,999"):
+        as_wav(encoded("FLAC", np.zeros(2000), 1000))
+
+
+@pytest.mark.parametrize(("kind", "channels"), [("FLAC", 2), ("FLAC", 5), ("OGG", 2), ("MP3", 2)])
+def test_channels_are_mixed_block_by_block(kind, channels, monkeypatch):
+    samples = np.random.default_rng(0).uniform(-0.2, 0.2, (16_000, channels))
+    data = encoded(kind, samples)
+    whole = as_wav(data)
+    monkeypatch.setattr(sound_files, "BLOCK_SAMPLES", 1000)
+    assert as_wav(data) == whole
+    found, rate = soundfile.read(io.BytesIO(whole))
+    wanted, _ = soundfile.read(io.BytesIO(data))
+    assert (found.ndim, rate) == (1, 16_000)
+    np.testing.assert_allclose(found, wanted.mean(axis=1), atol=1 / 32768)
+
+
+def test_samples_keep_their_width():
+    exact = np.random.default_rng(0).integers(-(2**15), 2**15, 5000).astype(np.int16)
+    found, _ = soundfile.read(io.BytesIO(as_wav(encoded("FLAC", exact))), dtype="int16")
+    np.testing.assert_array_equal(found, exact)
+    fine = np.full(100, 1 / 2**20)
+    found, _ = soundfile.read(io.BytesIO(as_wav(encoded("FLAC", fine, subtype="PCM_24"))))
+    np.testing.assert_array_equal(found, fine)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+def test_one_file_gives_the_same_bytes_at_all_times(subtype):
+    # libsndfile writes the time of day into a WAV file of floats.
+    value = as_wav(encoded("FLAC", subtype=subtype))
+    assert value[36:40] == b"data"
+    assert value[40:44] == (len(value) - 44).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3"])
+def test_damaged_files_are_read_or_set_aside(kind):
+    chance = random.Random(kind)
+    data = encoded(kind, 0.5 * tones(0.2))
+    for _ in range(150):
+        damaged = bytearray(data[: chance.randint(10, len(data))])
+        for _ in range(chance.randint(1, 20)):
+            damaged[chance.randrange(4, len(damaged))] = chance.randrange(256)
+        (value,) = Dataset.from_inputs([bytes(damaged)], modality="audio").read([0])
+        assert isinstance(value, (bytes, ReadFailure))
