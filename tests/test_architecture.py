@@ -25,6 +25,7 @@ ROWS = (
         "_progress",
         "_ahead",
         "_version",
+        "_visible",
     ),
     ("backbones", "heads", "rules", "trust", "measures"),
     ("features",),

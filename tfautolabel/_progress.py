@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from tfautolabel._visible import visible
+
 
 class _RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
@@ -37,7 +39,7 @@ def progress_of(total: int, description: str, enabled: bool = True) -> Iterator[
     """
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _RateColumn(),
@@ -46,5 +48,5 @@ def progress_of(total: int, description: str, enabled: bool = True) -> Iterator[
     with Progress(
         *columns, console=console, transient=True, disable=not (enabled and console.is_terminal)
     ) as bar:
-        task = bar.add_task(description, total=total)
+        task = bar.add_task(visible(description), total=total)
         yield lambda count: bar.advance(task, count)

@@ -84,7 +84,7 @@ def _run() -> int:
         context: Any = getattr(error, "ctx", None)
         if type(error).__name__ == "NoArgsIsHelpError":
             if help_text := error.format_message().strip():  # else Typer has shown it already
-                show(help_text)
+                show(*help_text.splitlines())
             return 2
         command = context.command_path if context else "tfautolabel"
         say(f"error: {error.format_message().rstrip('.')}. See {command} --help", style="red")

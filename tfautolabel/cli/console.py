@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tfautolabel._visible import visible
+
 
 def silence_native_code() -> None:
     """Keeps C++ code's remarks (CUDA that is not there, libjpeg on a broken file) off the terminal.
@@ -47,8 +49,8 @@ def show_warnings_plainly() -> None:
 
 
 def say(message: str, style: str = "") -> None:
-    """A remark on standard error; names of files and classes are never taken for markup."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(message, style=style))
+    """A remark on standard error; names in it are never taken for markup, nor obeyed by the terminal."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(visible(message), style=style))
 
 
 def remark(quiet: bool) -> Callable[[str], None]:
@@ -57,10 +59,10 @@ def remark(quiet: bool) -> Callable[[str], None]:
 
 
 def show(*lines: Any) -> None:
-    """Results on standard output."""
+    """Results on standard output, a line each; names in them are never taken for markup, nor obeyed."""
     console = Console(soft_wrap=True, highlight=False)
     for line in lines:
-        console.print(Text(line) if isinstance(line, str) else line)
+        console.print(Text(visible(line)) if isinstance(line, str) else line)
 
 
 def table(*columns: str, numbers_from: int = 1, whole: Container[str] = ()) -> Table:
@@ -69,10 +71,10 @@ def table(*columns: str, numbers_from: int = 1, whole: Container[str] = ()) -> T
     for position, column in enumerate(columns):
         justify: Literal["left", "right"] = "right" if position >= numbers_from else "left"
         # What is copied into a command stands in one line.
-        made.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
+        made.add_column(Text(visible(column)), justify=justify, overflow="fold", no_wrap=column in whole)
     return made
 
 
 def row(*cells: Any) -> list[Text]:
-    """Cells that are never taken for markup."""
-    return [Text(str(cell)) for cell in cells]
+    """Cells that are never taken for markup, nor obeyed by the terminal."""
+    return [Text(visible(str(cell))) for cell in cells]

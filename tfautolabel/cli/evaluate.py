@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from tfautolabel._visible import visible_json
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import show
 from tfautolabel.cli.options import BatchSize, Data, IdColumn, InputColumn, LabelColumn, Labels, Model
@@ -60,7 +61,8 @@ def evaluate(
             min_confidence=bound,
         )
     if as_json:
-        sys.stdout.write(json.dumps(measured.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(measured.to_dict(), indent=2, ensure_ascii=False)
+        sys.stdout.write(visible_json(text) + "\n")
         return
     summaries.show_measured(measured)
     if report is not None:

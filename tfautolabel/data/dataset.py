@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from tfautolabel._visible import visible
 from tfautolabel.data.encoded_text import as_text
 from tfautolabel.data.modality import MODALITIES
 from tfautolabel.data.readers import MemoryReader, Reader, ReadFailure, SelectedReader, read_rows
@@ -134,7 +135,7 @@ class Dataset:
             shown = [*self.classes[:5], *(["…"] if len(self.classes) > 5 else [])]
             count = np.count_nonzero(self.class_ids != ABSTAIN)
             noun = "class" if len(self.classes) == 1 else "classes"
-            parts.append(f"{count:,} labelled in {len(self.classes)} {noun}: {', '.join(shown)}")
+            parts.append(f"{count:,} labelled in {len(self.classes)} {noun}: {visible(', '.join(shown))}")
         if self.rejected:
             parts.append(f"{len(self.rejected):,} set aside")
         return f"Dataset({', '.join(parts)})"

@@ -6,6 +6,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from tfautolabel._visible import visible_json
+
 _USUAL = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
 
 
@@ -29,4 +31,4 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return visible_json(json.dumps(line, ensure_ascii=False, default=str))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from table_files import FILE_KINDS, KINDS, write_table
 
 from tfautolabel.data import Dataset, ReadFailure, load_dataset
+from tfautolabel.data.tables import csv_table, json_lines
 from tfautolabel.labels import ABSTAIN
 
 FUZZ = 2000
@@ -142,6 +143,7 @@ def write_bytes(folder, name, data):
         ("list.jsonl", b"[1]\n[2]\n", "a table that ends in"),
         ("objects.json", b'{"text": \n "a"}\n', "each line must be a JSON object"),
         ("other.bin", b"\x07\x08\x02", "none of these"),
+        ("header.csv", b'"a"b,c\n1,2\n', "must name the columns. Received: not valid CSV"),
         ("numbers.csv", b"a,b\n1,2\n3,4\n", "name it with input_column"),
     ],
 )
@@ -173,6 +175,25 @@ def test_bad_rows_are_set_aside_with_their_line(tmp_path):
         "line 7: not UTF-8",
         "line 8: no 'text'",
     ]
+
+
+@pytest.mark.parametrize("length", [51, 99, 100, 101, 149, 250])
+def test_a_line_that_is_too_long_is_skipped_to_its_end(tmp_path, length, monkeypatch):
+    monkeypatch.setattr(csv_table, "MAX_FIELD", 50)
+    monkeypatch.setattr(json_lines, "MAX_LINE", 50)
+    # Wherever the line is cut, what follows looks like a record.
+    forged = (b"forged,bad,x" * 50)[: length - 1] + b"\n"
+    data = b"text,label\nfine,a\n" + forged + b'"two\nlines",b\n"open\n' + forged + b"last,a"
+    dataset = load_dataset(write_bytes(tmp_path, "rows.csv", data))
+    assert content(dataset) == [("0", "a", b"fine"), ("2", "b", b"two\nlines"), ("5", "a", b"last")]
+    why = "not valid CSV (a line of more than 50 bytes)"
+    assert [reason for _, reason in dataset.rejected] == [f"line {n}: {why}" for n in (3, 6, 7)]
+
+    forged = (b'{"text": "forged"}       ' * 50)[: length - 1] + b"\n"
+    data = b'{"text": "fine"}\n' + forged + b'{"text": "last"}'
+    dataset = load_dataset(write_bytes(tmp_path, "rows.jsonl", data))
+    assert [row[2] for row in content(dataset)] == [b"fine", b"last"]
+    assert [reason for _, reason in dataset.rejected] == ["line 2: more than 50 bytes"]
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])

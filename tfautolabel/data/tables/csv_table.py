@@ -7,16 +7,17 @@ import io
 import os
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 from tfautolabel.data.encoded_text import other_encoding
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.tables.contract import Columns, RowCollector, Scan
-from tfautolabel.data.tables.places import PlacedReader
+from tfautolabel.data.tables.places import PlacedReader, skip_line
 
 DELIMITERS = (",", "\t", ";", "|")
 MAX_FIELD = 64 * 1024 * 1024
-"""Characters in a field; beyond it a quote was most likely never closed."""
+"""Characters in a field, and bytes in a line; beyond it a quote was most likely never closed."""
 
 
 class CsvTable:
@@ -39,9 +40,11 @@ class CsvTable:
         self.delimiter = max(DELIMITERS, key=lambda mark: header_line.count(mark.encode()))
         with _large_fields():
             header = next(self._records(), None)
-        if header is None or not any(name.strip() for name in header[2]):
+        if header is not None and header.damage is not None:
+            raise ValueError(f"{self.name}: the first line must name the columns. Received: {header.damage}")
+        if header is None or not any(name.strip() for name in header.fields):
             raise ValueError(f"{self.name}: the first line must name the columns. Received: an empty line")
-        self.columns = tuple(_decodable(name).strip() for name in header[2])
+        self.columns = tuple(_decodable(name).strip() for name in header.fields)
         repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if repeated:
             raise ValueError(f"{self.name}: columns must have different names. Received twice: {repeated}")
@@ -50,7 +53,7 @@ class CsvTable:
         """The values of the first rows."""
         rows: list[dict[str, bytes | None]] = []
         with _large_fields():
-            for _, _, fields, _ in self._rows():
+            for _, _, fields, *_ in self._rows():
                 if len(fields) == len(self.columns):
                     values = (field.encode("utf-8", "surrogateescape") for field in fields)
                     rows.append({n: v or None for n, v in zip(self.columns, values, strict=True)})
@@ -65,8 +68,8 @@ class CsvTable:
         collector = RowCollector(self.name, name is not None)
         starts, lengths = array("q"), array("q")
         with _large_fields():
-            for row, (start, end, fields, line) in enumerate(self._rows()):
-                reason = self._why_unusable(fields, given)
+            for row, (start, end, fields, line, damage) in enumerate(self._rows()):
+                reason = damage or self._why_unusable(fields, given)
                 own = None if name is None or len(fields) <= name else _decodable(fields[name])
                 if reason is None and name is not None and not own:
                     reason = f"column {columns.id!r} is empty"
@@ -80,21 +83,19 @@ class CsvTable:
         return collector.finish(reader)
 
     def _why_unusable(self, fields: list[str], given: int | None) -> str | None:
-        if fields and fields[0].startswith("\0error"):
-            return fields[0].removeprefix("\0error")
         if len(fields) != len(self.columns):
             return f"{len(fields)} fields where the header has {len(self.columns)} columns"
         if not all(map(_is_utf8, fields)):
             return "not UTF-8"
         return "no input" if given is not None and not fields[given] else None
 
-    def _rows(self) -> Iterator[tuple[int, int, list[str], int]]:
-        """Start and end in bytes, fields and first line of each record below the header."""
+    def _rows(self) -> Iterator[_Record]:
+        """The records below the header."""
         records = self._records()
         next(records, None)
         return records
 
-    def _records(self) -> Iterator[tuple[int, int, list[str], int]]:
+    def _records(self) -> Iterator[_Record]:
         with open(self.path, "rb") as file:
             lines = _Lines(file)
             reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
@@ -106,12 +107,22 @@ class CsvTable:
                     # One line is given up, whatever the reader took after it: a quote may never be closed.
                     lines.go_back(start, line)
                     reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
-                    yield start, lines.end, [f"\0errornot valid CSV ({error})"], line
+                    yield _Record(start, lines.end, [], line, f"not valid CSV ({error})")
                     continue
                 if fields is None:
                     return
                 if fields:
-                    yield start, lines.end, fields, line
+                    yield _Record(start, lines.end, fields, line, None)
+
+
+class _Record(NamedTuple):
+    """Start and end in bytes, the fields, the first line's number, and why it is no record, or None."""
+
+    start: int
+    end: int
+    fields: list[str]
+    line: int
+    damage: str | None
 
 
 class _Lines:
@@ -132,13 +143,18 @@ class _Lines:
             raise StopIteration
         self.end += len(line)
         self.count += 1
+        if len(line) == MAX_FIELD and not line.endswith(b"\n"):
+            # Its rest must not be taken for records of their own.
+            self.end += skip_line(self._file, MAX_FIELD)
+            raise csv.Error(f"a line of more than {MAX_FIELD:,} bytes")
         return line.decode("utf-8", "surrogateescape")
 
     def go_back(self, start: int, line: int) -> None:
         """To behind the line that begins at `start`."""
         self._file.seek(start)
         self.end, self.count = start, line - 1
-        next(self, None)
+        with suppress(csv.Error):
+            next(self, None)
 
 
 class _FieldOf:

@@ -12,10 +12,12 @@ from typing import Any
 from tfautolabel.data.encoded_text import other_encoding
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked, label_text
-from tfautolabel.data.tables.places import PlacedReader
+from tfautolabel.data.tables.places import PlacedReader, skip_line
 
 MAX_LINE = 256 * 1024 * 1024
 _HEADER_ROWS = 20
+_TOO_LONG = b"too long"
+"""Stands for a line that is longer than `MAX_LINE`."""
 
 
 class JsonLinesTable:
@@ -72,9 +74,12 @@ class JsonLinesTable:
             number = 0
             while line := file.readline(MAX_LINE):
                 number += 1
+                # The rest of a line that is too long must not be taken for lines of its own.
+                whole = len(line) < MAX_LINE or line.endswith(b"\n")
+                rest = 0 if whole else skip_line(file, MAX_LINE)
                 if line.strip():
-                    yield place, line, number
-                place += len(line)
+                    yield place, line if whole else _TOO_LONG, number
+                place += len(line) + rest
 
     def _objects(self, count: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -102,6 +107,8 @@ class _KeyOf:
 
 def _parsed(line: bytes) -> tuple[dict[str, Any] | None, str | None]:
     """The object in a line, or None and why there is none."""
+    if line is _TOO_LONG:
+        return None, f"more than {MAX_LINE:,} bytes"
     try:
         value = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:

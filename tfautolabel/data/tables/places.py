@@ -5,8 +5,24 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Callable
+from typing import BinaryIO
 
 from tfautolabel.data.readers import ReadFailure
+
+
+def skip_line(file: BinaryIO, step: int) -> int:
+    """Goes on to behind the end of the line, and returns how many bytes that were.
+
+    Args:
+        file: somewhere within a line.
+        step: bytes that may be in memory.
+    """
+    skipped = 0
+    while piece := file.readline(step):
+        skipped += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return skipped
 
 
 class PlacedReader:

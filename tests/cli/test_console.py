@@ -1,0 +1,55 @@
+"""What names in the data can do to a terminal: nothing."""
+
+import io
+import json
+import logging
+import warnings
+
+import pytest
+from rich.console import Console
+
+from tfautolabel import _progress
+from tfautolabel.cli import console
+from tfautolabel.serving.logs import JsonLines
+
+EVIL = "\x1b]0;owned\x07\x1b[31m[red]\r\x9b2J\u202egpj.exe\nerror: none"
+SHOWN = r"\x1b]0;owned\x07\x1b[31m[red]\r\x9b2J\u202egpj.exe\nerror: none"
+
+
+@pytest.mark.parametrize("way", ["say", "remark", "show", "cell", "header", "warning"])
+def test_a_name_is_shown_and_not_obeyed(way, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    if way == "say":
+        console.say(f"error: {EVIL}", style="red")
+    elif way == "remark":
+        console.remark(quiet=False)(EVIL)
+    elif way == "show":
+        console.show(EVIL)
+    elif way in ("cell", "header"):
+        made = console.table(EVIL if way == "header" else "name", "count")
+        made.add_row(*console.row(EVIL, 3))
+        console.show(made)
+    else:
+        with warnings.catch_warnings():
+            monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+            console.show_warnings_plainly()
+            warnings.showwarning(UserWarning(EVIL), UserWarning, "", 0)
+    said = "".join(capsys.readouterr())
+    assert SHOWN in said
+    assert not set("\x1b\x07\r\x9b\u202e") & set(said)
+
+
+def test_a_bar_shows_its_description_as_it_is(monkeypatch):
+    stream = io.StringIO()
+    terminal = Console(file=stream, force_terminal=True, width=200, color_system=None)
+    monkeypatch.setattr(_progress, "Console", lambda **_: terminal)
+    with _progress.progress_of(3, EVIL) as advance:
+        advance(1)
+    assert SHOWN in stream.getvalue()
+    assert "\x1b]0" not in stream.getvalue()
+
+
+def test_a_line_of_the_log_is_one_line_for_terminals_too():
+    line = JsonLines().format(logging.makeLogRecord({"msg": EVIL, "model": EVIL}))
+    assert not set("\x1b\x07\r\n\x9b\u202e") & set(line)
+    assert json.loads(line)["model"] == EVIL
