@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from tfautolabel.data import load_dataset, readers
 from tfautolabel.data.readers import FileReader, MemoryReader, ReadFailure, SelectedReader, read_rows
 
 
@@ -76,6 +77,76 @@ def test_things_that_are_no_files_neither_hang_nor_raise_another_error(tmp_path,
         reader = FileReader(tmp_path, ["fifo", "directory", "socket"])
         assert [reason_of(reader, row) for row in range(3)] == ["not a regular file"] * 3
     assert reason_of(FileReader("/dev", ["zero"])) == "not a regular file"
+
+
+@pytest.fixture
+def swapped(tmp_path):
+    """A folder with a file and a folder, beside what nobody may read."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "1.txt").write_bytes(b"secret")
+    (tmp_path / "data" / "cats").mkdir(parents=True)
+    (tmp_path / "data" / "a.txt").write_bytes(b"mine")
+    (tmp_path / "data" / "cats" / "1.txt").write_bytes(b"mine too")
+    return tmp_path
+
+
+@pytest.mark.parametrize("by_steps", [True, False])
+def test_a_link_that_took_the_place_of_a_file_is_not_followed(swapped, by_steps, monkeypatch):
+    monkeypatch.setattr(readers, "STAYS_INSIDE", by_steps)
+    dataset = load_dataset(swapped / "data", None, modality="text")
+    assert dataset.read([0, 1]) == [b"mine", b"mine too"]
+    (swapped / "data" / "a.txt").unlink()
+    (swapped / "data" / "a.txt").symlink_to(swapped / "outside" / "1.txt")
+    (swapped / "data" / "cats").rename(swapped / "data" / "dogs")
+    (swapped / "data" / "cats").symlink_to(swapped / "outside")
+    assert [str(value) for value in dataset.read([0, 1])] == [
+        "a link has taken its place since it was listed"
+    ] * 2
+
+
+def test_links_that_were_listed_are_read_without_being_followed(swapped):
+    (swapped / "data" / "b.txt").symlink_to("cats/1.txt")
+    (swapped / "link").symlink_to(swapped / "data")
+    dataset = load_dataset(swapped / "link", None, modality="text")
+    assert dataset.ids.tolist() == ["a.txt", "b.txt", "cats/1.txt"]
+    assert dataset.read([1, 2]) == [b"mine too"] * 2
+    (swapped / "data" / "b.txt").unlink()
+    (swapped / "data" / "b.txt").symlink_to(swapped / "outside" / "1.txt")
+    assert dataset.read([1]) == [b"mine too"]
+
+
+def test_a_file_that_a_table_names_is_not_read_through_a_link(swapped):
+    table = swapped / "data" / "rows.csv"
+    table.write_text("path,label\na.txt,x\ncats/1.txt,y\n", "utf-8")
+    dataset = load_dataset(table, modality="text")
+    assert dataset.read([0, 1]) == [b"mine", b"mine too"]
+    (swapped / "data" / "a.txt").unlink()
+    (swapped / "data" / "a.txt").symlink_to(swapped / "outside" / "1.txt")
+    assert str(dataset.read([0])[0]).startswith("the path leads out of the table's folder")
+
+
+@pytest.mark.timeout(60)
+def test_a_race_for_a_files_place_is_never_won(swapped):
+    path, other = swapped / "data" / "a.txt", swapped / "data" / "other"
+    stop = threading.Event()
+
+    def swap():
+        while not stop.is_set():
+            os.symlink(swapped / "outside" / "1.txt", other)
+            os.replace(other, path)
+            other.write_bytes(b"mine")
+            os.replace(other, path)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        reader = FileReader(swapped / "data", ["a.txt"])
+        found = {str(value) for _ in range(300) for value in read_rows(reader, [0] * 8)}
+    finally:
+        stop.set()
+        thread.join()
+    assert found <= {"b'mine'", "b''", "a link has taken its place since it was listed"}
+    assert len(found) > 1
 
 
 def test_memory_takes_bytes_only():

@@ -23,8 +23,9 @@ class FolderListing(NamedTuple):
 
     Attributes:
         root: the folder, without links.
-        paths: (n,) the files relative to `root`, with `/`, as `os.fsdecode` spells them: good for opening.
-        ids: (n,) the same paths as readable text, unique and sorted.
+        paths: (n,) the files relative to `root`, with `/`, as `os.fsdecode` spells them: good for opening. Of
+            a link it is the file that it leads to.
+        ids: (n,) the paths that were found as readable text, unique and sorted.
         rejected: what was set aside, sorted by id.
     """
 
@@ -79,6 +80,7 @@ class _Walk:
         # What lies outside has no names here, and a link to it leads out, which is worth saying.
         self.excluded = frozenset(path for path in excluded if path.startswith(self.inside))
         self.paths: list[str] = []
+        self.targets: dict[str, str] = {}
         self.rejected: list[Rejected] = []
         self.directories = [""]
 
@@ -134,6 +136,7 @@ class _Walk:
             self.reject(path, "a link to something that is not a regular file")
         else:
             self.paths.append(path)
+            self.targets[path] = target.removeprefix(self.inside)
 
     def is_excluded(self, target: str) -> bool:
         return any(target == path or target.startswith(os.path.join(path, "")) for path in self.excluded)
@@ -149,7 +152,8 @@ class _Walk:
             if by_id.setdefault(file_id, path) != path:
                 self.reject(path, "its name, made readable, equals another file's")
         ids = sorted(by_id)
-        return FolderListing(self.root, [by_id[file_id] for file_id in ids], ids, sorted(self.rejected))
+        paths = [self.targets.get(by_id[file_id], by_id[file_id]) for file_id in ids]
+        return FolderListing(self.root, paths, ids, sorted(self.rejected))
 
 
 def _link_reason(error: OSError) -> str:

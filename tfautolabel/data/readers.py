@@ -15,6 +15,12 @@ import numpy as np
 MAX_FILE_BYTES = 512 * 1024 * 1024
 """No picture, text or clip worth labelling is larger; a disk image in the folder must not fill the memory."""
 
+STAYS_INSIDE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
+"""Whether the system can open a file step by step, without following a link."""
+
+_FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Without O_NONBLOCK, opening a FIFO that took a file's place waits for a writer for ever."""
+
 READ_THREADS = 8
 """More threads than cores: reading waits for disks and networks, it does not compute."""
 
@@ -72,6 +78,7 @@ class FileReader:
     Args:
         root: the folder.
         paths: n paths relative to `root`, as `os.fsdecode` spells them: a name that is not UTF-8 still opens.
+            No part of them may be a link, or become one: what lies outside `root` is not read.
         max_bytes: a larger file is a `ReadFailure`.
     """
 
@@ -90,7 +97,7 @@ class FileReader:
             ReadFailure: If the file is gone, cannot be read, is not a regular file or is too large.
         """
         try:
-            return _read_file(os.path.join(self._root, self._paths[row]), self._max_bytes)
+            return _read_file(_open_below(self._root, self._paths[row]), self._max_bytes)
         except OSError as error:
             raise ReadFailure(_reason(error)) from error
 
@@ -185,11 +192,48 @@ def _threads(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(READ_THREADS, thread_name_prefix=f"tfautolabel-read-{process}")
 
 
-def _read_file(path: str, max_bytes: int) -> bytes:
-    # The listing knew a regular file, but it may be another thing by now. Without O_NONBLOCK, opening a FIFO
-    # waits for a writer for ever.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags), "rb", buffering=0) as file:
+def _open_below(root: str, path: str) -> int:
+    """A descriptor of a file below a folder, even while somebody puts links in the place of files.
+
+    Raises:
+        ReadFailure: If there is a link on the way.
+        OSError: If it cannot be opened.
+    """
+    if not STAYS_INSIDE:
+        whole = os.path.join(os.path.realpath(root), path)
+        if os.path.exists(whole) and os.path.realpath(whole) != os.path.normpath(whole):
+            raise ReadFailure(_LINK)
+        return os.open(whole, _FILE)
+    # A folder that may be passed through need not be one that may be listed.
+    passing = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY
+    *folders, name = path.split("/")
+    here = os.open(root, passing)
+    try:
+        for folder in folders:
+            above = here
+            here = os.open(folder, passing | os.O_NOFOLLOW, dir_fd=above)
+            os.close(above)
+        return os.open(name, _FILE | os.O_NOFOLLOW, dir_fd=here)
+    except OSError as error:
+        # A link where a folder was is "not a directory" to the system.
+        if error.errno == errno.ELOOP or (error.errno == errno.ENOTDIR and _has_link(root, path)):
+            raise ReadFailure(_LINK) from error
+        raise
+    finally:
+        os.close(here)
+
+
+_LINK = "a link has taken its place since it was listed"
+
+
+def _has_link(root: str, path: str) -> bool:
+    parts = path.split("/")
+    return any(os.path.islink(os.path.join(root, *parts[:end])) for end in range(1, len(parts)))
+
+
+def _read_file(descriptor: int, max_bytes: int) -> bytes:
+    # The listing knew a regular file, but it may be another thing by now.
+    with open(descriptor, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ReadFailure("not a regular file")
