@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from tfautolabel._version import __version__
 from tfautolabel.cli import audit, evaluate, export, label, models, run, serve, tune
 from tfautolabel.cli.console import say, show, show_warnings_plainly, silence_native_code
+from tfautolabel.cli.signals import Stopped, stop_in_order
 
 INTERRUPTED = 130
 """The exit code of a program that SIGINT ended, as shells count."""
@@ -62,6 +64,7 @@ backbones_app.command("fetch")(models.fetch_backbones)
 
 def main() -> None:
     """Runs the command line; a user's mistake ends with one sentence and exit code 2."""
+    stop_in_order()
     silence_native_code()
     show_warnings_plainly()
     try:
@@ -77,6 +80,8 @@ def _run() -> int:
         code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except Stopped as stopped:
+        return _ended(f"stopped by {stopped.name}", int(str(stopped.code)))
     except Exception as error:
         # Some versions of Typer carry their own copy of Click, so its errors are told by what they do.
         if not hasattr(error, "format_message"):
@@ -89,6 +94,13 @@ def _run() -> int:
         command = context.command_path if context else "tfautolabel"
         say(f"error: {error.format_message().rstrip('.')}. See {command} --help", style="red")
         return 2
-    if code == INTERRUPTED:
-        say("interrupted; features computed so far are kept, and the same command goes on from there")
-    return code or 0
+    return _ended("interrupted", code) if code == INTERRUPTED else code or 0
+
+
+def _ended(how: str, code: int) -> int:
+    try:
+        say(f"{how}; features computed so far are kept, and the same command goes on from there")
+    except (OSError, SystemExit):  # the second is what Rich makes of a pipe that nobody reads
+        # The terminal is gone; Python would fail at the end to write what waits for it, with another code.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open to the end
+    return code
