@@ -105,7 +105,7 @@ def _problem(train: np.ndarray, train_ids: np.ndarray, test: np.ndarray) -> dict
     """What the head makes of the features before it solves; the peer gets it ready-made."""
     import keras
 
-    from tfautolabel.heads.folds import stratified_folds
+    from tfautolabel.data.folds import stratified_folds
     from tfautolabel.heads.normalization import PowerNormalization
     from tfautolabel.heads.softmax_regression import PENALTIES
 

@@ -50,6 +50,28 @@ def fitted(backbone, labelled, tmp_path_factory):
     return labeler
 
 
+def test_the_order_of_the_labels_changes_neither_the_model_nor_what_is_accepted(make, labelled, pool):
+    shuffled = np.random.default_rng(0).permutation(len(labelled))
+    told = []
+    for rows in (np.arange(len(labelled)), shuffled):
+        labeler = make()
+        labeler.fit(labelled.subset(rows))
+        labels = labeler.label(pool)
+        back = np.argsort(rows)
+        told.append(
+            [
+                *labeler.head.get_weights(),
+                labeler.out_of_fold_[back],
+                labeler.truth_[back],
+                labeler.calibration_.scale,
+                labels.probabilities,
+                labels.class_ids,
+            ]
+        )
+    for one, two in zip(*told, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
 def softmax_head(units=3, activation="softmax", feature_dim=16):
     return keras.Sequential([keras.Input((feature_dim,)), keras.layers.Dense(units, activation)])
 

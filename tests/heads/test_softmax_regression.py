@@ -3,7 +3,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
-from tfautolabel.heads.folds import stratified_folds
+from tfautolabel.data.folds import stratified_folds
 from tfautolabel.heads.softmax_regression import (
     PENALTIES,
     PRIOR_WIDTH,

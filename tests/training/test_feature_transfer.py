@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
+from tfautolabel.data.folds import stratified_folds
 from tfautolabel.heads import LinearHead, build_head
-from tfautolabel.heads.folds import stratified_folds
 from tfautolabel.training import train_head
 
 DIM, CLASSES = 6, 3
@@ -62,9 +62,9 @@ def test_out_of_fold_probabilities_come_from_heads_that_did_not_see_the_row(data
     options = {} if name == "linear" else {"epochs": 5}
     before = train_head(HEADS[name](), features, class_ids, **options).out_of_fold
     changed = features.copy()
-    changed[7] = 3 * np.eye(DIM, dtype=np.float32)[5]
+    changed[7, 1:] = 3 * np.eye(DIM, dtype=np.float32)[5, 1:]  # the first feature decides the order
     after = train_head(HEADS[name](), changed, class_ids, **options).out_of_fold
-    folds = stratified_folds(class_ids, 5, 0)
+    folds = stratified_folds(class_ids, 5, 0, content=features)
     same_fold = (folds == folds[7]) & (np.arange(30) != 7)
     before, after = (_scores(rows, same_fold) for rows in (before, after))
     difference = np.abs(after - before).max(axis=1)
@@ -197,3 +197,19 @@ def test_sample_weights_are_refused_because_folds_could_not_follow(data):
 def test_options_that_an_exact_solver_has_no_use_for_are_told(data):
     with pytest.warns(UserWarning, match="ignored epochs, callbacks"):
         train_head(HEADS["linear"](), *data, epochs=3, callbacks=[])
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_order_of_the_examples_changes_nothing(data, name):
+    features, class_ids = data
+    options = {} if name == "linear" else {"epochs": 3}
+    shuffled = np.random.default_rng(0).permutation(len(class_ids))
+    weights, held_out = [], []
+    for rows in (np.arange(len(class_ids)), shuffled):
+        head = HEADS[name]()
+        out_of_fold = train_head(head, features[rows], class_ids[rows], **options).out_of_fold
+        weights.append(head.get_weights())
+        held_out.append(out_of_fold[np.argsort(rows)])
+    np.testing.assert_array_equal(*held_out)
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, two)

@@ -3,9 +3,9 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from tfautolabel.data.folds import stratified_folds
 from tfautolabel.heads import LinearHead
 from tfautolabel.heads.contract import check_head
-from tfautolabel.heads.folds import stratified_folds
 from tfautolabel.training.feature_transfer import train_head, untrained_copy
 from tfautolabel.tuning import HeadHyperModel
 from tfautolabel.tuning.fold_training import predict_folds

@@ -8,7 +8,7 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from tfautolabel.heads.folds import stratified_folds
+from tfautolabel.data.folds import content_order, stratified_folds
 from tfautolabel.heads.normalization import PowerNormalization
 from tfautolabel.heads.softmax_regression import PENALTIES, fit_softmax_regression
 
@@ -125,7 +125,7 @@ class LinearHead(keras.Model):
         """Trains the head, see the class.
 
         Args:
-            x: (n, d) float32 features, or for gradient training whatever Keras takes.
+            x: (n, d) float32 features, in any order, or for gradient training whatever Keras takes.
             y: (n,) integer class ids in [0, k).
             sample_weight: (n,) float32, one weight an example.
             class_weight: class id to weight, multiplied with `sample_weight`.
@@ -154,21 +154,24 @@ class LinearHead(keras.Model):
             )
         if not np.isfinite(features).all():
             raise ValueError("features must be finite. Received: features with NaN or infinity")
+        weights = _example_weights(class_ids, sample_weight, class_weight)
+        order = content_order(features, class_ids)
+        features, class_ids, weights = features[order], class_ids[order], weights[order]
         self.normalization.adapt(features)
         normalized = keras.ops.convert_to_numpy(self.normalization(features))
-        folds = stratified_folds(class_ids, self.n_folds, self.seed)
         model = fit_softmax_regression(
             normalized,
             class_ids,
             self.n_classes,
-            folds=folds,
+            folds=stratified_folds(class_ids, self.n_folds, self.seed),
             penalties=self.penalties,
-            sample_weight=_example_weights(class_ids, sample_weight, class_weight),
+            sample_weight=weights,
         )
         self.dense.set_weights([model.weights, model.bias])
         # There are folds, so there are out-of-fold probabilities.
-        self.out_of_fold_, self.penalty_ = cast(np.ndarray, model.out_of_fold), model.penalty
-        return self._history(normalized, class_ids, self.out_of_fold_)
+        out_of_fold = cast(np.ndarray, model.out_of_fold)
+        self.out_of_fold_, self.penalty_ = out_of_fold[np.argsort(order)], model.penalty
+        return self._history(normalized, class_ids, out_of_fold)
 
     def _history(self, normalized: np.ndarray, class_ids: np.ndarray, out_of_fold: np.ndarray) -> Any:
         history = keras.callbacks.History()

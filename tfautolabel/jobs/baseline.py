@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel.data import Dataset, ReadFailure
-from tfautolabel.heads.folds import stratified_folds
+from tfautolabel.data.folds import stratified_folds
 from tfautolabel.measures import accuracy_interval
 
 LIMIT = 1_000
@@ -40,6 +40,8 @@ def measure_baselines(examples: Dataset, classes: Sequence[str], *, seed: int = 
         probe.
     """
     examples = examples.labelled.with_classes(tuple(classes))
+    # The folds are not to depend on the order of the labels.
+    examples = examples.subset(np.argsort(examples.ids, kind="stable"))
     counts = np.bincount(examples.class_ids, minlength=len(classes))
     majority = _entry(f"always {classes[int(counts.argmax())]}", int(counts.max()), len(examples))
     if len(examples) > LIMIT:

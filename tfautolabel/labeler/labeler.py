@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
+from tfautolabel.data.folds import content_order
 from tfautolabel.export import export_saved_model
 from tfautolabel.features import Extraction, extract_features
 from tfautolabel.labeler.checks import check_counts, warn_of_language
@@ -167,6 +169,8 @@ class Labeler(Trusting):
         labelled, extraction, class_ids = self.labelled_features(labelled, extraction)
         self._foreign = warn_of_language(self.backbone.handle, labelled)
         warn_of_left_out(len(labelled), extraction.rejected)
+        self.rejected_ = extraction.rejected
+        examples, back = labelled.subset(extraction.rows), np.argsort(extraction.rows)
         weights = class_weights(class_weight, class_ids, self.classes)
         fit_options = self.fit_options | fit_options
         if not getattr(self.head, "compiled", False):
@@ -184,16 +188,16 @@ class Labeler(Trusting):
         out_of_fold, n_folds, kind = training.out_of_fold, training.n_folds, "auto"
         self.transfer_ = {"asked": self.transfer, "method": "feature"}
         if self.transfer != "feature":
-            tuning = self._tune(
-                labelled.subset(extraction.rows), class_ids, extraction, blank, weights, fit_options
-            )
+            tuning = self._tune(examples, class_ids, extraction, blank, weights, fit_options)
             if tuning is not None and tuning.out_of_fold is not None:
                 out_of_fold, n_folds, kind = tuning.out_of_fold, tuning.n_folds, "temperature"
                 if tuning.kept:
-                    extraction = self.extract(labelled)
+                    extraction = self.extract(examples)
         self._finish_fit(out_of_fold, class_ids, n_folds, kind, weights)
         self._fit_gate(extraction.features, class_ids, pool)
-        self.rejected_ = extraction.rejected
+        # What others see is in the order of the examples as they were given.
+        self.out_of_fold_, self.truth_ = self.out_of_fold_[back], self.truth_[back]
+        self._labelled_unlike = self._labelled_unlike[back]
         return training.history
 
     def labelled_features(
@@ -206,8 +210,9 @@ class Labeler(Trusting):
             extraction: as `fit` takes it.
 
         Returns:
-            The labelled examples with this labeler's classes, what was extracted from them, and (m,) int64,
-            the classes of those that could be read.
+            The labelled examples with this labeler's classes; what was extracted from them, its rows and
+            features in an order that their contents decide, so that the order of the labels changes
+            nothing; and (m,) int64, the classes in the same order.
 
         Raises:
             ValueError: If a label is none of the classes, or a class has no example that can be read.
@@ -219,7 +224,9 @@ class Labeler(Trusting):
         if (class_ids == ABSTAIN).any():
             raise ValueError("an extraction must hold labelled examples only. Received: some have no label")
         check_counts(class_ids, self.classes, extraction.rejected)
-        return labelled, extraction, class_ids
+        order = content_order(extraction.features, class_ids)
+        extraction = replace(extraction, rows=extraction.rows[order], features=extraction.features[order])
+        return labelled, extraction, class_ids[order]
 
     def replace_head(self, head: keras.Model, **fit_options: Any) -> None:
         """Takes another head, such as a tuned one, in place of that which is there; `fit` trains it.

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tfautolabel.data import Dataset
+from tfautolabel.data.folds import content_order
 from tfautolabel.features import Extraction
 from tfautolabel.labeler.labelling import Labelling
 from tfautolabel.labels import Labels
@@ -112,8 +113,14 @@ class Trusting(Labelling):
             ValueError: If the method is unknown or the coverage is not in (0, 1).
         """
         self._check_fitted()
+        order = content_order(self.out_of_fold_, self.truth_)
         sets = calibrate_sets(
-            self.out_of_fold_, self.truth_, coverage, method, per_class=per_class, seed=self.seed
+            self.out_of_fold_[order],
+            self.truth_[order],
+            coverage,
+            method,
+            per_class=per_class,
+            seed=self.seed,
         )
         labels = self.label(pool)
         return sets.sets(labels.probabilities), labels

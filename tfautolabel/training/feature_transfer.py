@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfautolabel.data.folds import content_order, stratified_folds
 from tfautolabel.heads import LinearHead
-from tfautolabel.heads.folds import stratified_folds
 from tfautolabel.heads.normalization import PowerNormalization
 from tfautolabel.training.first_state import FirstState
 
@@ -48,6 +48,9 @@ def train_head(
 ) -> HeadTraining:
     """Trains a head on all examples, and by cross-validation predicts each one without having seen it.
 
+    The order of the examples changes nothing: they are trained on, and dealt to the folds, in one that their
+    contents decide.
+
     Args:
         head: compiled, from (n, d) features to (n, k) probabilities; it is trained in place.
         features: (n, d) float32.
@@ -76,6 +79,8 @@ def train_head(
             )
         history = head.fit(features, class_ids, class_weight=class_weight)
         return HeadTraining(history, np.asarray(head.out_of_fold_), min(head.n_folds, len(class_ids)))
+    order = content_order(features, class_ids)
+    features, class_ids = features[order], class_ids[order]
     adapt_normalization(head, features)
     options = _DEFAULTS | {"class_weight": class_weight} | fit_options
     folds = stratified_folds(class_ids, n_folds, seed)
@@ -89,7 +94,7 @@ def train_head(
         lambda rows: _fit(copy, features[rows], class_ids[rows], seed, without_callbacks),
     )
     history = _fit(head, features, class_ids, seed, options)
-    return HeadTraining(history, out_of_fold, len(np.unique(folds)))
+    return HeadTraining(history, out_of_fold[np.argsort(order)], len(np.unique(folds)))
 
 
 def fit_head(

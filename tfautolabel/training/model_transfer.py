@@ -18,7 +18,7 @@ import numpy as np
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.heads.folds import stratified_folds
+from tfautolabel.data.folds import stratified_folds
 from tfautolabel.training.backbone_training import BackboneTraining
 from tfautolabel.training.contrastive import ContrastiveSettings, ContrastiveTuning
 from tfautolabel.training.fine_tune import FineTuneSettings, FineTuning, calibrated_loss

@@ -11,9 +11,9 @@ import keras
 import keras_tuner
 import numpy as np
 
+from tfautolabel.data.folds import stratified_folds
 from tfautolabel.heads import LinearHead
 from tfautolabel.heads.contract import check_head
-from tfautolabel.heads.folds import stratified_folds
 from tfautolabel.training.feature_transfer import (
     BATCH_SIZE,
     EPOCHS,

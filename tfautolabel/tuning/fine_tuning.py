@@ -20,7 +20,7 @@ from keras_tuner.errors import FatalError
 
 from tfautolabel._progress import progress_of
 from tfautolabel.data import Dataset
-from tfautolabel.heads.folds import stratified_folds
+from tfautolabel.data.folds import stratified_folds
 from tfautolabel.labeler import Labeler
 from tfautolabel.training import FineTuneSettings
 from tfautolabel.training.class_weights import class_weights
