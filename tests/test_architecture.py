@@ -21,6 +21,7 @@ ROWS = (
         "_cache",
         "_wheels",
         "_durable",
+        "_lock",
         "_scratch",
         "_progress",
         "_ahead",

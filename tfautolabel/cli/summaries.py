@@ -19,6 +19,7 @@ from tfautolabel.runs.files import (
 
 if TYPE_CHECKING:
     from tfautolabel.jobs import AuditResult, DemoResult, ModelMeasures, RunResult
+    from tfautolabel.jobs.label import LabelResult
     from tfautolabel.measures import Evaluation
 
 
@@ -73,16 +74,14 @@ def show_demo(result: DemoResult) -> None:
     )
 
 
-def show_labels(
-    accepted: int, total: int, reasons: dict[str, int], rejected: int, labels_file: Path, rejected_file: Path
-) -> None:
+def show_labels(result: LabelResult) -> None:
     """Counts, and where the files are."""
     show(
-        f"accepted   {_share(accepted, total)} labels",
-        *_reasons(reasons),
-        _set_aside(rejected),
-        f"labels     {labels_file}",
-        f"rejected   {rejected_file}",
+        f"accepted   {_share(result.accepted, result.total)} labels",
+        *_reasons(result.reasons),
+        _set_aside(len(result.rejected)),
+        f"labels     {result.labels_file}",
+        f"rejected   {result.rejected_file}",
     )
 
 

@@ -67,7 +67,7 @@ class LabelsWriter:
             RuntimeError: If the writer is not open.
             OSError: If the file cannot be written.
         """
-        for columns in _columns(labels):
+        for columns in columns_of(labels):
             self.write_columns(columns)
 
     def write_columns(self, columns: Columns) -> None:
@@ -135,7 +135,7 @@ def as_utf8(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _columns(labels: Labels) -> Iterator[Columns]:
+def columns_of(labels: Labels) -> Iterator[Columns]:
     """Yields the columns in the order of `COLUMNS`, some rows at a time."""
     for start in range(0, len(labels), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
@@ -196,23 +196,32 @@ def _jsonl(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
 
 @contextmanager
 def _parquet(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    text, real = pa.string(), pa.float32()
-    types = (text, text, real, pa.bool_(), text, real, text, text, real)
-    schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
+    schema = parquet_schema()
     repetitive = ["label", "second_label", "origin", "reason"]
     with (
         atomic_write(path, "wb") as file,
         pq.ParquetWriter(file, schema, use_dictionary=repetitive) as writer,
     ):
+        yield lambda columns: writer.write_table(parquet_table(columns, schema))
 
-        def write(columns: Columns) -> None:
-            arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
-        yield write
+def parquet_schema() -> Any:
+    """What `COLUMNS` are in Parquet, as an Arrow schema."""
+    import pyarrow as pa
+
+    text, real = pa.string(), pa.float32()
+    types = (text, text, real, pa.bool_(), text, real, text, text, real)
+    return pa.schema(list(zip(COLUMNS, types, strict=True)))
+
+
+def parquet_table(columns: Columns, schema: Any) -> Any:
+    """Columns of plain values as an Arrow table."""
+    import pyarrow as pa
+
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 WRITERS: dict[str, Callable[..., AbstractContextManager[Callable[[Columns], None]]]] = {

@@ -1,0 +1,264 @@
+"""Labels for new data from an exported model; a job that was killed goes on where it was."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfautolabel._progress import progress_of
+from tfautolabel._version import __version__
+from tfautolabel.data import Dataset, LabelsWriter, Rejected, load_dataset, write_rejected
+from tfautolabel.data.writers import COLUMNS, WRITERS, Columns
+from tfautolabel.jobs.labelled_parts import (
+    LabelledParts,
+    NotedReader,
+    Part,
+    contents_digest,
+    files_digest,
+    names_digest,
+)
+from tfautolabel.labels import check_min_confidence
+from tfautolabel.runs.files import PREDICTIONS_CSV, REJECTED
+
+Place = str | os.PathLike[str]
+
+PART_ROWS = 2048
+"""Rows that are labelled before they are kept: a kill loses the work on so many at most."""
+
+WRITE_ROWS = 65_536
+"""Rows in a piece of the output: larger than parts, because Parquet is read piece by piece."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelResult:
+    """What was labelled.
+
+    Attributes:
+        labels_file: a row for each example that could be read.
+        rejected_file: what was set aside, and why.
+        total: how many rows have a label, accepted or not.
+        accepted: of these, the accepted ones.
+        reasons: why the others are not.
+        rejected: what was set aside.
+        kept: rows whose labels an interrupted job had left.
+    """
+
+    labels_file: Path
+    rejected_file: Path
+    total: int
+    accepted: int
+    reasons: Counter[str]
+    rejected: tuple[Rejected, ...]
+    kept: int
+
+
+def label(
+    model: Place,
+    data: Any,
+    out: Place,
+    *,
+    input_column: str | None = None,
+    id_column: str | None = None,
+    min_confidence: float | None = None,
+    batch_size: int = 32,
+    progress: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> LabelResult:
+    """Labels data with an exported model.
+
+    What is done is kept in a hidden folder beside the output, `PART_ROWS` rows at a time. If the job is
+    killed, the same call goes on there, and the output is the same to the byte. A model, a setting or a list
+    of rows that changed since starts it anew; rows whose contents changed are labelled again. The output
+    appears whole at the end.
+
+    Args:
+        model: the folder of an exported model.
+        data: what `load_dataset` takes.
+        out: a .csv, .jsonl or .parquet file, beside which FILE.rejected.csv is written; or a folder for
+            predictions.csv and rejected.csv.
+        input_column: the column of texts, or of paths relative to the file; guessed by default.
+        id_column: the column of names; the row numbers by default.
+        min_confidence: in [0, 1], instead of the thresholds that the model was exported with.
+        batch_size: examples in one call of the model.
+        progress: shows a progress bar where standard error is a terminal.
+        say: told what was recognised, guessed and taken over, a sentence at a time.
+
+    Returns:
+        What was done.
+
+    Raises:
+        ValueError: If the input is not usable, or an output is an input or a file of somebody else.
+        FileNotFoundError: If a folder or file is not there.
+        BlockingIOError: If another process is writing the same output.
+        OSError: If the output cannot be written.
+    """
+    if min_confidence is not None:
+        check_min_confidence(min_confidence)
+    labels_file, rejected_file = output_files(Path(out))
+    inputs = [model, *([data] if isinstance(data, (str, os.PathLike)) else [])]
+    refuse_to_overwrite({labels_file: COLUMNS, rejected_file: Rejected._fields}, inputs)
+    parts = LabelledParts(labels_file)
+    with parts.alone():
+        # Only now, because importing TensorFlow takes seconds: a mistake in the place is told at once.
+        from tfautolabel.export import load_labeler
+
+        labeler = load_labeler(model)
+        dataset = load_dataset(
+            data,
+            None,
+            input_column=input_column,
+            id_column=id_column,
+            exclude=[out, labels_file, rejected_file, model],
+            modality=labeler.modality,
+        )
+        for note in dataset.notes:
+            say(note)
+        changed = parts.begin(
+            {
+                "model": files_digest(labeler.folder),
+                "list of rows": names_digest(dataset.ids),
+                "settings": json.dumps([min_confidence, batch_size, PART_ROWS]),
+                "versions": json.dumps([__version__, version("tensorflow")]),
+            }
+        )
+        if changed:
+            say(
+                f"labels of an interrupted job for {labels_file} are not used, because of another "
+                f"{' and another '.join(changed)}"
+            )
+        done = _label_parts(labeler, dataset, parts, min_confidence, batch_size, progress, say)
+        rejected = sorted({*dataset.rejected, *(item for part, _ in done for item in part.rejected)})
+        write_rejected(rejected, rejected_file)
+        with LabelsWriter(labels_file) as writer:
+            for columns in _joined(parts.read(len(done))):
+                writer.write_columns(columns)
+        parts.remove()
+    reasons: Counter[str] = Counter()
+    for part, _ in done:
+        reasons.update(part.reasons)
+    return LabelResult(
+        labels_file,
+        rejected_file,
+        sum(part.total for part, _ in done),
+        sum(part.accepted for part, _ in done),
+        reasons,
+        tuple(rejected),
+        sum(kept for _, kept in done),
+    )
+
+
+def _label_parts(
+    labeler: Any,
+    dataset: Dataset,
+    parts: LabelledParts,
+    min_confidence: float | None,
+    batch_size: int,
+    progress: bool,
+    say: Callable[[str], None],
+) -> list[tuple[Part, int]]:
+    """Each part, and how many of its rows had been labelled before."""
+    done: list[tuple[Part, int]] = []
+    changed = 0
+    with progress_of(len(dataset), "labelling", progress) as advance:
+        for start in range(0, len(dataset), PART_ROWS):
+            rows = dataset.subset(np.arange(start, min(start + PART_ROWS, len(dataset))))
+            found = parts.find(len(done))
+            if found is not None and found.digest == contents_digest(rows):
+                done.append((found, len(rows)))
+                advance(len(rows))
+                continue
+            changed += 0 if found is None else len(rows)
+            noted = NotedReader(rows.reader)
+            labels = labeler.label(
+                Dataset(noted, rows.ids, modality=rows.modality),
+                min_confidence=min_confidence,
+                batch_size=batch_size,
+                advance=advance,
+            )
+            done.append((parts.write(len(done), labels, noted.digest), 0))
+    if kept := sum(rows for _, rows in done):
+        say(f"{kept:,} of {len(dataset):,} rows had been labelled before the job was interrupted")
+    if changed:
+        say(f"{changed:,} rows were labelled again, because some of them changed since")
+    return done
+
+
+def _joined(parts: Iterator[Columns]) -> Iterator[Columns]:
+    """Columns of at least `WRITE_ROWS` rows, but for the last."""
+    waiting: Columns = tuple([] for _ in COLUMNS)
+    for columns in parts:
+        for column, more in zip(waiting, columns, strict=True):
+            column.extend(more)
+        if len(waiting[0]) >= WRITE_ROWS:
+            yield waiting
+            waiting = tuple([] for _ in COLUMNS)
+    if waiting[0]:
+        yield waiting
+
+
+def output_files(out: Path) -> tuple[Path, Path]:
+    """Where labels, and what was set aside, are written.
+
+    Args:
+        out: a file or a folder, as `label` takes it.
+
+    Raises:
+        ValueError: If a file is in the way of a folder, or a folder in that of a file.
+    """
+    to_file = out.suffix.lower() in WRITERS
+    labels_file = out if to_file else out / PREDICTIONS_CSV
+    rejected_file = out.with_name(f"{out.stem}.rejected.csv") if to_file else out / REJECTED
+    folder = next(parent for parent in labels_file.absolute().parents if parent.exists())
+    if not folder.is_dir() or labels_file.is_dir():
+        blocking = labels_file if labels_file.is_dir() else folder
+        kind = "folder" if labels_file.is_dir() else "file"
+        raise ValueError(
+            f"labels cannot be written to {labels_file}. Received: {blocking}, which is a {kind}"
+        )
+    return labels_file, rejected_file
+
+
+def refuse_to_overwrite(outputs: dict[Path, tuple[str, ...]], inputs: list[Place]) -> None:
+    """Refuses to write where an input is, or a file that has not the columns of what would be written.
+
+    Args:
+        outputs: file to the columns that it has if it was written by us.
+        inputs: what is read.
+
+    Raises:
+        ValueError: If one of them would be lost.
+    """
+    for file, columns in outputs.items():
+        if not file.exists():
+            continue
+        if any(os.path.exists(name) and os.path.samefile(file, name) for name in inputs):
+            raise ValueError(f"an output cannot be an input. Received: {file}")
+        if file.stat().st_size and _columns_of(file) != columns:
+            raise ValueError(
+                f"{file} exists and was not written by this command, which would overwrite it: name another "
+                "file, or move that one away"
+            )
+
+
+def _columns_of(file: Path) -> tuple[str, ...] | None:
+    """The columns of a table that may have been written by us; None if it is no such table."""
+    try:
+        if file.suffix.lower() == ".parquet":
+            import pyarrow.parquet as pq
+
+            return tuple(pq.read_schema(file).names)
+        with file.open(encoding="utf-8", newline="") as stream:
+            line = stream.readline(1 << 16)
+        found = json.loads(line) if file.suffix.lower() == ".jsonl" else next(csv.reader([line]), ())
+        return tuple(found)
+    except (OSError, ValueError, TypeError, csv.Error):
+        return None
