@@ -1,5 +1,8 @@
 """Small trainable backbones for tests of training."""
 
+import functools
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 from separable import CLASSES, picture
@@ -7,6 +10,13 @@ from separable import CLASSES, picture
 from tfautolabel.backbones import Backbone
 from tfautolabel.backbones.preprocessors import ImagePreprocessor
 from tfautolabel.data import Dataset
+
+
+@functools.cache
+def preprocessing(size):
+    """A preprocessor and its graph, which takes two seconds to make: once for all backbones of a size."""
+    preprocessor = ImagePreprocessor(size)
+    return preprocessor, Backbone.prepare.func(SimpleNamespace(preprocessor=preprocessor))
 
 
 def convolutional(seed=0, size=16):
@@ -21,7 +31,10 @@ def convolutional(seed=0, size=16):
         x = keras.layers.ReLU(name=f"{name}_relu")(x)
     network = keras.Model(pixels, keras.layers.GlobalAveragePooling2D(name="pool")(x), name="small")
     network.trainable = False
-    return Backbone("test:small", ImagePreprocessor(size), network, "small")
+    preprocessor, prepare = preprocessing(size)
+    backbone = Backbone("test:small", preprocessor, network, "small")
+    backbone.prepare = prepare
+    return backbone
 
 
 def coloured(per_class=4, first=0, noise=0.0, seed=0):

@@ -26,6 +26,18 @@ def make(tmp_path):
     return made
 
 
+def test_a_labeler_whose_tuning_diverges_goes_on_with_the_backbone_as_it_was(make):
+    absurd = tal.FineTuneSettings(scope="all", epochs=1, batch_size=6, learning_rate=1e30, statistics=True)
+    labeler, frozen, data = make(settings=absurd), make("feature", None), coloured(3)
+    before = values(labeler.backbone.network)
+    labeler.fit(data)
+    frozen.fit(data)
+    assert "the backbone was left as it was, because it diverged" in labeler.transfer_["why"]
+    assert (labeler.transfer_["kept"], labeler.transfer_["method"]) == (False, "feature")
+    assert changed(before, values(labeler.backbone.network)) == set()
+    np.testing.assert_array_equal(labeler.predict(data), frozen.predict(data))
+
+
 @pytest.mark.parametrize(
     ("transfer", "settings"),
     [

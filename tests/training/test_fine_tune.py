@@ -11,6 +11,7 @@ from tfautolabel.training import FineTuneSettings, fine_tune
 from tfautolabel.training.backbone_training import default_rate, default_scope
 from tfautolabel.training.checkpoints import Checkpoint
 from tfautolabel.training.fine_tune import FineTuning
+from tfautolabel.training.tuner import DivergedError
 
 QUICK = {"epochs": 2, "batch_size": 6, "augment": 0.0, "learning_rate": 1e-2, "pull": 0.0}
 STATISTICS = {
@@ -163,6 +164,18 @@ def test_a_checkpoint_of_another_training_is_ignored(tmp_path):
     assert Checkpoint(file, [keras.Variable(np.zeros(4, np.float32))], []).restore() == 0
     file.write_bytes(b"PK damaged")
     assert Checkpoint(file, [keras.Variable(np.zeros(4, np.float32))], []).restore() == 0
+
+
+def test_a_training_that_diverges_is_refused_and_leaves_everything_as_it_was(tmp_path):
+    backbone, head, file = convolutional(), build_head("linear", 8, 3), tmp_path / "state.npz"
+    before, head_before = values(backbone.network), head.get_weights()
+    settings = FineTuneSettings(scope="all", statistics=True, **QUICK | {"learning_rate": 1e30})
+    with pytest.raises(DivergedError, match=r"it diverged: the .* is not finite any more"):
+        fine_tune(backbone, head, coloured(), settings=settings, checkpoint=file)
+    assert changed(before, values(backbone.network)) == set()
+    for one, other in zip(head_before, head.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not file.exists()
 
 
 def test_examples_that_cannot_be_read_are_refused():

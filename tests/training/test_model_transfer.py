@@ -84,6 +84,42 @@ def test_out_of_time_leaves_everything_as_it_was():
     assert changed(before, values(backbone.network)) == set()
 
 
+ABSURD = {
+    "model": FineTuneSettings(scope="all", epochs=2, batch_size=8, learning_rate=1e30, statistics=True),
+    "contrastive": ContrastiveSettings(scope="all", steps=4, learning_rate=1e30, augment=0.0),
+}
+
+
+@pytest.mark.parametrize("method", ABSURD)
+def test_what_diverges_leaves_everything_as_it_was(method, tmp_path):
+    backbone, head, data = convolutional(), build_head("linear", 8, 3), coloured(3)
+    before, head_before = values(backbone.network), head.get_weights()
+    tuning = tune(
+        method, backbone, head, data, data.class_ids,
+        settings=ABSURD[method], demand="not worse", checkpoints=tmp_path / "states",
+    )  # fmt: skip
+    assert (tuning.kept, tuning.comparison, tuning.out_of_fold) == (False, None, None)
+    assert tuning.reason.startswith("it diverged: ")
+    assert changed(before, values(backbone.network)) == set()
+    assert all(np.isfinite(value).all() for value in values(backbone.network).values())
+    for one, other in zip(head_before, head.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not (tmp_path / "states").exists()
+
+
+def test_an_interrupted_tuning_leaves_everything_as_it_was():
+    backbone, head, data = convolutional(), build_head("linear", 8, 3), coloured(3)
+    before = values(backbone.network)
+
+    def interrupt(_):
+        assert changed(before, values(backbone.network))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune("model", backbone, head, data, data.class_ids, settings=QUICK, advance=interrupt)
+    assert changed(before, values(backbone.network)) == set()
+
+
 def test_folds_that_are_done_are_not_trained_again(tmp_path, monkeypatch):
     data = coloured(6)
     folder = tmp_path / "states"

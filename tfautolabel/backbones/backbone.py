@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import json
@@ -82,6 +83,14 @@ class Backbone:
 
     def __repr__(self) -> str:
         return f"Backbone({self.handle!r}, {self.modality}, {self.feature_dim} features)"
+
+    @functools.cached_property
+    def prepare(self) -> Any:
+        """The preprocessor as a `tf.function` of (n,) strings: whoever calls it again shares its graph."""
+        import tensorflow as tf
+
+        strings = tf.TensorSpec([None], tf.string)
+        return tf.function(self.preprocessor, input_signature=[strings], autograph=False)
 
     @property
     def fingerprint(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.training.feature_transfer import fit_head
 from tfautolabel.training.parameters import NORMALIZATIONS, parameters
-from tfautolabel.training.tuner import Tuner
+from tfautolabel.training.tuner import Tuner, check_finite
 
 
 class BackboneTraining(abc.ABC):
@@ -81,6 +81,7 @@ class BackboneTraining(abc.ABC):
 
         Raises:
             OutOfTimeError: If it would not be over in time.
+            DivergedError: If a loss, a weight or a prediction is not finite any more.
         """
 
     def probe(self, rows: np.ndarray) -> None:
@@ -100,8 +101,14 @@ class BackboneTraining(abc.ABC):
         )
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
-        """(m, k) float32 probabilities of some examples as backbone and head are now."""
-        return keras.ops.convert_to_numpy(self.head(self.tuner.features(rows), training=False))
+        """(m, k) float32 probabilities of some examples as backbone and head are now.
+
+        Raises:
+            DivergedError: If one of them is not finite.
+        """
+        predicted = keras.ops.convert_to_numpy(self.head(self.tuner.features(rows), training=False))
+        check_finite("a probability", predicted)
+        return predicted
 
 
 def default_scope(backbone: Backbone) -> str:

@@ -23,7 +23,8 @@ from tfautolabel.data import Dataset
 from tfautolabel.training.augmentation import check_strength
 from tfautolabel.training.backbone_training import BackboneTraining, default_rate, default_scope
 from tfautolabel.training.checkpoints import Checkpoint
-from tfautolabel.training.tuner import BatchOrder, Tuner
+from tfautolabel.training.parameters import Snapshot
+from tfautolabel.training.tuner import BatchOrder, DivergedError, Tuner, check_finite
 
 STEPS_PER_EPOCH = 10
 """An epoch is at most as long as this, so that progress is kept and reported now and then."""
@@ -154,7 +155,9 @@ class ContrastiveTuning(BackboneTraining):
             until=until,
             first_epoch=first,
         )
-        self.fit_head(self.tuner.features(rows), rows)
+        features = self.tuner.features(rows)
+        check_finite("a feature", features)
+        self.fit_head(features, rows)
         return [] if held_out is None else [self.predict(held_out)]
 
 
@@ -184,8 +187,10 @@ def contrastive_tune(
 
     Raises:
         ValueError: If the scope is unknown, nothing in it can move, or an example cannot be read.
+        DivergedError: If a loss or a weight is not finite any more; backbone and head are then as they were.
     """
     examples = labelled.labelled
+    first_head = Snapshot(head.variables)
     with ContrastiveTuning(
         backbone,
         head,
@@ -195,7 +200,12 @@ def contrastive_tune(
         class_weight=class_weight,
         seed=seed,
     ) as tuning:
-        tuning.run(np.arange(len(examples)))
+        try:
+            tuning.run(np.arange(len(examples)))
+        except DivergedError:
+            tuning.tuner.restart()
+            first_head.restore()
+            raise
     return tuning.history_
 
 

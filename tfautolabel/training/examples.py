@@ -53,6 +53,8 @@ class TrainingExamples:
         seed: decides the views.
         crop: whether a few long texts are cut, for training only, to where three of four texts end: a batch
             costs what its longest text costs.
+        eager: whether operations run one by one, see `Tuner`; the preprocessor is a graph in any case, which
+            all that train this backbone share.
     """
 
     def __init__(
@@ -63,14 +65,14 @@ class TrainingExamples:
         augmentation: Augmentation | None,
         seed: int,
         crop: bool = False,
+        eager: bool = False,
     ) -> None:
         self._dataset = dataset
         self._augmentation = augmentation
-        self._preprocessor = backbone.preprocessor
+        self._prepare = backbone.prepare
         self._before = before
         self._seed = seed
-        spec = [tf.TensorSpec([None], tf.string), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.bool)]
-        self._prepare = tf.function(self._prepare_in_graph, input_signature=spec, autograph=False)
+        self._rest = self._plain_rest if eager else tf.function(self._plain_rest, autograph=False)
         self._views: list[list[tuple[np.ndarray, ...]]] | None = None
         self._longest: int | None = None
         self._keep_views()
@@ -84,7 +86,10 @@ class TrainingExamples:
     @property
     def signature(self) -> tuple[tf.TensorSpec, ...]:
         """Shapes and types of a batch's inputs."""
-        outputs = self._prepare.get_concrete_function().structured_outputs[0]
+        if self._before is None:
+            outputs = self._prepare.get_concrete_function().structured_outputs.inputs
+        else:
+            outputs = self._before.outputs
         return tuple(tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in outputs)
 
     def plain(self, rows: Sequence[int]) -> Batch:
@@ -131,31 +136,26 @@ class TrainingExamples:
         broken = [row for row, value in zip(rows, encoded, strict=True) if isinstance(value, ReadFailure)]
         if broken:
             raise self._unreadable(broken[0])
-        inputs, example, readable = self._prepare(
-            tf.constant(encoded, tf.string),
-            tf.constant([seed or 0, 0], tf.int32),
-            tf.constant(seed is not None),
-        )
-        if not readable.numpy().all():
-            raise self._unreadable(rows[int(readable.numpy().argmin())])
-        return Batch(tuple(tensor.numpy() for tensor in inputs), example.numpy())
+        ready = self._prepare(tf.constant(encoded, tf.string))
+        if not ready.readable.numpy().all():
+            raise self._unreadable(rows[int(ready.readable.numpy().argmin())])
+        inputs = tuple(ready.inputs)
+        if self._before is not None or (seed is not None and self._augmentation is not None):
+            inputs = self._rest(inputs, None if seed is None else tf.constant([seed, 0], tf.int32))
+        return Batch(tuple(tensor.numpy() for tensor in inputs), ready.example.numpy())
 
     def _unreadable(self, row: int) -> ValueError:
         name = self._dataset.ids[row]
         return ValueError(f"examples to train on must be readable. Received: {name}, which is not")
 
-    def _prepare_in_graph(
-        self, encoded: tf.Tensor, seed: tf.Tensor, augment: tf.Tensor
-    ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor, tf.Tensor]:
-        ready = self._preprocessor(encoded)
-        inputs = ready.inputs
-        if self._augmentation is not None:
-            augmentation = self._augmentation
-            inputs = tf.cond(augment, lambda: augmentation(ready.inputs, seed), lambda: ready.inputs)
+    def _plain_rest(self, inputs: tuple[tf.Tensor, ...], seed: tf.Tensor | None) -> tuple[tf.Tensor, ...]:
+        """What comes behind the preprocessor: the view, and the part of the network that stays as it is."""
+        if seed is not None and self._augmentation is not None:
+            inputs = self._augmentation(inputs, seed)
         if self._before is not None:
             outputs = self._before(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
             inputs = tuple(tf.nest.flatten(outputs))
-        return tuple(inputs), ready.example, ready.readable
+        return inputs
 
 
 def _apart(batch: Batch, count: int) -> list[tuple[np.ndarray, ...]]:

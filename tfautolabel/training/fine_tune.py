@@ -20,7 +20,8 @@ from tfautolabel.data import Dataset
 from tfautolabel.training.augmentation import check_strength
 from tfautolabel.training.backbone_training import BackboneTraining, default_rate, default_scope
 from tfautolabel.training.checkpoints import Checkpoint
-from tfautolabel.training.tuner import Tuner, shuffled
+from tfautolabel.training.parameters import Snapshot
+from tfautolabel.training.tuner import DivergedError, Tuner, shuffled
 from tfautolabel.trust import fit_calibration
 
 LOSS = "sparse_categorical_crossentropy"
@@ -214,8 +215,10 @@ def fine_tune(
 
     Raises:
         ValueError: If the scope is unknown, nothing in it can move, or an example cannot be read.
+        DivergedError: If a loss or a weight is not finite any more; backbone and head are then as they were.
     """
     kept = None if checkpoint is None else Path(checkpoint)
+    first_head = Snapshot(head.variables)
     with FineTuning(
         backbone,
         head,
@@ -225,7 +228,14 @@ def fine_tune(
         class_weight=class_weight,
         seed=seed,
     ) as tuning:
-        tuning.run(np.arange(len(labelled.labelled)), callbacks=callbacks, checkpoint=kept)
+        try:
+            tuning.run(np.arange(len(labelled.labelled)), callbacks=callbacks, checkpoint=kept)
+        except DivergedError:
+            tuning.tuner.restart()
+            first_head.restore()
+            if kept is not None:
+                kept.unlink(missing_ok=True)  # to go on from there would end in the same way
+            raise
     if kept is not None:
         kept.unlink(missing_ok=True)
     return tuning.history_

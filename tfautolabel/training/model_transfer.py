@@ -24,7 +24,7 @@ from tfautolabel.training.contrastive import ContrastiveSettings, ContrastiveTun
 from tfautolabel.training.fine_tune import FineTuneSettings, FineTuning, calibrated_loss
 from tfautolabel.training.first_state import FirstState
 from tfautolabel.training.parameters import Snapshot
-from tfautolabel.training.tuner import OutOfTimeError
+from tfautolabel.training.tuner import DivergedError, OutOfTimeError
 
 METHODS: dict[str, tuple[Any, Any]] = {
     "model": (FineTuning, FineTuneSettings),
@@ -161,18 +161,26 @@ def tune(
         backbone, head, dataset, class_ids, settings,
         class_weight=class_weight, seed=seed, head_options=head_options,
     ) as tuning:  # fmt: skip
+        kept = False
         try:
             tuned = _tune(tuning, folds, first_state, demand, until, checkpoints, advance)
+            kept = tuned.kept
         except OutOfTimeError:
-            tuned = Tuning(
-                False, "it would have taken longer than it may", None, None, len(np.unique(folds)), None
-            )
-        if not tuned.kept:
-            tuning.tuner.restart()
-            first_head.restore()
+            tuned = _given_up("it would have taken longer than it may", folds)
+        except DivergedError as error:
+            tuned = _given_up(str(error), folds)
+        finally:
+            # Also where somebody interrupts: a backbone that is half tuned is nobody's.
+            if not kept:
+                tuning.tuner.restart()
+                first_head.restore()
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return tuned
+
+
+def _given_up(reason: str, folds: np.ndarray) -> Tuning:
+    return Tuning(False, reason, None, None, len(np.unique(folds)), None)
 
 
 def _tune(

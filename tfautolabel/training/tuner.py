@@ -26,6 +26,10 @@ class OutOfTimeError(Exception):
     """Training was stopped because it would have taken longer than it may."""
 
 
+class DivergedError(RuntimeError):
+    """Training was stopped because a loss, a weight or a prediction was no finite number any more."""
+
+
 class Tuner:
     """Trains part of a backbone with something on top of its features, again and again from the start.
 
@@ -65,7 +69,7 @@ class Tuner:
         self._statistics = statistics
         cut = cut_network(network, self._chosen)
         augmentation = augmentation_of(backbone.modality, augment)
-        self.examples = TrainingExamples(backbone, dataset, cut.before, augmentation, seed, crop)
+        self.examples = TrainingExamples(backbone, dataset, cut.before, augmentation, seed, crop, eager)
         self._moving = moving(network, self._chosen, statistics)
         self._moving.__enter__()
         self.start = Snapshot(network.weights)
@@ -154,6 +158,7 @@ class Tuner:
 
         Raises:
             OutOfTimeError: If it would not be over by then.
+            DivergedError: If the loss or a weight is not finite any more; `restart` puts everything back.
         """
         model = self._model
         if model is None:
@@ -175,11 +180,11 @@ class Tuner:
             .apply(tf.data.experimental.assert_cardinality(steps))
             .prefetch(2)
         )
-        own = [current, WarmUpAndCosine(self._rate, epochs * steps, steps)]
+        own = [current, WarmUpAndCosine(self._rate, epochs * steps, steps), _FiniteLoss()]
         if until is not None:
             own.append(_Deadline(until, (last - first_epoch) * steps))
         try:
-            return model.fit(
+            history = model.fit(
                 data,
                 epochs=last,
                 initial_epoch=first_epoch,
@@ -189,6 +194,9 @@ class Tuner:
             )
         finally:
             source.clear()
+        for variable in model.variables:
+            check_finite(f"the weight {variable.path}", variable.numpy())
+        return history
 
     def features(self, rows: np.ndarray) -> np.ndarray:
         """(m, d) float32: the features of some examples as the backbone gives them at this moment."""
@@ -249,6 +257,28 @@ class _MovingPart(keras.layers.Layer):
         """The part's output."""
         given = inputs[0] if len(inputs) == 1 else list(inputs)
         return self.part(given, training=bool(training) and self.statistics)
+
+
+def check_finite(name: str, values: np.ndarray) -> None:
+    """Refuses what training has made of a loss, a weight or a prediction where that is no number.
+
+    Args:
+        name: what the values are, for the message.
+        values: of any shape; those that are no floating-point numbers are finite.
+
+    Raises:
+        DivergedError: If one of them is NaN or infinite.
+    """
+    if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+        raise DivergedError(f"it diverged: {name} is not finite any more")
+
+
+class _FiniteLoss(keras.callbacks.Callback):
+    """Stops a training at the first step whose loss is no finite number."""
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """See the class."""
+        check_finite(f"the loss of step {batch + 1}", np.asarray((logs or {}).get("loss", 0.0), np.float64))
 
 
 class _Epoch(keras.callbacks.Callback):

@@ -29,7 +29,7 @@ from tfautolabel.training.fine_tune import FineTuning
 from tfautolabel.training.first_state import FirstState
 from tfautolabel.training.model_transfer import probabilities_by_epoch
 from tfautolabel.training.parameters import parameters
-from tfautolabel.training.tuner import OutOfTimeError
+from tfautolabel.training.tuner import DivergedError, OutOfTimeError
 from tfautolabel.tuning.cross_validation import ACCURACY, OBJECTIVE, metrics_of
 from tfautolabel.tuning.oracles import make_oracle
 from tfautolabel.tuning.resume import begun, key_of, mark
@@ -159,14 +159,17 @@ class FineTuneSearch:
         way = "the usual one" if self.best == DEFAULT else way
         loss, accuracy = self._measured(self.best)
         before, _ = self._measured(DEFAULT)
+        if loss is None:
+            return f"neither the usual way to fine-tune nor one of {tried} others{cut} came to its end"
+        usual = "the usual way diverged" if before is None else f"{before:.3f} the usual way"
         return (
             f"of the usual way to fine-tune and {tried} others{cut}, {way} was the best: cross-validated log "
-            f"loss {loss:.3f} ({before:.3f} the usual way), accuracy {accuracy:.1%}"
+            f"loss {loss:.3f} ({usual}), accuracy {accuracy:.1%}"
         )
 
-    def _measured(self, name: str) -> tuple[float, float]:
+    def _measured(self, name: str) -> tuple[float | None, float | None]:
         row = next(row for row in self.rows if row.name == name)
-        return row.loss or 0.0, row.accuracy or 0.0
+        return row.loss, row.accuracy
 
     def to_dict(self) -> dict[str, Any]:
         """What a record has of it, ready for JSON."""
@@ -265,6 +268,8 @@ def _search(
     with progress_of(tuner.oracle.max_trials, "ways to fine-tune", progress) as advance:
         try:
             default = known.get("default") or model.measure_default()
+        except DivergedError as error:
+            default = {"error": str(error)}
         except _NoTimeLeft:
             return [], False
         mark(folder, key, default=default)
@@ -278,7 +283,9 @@ def _search(
     return rows + [row_of(trial) for trial in ended_trials if trial.status != "RUNNING"], in_time
 
 
-def _default_row(settings: FineTuneSettings, metrics: dict[str, float]) -> TrialRow:
+def _default_row(settings: FineTuneSettings, metrics: dict[str, Any]) -> TrialRow:
     names = ("scope", "learning_rate", "layer_decay", "pull", "augment")
     values = {name: value for name, value in asdict(settings).items() if name in names and value is not None}
+    if "error" in metrics:
+        return TrialRow(DEFAULT, "FAILED", None, None, values, metrics["error"])
     return TrialRow(DEFAULT, "COMPLETED", metrics[OBJECTIVE], metrics[ACCURACY], values)
