@@ -42,6 +42,10 @@ class Stopping(tal.HeadHyperModel):
 
     stop_at, stop, judged = None, None, 0
 
+    def fingerprint(self):
+        """The counter is no part of what is searched."""
+        return str(self.kinds)
+
     def fit_options(self, hp):
         type(self).judged += 1
         if self.judged == self.stop_at:

@@ -37,7 +37,7 @@ def labeler(data, backbone, cache):
 
 
 class Training:
-    """Stands for `FineTuning` where a test is about the search: what it predicts follows from the settings."""
+    """Stands for `FineTuning` where a test is about the search: its settings decide what it predicts."""
 
     def __init__(self, backbone, head, examples, class_ids, settings, **_):
         self.class_ids, self.settings, self.tuner, self.restarts = class_ids, settings, self, 0
@@ -128,6 +128,7 @@ def test_a_search_goes_on_where_it_was(data, labeler, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("no_training")
+@pytest.mark.filterwarnings("ignore:.* held the trials of another search")
 @pytest.mark.parametrize("change", ["class_weight", "settings"])
 def test_another_search_in_the_folder_begins_anew(data, labeler, tmp_path, change):
     tune_fine_tuning(labeler, data, trials=1, out=tmp_path, settings=QUICK)
@@ -138,6 +139,7 @@ def test_another_search_in_the_folder_begins_anew(data, labeler, tmp_path, chang
     before = (tmp_path / "search.json").read_text()
     tune_fine_tuning(labeler, data, trials=1, out=tmp_path, **{"settings": QUICK} | other)
     assert (tmp_path / "search.json").read_text() != before
+    assert (tmp_path / "earlier-1" / "search.json").read_text() == before
 
 
 def test_without_time_the_settings_stay(data, labeler):

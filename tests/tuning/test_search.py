@@ -68,6 +68,7 @@ def test_an_interrupted_search_of_every_kind_does(tuner, trials, stop_at, tmp_pa
         assert {row.values["tuner/epochs"] for row in again.rows[1:]} == {4, 15}
 
 
+@pytest.mark.filterwarnings("ignore:.* held the trials of another search")
 def test_more_trials_go_on_and_other_examples_begin_anew(whole, tmp_path):
     first = search(tmp_path, "random", 3)
     more = search(tmp_path, "random", 5)
@@ -77,6 +78,63 @@ def test_more_trials_go_on_and_other_examples_begin_anew(whole, tmp_path):
         labeler(), data, hypermodel=Stopping(D, 3, 30), trials=2, out=tmp_path, extraction=extraction
     )
     assert len(other.rows) == 3
+
+
+def small_head(width, log=None):
+    """A function that builds heads, which differ in what its closure holds."""
+
+    def build(hp):
+        if log is not None:
+            log.write("built")
+        rate = hp.Choice("rate", [0.1, 0.2])
+        head = keras.Sequential(
+            [keras.Input((D,)), keras.layers.Dense(width), keras.layers.Dense(3, "softmax")]
+        )
+        head.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+        return head
+
+    return build
+
+
+def test_a_search_with_another_hypermodel_takes_over_no_trial(tmp_path, monkeypatch):
+    data, extraction = made_up()
+    judged = []
+    monkeypatch.setattr(
+        CrossValidated, "out_of_fold",
+        lambda self, hp, head, seed=None: judged.append(seed) or np.full((30, 3), 1 / 3, np.float32),
+    )  # fmt: skip
+
+    def tuned(width, log=None):
+        judged.clear()
+        found = tal.tune_head(
+            labeler(), data, hypermodel=small_head(width, log), trials=2, out=tmp_path, extraction=extraction
+        )
+        return found.made_before, judged.count(None)
+
+    assert tuned(4) == (0, 2)
+    assert tuned(4) == (2, 0), "the same function, made again, goes on"
+    with pytest.warns(UserWarning, match=r"moved to earlier-1 in it \(the hypermodel differs\)"):
+        assert tuned(5) == (0, 2)
+    assert len(list((tmp_path / "earlier-1" / "trials").glob("trial_*"))) == 2
+    assert (tmp_path / "earlier-1" / "trials.csv").is_file()
+    for _ in range(2):
+        with (
+            (tmp_path / "log.txt").open("w") as log,
+            pytest.warns(UserWarning, match=r"cannot be gone on with later, because the hypermodel cannot"),
+        ):
+            assert tuned(5, log) == (0, 2), "what cannot be compared takes nothing over"
+
+
+def test_a_tuner_with_trials_of_another_search_is_refused(tmp_path):
+    data, extraction = made_up()
+    options = {"max_trials": 1, "seed": 1, "directory": tmp_path, "project_name": "own"}
+    first = keras_tuner.RandomSearch(Failing([]), "val_loss", **options)
+    tal.tune_head(labeler(), data, tuner=first, extraction=extraction)
+    again = keras_tuner.RandomSearch(Failing([]), "val_loss", **options)
+    assert tal.tune_head(labeler(), data, tuner=again, extraction=extraction).made_before == 1
+    other = keras_tuner.RandomSearch(Failing([0.3]), "val_loss", **options)
+    with pytest.raises(ValueError, match=r"a tuner must be new .*\(the hypermodel differs\)"):
+        tal.tune_head(labeler(), data, tuner=other, extraction=extraction)
 
 
 def test_the_seed_decides_the_trials(whole):
@@ -111,9 +169,9 @@ class Failing(keras_tuner.HyperModel):
         self.failing = failing
 
     def build(self, hp):
-        self.rate = hp.Choice("rate", [0.1, 0.2, 0.3])
+        rate = hp.Choice("rate", [0.1, 0.2, 0.3])
         head = keras.Sequential([keras.Input((D,)), keras.layers.Dense(3, "softmax")])
-        head.compile(keras.optimizers.Adam(self.rate), "sparse_categorical_crossentropy")
+        head.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
         return head
 
     def fit_options(self, hp):

@@ -32,7 +32,7 @@ from tfautolabel.training.parameters import parameters
 from tfautolabel.training.tuner import DivergedError, OutOfTimeError
 from tfautolabel.tuning.cross_validation import ACCURACY, OBJECTIVE, metrics_of
 from tfautolabel.tuning.oracles import make_oracle
-from tfautolabel.tuning.resume import begun, key_of, mark
+from tfautolabel.tuning.resume import Key, begun, key_of, mark, set_aside
 from tfautolabel.tuning.trials import DEFAULT, TrialRow, check_completed, log_trial, row_of, write_trials
 from tfautolabel.tuning.tuners import open_tuner, run_trials
 
@@ -239,9 +239,11 @@ def tune_fine_tuning(
     )
     with ExitStack() as stack:
         folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory()))
-        described = {"tuner": tuner, "folds": model.n_folds, "fixed": asdict(model.settings)}
-        key = key_of(labeler, extraction.digest, class_ids, model.class_weight, described)
+        described = {"the tuner": tuner, "the folds": model.n_folds, "the settings": asdict(model.settings)}
+        key = key_of(labeler, extraction.digest, class_ids, model.class_weight, code={}, settings=described)
         found = begun(folder, key)
+        if found is None:
+            set_aside(folder, key)
         objective = keras_tuner.Objective(OBJECTIVE, "min")
         oracle = make_oracle(tuner, objective, trials, labeler.seed)
         searched = open_tuner(oracle, model, folder, overwrite=found is None)
@@ -260,7 +262,7 @@ def tune_fine_tuning(
 
 
 def _search(
-    tuner: Any, model: FineTuneHyperModel, folder: Path, key: str, known: dict[str, Any], progress: bool
+    tuner: Any, model: FineTuneHyperModel, folder: Path, key: Key, known: dict[str, Any], progress: bool
 ) -> tuple[list[TrialRow], bool]:
     """The trials, the settings that are not tuned first, and whether there was time for all."""
     logs = folder / "tensorboard"

@@ -4,50 +4,110 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tfautolabel._version import __version__
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.labeler import Labeler
+from tfautolabel.tuning.fingerprint import UnknowableError, fingerprint_of
 
 FILE = "search.json"
+TRIALS = "trials"
+"""The folder of keras-tuner's own files, below that of the search."""
+FILES = (FILE, TRIALS, "trials.csv", "trials.json", "trials.svg", "tensorboard")
+"""What a search has in its folder."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """All that decides the trials of a search, but for their number.
+
+    Attributes:
+        parts: what each of it is, such as "the seed", to a digest.
+        unknowable: why a later search cannot be told to be the same; None if it can.
+    """
+
+    parts: Mapping[str, str]
+    unknowable: str | None = None
 
 
 def key_of(
-    labeler: Labeler, digest: str, class_ids: np.ndarray, class_weight: dict[int, float] | None, settings: Any
-) -> str:
-    """64 hexadecimal digits of all that decides the trials of a search, but for their number.
+    labeler: Labeler,
+    digest: str,
+    class_ids: np.ndarray,
+    class_weight: dict[int, float] | None,
+    *,
+    code: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> Key:
+    """The key of a search.
 
     Args:
         labeler: what is tuned.
         digest: of the examples' contents.
         class_ids: (n,) int64.
         class_weight: class id to weight.
-        settings: of the search, ready for JSON.
+        code: name to a function, a class or an object, of which the code counts too.
+        settings: name to what is ready for JSON.
     """
     described = {
-        "backbone": labeler.backbone.fingerprint,
-        "examples": digest,
-        "class_ids": hashlib.sha256(np.ascontiguousarray(class_ids).tobytes()).hexdigest(),
-        "class_weight": sorted((class_weight or {}).items()),
-        "seed": labeler.seed,
-        "settings": settings,
+        "the backbone": labeler.backbone.fingerprint,
+        "the examples": digest,
+        "the labels": hashlib.sha256(np.ascontiguousarray(class_ids).tobytes()).hexdigest(),
+        "the class weights": sorted((class_weight or {}).items()),
+        "the seed": labeler.seed,
+        "the version of tfautolabel": __version__,
+        **settings,
     }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    parts, unknowable = {name: _digest(value) for name, value in described.items()}, None
+    for name, value in code.items():
+        try:
+            parts[name] = fingerprint_of(value)
+        except UnknowableError as error:
+            unknowable = f"{name} cannot be compared with a later one: {error}"
+    return Key(parts, unknowable)
 
 
-def begun(folder: Path, key: str) -> dict[str, Any] | None:
+def begun(folder: Path, key: Key) -> dict[str, Any] | None:
     """What `mark` was told in this folder of a search with this key; None if it holds no such search."""
-    try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    found = _marked(folder)
+    same = key.unknowable is None and found.get("unknowable") is None and found.get("parts") == key.parts
+    return found if same else None
+
+
+def set_aside(folder: Path, key: Key) -> Path | None:
+    """Moves the trials of another search out of the way, and says so: they may be hours of work.
+
+    Args:
+        folder: of the search that is to begin.
+        key: its key.
+
+    Returns:
+        Where they are now; None if there were none.
+    """
+    if not any(folder.glob(f"{TRIALS}/trial_*")):
         return None
-    return found if isinstance(found, dict) and found.get("key") == key else None
+    target = next(place for n in range(1, 10**6) if not (place := folder / f"earlier-{n}").exists())
+    target.mkdir()
+    for name in FILES:
+        if (folder / name).exists():
+            shutil.move(folder / name, target / name)
+    warnings.warn(
+        f"{folder} held the trials of another search, which were moved to {target.name} in it "
+        f"({_difference(_marked(target), key)})",
+        stacklevel=3,
+    )
+    return target
 
 
-def mark(folder: Path, key: str, **known: Any) -> None:
+def mark(folder: Path, key: Key, **known: Any) -> None:
     """Says that a folder is that of a search; only once trials of any other are gone from it.
 
     Args:
@@ -55,5 +115,56 @@ def mark(folder: Path, key: str, **known: Any) -> None:
         key: of `key_of`.
         **known: what the search has to know when it goes on, ready for JSON.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / FILE) as file:
-        file.write(json.dumps({"key": key, **known}) + "\n")
+        file.write(json.dumps({"parts": dict(key.parts), "unknowable": key.unknowable, **known}) + "\n")
+
+
+def warn_unknowable(key: Key, folder: Path) -> None:
+    """Says where a search cannot be gone on with later, and what to do about it."""
+    if key.unknowable is not None:
+        warnings.warn(
+            f"the search in {folder} cannot be gone on with later, because {key.unknowable}; a method "
+            "fingerprint() of the hypermodel, which returns a string, says when it is the same",
+            stacklevel=3,
+        )
+
+
+def check_adopted(tuner: Any, key: Key) -> None:
+    """Marks the folder of a tuner of the user's own as that of a search.
+
+    Raises:
+        ValueError: If it holds trials of another search.
+    """
+    folder = Path(tuner.project_dir)
+    if tuner.oracle.trials and begun(folder, key) is None:
+        raise ValueError(
+            "a tuner must be new or hold trials of this very search: make it with overwrite=True or another "
+            f"project_name. Received: one with {len(tuner.oracle.trials)} trials in {folder} "
+            f"({_difference(_marked(folder), key)})"
+        )
+    mark(folder, key)
+
+
+def _marked(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _difference(found: dict[str, Any], key: Key) -> str:
+    """What differs between a search that was found and one that is to be made, in words."""
+    unknowable = key.unknowable or found.get("unknowable")
+    parts = found.get("parts")
+    if not isinstance(parts, dict):
+        return "nothing says what search they are of"
+    names = [name for name in {**parts, **key.parts} if parts.get(name) != key.parts.get(name)]
+    if unknowable is not None:
+        return str(unknowable)
+    return f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'}"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

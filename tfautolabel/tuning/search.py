@@ -29,6 +29,7 @@ from tfautolabel.training.model_transfer import standard_error
 from tfautolabel.tuning.cross_validation import (
     ACCURACY,
     OBJECTIVE,
+    CrossValidated,
     TuningData,
     cross_validate,
     default_folds,
@@ -36,7 +37,7 @@ from tfautolabel.tuning.cross_validation import (
     metrics_of,
 )
 from tfautolabel.tuning.hypermodel import HeadHyperModel
-from tfautolabel.tuning.resume import begun, key_of, mark
+from tfautolabel.tuning.resume import begun, check_adopted, key_of, mark, set_aside, warn_unknowable
 from tfautolabel.tuning.trials import (
     DEFAULT,
     TrialRow,
@@ -116,8 +117,10 @@ def tune_head(
 ) -> HeadSearch:
     """Searches for a better head on frozen features, and gives it to the labeler if there is one.
 
-    A search in the same folder, on the same examples and with the same settings, goes on where it was; more
-    trials may be asked for. Call `labeler.fit` afterwards.
+    A search in the same folder with the same hypermodel, examples and settings goes on where it was; more
+    trials may be asked for. The trials of any other search there are moved to a folder within it. A
+    hypermodel is the same if its code and all that this uses are the same; where it has a method
+    `fingerprint`, the string that this returns decides. Call `labeler.fit` afterwards.
 
     Args:
         labeler: whose head is to be better; its seed decides everything random.
@@ -151,11 +154,18 @@ def tune_head(
     with ExitStack() as stack:
         # Without a folder of its own keras-tuner still writes its trials somewhere.
         folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory()))
-        settings = _described(data, hypermodel, tuner)
-        key = key_of(labeler, digest, data.class_ids, data.class_weight, settings)
-        searched = make_tuner(
-            tuner, hypermodel, data, trials=trials, folder=folder, overwrite=begun(folder, key) is None
-        )
+        key = key_of(
+            labeler, digest, data.class_ids, data.class_weight,
+            code=_code(hypermodel, tuner), settings={"the folds": [data.n_folds, data.n_classes]},
+        )  # fmt: skip
+        if out is not None:
+            warn_unknowable(key, folder)
+        again = begun(folder, key) is not None
+        if not again:
+            set_aside(folder, key)
+        searched = make_tuner(tuner, hypermodel, data, trials=trials, folder=folder, overwrite=not again)
+        if searched is tuner:
+            check_adopted(tuner, key)
         mark(folder, key)
         search = _search(labeler, data, searched, folder, None if out is None else Path(out))
     return search
@@ -179,12 +189,16 @@ def _data(
     )
 
 
-def _described(data: TuningData, hypermodel: Any, tuner: Any) -> dict[str, Any]:
+def _code(hypermodel: Any, tuner: Any) -> dict[str, Any]:
+    """What decides how heads are built and chosen."""
+    if isinstance(tuner, (str, type)):
+        return {"the hypermodel": hypermodel, "the tuner": tuner}
+    own = getattr(tuner, "hypermodel", None)
+    own = own.inner if isinstance(own, CrossValidated) else own
+    objective = str(getattr(getattr(tuner, "oracle", None), "objective", ""))
     return {
-        "folds": data.n_folds,
-        "n_classes": data.n_classes,
-        "hypermodel": [type(hypermodel).__name__, str(getattr(hypermodel, "kinds", ""))],
-        "tuner": tuner if isinstance(tuner, str) else getattr(tuner, "__name__", type(tuner).__name__),
+        "the hypermodel": own if hypermodel is None else hypermodel,
+        "the tuner": [type(tuner), objective],
     }
 
 

@@ -15,10 +15,8 @@ import keras_tuner
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.tuning.cross_validation import OBJECTIVE, CrossValidated, TuningData
 from tfautolabel.tuning.oracles import make_oracle
+from tfautolabel.tuning.resume import TRIALS
 from tfautolabel.tuning.trials import log_trial, row_of
-
-PROJECT = "trials"
-"""The folder of keras-tuner's own files, below that of the search."""
 
 
 class HeadTuner(keras_tuner.Tuner):
@@ -80,7 +78,7 @@ def open_tuner(
 
 
 def _place(folder: Path, overwrite: bool) -> dict[str, Any]:
-    return {"directory": str(folder), "project_name": PROJECT, "overwrite": overwrite}
+    return {"directory": str(folder), "project_name": TRIALS, "overwrite": overwrite}
 
 
 def _adopted(tuner: Any, hypermodel: Any, data: TuningData) -> Any:
