@@ -215,7 +215,7 @@ def _raw(port, *contents):
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/9.9\r\n\r\n", 400),
         (b"POST /v1/models/sums:predict HTTP/1.1\r\ncontent-length: -1\r\n\r\n", 400),
-        (b"GET /" + b"\xff" * 5 + b" HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        (b"GET /" + b"\xff" * 5 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 20_000, 431),
     ],
 )
@@ -224,19 +224,41 @@ def test_what_is_no_http_is_refused_as_json(server, content, status):
     assert (found, list(answer)) == (status, ["error"])
 
 
-PREDICT = b"POST /v1/models/sums:predict HTTP/1.1\r\nhost: x\r\n"
+PREDICT = b"POST /v1/models/sums:predict HTTP/1.1\r\nhost: localhost\r\n"
 BODY = b'{"instances": [[1, 2, 3]]}'
 
 
-@pytest.mark.parametrize("cut", [None, 40, -len(BODY)])
+@pytest.mark.parametrize(
+    "cut", [None, 1, 40, 70, 105, 110, 118, 125, 140, 160, -len(BODY) - 2, -len(BODY), -3]
+)
 def test_offers_of_another_protocol_are_ignored(server, cut):
-    """Java's client makes one with each request."""
+    """Java's client makes one with each request; the network cuts it anywhere."""
     head = PREDICT + b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
     content = head + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
     assert _raw(server.port, *((content,) if cut is None else (content[:cut], content[cut:]))) == (
         200,
         {"predictions": [12.0]},
     )
+
+
+def test_a_head_that_comes_byte_by_byte(server):
+    head = PREDICT + b"connection: upgrade, close\r\nUpgrade: h2c\r\n"
+    content = b"\r\n" + head + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for place in range(len(content)):
+            connection.sendall(content[place : place + 1])
+            time.sleep(0.001)
+        found = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert found.startswith(b"HTTP/1.1 200 OK")
+    assert json.loads(found.partition(b"\r\n\r\n")[2]) == {"predictions": [12.0]}
+
+
+@pytest.mark.parametrize("content", [b"\x16\x03\x01\x02", b"nonsense\n", b"GET / HTTP/1.1\nhost: x\n\n"])
+def test_what_is_no_http_is_told_at_once(server, content):
+    begin = time.monotonic()
+    assert _raw(server.port, content)[0] == 400
+    assert time.monotonic() - begin < 3
 
 
 def test_headers_behind_a_body_are_bounded(server):
@@ -253,11 +275,11 @@ def test_headers_behind_a_body_are_bounded(server):
 
 
 def test_a_body_that_nobody_reads_does_not_become_the_next_request(server):
-    hasty = b"POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nGET /"
+    hasty = b"POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\nGET /"
     found = _received(server.port, hasty + PREDICT + b"connection: close\r\ncontent-length: 2\r\n\r\n{}")
     assert b"Not Found: /nowhere" in found
     assert b"Missing 'inputs'" in found
-    waits = b"POST /nowhere HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n"
+    waits = b"POST /nowhere HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n"
     assert _raw(server.port, waits)[0] == 404  # and the connection ends
 
 
@@ -305,11 +327,13 @@ def test_slow_requests_end(folder):
 
 def test_pages_elsewhere_are_let_in_only_if_asked(server, folder):
     headers = {"Origin": "https://example.org"}
-    assert "access-control-allow-origin" not in server.ask("GET", "/healthz", None, headers)[2]
+    status, _, found = server.ask("GET", "/healthz", None, headers)
+    assert status == 403
+    assert "access-control-allow-origin" not in found
     with Running(folder, allow_origin="https://example.org") as running:
         status, _, found = running.ask("OPTIONS", "/v1/models/sums:predict", None, headers)
         assert status == 200
-        assert found["access-control-allow-headers"] == "content-type"
+        assert found["access-control-allow-headers"] == "content-type, authorization, x-api-key"
         _, _, found = running.ask("POST", "/v1/models/sums:predict", '{"instances": [[1, 1, 1]]}', headers)
         assert found["access-control-allow-origin"] == "https://example.org"
 

@@ -13,6 +13,12 @@ pytestmark = pytest.mark.skipif(
     chromium.EXECUTABLE is None, reason="needs Chromium: apt-get install chromium"
 )
 
+BARS = """[
+  [...document.querySelectorAll('.bars td:last-child')].map(cell => parseFloat(cell.textContent) / 100),
+  [...document.querySelectorAll('.bar i')].map(part => part.offsetWidth / part.parentElement.offsetWidth),
+]"""
+"""What the bars say, and how long they are."""
+
 MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 """Chromium's own made-up microphone, which beeps, without a question to the user."""
 
@@ -20,14 +26,15 @@ MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-str
 class Page(chromium.Browser):
     """A browser that opens addresses."""
 
-    def visit(self, url, width=1200, scheme="light"):
+    def visit(self, url, width=1200, scheme="light", wait="document.querySelector('#model option')"):
         self.events.clear()
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **metrics)
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.call("Emulation.setEmulatedMedia", features=[feature])
+        self.call("Page.navigate", url="about:blank")  # a change behind the # alone loads nothing
         self.call("Page.navigate", url=url)
-        self.wait_for("document.readyState === 'complete' && document.querySelector('#model option')")
+        self.wait_for(f"document.readyState === 'complete' && {wait}")
 
     def wait_for(self, expression, seconds=20):
         deadline = time.monotonic() + seconds
@@ -74,6 +81,9 @@ def test_a_dropped_picture_is_labelled(page, labels):
     assert page.ask("$('accepted').textContent") == "Accepted"
     assert page.ask("/^Confidence \\d+\\.\\d %$/.test($('confidence').textContent)")
     assert page.ask("document.querySelectorAll('.bars tr').length") == 3
+    shares, widths = page.ask(BARS)
+    assert widths[0] > 0.3
+    assert widths == pytest.approx(shares, abs=0.02)
     assert page.ask("document.querySelector('#shown img').naturalWidth") == 24
     page.drop(b"this is no picture", "broken.png")
     page.wait_for("$('answer').innerText.includes('cannot read it')")
@@ -150,6 +160,49 @@ def test_scripts_from_elsewhere_are_kept_out(page, labels):
     page.visit(labels.url)
     page.ask("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.harmed = 1\">')")
     assert page.ask("window.harmed") is None
+
+
+def test_modalities_have_plain_names(page, labels):
+    page.visit(labels.url)
+    for model, name in {"pictures": "Pictures", "texts": "Texts", "sounds": "Sounds"}.items():
+        page.choose(model)
+        headings = (
+            "[...document.querySelectorAll('h2')].filter(one => one.offsetHeight).map(one => one.innerText)"
+        )
+        assert page.ask(headings) == [name]
+        assert page.ask("$('about').textContent") == f"version 1, labels {name.lower()}"
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_bars_are_seen(page, labels, width):
+    page.visit(labels.url, width)
+    page.choose("pictures")
+    page.drop(picture("red", 7), "red.png")
+    page.answer()
+    assert page.ask("document.querySelector('.bar div').offsetWidth") >= 96
+    assert page.ask("document.querySelector('.bar div').offsetHeight") >= 8
+    assert page.ask("document.documentElement.scrollWidth") <= width
+
+
+def test_the_page_asks_for_the_token(page, exports):
+    token = "a-token-of-some-length"
+    with Running(exports, token=token) as running:
+        page.visit(running.url, wait="document.querySelector('#for-token:not([hidden])')")
+        assert page.ask("$('choice').hidden")
+        page.ask("$('token').value = 'another-token'; $('for-token').requestSubmit()")
+        page.wait_for("$('refused').textContent === 'The server does not know this token.'")
+        page.ask(f"$('token').value = '{token}'; $('for-token').requestSubmit()")
+        page.wait_for("document.querySelector('#model option') && $('for-token').hidden")
+        page.choose("texts")
+        page.ask("$('text').value = 'a bad and poor film'; $('send-text').click()")
+        assert "blame" in page.answer()
+        # It stays for as long as the tab does.
+        page.visit(running.url)
+        page.ask("sessionStorage.clear()")
+        page.visit(f"{running.url}#token={token}")
+        assert page.ask("location.href") == running.url
+        assert token not in str(page.requested)
+        page.ask("sessionStorage.clear()")
 
 
 def test_names_are_shown_as_they_are(page, folder):

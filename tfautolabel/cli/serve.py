@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from tfautolabel.serving.settings import Settings
+from tfautolabel.serving.settings import Settings, is_loopback
 
 LEVELS = ("debug", "info", "warning", "error")
 DEFAULTS = Settings()
@@ -31,7 +31,8 @@ def serve(
         ),
     ],
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen at; 0.0.0.0 lets other machines in.")
+        str,
+        typer.Option("--host", help="Address to listen at; 0.0.0.0 lets other machines in, with --token."),
     ] = DEFAULTS.host,
     port: Annotated[int, typer.Option("--port", help="Port to listen at; 0 for a free one.")] = DEFAULTS.port,
     poll: Annotated[
@@ -78,9 +79,30 @@ def serve(
         str | None,
         typer.Option(
             "--allow-origin",
-            help="Origin of web pages that may read the answers (CORS), such as https://example.org, or *.",
+            help="Origin of web pages elsewhere that may ask (CORS), such as https://example.org, or *; "
+            "others get status 403.",
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            help="Name by which the server is known beside localhost, such as models.example.org; again for "
+            "another. Requests with other names get status 403.",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            envvar="TFAUTOLABEL_TOKEN",
+            help="What each request must bring in Authorization: Bearer TOKEN or X-API-Key: TOKEN; else it "
+            "gets status 401. Others on this machine can read a command's options, not its environment.",
+        ),
+    ] = None,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Let everybody who reaches the server use it.")
+    ] = DEFAULTS.no_token,
     log_level: Annotated[
         str, typer.Option("--log-level", help="debug, info, warning or error; lines of JSON on stderr.")
     ] = "info",
@@ -108,13 +130,16 @@ def serve(
         max_instances=max_instances,
         timeout=timeout,
         grace=grace,
+        allow_host=tuple(allow_host or ()),
         allow_origin=allow_origin,
+        token=token,
+        no_token=no_token,
         log_requests=log_requests,
     )
     settings.check()
     places = find_places(paths)
     _log_lines_of_json(log_level)
-    if not (host == "localhost" or host.startswith("127.") or host == "::1"):
+    if token is None and not is_loopback(host):
         reach = {"host": host, "port": port}
         logging.getLogger("tfautolabel.serving").warning(
             "everybody who gets here can use these models", extra=reach

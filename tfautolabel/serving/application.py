@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tfautolabel.serving import exchange, tensors
+from tfautolabel.serving.access import Access
 from tfautolabel.serving.batching import Batching
-from tfautolabel.serving.exchange import Answer, BodyReader, ClientGoneError, json_answer
+from tfautolabel.serving.exchange import Answer, BodyReader, ClientGoneError, Headers, json_answer
 from tfautolabel.serving.metrics import Metrics
 from tfautolabel.serving.models import ServedModels
 from tfautolabel.serving.page import models_of_page, page
@@ -58,6 +59,7 @@ class Application:
         self.settings = settings
         origin = settings.allow_origin
         self._further = {} if origin is None else {"access-control-allow-origin": origin}
+        self._access = Access(settings)
         self._bodies = BodyReader(settings.max_body, 4 * settings.max_body)
         self._pool = ThreadPoolExecutor(2, "json")
         metrics.watch_queue(lambda: batching.waiting)
@@ -70,9 +72,11 @@ class Application:
             return
         start = time.perf_counter()
         what = _What()
-        body = _Body(scope, receive)
+        headers: Headers = dict(scope["headers"])
+        body = _Body(headers, receive)
         try:
-            answer = await self._answer(scope, body.receive, what)
+            self._access.check(headers, scope["method"], scope["path"])
+            answer = await self._answer(scope, headers, body.receive, what)
         except Refusal as refusal:
             answer = exchange.error_answer(refusal)
         except ClientGoneError:
@@ -101,22 +105,22 @@ class Application:
         await exchange.send_answer(answer, send, further)
 
     async def _answer(
-        self, scope: MutableMapping[str, Any], receive: exchange.Receive, what: _What
+        self, scope: MutableMapping[str, Any], headers: Headers, receive: exchange.Receive, what: _What
     ) -> Answer:
         path, method = scope["path"], scope["method"]
         if method == "OPTIONS" and self.settings.allow_origin is not None:
             allowed = {
                 "access-control-allow-methods": "GET, POST",
-                "access-control-allow-headers": "content-type",
+                "access-control-allow-headers": "content-type, authorization, x-api-key",
                 "access-control-max-age": "600",
             }
             return Answer(b"", "text/plain", 200, allowed)
         if path.lower().startswith("/v1/"):
-            return await self._answer_protocol(scope, receive, what)
+            return await self._answer_protocol(scope, headers, receive, what)
         own: dict[str, Callable[[], Answer]] = {
             "/": page,
             "/models": lambda: models_of_page(self.models),
-            "/healthz": self._health,
+            "/healthz": lambda: self._health(self._access.is_authorized(headers)),
             "/metrics": lambda: Answer(self.metrics.text(), self.metrics.content_type),
         }
         if path not in own:
@@ -126,7 +130,7 @@ class Application:
         return own[path]()
 
     async def _answer_protocol(
-        self, scope: MutableMapping[str, Any], receive: exchange.Receive, what: _What
+        self, scope: MutableMapping[str, Any], headers: Headers, receive: exchange.Receive, what: _What
     ) -> Answer:
         path, method = scope["path"], scope["method"]
         found = _ADDRESS.fullmatch(path)
@@ -153,12 +157,9 @@ class Application:
         servable = self.models.get(name, version)
         if verb != "predict":
             raise Refusal(400, f"only :predict is served; the model has no signature for :{verb}")
-        return await self._predict(servable, scope, receive)
+        return await self._predict(servable, headers, receive)
 
-    async def _predict(
-        self, servable: Servable, scope: MutableMapping[str, Any], receive: exchange.Receive
-    ) -> Answer:
-        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+    async def _predict(self, servable: Servable, headers: Headers, receive: exchange.Receive) -> Answer:
         async with self._bodies.reading(headers, receive, self.settings.timeout) as body:
             try:
                 async with asyncio.timeout(self.settings.timeout):
@@ -194,11 +195,11 @@ class Application:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    def _health(self) -> Answer:
+    def _health(self, with_names: bool) -> Answer:
         names = self.models.names()
         if not names:
             raise Refusal(503, "no model is served")
-        return json_answer({"status": "ok", "models": names})
+        return json_answer({"status": "ok", "models": names} if with_names else {"status": "ok"})
 
     def close(self) -> None:
         """Lets the threads end."""
@@ -214,8 +215,7 @@ class _Body:
         will_come: whether the client sends it without being asked.
     """
 
-    def __init__(self, scope: MutableMapping[str, Any], receive: exchange.Receive) -> None:
-        headers = dict(scope["headers"])
+    def __init__(self, headers: Headers, receive: exchange.Receive) -> None:
         self.complete = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
         self.will_come = b"expect" not in headers
         self._receive = receive

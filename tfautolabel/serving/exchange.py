@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,9 @@ from tfautolabel.serving.refusals import Refusal
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Mapping[bytes, bytes]
+"""By their names in lower case; of one that comes twice, the last."""
+
 JSON = "application/json"
 _CLOSE = {"connection": "close"}
 """Where the rest of a body is not read, the connection cannot go on."""
@@ -65,9 +68,7 @@ class BodyReader:
         self.held = 0
 
     @contextlib.asynccontextmanager
-    async def reading(
-        self, headers: dict[str, str], receive: Receive, seconds: float
-    ) -> AsyncIterator[bytes]:
+    async def reading(self, headers: Headers, receive: Receive, seconds: float) -> AsyncIterator[bytes]:
         """The body, unpacked where it is gzip; its bytes count as held until the context ends.
 
         Raises:
@@ -75,12 +76,12 @@ class BodyReader:
                 server holds too much already (503).
             ClientGoneError: If the client hung up.
         """
-        declared = headers.get("content-length", "0")
-        if declared.isdecimal() and int(declared[:20]) > self.max_bytes:
-            if "expect" not in headers:  # else the client waits for leave to send
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared[:20]) > self.max_bytes:
+            if b"expect" not in headers:  # else the client waits for leave to send
                 await self.discard(receive, seconds)
             raise self._too_large()
-        encoding = headers.get("content-encoding", "identity").strip().lower()
+        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
         if encoding not in ("identity", "gzip"):
             raise Refusal(415, f"a body must be plain or gzip. Received: {encoding[:40]!r}", _CLOSE)
         taken = _Taken(self)

@@ -12,6 +12,10 @@ from tfautolabel._optional import require
 MAX_HEADER_BYTES = 64 * 1024
 
 _UPGRADE = re.compile(rb"\r\n(?:upgrade|http2-settings)[ \t]*:[^\r\n]*(?=\r\n)", re.IGNORECASE)
+_END = b"\r\n\r\n"
+_BEGINNING = re.compile(rb"(?:\r\n)*[A-Z]{0,20}(?:\Z| )")
+_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
+"""How a request begins, and what no head has: of anything else the parser says at once what is wrong."""
 
 
 def bounded_protocol(seconds: float) -> Any:
@@ -33,6 +37,10 @@ def bounded_protocol(seconds: float) -> Any:
         _unread_bytes = 0
         _in_headers = True
 
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self._head = bytearray()
+
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._await_headers()
@@ -46,13 +54,37 @@ def bounded_protocol(seconds: float) -> Any:
             if self._in_headers:
                 if self._alarm is None:
                     self._await_headers()
-                head, end, rest = data.partition(b"\r\n\r\n")
-                data = _UPGRADE.sub(b"", head + end[:2]) + end[2:] + rest
+                data = self._without_offers(data)
             # Behind a body that comes in chunks there may be headers again.
             self._header_bytes += len(data)
             super().data_received(data)
             if self._header_bytes > MAX_HEADER_BYTES:
                 self._refuse(431, f"headers may have at most {MAX_HEADER_BYTES} bytes")
+
+        def _without_offers(self, data: bytes) -> bytes:
+            """The data without the lines of the head that offer another protocol; nothing before it is whole.
+
+            A head comes in as many pieces as the network likes, and a line may be cut anywhere.
+            """
+            head = self._head
+            searched = max(len(head) - len(_END), 0)
+            if head:
+                head += data
+            # Clients may send empty lines before a request.
+            start = 0 if head or data[0] > 13 else len(data) - len(data.lstrip(b"\r\n"))
+            end = (head or data).find(_END, max(start, searched))
+            if end < 0:
+                begun = bool(head) or _BEGINNING.match(data) is not None
+                small = len(head or data) <= MAX_HEADER_BYTES
+                if begun and small and not _BARE_LINE_FEED.search(head or data, searched):
+                    self._unset_keepalive_if_required()
+                    self._head = head or bytearray(data[start:])
+                    return b""
+            if head:
+                data, self._head = bytes(head), bytearray()
+            if end < 0 or _UPGRADE.search(data, start, end + 2) is None:
+                return data
+            return _UPGRADE.sub(b"", data[: end + 2]) + data[end + 2 :]
 
         def on_headers_complete(self) -> None:
             self._in_headers, self._header_bytes = False, 0

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+
+MIN_TOKEN = 8
+"""Characters; a shorter token is soon guessed."""
+
+_TOKEN = re.compile(f"[!-~]{{{MIN_TOKEN},}}")
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,11 @@ class Settings:
         max_instances: rows of a request.
         timeout: seconds for reading a request, and again for its answer.
         grace: seconds that requests have to end when the server stops.
-        allow_origin: of pages elsewhere that may read the answers, or None.
+        allow_host: names, without a port, by which the server is known beside localhost and addresses such as
+            127.0.0.1. Where it listens at another address, all names are let in if there are none here.
+        allow_origin: of pages elsewhere that may ask and read the answers, or None.
+        token: what each request must bring, or None.
+        no_token: whether everybody who reaches the server may use it, which must be said where others do.
         log_requests: whether each request is logged.
     """
 
@@ -41,7 +53,10 @@ class Settings:
     max_instances: int = 1024
     timeout: float = 30.0
     grace: int = 30
+    allow_host: tuple[str, ...] = ()
     allow_origin: str | None = None
+    token: str | None = field(default=None, repr=False)
+    no_token: bool = False
     log_requests: bool = False
 
     def check(self) -> None:
@@ -70,3 +85,39 @@ class Settings:
             )
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be from 0 to 65535. Received: port={self.port}")
+        for name in self.allow_host:
+            if not _HOST_NAME.fullmatch(name):
+                raise ValueError(
+                    "allow_host must be a name or an address without a port, such as models.example.org. "
+                    f"Received: allow_host={name!r}"
+                )
+        self._check_token()
+
+    def _check_token(self) -> None:
+        if self.token is not None and not _TOKEN.fullmatch(self.token):
+            raise ValueError(
+                f"token must have {MIN_TOKEN} characters or more of ASCII without spaces. "
+                f"Received: a token of {len(self.token)} characters"
+            )
+        if self.token is not None and self.no_token:
+            raise ValueError("no_token is for servers without a token. Received: no_token and a token")
+        if self.token is None and not self.no_token and not is_loopback(self.host):
+            raise ValueError(
+                "a server that other machines reach needs a token, or no_token where all of them may use it. "
+                f"Received: host={self.host!r} and no token"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address, or a name that means such an address.
+
+    Examples:
+        >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("example.org")
+        (True, True, False, False)
+    """
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

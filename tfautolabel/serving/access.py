@@ -1,0 +1,105 @@
+"""Who may ask: what a browser sends for somebody else's page is refused, and what lacks the token."""
+
+from __future__ import annotations
+
+import hmac
+from functools import lru_cache
+
+from tfautolabel.serving.exchange import Headers
+from tfautolabel.serving.refusals import Refusal
+from tfautolabel.serving.settings import Settings, is_loopback
+
+OPEN = ("/", "/healthz")
+"""Addresses without a secret: the page, which asks for the token itself, and whether the server works."""
+
+_BEARER = b"bearer "
+
+
+class Access:
+    """Decides for each request by its headers.
+
+    A page anywhere on the web can make its visitor's browser send requests to servers on the visitor's own
+    machine. It can send them as they are, which the header Origin tells; and it can let its own name lead to
+    127.0.0.1 (DNS rebinding) and then read the answers too, which the header Host tells.
+
+    Args:
+        settings: the address that is listened at, further names, whose pages may ask, and the token.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._names = frozenset(name.lower() for name in settings.allow_host)
+        # A server that others reach has names that it does not know, and a token instead.
+        self._checks_host = is_loopback(settings.host) or bool(self._names)
+        origin = settings.allow_origin
+        self._every_origin = origin == "*"
+        self._origin = None if origin is None else origin.encode("ascii")
+        self._token = None if settings.token is None else settings.token.encode("ascii")
+        self._is_known = lru_cache(maxsize=64)(self._find_known)
+
+    def check(self, headers: Headers, method: str, path: str) -> None:
+        """Refuses a request that must not be answered.
+
+        Args:
+            headers: by their names in lower case.
+            method: of HTTP.
+            path: that is asked for.
+
+        Raises:
+            Refusal: If the host (403), the origin (403) or the token (401) is not right.
+        """
+        host = headers.get(b"host", b"")
+        if self._checks_host and not self._is_known(host):
+            raise Refusal(
+                403,
+                "this server answers to localhost, to addresses such as 127.0.0.1 and to what --allow-host "
+                f"names. Received: Host {_shown(host)}",
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and not self._may_ask(origin, host):
+            raise Refusal(
+                403,
+                "a page from elsewhere may ask if --allow-origin names its origin. "
+                f"Received: Origin {_shown(origin)}",
+            )
+        if self._token is None or path in OPEN or (method == "OPTIONS" and self._origin is not None):
+            return
+        if not self.is_authorized(headers):
+            raise Refusal(
+                401,
+                "this server needs its token, in the header Authorization: Bearer TOKEN or X-API-Key: TOKEN",
+                {"www-authenticate": "Bearer"},
+            )
+
+    def is_authorized(self, headers: Headers) -> bool:
+        """Whether a request brings the token, if there is one."""
+        if self._token is None:
+            return True
+        given = headers.get(b"authorization", b"")
+        given = given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else b""
+        # Both are compared, in a time that does not tell how much of them is right.
+        bearer = hmac.compare_digest(given, self._token)
+        return hmac.compare_digest(headers.get(b"x-api-key", b""), self._token) or bearer
+
+    def _find_known(self, host: bytes) -> bool:
+        """Whether a Host header names this server; only old clients, and no browser, send none."""
+        name = _name_of(host.decode("latin-1"))
+        return not host or name in self._names or is_loopback(name)
+
+    def _may_ask(self, origin: bytes, host: bytes) -> bool:
+        if self._every_origin or origin == self._origin:
+            return True
+        scheme, _, place = origin.partition(b"://")
+        if scheme not in (b"http", b"https") or not place:
+            return False
+        return place == host or _name_of(place.decode("latin-1")) in self._names
+
+
+def _name_of(host: str) -> str:
+    """The name or address in a Host header, without the port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower()
+
+
+def _shown(header: bytes) -> str:
+    return repr(header[:100].decode("latin-1"))
