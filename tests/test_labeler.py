@@ -10,6 +10,7 @@ from separable import CLASSES, picture, write_flat, write_folder_per_class
 
 import tfautolabel as tal
 from tfautolabel.data import Dataset
+from tfautolabel.labeler import storage
 
 
 @pytest.fixture(scope="module")
@@ -331,6 +332,26 @@ def test_a_saved_labeler_predicts_the_same_without_the_backbones_folder(head, la
     np.testing.assert_allclose(loaded.out_of_fold_, out_of_fold, atol=1e-7)
     loaded.fit(labelled, **options)  # goes on as the first would have: from the first weights
     np.testing.assert_allclose(loaded.out_of_fold_, out_of_fold, atol=1e-5)
+
+
+def test_an_error_in_the_middle_leaves_the_labeler_that_was_saved(fitted, tmp_path, monkeypatch):
+    fitted.save(tmp_path / "saved")
+    before = {path: path.stat().st_ino for path in (tmp_path / "saved").rglob("*")}
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.json, "dump", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fitted.save(tmp_path / "saved")
+    assert {path: path.stat().st_ino for path in (tmp_path / "saved").rglob("*")} == before
+    fitted.save(tmp_path / "saved")
+    assert {*before} == {*(tmp_path / "saved").rglob("*")}
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+    (tmp_path / "saved" / "notes").touch()
+    with pytest.raises(FileExistsError, match="which holds notes"):
+        fitted.save(tmp_path / "saved")
 
 
 def test_a_folder_without_a_labeler_is_refused(tmp_path):

@@ -88,6 +88,34 @@ def test_save_and_load(backbone, tmp_path, image_module):
     assert Backbone.load(tmp_path / "b").fingerprint == backbone.fingerprint
 
 
+def test_an_error_in_the_middle_leaves_the_backbone_that_was_saved(tmp_path, monkeypatch):
+    keras_backbone().save(tmp_path / "saved")
+    other = keras_backbone(seed=1)
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(other.preprocessor, "save_assets", full)
+    with pytest.raises(OSError, match="saved cannot be written: no space left on device"):
+        other.save(tmp_path / "saved")
+    assert Backbone.load(tmp_path / "saved").fingerprint == keras_backbone().fingerprint
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path):
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(FileExistsError, match=r"Received: .*, which holds photo\.jpg"):
+        keras_backbone().save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_a_backbone_saves_itself_over_the_folder_that_it_reads_from(backbone, tmp_path):
+    backbone.save(tmp_path / "saved")
+    again = Backbone.load(tmp_path / "saved")
+    again.save(tmp_path / "saved")
+    assert Backbone.load(tmp_path / "saved").fingerprint == backbone.fingerprint
+
+
 def test_loaded_weights_must_be_those_that_were_saved(tmp_path):
     keras_backbone().save(tmp_path)
     keras_backbone(seed=1).network.save(tmp_path / "backbone.keras")

@@ -138,6 +138,32 @@ class TestFolder:
         with pytest.raises(ValueError, match="cannot replace a file"):
             write()
 
+    def test_what_is_not_ours_is_not_replaced(self, tmp_path):
+        path = tmp_path / "model"
+        path.mkdir()
+        (path / "weights").touch()
+        (path / "notes").touch()
+
+        def write(*own):
+            with atomic_folder(path, own=own) as folder:
+                (folder / "weights").write_text("new")
+
+        with pytest.raises(FileExistsError, match="which holds notes"):
+            write("weights")
+        assert (path / "weights").read_text() == ""
+        write("weights", "notes")
+        assert os.listdir(path) == ["weights"]
+
+    def test_nor_is_the_working_folder(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+
+        def write():
+            with atomic_folder("."):
+                pass
+
+        with pytest.raises(ValueError, match="name a folder in it"):
+            write()
+
     def test_a_link_is_written_through(self, tmp_path):
         (tmp_path / "elsewhere" / "model").mkdir(parents=True)
         (tmp_path / "link").symlink_to("elsewhere/model")

@@ -18,9 +18,11 @@ import keras
 import numpy as np
 
 from tfautolabel._optional import require
+from tfautolabel._scratch import restore
 from tfautolabel.backbones.preprocessors import Preprocessor
 from tfautolabel.backbones.saved_model import SavedModelLayer
 from tfautolabel.backbones.waveform_module import WaveformModuleLayer
+from tfautolabel.data.atomic import atomic_folder
 
 _CONFIG, _NETWORK, _MODULE, _VARIABLES, _ASSETS = (
     "backbone.json",
@@ -113,25 +115,29 @@ class Backbone:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes architecture and weights into a folder, so that `Backbone.load` needs no other source.
 
+        The folder appears whole, or stays as it was if the process dies or an error ends this.
+
         Args:
-            folder: made if it is not there.
+            folder: new, empty, or that of an earlier backbone, which is replaced.
+
+        Raises:
+            FileExistsError: If it holds something else.
+            OSError: If it cannot be written.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_folder(folder, own=(_CONFIG, _NETWORK, _MODULE, _VARIABLES, _ASSETS)) as new:
+            self.write(new)
+
+    def write(self, folder: Path) -> None:
+        """Writes what `save` does into an empty folder, which others may see half-filled."""
         module = self._saved_model_layer
         network_config = None
         if module is None:
-            shutil.rmtree(folder / _MODULE, ignore_errors=True)
             self.network.save(folder / _NETWORK)
         else:
-            (folder / _NETWORK).unlink(missing_ok=True)
             # Keras refuses to load a .keras file that holds a SavedModel layer: the module travels as it is.
-            if Path(module.folder).resolve() != (folder / _MODULE).resolve():
-                shutil.rmtree(folder / _MODULE, ignore_errors=True)
-                shutil.copytree(module.folder, folder / _MODULE)
+            shutil.copytree(module.folder, folder / _MODULE)
             np.savez(folder / _VARIABLES, *[weight.numpy() for weight in module.weights])
             network_config = keras.saving.serialize_keras_object(self.network)
-        shutil.rmtree(folder / _ASSETS, ignore_errors=True)
         (folder / _ASSETS).mkdir()
         self.preprocessor.save_assets(os.fspath(folder / _ASSETS))
         config = {
@@ -160,6 +166,7 @@ class Backbone:
             MissingExtraError: If the package that its network's layers come from is not installed.
         """
         folder = Path(folder)
+        restore(folder)
         if not (folder / _CONFIG).is_file():
             raise FileNotFoundError(f"a saved backbone has a file {_CONFIG}. Received: {folder}")
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal, TextIO, overload
@@ -82,7 +82,9 @@ def _atomic_write(path: Path, mode: str) -> Iterator[IO[Any]]:
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str], replace: bool = True) -> Iterator[Path]:
+def atomic_folder(
+    path: str | os.PathLike[str], replace: bool = True, own: Collection[str] | None = None
+) -> Iterator[Path]:
     """A folder that takes its name only when the block ends without an error.
 
     Until then what has that name stays as it was, and after an error nothing is left behind. A folder of that
@@ -92,13 +94,15 @@ def atomic_folder(path: str | os.PathLike[str], replace: bool = True) -> Iterato
     Args:
         path: the folder. A link is written through.
         replace: whether a folder of that name is replaced, if it is not empty.
+        own: what such a folder may hold; by default anything.
 
     Yields:
         An empty folder to write into.
 
     Raises:
-        ValueError: If a file has that name.
-        FileExistsError: If there is such a folder, which is not to be replaced, when the block ends.
+        ValueError: If a file has that name, or it is the working folder, which would be lost to the process.
+        FileExistsError: If there is such a folder that holds something else than `own`, or, when the block
+            ends, one that is not to be replaced.
         OSError: If it cannot be written.
 
     Examples:
@@ -112,6 +116,17 @@ def atomic_folder(path: str | os.PathLike[str], replace: bool = True) -> Iterato
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_dir():
         raise ValueError(f"a folder cannot replace a file. Received: path={str(path)!r}")
+    if path == Path(os.path.realpath(os.curdir)):
+        raise ValueError(
+            f"a folder is replaced as a whole, which the working folder cannot be: name a folder in it. "
+            f"Received: path={str(path)!r}"
+        )
+    found = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    if own is not None and (others := sorted(name for name in found if name not in own)):
+        raise FileExistsError(
+            f"what is there is replaced as a whole, so the folder must be new, empty or hold nothing but an "
+            f"earlier one of its kind. Received: {path}, which holds {others[0]}"
+        )
     with _told_of(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

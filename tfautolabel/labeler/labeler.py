@@ -353,11 +353,15 @@ class Labeler(Trusting):
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes backbone, head and settings, so that `Labeler.load` can go on from here.
 
+        The folder appears whole, or stays as it was if the process dies or an error ends this.
+
         Args:
-            folder: made if it is not there; what an earlier `save` wrote in it is replaced.
+            folder: new, empty, or that of an earlier `save`, which is replaced.
 
         Raises:
             RuntimeError: If the labeler is not fitted.
+            FileExistsError: If the folder holds something else.
+            OSError: If it cannot be written.
         """
         self._check_fitted()
         save_labeler(self, folder)

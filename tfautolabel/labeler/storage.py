@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
+from tfautolabel._scratch import restore
 from tfautolabel._version import __version__
 from tfautolabel.backbones import Backbone
-from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.labels import Rejected
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.parameters import Snapshot
@@ -34,16 +35,20 @@ _STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE = (
 
 def save_labeler(labeler: Any, folder: str | os.PathLike[str]) -> None:
     """Writes a fitted `Labeler` into a folder; see `Labeler.save`."""
-    folder = Path(folder)
-    labeler.backbone.save(folder / _BACKBONE)
+    own = (_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE)
+    with atomic_folder(folder, own=own) as new:
+        _write(labeler, new)
+
+
+def _write(labeler: Any, folder: Path) -> None:
+    (folder / _BACKBONE).mkdir()
+    labeler.backbone.write(folder / _BACKBONE)
     labeler.head.save(folder / _HEAD)
     np.savez(folder / _FIRST_WEIGHTS, *[value for _, value in labeler._first_weights])
     first_backbone = labeler._first_backbone
-    (folder / _FIRST_BACKBONE).unlink(missing_ok=True)
     if first_backbone is not None:
         np.savez(folder / _FIRST_BACKBONE, *[value for _, value in first_backbone.pairs])
     gate, certificate = labeler.unlike_, labeler.certificate_
-    (folder / _GATE).unlink(missing_ok=True)
     if gate is not None:
         np.savez(folder / _GATE, **gate.arrays())
     state = {
@@ -67,7 +72,7 @@ def save_labeler(labeler: Any, folder: str | os.PathLike[str]) -> None:
         "out_of_fold": labeler.out_of_fold_.tolist(),
         "rejected": [list(pair) for pair in labeler.rejected_],
     }
-    with atomic_write(folder / _STATE) as file:
+    with open(folder / _STATE, "w", encoding="utf-8") as file:
         json.dump(state, file, indent=2)
 
 
@@ -100,6 +105,7 @@ def restore_labeler(
         FileNotFoundError: If there is no saved labeler.
     """
     folder = Path(folder)
+    restore(folder)
     if not (folder / _STATE).is_file():
         raise FileNotFoundError(
             f"a saved labeler is a folder with {_STATE}. Received: {folder}; an exported SavedModel is "
