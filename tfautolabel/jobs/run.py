@@ -142,8 +142,8 @@ def _labeler(
     if settings.head not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={settings.head!r}")
     chosen, choice = select_backbone(
-        settings.backbone, inputs.examples, long_text=settings.long_text, seed=settings.seed,
-        batch_size=settings.batch_size, cache_dir=cache_dir, progress=progress, say=say,
+        settings.backbone, inputs.examples, pool_size=len(inputs.pool), long_text=settings.long_text,
+        seed=settings.seed, batch_size=settings.batch_size, cache_dir=cache_dir, progress=progress, say=say,
     )  # fmt: skip
     labeler = Labeler(
         chosen,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tfautolabel._cache import offline
 from tfautolabel._optional import is_installed
 from tfautolabel.backbones import Backbone, load_backbone
 from tfautolabel.backbones.packaged import PACKAGED, PackagedBackbone
@@ -22,7 +23,24 @@ DEFAULT_BACKBONES = {
     "text": "packaged:minilm-l6",
     "audio": "packaged:speech-embedding",
 }
-"""Which backbone is taken for data of a modality when none is asked for."""
+"""The modality's own, which is taken where none is asked for and there is nothing to choose from."""
+
+SMALL_MB = 20
+"""Weights up to this size are fetched to be tried where nobody asked for them."""
+
+ALWAYS = ("audio",)
+"""Modalities of which the backbones do such different things, what is said and who speaks, that the choice is
+always worth its time."""
+
+SHARE = 0.2
+"""Of the time of a run that trying other backbones may take where nobody asked for that."""
+
+COST = {"efficientnet-lite2": 2.2, "use-multilingual-v3": 0.1, "e5-small": 2.4}
+"""What an example takes, as a multiple of what it takes with the modality's own backbone: for pictures by their
+multiplications, for texts of twenty words measured."""
+
+START = {"image": 1500, "text": 2500}
+"""What it takes to build a backbone and to begin with it, in examples of the modality's own backbone."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,7 @@ def select_backbone(
     handle: str | None,
     examples: Dataset,
     *,
+    pool_size: int = 0,
     long_text: str = "truncate",
     seed: int = 0,
     batch_size: int = 32,
@@ -55,8 +74,9 @@ def select_backbone(
 
     Args:
         handle: a string for `load_backbone`; "auto" to try every packaged backbone of the modality that can
-            be had; None for the modality's own.
+            be had; None to try those of `tried_by_default`, which may be the modality's own alone.
         examples: the labelled examples.
+        pool_size: how many there are to label.
         long_text: "truncate" or "average", for texts.
         seed: decides the folds.
         batch_size: examples in one forward pass.
@@ -72,9 +92,15 @@ def select_backbone(
     """
     modality = examples.modality
     options = {"long_text": long_text} if modality == "text" else {}
-    if handle != "auto":
-        return load_backbone(handle or DEFAULT_BACKBONES[modality], **options), None
     candidates = [entry for entry in PACKAGED.values() if entry.modality == modality]
+    own, hint = DEFAULT_BACKBONES[modality], ""
+    if handle is None:
+        candidates = tried_by_default(modality, len(examples), pool_size)
+        handle, hint = (
+            ("auto", f". --backbone {own} takes that one untried") if len(candidates) > 1 else (own, "")
+        )
+    if handle != "auto":
+        return load_backbone(handle, **options), None
     backbones, scores = {}, {}
     for entry in candidates:
         backbone = _load(entry, options, say)
@@ -83,16 +109,57 @@ def select_backbone(
         extraction = extract_features(
             examples, backbone, batch_size=batch_size, cache_dir=cache_dir, progress=progress
         )
+        class_ids = examples.class_ids[extraction.rows]
+        if len(np.unique(class_ids)) < 2:
+            continue  # next to nothing can be read, which whoever learns from it says
         backbones[backbone.handle] = backbone
-        scores[backbone.handle] = _out_of_fold(extraction.features, examples.class_ids[extraction.rows], seed)
+        scores[backbone.handle] = _out_of_fold(extraction.features, class_ids, seed)
+    if not scores and hint:
+        return load_backbone(own, **options), None
     if not scores:
         raise ValueError(
             f"backbone='auto' needs a packaged backbone for {modality} data that can be loaded. "
             f"Received: none of {', '.join(entry.name for entry in candidates)}"
         )
     trials = rank_trials(scores)
-    say(_explained(trials))
+    say(_explained(trials) + hint)
     return backbones[trials[0].handle], [asdict(trial) for trial in trials]
+
+
+def tried_by_default(modality: str, n_examples: int, pool_size: int) -> list[PackagedBackbone]:
+    """The packaged backbones that are tried where nobody named one.
+
+    The modality's own, and others that are in the cache or small, whose packages are installed, and, but for
+    sound, as many as take at most a fifth of the time of the run. That is counted in examples and not
+    measured, so that the same run makes the same choice on a busy machine.
+
+    Args:
+        modality: of the data.
+        n_examples: labelled examples, each of which every candidate has to see.
+        pool_size: examples to label, which the chosen one has to see.
+
+    Returns:
+        The own one first, then the others, the quickest first.
+    """
+    own = PACKAGED[DEFAULT_BACKBONES[modality].partition(":")[2]]
+    others = [
+        entry
+        for entry in PACKAGED.values()
+        if entry.modality == modality and entry is not own and _at_hand(entry)
+    ]
+    left = np.inf if modality in ALWAYS else SHARE * (START[modality] + n_examples + pool_size)
+    tried = [own]
+    for entry in sorted(others, key=lambda entry: COST.get(entry.name, 1.0)):
+        left -= START.get(modality, 0) + COST.get(entry.name, 1.0) * n_examples
+        if left >= 0:
+            tried.append(entry)
+    return tried
+
+
+def _at_hand(entry: PackagedBackbone) -> bool:
+    if entry.extra is not None and not is_installed(entry.extra):
+        return False
+    return entry.is_cached() or (entry.download_mb <= SMALL_MB and not offline())
 
 
 def rank_trials(scores: dict[str, np.ndarray]) -> list[Trial]:

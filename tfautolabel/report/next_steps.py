@@ -122,7 +122,7 @@ def _audit_step(run: RunRecord) -> Step | None:
 def run_command(run: RunRecord) -> str:
     """The command that repeats the run, with the options that decide what comes out.
 
-    It names the backbone that was taken, which by default depends on the data.
+    It names the backbone that was taken, where that was chosen on the data.
     """
     inputs = run.record["inputs"]
     words = ["tfautolabel", "run", _quoted(inputs["data"])]
@@ -130,7 +130,7 @@ def run_command(run: RunRecord) -> str:
         if inputs.get(name) is not None:
             words += [f"--{name}", _quoted(inputs[name])]
     settings = run.settings
-    if settings.backbone is None:
+    if settings.backbone in (None, "auto"):
         settings = replace(settings, backbone=run.record["backbone"].get("handle"))
     return " ".join([*words, "--out", _quoted(run.out), *settings.words()])
 

@@ -23,7 +23,7 @@ class RunSettings:
         id_column: the column of names; the row numbers by default.
         modality: "image", "text" or "audio"; recognised by default.
         backbone: a string for `load_backbone`, or "auto" to choose a packaged one by cross-validation; by
-            default the modality's own.
+            default the modality's own, or where that is cheap as with "auto".
         long_text: "truncate" for texts longer than the backbone takes, or "average" over their windows.
         head: a key of `HEADS`.
         seed: decides everything random.
