@@ -36,8 +36,8 @@ SHARE = 0.2
 """Of the time of a run that trying other backbones may take where nobody asked for that."""
 
 COST = {"efficientnet-lite2": 2.2, "use-multilingual-v3": 0.1, "e5-small": 2.4}
-"""What an example takes, as a multiple of what it takes with the modality's own backbone: for pictures by their
-multiplications, for texts of twenty words measured."""
+"""What an example takes, as a multiple of what it takes with the modality's own backbone: for pictures by
+their multiplications, for texts of twenty words measured."""
 
 START = {"image": 1500, "text": 2500}
 """What it takes to build a backbone and to begin with it, in examples of the modality's own backbone."""
