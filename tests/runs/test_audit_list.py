@@ -1,3 +1,5 @@
+import csv
+
 import pytest
 
 from tfautolabel.runs.audit_list import AuditItem, has_answers, read_audit_list, write_audit_list
@@ -24,6 +26,34 @@ def test_what_is_written_is_read(tmp_path):
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "audit.csv").read_bytes()
 
 
+FORMULAS = ("=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "'=1", "''-x")
+NAMES = (*FORMULAS, "'quoted'", "a=b", "a\rb", "a\r\nb", "\r", " spaced ", "图片", '"')
+
+
+def test_names_that_a_spreadsheet_would_compute_are_guarded_and_read_back(tmp_path):
+    items = [AuditItem(name, label, label, {"note": name}) for name in NAMES for label in NAMES]
+    write_audit_list(items, tmp_path / "audit.csv")
+    with open(tmp_path / "audit.csv", encoding="utf-8", newline="") as stream:
+        cells = [cell for row in csv.reader(stream) for cell in row]
+    assert len(cells) == 5 * (len(items) + 1)
+    assert not [cell for cell in cells if cell.startswith(tuple("=+-@\t\r\n＝＋－＠"))]
+    found = read_audit_list(tmp_path / "audit.csv")
+    assert [(item.id, item.label, item.others) for item in found] == [
+        (item.id, item.label, item.others) for item in items
+    ]
+    assert [item.answer for item in found] == [item.label.strip() for item in items]
+    write_audit_list(found, tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "audit.csv").read_bytes()
+
+
+def test_lists_without_guards_are_read_as_they_are(tmp_path):
+    file = written(tmp_path, f"{HEADER}\n1,=a,-1,+1\n2,'b','c',yes\n")
+    assert [(item.id, item.label, item.answer) for item in read_audit_list(file)] == [
+        ("=a", "-1", "+1"),
+        ("'b'", "'c'", "yes"),
+    ]
+
+
 def test_a_note_behind_the_answer_is_no_answer(tmp_path):
     file = written(tmp_path, f"{HEADER},note\n1,a,cat,yes,\n2,b,cat,,hm\n")
     assert [item.answer for item in read_audit_list(file)] == ["yes", ""]
@@ -46,7 +76,11 @@ def test_whether_somebody_wrote_something(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"a,b\n1,2\n", "has the columns number, id, label, correct"), (b"id,label\n\xff,x\n", "is UTF-8")],
+    [
+        (b"a,b\n1,2\n", "has the columns number, id, label, correct"),
+        (b"id,label\n\xff,x\n", "is UTF-8"),
+        (b"id,label\n" + b"x" * 200_000 + b",y\n", "is a CSV file"),
+    ],
 )
 def test_what_is_no_list_is_refused(tmp_path, content, message):
     (tmp_path / "audit.csv").write_bytes(content)

@@ -111,9 +111,14 @@ def write_rejected(rejected: Iterable[Rejected], path: str | os.PathLike[str]) -
         OSError: If the file cannot be written.
     """
     with atomic_write(path) as file:
-        writer = csv.writer(_UnixLines(file))
+        writer = unix_csv(file)
         writer.writerow(Rejected._fields)
         writer.writerows((as_utf8(item.id), as_utf8(item.reason)) for item in rejected)
+
+
+def unix_csv(file: TextIO) -> Any:
+    r"""A `csv.writer` whose rows end with "\n", and whose every row can be read again."""
+    return csv.writer(_UnixLines(file))
 
 
 class _UnixLines:
@@ -167,7 +172,7 @@ def _mapped(columns: Columns, real: Callable[[float | None], Any], flag: Callabl
 @contextmanager
 def _csv(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
     with atomic_write(path) as file:
-        writer = csv.writer(_UnixLines(file))
+        writer = unix_csv(file)
         writer.writerow(COLUMNS)
 
         def write(columns: Columns) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.writers import as_utf8, unix_csv
 
 COLUMNS = ("number", "id", "label", "correct")
 """A person writes into the last one, or adds `right_label`; all further columns are theirs."""
 
 RIGHT_LABEL = "right_label"
+
+_FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
+"""What a spreadsheet may take for a formula, whoever made up the name; see OWASP's "CSV injection"."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,11 @@ def read_audit_list(file: Path) -> list[AuditItem]:
             # More cells than columns: a comma in a note that was typed without quotes.
             reader = csv.DictReader(stream, restkey="", restval="")
             names = list(reader.fieldnames or ())
-            rows = [{name: _text(cell) for name, cell in row.items()} for row in reader]
+            rows = [{_as_written(name): _text(cell) for name, cell in row.items()} for row in reader]
     except UnicodeDecodeError as error:
         raise ValueError(f"a list of audited items is UTF-8. Received: {file}, {error.reason}") from error
+    except csv.Error as error:
+        raise ValueError(f"a list of audited items is a CSV file. Received: {file}, {error}") from error
     if not {"id", "label"} <= {*names}:
         raise ValueError(f"a list of audited items has the columns {', '.join(COLUMNS)}. Received: {file}")
     return [
@@ -71,16 +78,20 @@ def read_audit_list(file: Path) -> list[AuditItem]:
 def write_audit_list(items: Sequence[AuditItem], file: Path) -> None:
     """Writes a list, with the columns that a person added.
 
+    People open it in a spreadsheet: a cell that it would take for a formula gets an apostrophe in front,
+    which `read_audit_list` takes away again.
+
     Raises:
         OSError: If it cannot be written.
     """
     added = list(dict.fromkeys(name for item in items for name in item.others))
     with atomic_write(file) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([*COLUMNS, *added])
+        writer = unix_csv(stream)
+        writer.writerow([*COLUMNS, *map(_guarded, added)])
         for number, item in enumerate(items, 1):
             others = [item.others.get(name, "") for name in added]
-            writer.writerow([number, item.id, item.label, item.correct, *others])
+            cells = (as_utf8(cell) for cell in (item.id, item.label, item.correct, *others))
+            writer.writerow([number, *map(_guarded, cells)])
 
 
 def has_answers(file: Path) -> bool:
@@ -98,4 +109,14 @@ def keep_under_another_name(file: Path) -> Path:
 
 
 def _text(cell: str | list[str]) -> str:
-    return cell if isinstance(cell, str) else ",".join(cell)
+    return _as_written(cell if isinstance(cell, str) else ",".join(cell))
+
+
+def _guarded(cell: str) -> str:
+    """With an apostrophe in front, if a spreadsheet would compute it or if it looks guarded already."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def _as_written(cell: str) -> str:
+    """What `_guarded` was given; a cell without a guard, as older lists and people have them, stays."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

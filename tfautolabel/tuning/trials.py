@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.writers import unix_csv
 from tfautolabel.tuning.cross_validation import ACCURACY, OBJECTIVE
 
 DEFAULT = "default"
@@ -93,7 +93,7 @@ def write_trials(rows: Sequence[TrialRow], folder: Path) -> None:
     """Writes trials.csv, trials.json and trials.svg."""
     names = list(dict.fromkeys(name for row in rows for name in row.values))
     with atomic_write(folder / "trials.csv") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = unix_csv(file)
         writer.writerow(["trial", "status", "log_loss", "accuracy", *names, "error"])
         for row in rows:
             measured = ["" if value is None else f"{value:.6g}" for value in (row.loss, row.accuracy)]
