@@ -75,11 +75,11 @@ def test_many_repeated_ids_are_not_all_listed():
         Dataset.from_inputs([b""] * 60, ids=names)
 
 
-def test_labels_must_be_one_str_a_row():
+def test_labels_must_be_one_a_row():
     with pytest.raises(ValueError, match=r"2 in all\. Received: 1 labels"):
         Dataset.from_inputs([b"", b""], ["a"])
-    with pytest.raises(TypeError, match=r"Received: 3 for '1'"):
-        Dataset.from_inputs([b"", b""], ["a", 3])
+    with pytest.raises(TypeError, match=r"a number or None\. Received: .*object.* for '1'"):
+        Dataset.from_inputs([b"", b""], ["a", object()])
 
 
 def test_the_arrays_cannot_be_changed_from_outside():

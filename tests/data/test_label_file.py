@@ -242,5 +242,7 @@ def test_a_mapping_becomes_rows():
     ]
     with pytest.raises(ValueError, match=r"Received: labels=\{\}"):
         rows_from_mapping({})
-    with pytest.raises(TypeError, match="Received: 'a': 3"):
-        rows_from_mapping({"a": 3})
+    assert [row.label for row in rows_from_mapping({"a": 3, 1: 2.0})] == ["3", "2"]
+    for wrong in ({"a": object()}, {("a",): "cat"}):
+        with pytest.raises(TypeError, match=r"a number or None\. Received: "):
+            rows_from_mapping(wrong)

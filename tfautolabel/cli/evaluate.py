@@ -11,8 +11,18 @@ import typer
 
 from tfautolabel._visible import visible_json
 from tfautolabel.cli import summaries
-from tfautolabel.cli.console import show
-from tfautolabel.cli.options import BatchSize, Data, IdColumn, InputColumn, LabelColumn, Labels, Model
+from tfautolabel.cli.console import remark, show
+from tfautolabel.cli.options import (
+    BatchSize,
+    Data,
+    Encoding,
+    IdColumn,
+    InputColumn,
+    LabelColumn,
+    Labels,
+    LabelValues,
+    Model,
+)
 
 
 def evaluate(
@@ -22,6 +32,8 @@ def evaluate(
     input_column: InputColumn = None,
     label_column: LabelColumn = None,
     id_column: IdColumn = None,
+    label_values: LabelValues = "usual",
+    encoding: Encoding = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
     report: Annotated[
         Path | None, typer.Option("--report", help="An .html file to write a report with figures to.")
@@ -43,8 +55,12 @@ def evaluate(
         label_column=label_column,
         id_column=id_column,
         exclude=[model],
+        label_values=label_values,
+        encoding=encoding,
         modality=labeler.modality,
     )
+    for note in dataset.notes:
+        remark(quiet)(note)
     measured = measure_model(labeler, dataset, batch_size=batch_size, progress=not quiet)
     if report is not None:
         from tfautolabel.report import write_evaluation_report

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tfautolabel.cli.console import show
-from tfautolabel.cli.options import InputColumn, LabelColumn, Labels, Model, Quiet
+from tfautolabel.cli.options import Encoding, InputColumn, LabelColumn, Labels, LabelValues, Model, Quiet
 
 if TYPE_CHECKING:
     from tfautolabel.export import Converted
@@ -32,6 +32,8 @@ def export(
     labels: Labels = None,
     input_column: InputColumn = None,
     label_column: LabelColumn = None,
+    label_values: LabelValues = "usual",
+    encoding: Encoding = None,
     limit: Annotated[
         int, typer.Option("--limit", help="Examples to compare at most, drawn at random.")
     ] = 1000,
@@ -68,6 +70,8 @@ def export(
             input_column=input_column,
             label_column=label_column,
             exclude=[model, out],
+            label_values=label_values,
+        encoding=encoding,
             modality=read_description(model)["modality"],
         )
         if len(dataset) > limit:

@@ -25,7 +25,24 @@ LabelColumn = Annotated[
     typer.Option("--label-column", help="Column of labels; rows without one are labelled; else guessed."),
 ]
 IdColumn = Annotated[
-    str | None, typer.Option("--id-column", help="Column of names; else the rows are numbered from 0.")
+    str | None,
+    typer.Option(
+        "--id-column",
+        help="Column of names, or none to number the rows from 0; "
+        "else one called id, where it names each row.",
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", help="How a CSV, TSV or JSON file is encoded, such as cp1251; else found out."),
+]
+LabelValues = Annotated[
+    str,
+    typer.Option(
+        "--label-values",
+        help="usual reads nan, None, N/A, ? and the like as no label and other "
+        "spellings of a name as one class; keep makes each value a class as it is written.",
+    ),
 ]
 Modality = Annotated[
     str | None, typer.Option("--modality", help="image, text or audio; else recognised from the data.")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import cast
+from typing import Any
 
 import numpy as np
 
 from tfautolabel._visible import visible
 from tfautolabel.data.encoded_text import as_text
+from tfautolabel.data.in_memory import held_inputs
+from tfautolabel.data.label_values import Rules, class_key, is_label, label_rules, resolve
 from tfautolabel.data.modality import MODALITIES
-from tfautolabel.data.readers import MemoryReader, Reader, ReadFailure, SelectedReader, read_rows
+from tfautolabel.data.readers import Reader, ReadFailure, SelectedReader, read_rows
 from tfautolabel.data.sound_files import as_wav
 from tfautolabel.data.stratified import stratified_sample
 from tfautolabel.labels import ABSTAIN, Rejected
@@ -97,34 +100,42 @@ class Dataset:
     @classmethod
     def from_inputs(
         cls,
-        inputs: Sequence[bytes] | Sequence[str],
-        labels: Sequence[str | None] | None = None,
+        inputs: Sequence[Any],
+        labels: Sequence[Any] | None = None,
         ids: Sequence[str] | None = None,
         modality: str | None = None,
+        *,
+        label_values: str = "usual",
+        missing: Iterable[str] | None = None,
     ) -> Dataset:
         """Makes a data set of what is in memory; the rows keep the order of `inputs`.
 
         Args:
-            inputs: n encoded files, or n texts.
-            labels: n class names, None where a row has none.
+            inputs: n encoded files, n texts, or n paths of files (which are read when asked for).
+            labels: n class names, see `with_labels`.
             ids: n distinct names; numbers by default.
-            modality: one of `MODALITIES`; by default "text" if all inputs are str, else "image".
+            modality: one of `MODALITIES`; recognised by default. With "text" each str is a text, never a
+                path.
+            label_values: see `with_labels`.
+            missing: see `with_labels`.
 
         Raises:
-            ValueError: If the lengths do not agree or ids repeat.
-            TypeError: If an input is not bytes or a label not a str.
+            ValueError: If the lengths do not agree, ids repeat, or strings are written as paths that lead to
+                no file.
+            TypeError: If an input is something else, or a label is no label.
         """
+        if modality is not None and modality not in MODALITIES:
+            raise ValueError(f"modality must be one of {MODALITIES}. Received: modality={modality!r}")
+        inputs = inputs if isinstance(inputs, (list, tuple)) else list(inputs)
         if ids is None:
             # Zeros in front, so that the names sort in the order of the rows.
             width = len(str(max(len(inputs) - 1, 0)))
             ids = [f"{row:0{width}d}" for row in range(len(inputs))]
-        texts = len(inputs) > 0 and all(isinstance(value, str) for value in inputs)
-        modality = modality or ("text" if texts else "image")
-        if modality == "text":
-            # A lone surrogate is no character; it becomes what stands for one.
-            inputs = [v.encode("utf-8", "replace") if isinstance(v, str) else v for v in inputs]
-        dataset = cls(MemoryReader(cast(Sequence[bytes], inputs)), ids, modality=modality)
-        return dataset if labels is None else dataset.with_labels(labels)
+        held = held_inputs(inputs, modality)
+        dataset = cls(held.reader, ids, modality=held.modality, notes=held.notes)
+        if labels is None:
+            return dataset
+        return dataset.labelled_by(labels, label_rules(label_values, missing), depth=3)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -213,36 +224,74 @@ class Dataset:
         in_second = drawn if smaller == second else ~drawn
         return self.subset(~in_second), self.subset(in_second)
 
-    def with_labels(self, labels: Sequence[str | None]) -> Dataset:
+    def with_labels(
+        self,
+        labels: Sequence[Any],
+        *,
+        label_values: str = "usual",
+        missing: Iterable[str] | None = None,
+    ) -> Dataset:
         """The same rows with other labels; `classes` are the sorted names that occur.
 
         Args:
-            labels: n class names; None or an empty name where a row has no label.
+            labels: n class names or whole numbers; None, NaN, an empty name or a word for "no label" where a
+                row has none. Spellings that differ in Unicode form, spaces or as numbers do are one class.
+            label_values: "usual", or "keep" to make each value a class as it is written.
+            missing: words for "no label", instead of `label_values.MISSING`; () for none.
 
         Raises:
-            ValueError: If there are not n labels.
-            TypeError: If a label is not a str.
+            ValueError: If there are not n labels, or one of them names several.
+            TypeError: If a label is none of these.
         """
+        return self.labelled_by(labels, label_rules(label_values, missing), depth=3)
+
+    def labelled_by(self, labels: Sequence[Any], rules: Rules, depth: int = 2) -> Dataset:
+        """As `with_labels`, by rules that are made already.
+
+        Args:
+            labels: n labels.
+            rules: how they are read.
+            depth: how many frames above this one the caller stands whom a warning should name.
+
+        Raises:
+            ValueError: If there are not n labels, or one of them names several.
+            TypeError: If a label is none.
+        """
+        labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
         if len(labels) != len(self):
             raise ValueError(f"one label a row, {len(self)} in all. Received: {len(labels)} labels")
         for row, label in enumerate(labels):
-            if label is not None and not isinstance(label, str):
-                raise TypeError(f"a label must be a str or None. Received: {label!r} for {self.ids[row]!r}")
-        classes = sorted({label for label in labels if label})
-        index = {label: class_id for class_id, label in enumerate(classes)}
-        class_ids = [index[label] if label else ABSTAIN for label in labels]
-        return self._relabelled(np.array(class_ids, np.int64), classes)
+            if not is_label(label):
+                raise TypeError(
+                    f"a label must be a str, a number or None. Received: {label!r} for {self.ids[row]!r}"
+                )
+        names, notes, found = resolve(labels, "labels", rules)
+        for warning in found:
+            warnings.warn(warning, UserWarning, stacklevel=depth)
+        classes = sorted({name for name in names if name})
+        index = {name: class_id for class_id, name in enumerate(classes)}
+        class_ids = [index[name] if name else ABSTAIN for name in names]
+        return self._relabelled(np.array(class_ids, np.int64), classes, notes)
 
     def with_classes(self, classes: Sequence[str]) -> Dataset:
         """The same rows and labels, with class ids that index into another list of classes.
 
         Args:
-            classes: distinct names in the order wanted; there may be more than occur here.
+            classes: distinct names in the order wanted; there may be more than occur here. Another spelling
+                of the same name (Unicode form, spaces, 1 and 1.0) is that name.
 
         Raises:
             ValueError: If a label that occurs here is not among `classes`, or a name repeats.
         """
-        position = {name: class_id for class_id, name in enumerate(classes)}
+        exact = {name: class_id for class_id, name in enumerate(classes)}
+        by_key: dict[str, list[int]] = {}
+        for class_id, name in enumerate(classes):
+            by_key.setdefault(class_key(name), []).append(class_id)
+        position = dict(exact)
+        for name in self.classes:
+            alike = by_key.get(class_key(name), [])
+            if name not in exact and len(alike) == 1:
+                position[name] = alike[0]
         used = [self.classes[class_id] for class_id in np.unique(self.class_ids) if class_id != ABSTAIN]
         unknown = [name for name in used if name not in position]
         if unknown:
@@ -253,7 +302,13 @@ class Dataset:
         new_ids = np.array([*(position.get(name, ABSTAIN) for name in self.classes), ABSTAIN], np.int64)
         return self._relabelled(new_ids[self.class_ids], classes)
 
-    def _relabelled(self, class_ids: np.ndarray, classes: Iterable[str]) -> Dataset:
+    def with_notes(self, notes: Iterable[str]) -> Dataset:
+        """The same rows and labels, with more notes."""
+        return self._relabelled(self.class_ids, self.classes, notes)
+
+    def _relabelled(
+        self, class_ids: np.ndarray, classes: Iterable[str], notes: Iterable[str] = ()
+    ) -> Dataset:
         return Dataset(
             self.reader,
             self.ids,
@@ -261,7 +316,7 @@ class Dataset:
             classes,
             modality=self.modality,
             rejected=self.rejected,
-            notes=self.notes,
+            notes=(*self.notes, *notes),
         )
 
     def _select(self, rows: np.ndarray, rejected: Iterable[Rejected]) -> Dataset:

@@ -11,8 +11,9 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from tfautolabel.data.label_values import is_label, label_text
 from tfautolabel.labels import Rejected
 
 NAME_COLUMNS = ("path", "id")
@@ -132,23 +133,25 @@ def match_labels(
     return [given.get(file_id) for file_id in ids]
 
 
-def rows_from_mapping(labels: Mapping[str, str | None]) -> list[LabelRow]:
+def rows_from_mapping(labels: Mapping[str, Any]) -> list[LabelRow]:
     """Labels given in Python as rows like those of a file.
 
     Args:
-        labels: path or id → label; None or an empty label where there is none.
+        labels: path, id or row number → label; None or an empty label where there is none.
 
     Raises:
         ValueError: If the mapping is empty.
-        TypeError: If a path or a label is not a str.
+        TypeError: If a path is not a str, or a label no label.
     """
     if not labels:
         raise ValueError("labels must name at least one file, or be None. Received: labels={}")
     rows = []
     for number, (path, label) in enumerate(labels.items(), start=1):
-        if not isinstance(path, str) or not isinstance(label, (str, type(None))):
-            raise TypeError(f"labels must map a str to a str or None. Received: {path!r}: {label!r}")
-        rows.append(LabelRow(f"entry {number}", path, (label or "").strip()))
+        if not isinstance(path, (str, int)) or not is_label(label):
+            raise TypeError(
+                f"labels must map a str to a str, a number or None. Received: {path!r}: {label!r}"
+            )
+        rows.append(LabelRow(f"entry {number}", str(path), (label_text(label) or "").strip()))
     return rows
 
 
@@ -261,9 +264,9 @@ def _warn(source: str, examples: Sequence[str], which: str) -> None:
     if examples:
         noun = "label" if len(examples) == 1 else "labels"
         more = f" and {len(examples) - SHOWN} more" if len(examples) > SHOWN else ""
-        # The frames between are match_labels and load_dataset, whose caller is meant.
+        # The frames between are match_labels and two of load_dataset, whose caller is meant.
         warnings.warn(
             f"{source}: ignored {len(examples)} {noun} {which}: {', '.join(examples[:SHOWN])}{more}",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

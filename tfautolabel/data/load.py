@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from tfautolabel.data.dataset import Dataset
 from tfautolabel.data.folder import FolderListing, list_folder
 from tfautolabel.data.label_file import LabelRow, match_labels, read_label_file, rows_from_mapping
+from tfautolabel.data.label_values import Rules, label_rules, resolve
 from tfautolabel.data.modality import MODALITIES, SAMPLE, recognise_modality
 from tfautolabel.data.readers import FileReader, ReadFailure
 from tfautolabel.data.tables import load_table
@@ -24,13 +26,15 @@ IN_NO_CLASS = "directly in the folder, not in the folder of a class"
 
 def load_dataset(
     data: Any,
-    labels: str | os.PathLike[str] | Mapping[str, str | None] | None = "auto",
+    labels: str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any] | None = "auto",
     *,
     input_column: str | None = None,
     label_column: str | None = None,
     id_column: str | None = None,
     exclude: Iterable[str | os.PathLike[str]] = (),
     modality: str | None = None,
+    label_values: str = "usual",
+    missing: Iterable[str] | None = None,
 ) -> Dataset:
     """Takes down the examples of a folder, a file or a frame, and the labels there are.
 
@@ -44,21 +48,28 @@ def load_dataset(
             out;
             a CSV, TSV, JSONL, Parquet or TFRecord file (UTF-8): every row is an example;
             a pandas or Polars DataFrame, a Hugging Face Dataset, an Arrow table, or a `tf.data.Dataset` of
-            strings, of pairs with labels or of dictionaries (which is read into memory).
+            strings, of pairs with labels or of dictionaries (which is read into memory);
+            a list of texts, of encoded files or of paths, see `Dataset.from_inputs`.
         labels: where the labels are:
             "auto" takes a table's label column; of a folder, the folder of each file, if there are two or
             more and no file beside them, else none;
             "folder" takes the folder of each file and sets the files beside these folders aside;
             None labels nothing;
             a path names a CSV file with the columns `path` (or `id`) and `label`;
-            a mapping goes from id to label.
-        input_column: of a table: the column of texts, of encoded files, or of paths relative to the file's
-            folder; guessed by default.
+            a mapping goes from id to label;
+            a list has a label for each row, in order.
+        input_column: of a table: the column of texts, of encoded files, or of paths (beside the table,
+            relative to the working directory, or in full); guessed by default.
         label_column: of a table: the column of labels, empty where there is none; guessed by default.
-        id_column: of a table: the column of names; one called `id` by default, else the rows are numbered
-            from 0.
+        id_column: of a table: the column of names; by default one called `id` if it names each row, else the
+            rows are numbered from 0, as they are with "none".
         exclude: files and folders to leave out.
-        modality: "image", "text" or "audio"; by default that of most of a few examples.
+        modality: "image", "text" or "audio"; by default that of most of a few examples. With "text", values
+            that look like paths but lead nowhere are texts.
+        label_values: "usual" reads labels as people mean them: words such as "nan" are no label, spellings
+            that differ in Unicode form, spaces or as numbers do are one class, and lists are refused; "keep"
+            makes each value a class as it is written.
+        missing: words for "no label", instead of `tfautolabel.data.label_values.MISSING`; () for none.
 
     Returns:
         The examples: files sorted by their path below the folder, which is their id; rows in their order.
@@ -81,37 +92,78 @@ def load_dataset(
         raise TypeError(f"exclude must be a list of paths. Received: exclude={exclude!r}")
     if modality is not None and modality not in MODALITIES:
         raise ValueError(f"modality must be one of {MODALITIES}. Received: modality={modality!r}")
+    rules = label_rules(label_values, missing)
     given = {"input_column": input_column, "label_column": label_column, "id_column": id_column}
-    if not isinstance(data, (str, os.PathLike)) or os.path.isfile(data):
-        return _load_table(data, labels, given, modality)
+    listed, how = _is_list(data), labels if isinstance(labels, str) else None
+    if listed or not isinstance(data, (str, os.PathLike)) or os.path.isfile(data):
+        if how == "folder":
+            raise ValueError(f"labels='folder' is for folders. Received: {_named(data)}")
+        found: tuple[str, ...] = ()
+        if listed:
+            _refuse_columns(given, "a list")
+            loaded = Dataset.from_inputs(list(data), modality=modality)
+        else:
+            loaded, found = _load_table(data, how == "auto", given, modality, rules)
+        return _labelled(loaded, labels, None, rules, found)
     root = _check_folder(data)
-    if any(given.values()):
-        raise ValueError(f"columns are for tables. Received: {given} for the folder {root!r}")
+    _refuse_columns(given, f"the folder {root!r}")
     # Before the folder is listed: a mistake in a small file should not cost a walk through a large tree.
     rows, source = _read_rows(labels)
     excluded = [*exclude] if source is None else [*exclude, source]
     listing = list_folder(root, excluded)
-    if labels == "folder" or (labels == "auto" and _is_folder_per_class(listing)):
-        return _load_folder_per_class(listing, root, modality)
+    if how == "folder" or (how == "auto" and _is_folder_per_class(listing)):
+        dataset, names = _load_folder_per_class(listing, root, modality)
+        return _labelled(dataset, names, root, rules)
     if not listing.ids:
         raise ValueError(f"the folder must hold files. Received: path={root!r}, {_found(listing)}")
-    dataset = _dataset(listing, modality)
-    if rows is None:
-        return dataset
-    return dataset.with_labels(match_labels(rows, listing.ids, root, listing.rejected, source or "labels"))
+    return _labelled(_dataset(listing, modality), labels, root, rules, given=(rows, source))
+
+
+def _labelled(
+    dataset: Dataset,
+    labels: Any,
+    root: str | None,
+    rules: Rules,
+    found: Iterable[str] = (),
+    given: tuple[list[LabelRow] | None, str | os.PathLike[str] | None] | None = None,
+) -> Dataset:
+    """With the labels that a list or file names, if there are any; warns of what is most likely a mistake."""
+    rows, source = given or _read_rows(labels)
+    values: Sequence[Any] | None = list(labels) if _is_list(labels) else None
+    notes: tuple[str, ...] = ()
+    if rows is not None:
+        shown = os.fspath(source or "labels")
+        names, notes, found = resolve([row.label for row in rows], shown, rules)
+        rows = [row._replace(label=name or "") for row, name in zip(rows, names, strict=True)]
+        values = match_labels(rows, dataset.ids.tolist(), root, dataset.rejected, shown)
+        rules = Rules(keep=True)
+    for warning in found:
+        # The frame above is load_dataset, whose caller is meant.
+        warnings.warn(warning, UserWarning, stacklevel=3)
+    return dataset if values is None else dataset.with_notes(notes).labelled_by(values, rules, depth=4)
+
+
+def _is_list(value: Any) -> bool:
+    """Whether values stand in it one after the other: a list, an array or a column of a frame."""
+    if isinstance(value, (list, tuple)):
+        return True
+    is_column = hasattr(value, "dtype") and not hasattr(value, "columns")
+    return is_column and hasattr(value, "__iter__") and getattr(value, "ndim", 1) == 1
+
+
+def _named(data: Any) -> str:
+    return os.fspath(data) if isinstance(data, (str, os.PathLike)) else type(data).__name__
+
+
+def _refuse_columns(given: Mapping[str, str | None], what: str) -> None:
+    if any(given.values()):
+        raise ValueError(f"columns are for tables. Received: {given} for {what}")
 
 
 def _load_table(
-    data: Any,
-    labels: str | os.PathLike[str] | Mapping[str, str | None] | None,
-    columns: dict[str, str | None],
-    modality: str | None,
-) -> Dataset:
-    if isinstance(labels, str) and labels == "folder":
-        raise ValueError(f"labels='folder' is for folders. Received: {data}")
-    rows, source = _read_rows(labels)
-    wanted = isinstance(labels, str) and labels == "auto"
-    loaded = load_table(data, modality=modality, labels_wanted=wanted, **columns)
+    data: Any, labels_wanted: bool, columns: dict[str, str | None], modality: str | None, rules: Rules
+) -> tuple[Dataset, tuple[str, ...]]:
+    loaded = load_table(data, modality=modality, labels_wanted=labels_wanted, rules=rules, **columns)
     scan = loaded.scan
     dataset = Dataset(
         scan.reader,
@@ -122,20 +174,14 @@ def _load_table(
         rejected=scan.rejected,
         notes=loaded.notes,
     )
-    if rows is None:
-        return dataset
-    return dataset.with_labels(
-        match_labels(rows, dataset.ids.tolist(), None, scan.rejected, source or "labels")
-    )
+    return dataset, loaded.warnings
 
 
-def _read_rows(
-    labels: str | os.PathLike[str] | Mapping[str, str | None] | None,
-) -> tuple[list[LabelRow] | None, str | os.PathLike[str] | None]:
-    """The labels that were listed, if any were, and the file that lists them, if there is one."""
+def _read_rows(labels: Any) -> tuple[list[LabelRow] | None, str | os.PathLike[str] | None]:
+    """The labels that were listed by name, if any were, and the file that lists them, if there is one."""
     if isinstance(labels, Mapping):
         return rows_from_mapping(labels), None
-    if labels is None or (isinstance(labels, str) and labels in ("auto", "folder")):
+    if labels is None or _is_list(labels) or (isinstance(labels, str) and labels in ("auto", "folder")):
         return None, None
     return read_label_file(labels), labels
 
@@ -153,7 +199,9 @@ def _is_folder_per_class(listing: FolderListing) -> bool:
     return all("/" in file_id for file_id in listing.ids) and len(set(_top_folders(listing.ids))) >= 2
 
 
-def _load_folder_per_class(listing: FolderListing, root: str, modality: str | None) -> Dataset:
+def _load_folder_per_class(
+    listing: FolderListing, root: str, modality: str | None
+) -> tuple[Dataset, list[str]]:
     in_class = [row for row, file_id in enumerate(listing.ids) if "/" in file_id]
     if not in_class:
         raise ValueError(
@@ -166,7 +214,7 @@ def _load_folder_per_class(listing: FolderListing, root: str, modality: str | No
         ids=[listing.ids[row] for row in in_class],
         rejected=sorted([*listing.rejected, *beside]),
     )
-    return _dataset(kept, modality).with_labels(_top_folders(kept.ids))
+    return _dataset(kept, modality), _top_folders(kept.ids)
 
 
 def _top_folders(ids: list[str]) -> list[str]:

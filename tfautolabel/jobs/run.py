@@ -88,9 +88,7 @@ def run(
     started = datetime.now(UTC)
     clock = Clock()
     with clock("listing"):
-        inputs = read_inputs(source, out)
-    for note in inputs.notes:
-        say(note)
+        inputs = read_inputs(source, out, say)
     # Only now, because importing TensorFlow takes seconds: a mistake in the input is told at once.
     from tfautolabel.jobs.outcome import label_pool, outcome
 

@@ -13,7 +13,7 @@ from typing import Any
 from tfautolabel.data import load_dataset
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.jobs.tally import Clock
-from tfautolabel.runs.inputs import Place, make_folder
+from tfautolabel.runs.inputs import Place, check_classes, make_folder
 from tfautolabel.runs.record import versions
 
 
@@ -63,6 +63,8 @@ def tune(
     label_column: str | None = None,
     id_column: str | None = None,
     modality: str | None = None,
+    label_values: str = "usual",
+    encoding: str | None = None,
     backbone: str | None = None,
     long_text: str = "truncate",
     tuner: str = "random",
@@ -86,6 +88,8 @@ def tune(
         label_column: the column of labels.
         id_column: the column of names.
         modality: "image", "text" or "audio"; recognised by default.
+        label_values: "usual", or "keep" to make each value a class as it is written.
+        encoding: how the text of a table is encoded; found out by default.
         backbone: as for `load_backbone`, or "auto"; the modality's own by default.
         long_text: as for `run`.
         tuner: "random", "bayesian" or "hyperband".
@@ -119,14 +123,14 @@ def tune(
             label_column=label_column,
             id_column=id_column,
             modality=modality,
+            label_values=label_values,
+            encoding=encoding,
             exclude=[out],
         )
     for note in examples.notes:
         say(note)
     labelled = examples.labelled
-    if len(labelled.classes) < 2:
-        found = ", ".join(labelled.classes) or "none"
-        raise ValueError(f"labels of at least two classes are needed. Received: {found}")
+    check_classes(labelled.classes, examples.notes)
     # Only now, because importing TensorFlow takes seconds: a mistake in the input is told at once.
     from tfautolabel.labeler import Labeler, select_backbone
 

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ class Source:
         data: a folder, a file that holds a row for each example, or a frame.
         labels: a CSV file of labels, or None.
         labelled: a folder or file of labelled examples, or None.
-        settings: of these, the columns and the modality are used here.
+        settings: of these, the columns, the modality and how labels and texts are read are used here.
     """
 
     data: Any
@@ -92,12 +92,13 @@ class Inputs:
     notes: tuple[str, ...]
 
 
-def read_inputs(source: Source, out: Path) -> Inputs:
+def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _: None) -> Inputs:
     """Lists the labelled examples and the pool.
 
     Args:
         source: where they are.
         out: the folder of results, which is left out of the data.
+        say: told what was guessed, before it can turn out to be of no use.
 
     Raises:
         ValueError: If the input is not usable, with what was received and what is valid.
@@ -106,9 +107,9 @@ def read_inputs(source: Source, out: Path) -> Inputs:
     _check_given(source)
     _check_places(source, out)
     inputs = _read_labelled_apart(source, out) if source.labelled is not None else _read_whole(source, out)
-    if len(inputs.examples.classes) < 2:
-        found = ", ".join(inputs.examples.classes) or "none"
-        raise ValueError(f"labels of at least two classes are needed. Received: {found}")
+    for note in inputs.notes:
+        say(note)
+    check_classes(inputs.examples.classes, inputs.notes)
     if len(inputs.pool) == 0:
         what = "file" if source.is_folder else "row"
         raise ValueError(
@@ -142,6 +143,20 @@ def read_again(source: Source, out: Path) -> tuple[Dataset | None, Dataset]:
     with contextlib.suppress(OSError, ValueError):
         return _read_labelled(source, out), pool
     return None, pool
+
+
+def check_classes(classes: Sequence[str], notes: Sequence[str]) -> None:
+    """Refuses fewer than two classes, with what was understood of the data.
+
+    Raises:
+        ValueError: If there are fewer.
+    """
+    if len(classes) < 2:
+        understood = "; ".join(notes)
+        raise ValueError(
+            f"labels of at least two classes are needed. Received: {', '.join(classes) or 'none'}"
+            + (f"; understood was: {understood}; another column is named by --label-column" if notes else "")
+        )
 
 
 def named_below(labelled: Place | None, rejected: Sequence[Rejected]) -> tuple[Rejected, ...]:
@@ -233,6 +248,7 @@ def _read_pool(source: Source, out: Path, modality: str | None) -> Dataset:
         id_column=settings.id_column,
         exclude=others,
         modality=modality,
+        encoding=settings.encoding,
     )
 
 
@@ -246,4 +262,6 @@ def _load(source: Source, data: Any, labels: Place, exclude: Sequence[Path]) -> 
         id_column=settings.id_column,
         exclude=exclude,
         modality=settings.modality,
+        label_values=settings.label_values,
+        encoding=settings.encoding,
     )

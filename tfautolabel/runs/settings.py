@@ -20,8 +20,10 @@ class RunSettings:
     Attributes:
         input_column: the column of texts, or of paths relative to the file; guessed by default.
         label_column: the column of labels; guessed by default.
-        id_column: the column of names; the row numbers by default.
+        id_column: the column of names; one called `id` by default, else the row numbers, as with "none".
         modality: "image", "text" or "audio"; recognised by default.
+        label_values: "usual", or "keep" to make each value a class as it is written; see `load_dataset`.
+        encoding: how the text of a table is encoded; found out by default.
         backbone: a string for `load_backbone`, or "auto" to choose a packaged one by cross-validation; by
             default the modality's own, or where that is cheap as with "auto".
         long_text: "truncate" for texts longer than the backbone takes, or "average" over their windows.
@@ -48,6 +50,8 @@ class RunSettings:
     label_column: str | None = None
     id_column: str | None = None
     modality: str | None = None
+    label_values: str = "usual"
+    encoding: str | None = None
     backbone: str | None = None
     long_text: str = "truncate"
     head: str = "linear"

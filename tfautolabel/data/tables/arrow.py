@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfautolabel.data.label_values import label_text
 from tfautolabel.data.readers import ReadFailure
-from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked, label_text
+from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +49,7 @@ class ParquetTable:
     def scan(self, columns: Columns) -> Scan:
         """Goes through the columns of labels and names once; see `Table.scan`."""
         wanted = [name for name in (columns.label, columns.id) if name is not None]
-        collector = RowCollector(self.name, columns.id is not None)
+        collector = RowCollector(self.name, columns)
         if wanted:
             parts: Any = self._file.iter_batches(batch_size=65_536, columns=list(dict.fromkeys(wanted)))
         else:
@@ -80,7 +81,7 @@ class FrameTable:
 
     def scan(self, columns: Columns) -> Scan:
         """Goes through the columns of labels and names once; see `Table.scan`."""
-        collector = RowCollector(self.name, columns.id is not None)
+        collector = RowCollector(self.name, columns)
         names = self._class_names.get(columns.label or "")
         kept = _collect(collector, self._table.to_batches(max_chunksize=65_536), columns, names)
         return collector.finish(_FrameReader(self._table.column(columns.input), kept))
@@ -233,7 +234,7 @@ def _collect(
                 label = class_names[label] if 0 <= label < len(class_names) else None
             own = label_text(name)
             if columns.id is not None and not own:
-                collector.reject(total + row, None, f"row {total + row}: column {columns.id!r} is empty")
+                collector.reject_nameless(total + row, f"row {total + row}")
                 usable[row] = False
             else:
                 collector.keep(total + row, label_text(label), own)

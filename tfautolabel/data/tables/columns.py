@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
+from tfautolabel.data.label_values import Rules
 from tfautolabel.data.tables.contract import Columns
+from tfautolabel.data.written_paths import looks_like_path
 
 INPUTS = (
-    "text", "sentence", "review", "content", "message", "body", "document", "comment", "tweet", "utterance",
-    "question", "title", "description", "image/encoded", "audio/encoded", "image", "img", "picture", "photo",
-    "audio", "sound", "clip", "wav", "file", "filename", "file_name", "path", "filepath", "input", "inputs",
+    "text", "sentence", "review", "content", "message", "body", "document", "tweet", "utterance", "question",
+    "image/encoded", "audio/encoded", "image", "img", "picture", "photo", "audio", "sound", "clip", "wav",
+    "file", "filename", "file_name", "path", "filepath", "file_path", "image_path", "img_path", "audio_path",
+    "image_name", "input", "inputs",
 )  # fmt: skip
+"""Names of columns of inputs, the surest first."""
+
 LABELS = (
     "label", "labels", "class", "category", "target", "sentiment", "intent", "image/class/text",
-    "image/class/label", "topic", "tag", "y",
+    "image/class/label", "topic", "tag", "class_name", "classname", "class_label", "label_name", "label_text",
+    "gold_label", "gold", "ground_truth", "choice", "classes", "categories", "y", "y_true",
 )  # fmt: skip
 NAMES = ("id", "uid", "guid", "uuid", "key", "example_id", "row_id", "index")
+
+NO_NAMES = "none"
+"""What a user asks for instead of a column of names to get the rows' numbers."""
+
+FILE_WORDS = frozenset((
+    "image", "img", "picture", "photo", "audio", "sound", "clip", "wav", "file", "filename", "path",
+    "filepath", "imagename", "imagepath",
+))  # fmt: skip
+"""Words in the name of a column that make any few words in it a file's name."""
+
+_INPUT_WORDS = FILE_WORDS | {
+    "text", "texts", "sentence", "review", "content", "message", "body", "document", "tweet", "utterance",
+    "question",
+}  # fmt: skip
+_ABOUT_WORDS = frozenset((
+    "id", "ids", "date", "time", "url", "link", "count", "length", "len", "lang", "language", "score",
+    "rating", "author", "user", "label", "labels", "class", "width", "height", "size", "type", "format",
+    "hash", "num", "number", "source", "split", "annotator", "comment", "name", "encoding",
+))  # fmt: skip
+"""What makes "review_date" or "image_width" something else than an input."""
+
+_ADDRESSES = frozenset(["url", "link", "href", "uri", "urls", "links"])
+_LABEL_ENDS = frozenset(["label", "class", "category", "sentiment", "target"])
 
 Sample = Sequence[Mapping[str, bytes | None]]
 
@@ -29,6 +59,7 @@ def choose_columns(
     label_column: str | None,
     id_column: str | None,
     labels_wanted: bool,
+    rules: Rules = Rules(),  # noqa: B008 - a tuple, which nothing changes
 ) -> Columns:
     """The columns that a user named, and guesses for the others.
 
@@ -38,35 +69,72 @@ def choose_columns(
         sample: values of the first rows.
         input_column: as named by the user, or None to guess.
         label_column: likewise.
-        id_column: likewise.
+        id_column: likewise; `NO_NAMES` for none, unless a column is called so.
         labels_wanted: whether the table's own labels are wanted.
+        rules: how labels are read.
 
     Raises:
         ValueError: If a column is not there, or the inputs' cannot be guessed.
     """
+    unnamed = id_column == NO_NAMES and NO_NAMES not in columns
+    if unnamed:
+        id_column = None
     for option, name in (("input", input_column), ("label", label_column), ("id", id_column)):
         if name is not None and name not in columns:
             raise ValueError(
                 f"{source}: {option}_column must be one of its columns {list(columns)}. Received: {name!r}"
+                f"{first_row(sample)}"
             )
     taken = {name for name in (input_column, label_column, id_column) if name is not None}
     label = label_column
-    if labels_wanted and label is None:
-        label = _by_name(LABELS, [name for name in columns if name not in taken])
+    if label is None:
+        label = _label([name for name in columns if name not in taken])
     free = [name for name in columns if name not in taken and name != label]
-    chosen_id = id_column or _unique_id(free, sample)
+    chosen_id = id_column if id_column or unnamed else _unique_id(free, sample)
     chosen = input_column or _input([name for name in free if name != chosen_id], sample)
+    if chosen is None and not labels_wanted:
+        chosen = _input([name for name in columns if name not in (*taken, chosen_id)], sample)
+    if chosen is None and id_column is None and chosen_id is not None and _name_files(chosen_id, sample):
+        chosen, chosen_id = chosen_id, None
     if chosen is None:
         raise ValueError(
             f"{source}: it cannot be told which column holds the inputs: name it with input_column "
-            f"(--input-column). Received: the columns {list(columns)}"
+            f"(--input-column). Received: the columns {list(columns)}{first_row(sample)}"
         )
-    return Columns(chosen, label if labels_wanted else None, chosen_id)
+    guessed = chosen_id is not None and id_column is None
+    return Columns(chosen, label if labels_wanted else None, chosen_id, guessed, rules)
+
+
+def first_row(sample: Sample) -> str:
+    """The first row, for the end of a message."""
+    if not sample:
+        return ""
+    values = [(value or b"")[:60].decode("utf-8", "replace") for value in list(sample[0].values())[:10]]
+    return f"; the first row is {[value[:40] for value in values]}"
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a column's name: "reviewText" and "Review text" are "review" and "text"."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
 
 
 def _by_name(known: Sequence[str], columns: Sequence[str]) -> str | None:
-    lower = {name.lower(): name for name in reversed(columns)}
+    lower = {_plain(name): name for name in reversed(columns)}
     return next((lower[name] for name in known if name in lower), None)
+
+
+def _plain(name: str) -> str:
+    """As `INPUTS` and the others write it: "File Name" is "file_name"."""
+    return re.sub(r"[\s\-]+", "_", name.strip().lower())
+
+
+def _label(columns: Sequence[str]) -> str | None:
+    """By name; else the one column whose name ends in a word for it, "true_label" for instance."""
+    name = _by_name(LABELS, columns)
+    if name is not None:
+        return name
+    ending = [column for column in columns if (words_of(column) or [""])[-1] in _LABEL_ENDS]
+    return ending[0] if len(ending) == 1 else None
 
 
 def _unique_id(columns: Sequence[str], sample: Sample) -> str | None:
@@ -75,17 +143,34 @@ def _unique_id(columns: Sequence[str], sample: Sample) -> str | None:
     return name if values and None not in values and len(set(values)) == len(values) else None
 
 
+def _name_files(column: str, sample: Sample) -> bool:
+    """Whether a column of names holds names of files: then those are the inputs, if nothing else is."""
+    values = [(row.get(column) or b"").decode("utf-8", "replace") for row in sample]
+    return sum(map(looks_like_path, values)) * 2 > len(values)
+
+
 def _input(columns: Sequence[str], sample: Sample) -> str | None:
-    """By name; else the column with the longest values, if they are not numbers."""
-    name = _by_name(INPUTS, columns)
-    if name is not None:
-        return name
-    lengths = {
-        column: sum(len(row.get(column) or b"") for row in sample)
-        for column in columns
-        if not all(_is_number(row.get(column)) for row in sample)
-    }
-    return max(lengths, key=lambda column: lengths[column]) if lengths else None
+    """By name; by a word in the name; else the column with the longest values, if they are not numbers.
+
+    A column that is mostly empty is the last choice, whatever its name.
+    """
+    lengths = {name: sum(len(row.get(name) or b"") for row in sample) for name in columns}
+    filled = {name: sum(bool(row.get(name)) for row in sample) for name in columns}
+    full = [name for name in columns if filled[name] * 2 >= len(sample)]
+    for some in (full, [name for name in columns if filled[name]], list(columns)):
+        name = _by_name(INPUTS, some)
+        if name is not None:
+            return name
+        worded = [
+            name for name in some
+            if _INPUT_WORDS & set(words_of(name)) and not _ABOUT_WORDS & set(words_of(name))
+        ]  # fmt: skip
+        texts = [name for name in some if not all(_is_number(row.get(name)) for row in sample)]
+        others = [name for name in texts if not _ADDRESSES & set(words_of(name))]
+        best = [name for name in worded if name in texts] or others or texts
+        if best:
+            return max(best, key=lambda column: lengths[column])
+    return None
 
 
 def _is_number(value: bytes | None) -> bool:

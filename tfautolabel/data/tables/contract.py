@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from tfautolabel.data.label_values import Rules, Settled, settle_labels
 from tfautolabel.data.readers import Reader, ReadFailure
 from tfautolabel.labels import ABSTAIN, Rejected
 
@@ -18,11 +19,19 @@ class Columns(NamedTuple):
         input: the column of texts, encoded files or paths.
         label: the column of labels, or None.
         id: the column of names, or None for the row numbers.
+        id_guessed: whether nobody asked for that column of names.
+        rules: how the labels are read.
     """
 
     input: str
     label: str | None
     id: str | None
+    id_guessed: bool = False
+    rules: Rules = Rules()
+
+
+class NoNamesError(ValueError):
+    """A guessed column of names does not name every row by itself; the message says why."""
 
 
 class Scan(NamedTuple):
@@ -34,6 +43,8 @@ class Scan(NamedTuple):
         class_ids: (n,) int64, -1 where there is no label.
         classes: the labels that occur, sorted.
         rejected: rows that are not usable.
+        notes: what was understood of the labels, in sentences.
+        warnings: what is most likely a mistake in them, in sentences.
     """
 
     reader: Reader
@@ -41,6 +52,8 @@ class Scan(NamedTuple):
     class_ids: np.ndarray
     classes: tuple[str, ...]
     rejected: list[Rejected]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Table(Protocol):
@@ -62,7 +75,8 @@ class Table(Protocol):
         """Goes through the table once.
 
         Raises:
-            ValueError: If two rows have one name, or no row is usable.
+            NoNamesError: If a guessed column of names repeats or is empty somewhere.
+            ValueError: If two rows have one name, a row has several labels, or no row is usable.
         """
 
 
@@ -71,18 +85,19 @@ class RowCollector:
 
     Args:
         source: the table's name, for messages.
-        named: whether the table has a column of names.
+        columns: which columns mean what.
     """
 
-    def __init__(self, source: str, named: bool) -> None:
+    def __init__(self, source: str, columns: Columns) -> None:
         self.source = source
         self.rejected: list[Rejected] = []
-        self._named = named
+        self._columns = columns
+        self._named = columns.id is not None
         self._names: list[np.ndarray] = []
         self._recent: list[str] = []
         self._numbers = array("q")
-        self._class_ids = array("q")
-        self._classes: dict[str, int] = {}
+        self._value_ids = array("q")
+        self._values: dict[str, int] = {}
 
     def keep(self, row: int, label: str | None, name: str | None) -> None:
         """Takes down a usable row.
@@ -93,7 +108,7 @@ class RowCollector:
             name: its name if the table has names.
         """
         label = label.strip() if label else ""
-        self._class_ids.append(self._classes.setdefault(label, len(self._classes)) if label else ABSTAIN)
+        self._value_ids.append(self._values.setdefault(label, len(self._values)) if label else ABSTAIN)
         self._numbers.append(row)
         if self._named:
             self._recent.append(name or "")
@@ -104,11 +119,22 @@ class RowCollector:
         """Takes down a row that is not usable."""
         self.rejected.append(Rejected(name or str(row), reason))
 
+    def reject_nameless(self, row: int, place: str) -> None:
+        """Takes down a row without a name.
+
+        Raises:
+            NoNamesError: If nobody asked for names.
+        """
+        if self._columns.id_guessed:
+            raise NoNamesError(f"column {self._columns.id!r} is empty in {place}")
+        self.reject(row, None, f"{place}: column {self._columns.id!r} is empty")
+
     def finish(self, reader: Reader) -> Scan:
         """The scan, once every row has been looked at.
 
         Raises:
-            ValueError: If two rows have one name, or no row is usable.
+            NoNamesError: If two rows have one name and nobody asked for names.
+            ValueError: If two rows have one name, a row has several labels, or no row is usable.
         """
         if not self._numbers:
             first = f", the first: {self.rejected[0].reason}" if self.rejected else ""
@@ -116,17 +142,23 @@ class RowCollector:
                 f"{self.source}: no row can be used. Received: {len(self.rejected)} rows set aside{first}"
             )
         numbers = np.frombuffer(self._numbers, np.int64)
-        class_ids, classes = self._in_order()
-        return Scan(reader, self._ids(numbers), class_ids, classes, self.rejected)
+        ids = self._ids(numbers)
+        value_ids = np.frombuffer(self._value_ids, np.int64)
+        counts = np.bincount(value_ids[value_ids != ABSTAIN], minlength=len(self._values))
+        by_value = dict(zip(self._values, counts.tolist(), strict=True))
+        settled = settle_labels(by_value, self.source, self._columns.rules)
+        class_ids, classes = self._in_order(value_ids, settled)
+        return Scan(reader, ids, class_ids, classes, self.rejected, settled.notes, settled.warnings)
 
-    def _in_order(self) -> tuple[np.ndarray, tuple[str, ...]]:
+    def _in_order(self, value_ids: np.ndarray, settled: Settled) -> tuple[np.ndarray, tuple[str, ...]]:
         """Class ids that count the sorted labels."""
-        classes = tuple(sorted(self._classes))
-        # One place more than there are labels: ABSTAIN (-1) reads the last, which holds ABSTAIN.
-        new_ids = np.full(len(classes) + 1, ABSTAIN, np.int64)
-        for position, label in enumerate(classes):
-            new_ids[self._classes[label]] = position
-        return new_ids[np.frombuffer(self._class_ids, np.int64)], classes
+        classes = tuple(sorted({name for name in settled.meaning.values() if name is not None}))
+        position = {name: class_id for class_id, name in enumerate(classes)}
+        # One place more than there are values: ABSTAIN (-1) reads the last, which holds ABSTAIN.
+        new_ids = np.full(len(self._values) + 1, ABSTAIN, np.int64)
+        for value, value_id in self._values.items():
+            new_ids[value_id] = position.get(settled.meaning[value] or "", ABSTAIN)
+        return new_ids[value_ids], classes
 
     def _pack(self) -> None:
         self._names.append(np.array(self._recent, np.dtypes.StringDType()))
@@ -141,22 +173,11 @@ class RowCollector:
         same = np.flatnonzero(names[order][1:] == names[order][:-1])
         if len(same):
             first, second = order[same[0]], order[same[0] + 1]
-            raise ValueError(
-                f"{self.source}: names must be unique. Received: {str(names[first])!r} in rows "
-                f"{numbers[first]} and {numbers[second]} (counted from 0)"
-            )
+            found = f"{str(names[first])!r} in rows {numbers[first]} and {numbers[second]} (counted from 0)"
+            if self._columns.id_guessed:
+                raise NoNamesError(f"column {self._columns.id!r} repeats: {found}")
+            raise ValueError(f"{self.source}: names must be unique. Received: {found}")
         return names
-
-
-def label_text(value: object) -> str | None:
-    """A label of any type as text: 3 and 3.0 are "3"; None and NaN are no label."""
-    if value is None or (isinstance(value, float) and value != value):
-        return None
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def checked(value: bytes | None) -> bytes:

@@ -64,17 +64,18 @@ class CsvTable:
     def scan(self, columns: Columns) -> Scan:
         """Goes through the file once; see `Table.scan`."""
         place = {name: position for position, name in enumerate(self.columns)}
-        given, label, name = (None if c is None else place[c] for c in columns)
-        collector = RowCollector(self.name, name is not None)
+        given, label, name = (None if c is None else place[c] for c in columns[:3])
+        collector = RowCollector(self.name, columns)
         starts, lengths = array("q"), array("q")
         with _large_fields():
             for row, (start, end, fields, line, damage) in enumerate(self._rows()):
                 reason = damage or self._why_unusable(fields, given)
                 own = None if name is None or len(fields) <= name else _decodable(fields[name])
-                if reason is None and name is not None and not own:
-                    reason = f"column {columns.id!r} is empty"
                 if reason is not None:
                     collector.reject(row, own, f"line {line}: {reason}")
+                    continue
+                if name is not None and not own:
+                    collector.reject_nameless(row, f"line {line}")
                     continue
                 collector.keep(row, None if label is None else _decodable(fields[label]), own)
                 starts.append(start)

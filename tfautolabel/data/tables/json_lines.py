@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfautolabel.data.encoded_text import other_encoding
+from tfautolabel.data.label_values import label_text
 from tfautolabel.data.readers import ReadFailure
-from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked, label_text
+from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked
 from tfautolabel.data.tables.places import PlacedReader, skip_line
 
 MAX_LINE = 256 * 1024 * 1024

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from tfautolabel.data.label_values import Rules
 from tfautolabel.data.modality import SAMPLE, recognise_modality
-from tfautolabel.data.readers import Reader
+from tfautolabel.data.path_search import LOOKED_AT, find_place
+from tfautolabel.data.readers import Reader, read_rows
 from tfautolabel.data.tables.arrow import ParquetTable
-from tfautolabel.data.tables.columns import choose_columns
-from tfautolabel.data.tables.contract import Columns, Scan, Table
+from tfautolabel.data.tables.columns import FILE_WORDS, Sample, choose_columns, words_of
+from tfautolabel.data.tables.contract import Columns, NoNamesError, Scan, Table
 from tfautolabel.data.tables.csv_table import CsvTable
 from tfautolabel.data.tables.frames import HOLDERS, as_table
 from tfautolabel.data.tables.json_lines import JsonLinesTable
-from tfautolabel.data.tables.paths import PathReader, are_paths
+from tfautolabel.data.tables.paths import PathReader, check_one_label_a_file
 from tfautolabel.data.tables.tfrecord import TFRecordTable, masked_crc32c
+from tfautolabel.data.written_paths import MAX_PATH, Place
 
 ENDINGS = ".csv, .tsv, .jsonl, .parquet or .tfrecord"
 
@@ -26,11 +31,13 @@ class LoadedTable(NamedTuple):
         scan: its usable rows; the reader gives the inputs, also where the column holds paths.
         modality: "image", "text" or "audio".
         notes: what was guessed, in sentences.
+        warnings: what is most likely a mistake in the data, in sentences.
     """
 
     scan: Scan
     modality: str
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def load_table(
@@ -41,6 +48,7 @@ def load_table(
     id_column: str | None,
     modality: str | None,
     labels_wanted: bool,
+    rules: Rules,
 ) -> LoadedTable:
     """Goes through a table once and takes down where its rows are, what they are called and their labels.
 
@@ -51,6 +59,7 @@ def load_table(
         id_column: the column of names, or None: one that is called so, or the row numbers.
         modality: None to recognise it.
         labels_wanted: whether the table's own labels are wanted.
+        rules: how the labels are read.
 
     Raises:
         ValueError: If the table cannot be used; the text names it and what is valid.
@@ -58,7 +67,7 @@ def load_table(
     """
     path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
     table = _open(path) if path is not None else _frame(source)
-    sample = table.sample(SAMPLE)
+    sample = _sample(table)
     columns = choose_columns(
         table.name,
         table.columns,
@@ -67,15 +76,66 @@ def load_table(
         label_column=label_column,
         id_column=id_column,
         labels_wanted=labels_wanted,
+        rules=rules,
     )
-    scan = table.scan(columns)
+    try:
+        return _loaded(table, columns, sample, path, modality)
+    except ValueError as error:
+        if input_column is not None and (label_column is not None or not labels_wanted):
+            raise
+        raise ValueError(f"{error}; {_taken(columns)}") from error
+
+
+def _loaded(
+    table: Table, columns: Columns, sample: Sample, path: str | None, modality: str | None
+) -> LoadedTable:
+    notes: tuple[str, ...] = ()
+    try:
+        scan = table.scan(columns)
+    except NoNamesError as error:
+        columns = columns._replace(id=None, id_guessed=False)
+        scan = table.scan(columns)
+        notes = (f"{table.name}: {error}, so the rows have their numbers, from 0, for names",)
+    folder = os.path.dirname(os.path.abspath(path)) if path is not None else None
+    place = _place(table, columns, sample, scan, folder, modality)
+    if place is not None:
+        notes += check_one_label_a_file(table.name, scan.reader, scan.class_ids, scan.classes)
+        scan = scan._replace(reader=PathReader(place, scan.reader))
+    found = modality or _recognised(scan.reader, place is not None)
+    described = _described(table, columns, scan, found, place)
+    return LoadedTable(scan, found, (described, *notes, *scan.notes), scan.warnings)
+
+
+def _sample(table: Table) -> Sample:
+    """The first rows; more of them where they are small."""
+    sample = table.sample(SAMPLE)
+    size = sum(len(value or b"") for row in sample for value in row.values())
+    return sample if len(sample) < SAMPLE or size > 1 << 20 else table.sample(LOOKED_AT)
+
+
+def _place(
+    table: Table, columns: Columns, sample: Sample, scan: Scan, folder: str | None, modality: str | None
+) -> Place | None:
+    """Where the files are that the column of inputs names; None if it holds the inputs themselves."""
+    named = bool(FILE_WORDS & set(words_of(columns.input))) and not columns.input.lower().endswith("encoded")
     values = [row.get(columns.input) for row in sample]
-    folder = os.path.dirname(os.path.abspath(path)) if path is not None else os.getcwd()
-    paths = are_paths(folder, values)
-    reader: Reader = PathReader(folder, scan.reader) if paths else scan.reader
-    found = modality or _recognised(reader, len(scan.ids))
-    scan = scan._replace(reader=reader)
-    return LoadedTable(scan, found, (_described(table, columns, scan, found, paths),))
+    if not any(_readable(value) for value in values):
+        return None
+    # What the first rows show is not the whole: their files may be the ones that were deleted.
+    spread = np.unique(np.linspace(0, len(scan.ids) - 1, LOOKED_AT, dtype=int)).tolist()
+    values = [value for value in read_rows(scan.reader, spread) if isinstance(value, bytes)]
+    return find_place(
+        [value.decode("utf-8", "replace") for value in values if value],
+        f"{table.name}: column {columns.input!r}",
+        folder,
+        named=named,
+        refuse=modality != "text",
+    )
+
+
+def _readable(value: bytes | None) -> bool:
+    """Whether a value may be a path: no content of a file, no long text."""
+    return value is not None and len(value) <= MAX_PATH and b"\0" not in value and b"\n" not in value.strip()
 
 
 def _open(path: str) -> Table:
@@ -108,19 +168,36 @@ def _frame(source: Any) -> Table:
     return table
 
 
-def _recognised(reader: Reader, count: int) -> str:
-    samples = []
-    for row in range(min(count, SAMPLE)):
-        try:
-            samples.append(reader.read(row))
-        except ValueError:
-            continue
-    return recognise_modality(samples) or "text"
+def _recognised(reader: Reader, paths: bool) -> str:
+    """What most of some rows are, taken from all over the table where that costs little."""
+    count = len(reader)
+    rows = (
+        np.unique(np.linspace(0, count - 1, 2 * SAMPLE, dtype=int))
+        if paths
+        else np.arange(min(count, SAMPLE))
+    )
+    samples = [value for value in read_rows(reader, rows.tolist()) if isinstance(value, bytes)]
+    return recognise_modality(samples) or ("image" if paths else "text")
 
 
-def _described(table: Table, columns: Columns, scan: Scan, modality: str, paths: bool) -> str:
+def _taken(columns: Columns) -> str:
+    """What was understood, for the end of an error: the guess may be what is wrong."""
+    taken = [f"inputs from column {columns.input!r}"]
+    if columns.label is not None:
+        taken.append(f"labels from column {columns.label!r}")
+    if columns.id is not None:
+        taken.append(f"names from column {columns.id!r}")
+    return f"taken were {', '.join(taken)}"
+
+
+def _described(table: Table, columns: Columns, scan: Scan, modality: str, place: Place | None) -> str:
     what = {"image": "pictures", "text": "texts", "audio": "sound clips"}[modality]
-    where = f"in the files that column {columns.input!r} names" if paths else f"in column {columns.input!r}"
+    where = f"in column {columns.input!r}"
+    if place is not None:
+        where = f"in the files that column {columns.input!r} names, {place.words}"
     labels = f"labels in column {columns.label!r}" if columns.label else "no labels"
     names = f"names in column {columns.id!r}" if columns.id else "row numbers (from 0) for names"
-    return f"{table.name}: {len(scan.ids):,} {what} {where}, {labels}, {names}"
+    unread = [name for name in table.columns if name not in columns[:3]]
+    more = f" and {len(unread) - 8} more" if len(unread) > 8 else ""
+    rest = f"; not read: {', '.join(map(repr, unread[:8]))}{more}" if unread else ""
+    return f"{table.name}: {len(scan.ids):,} {what} {where}, {labels}, {names}{rest}"

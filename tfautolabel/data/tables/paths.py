@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
-from tfautolabel.data.readers import FileReader, Reader, ReadFailure
+import numpy as np
 
-MAX_PATH = 4096
+from tfautolabel.data.label_values import SHOWN
+from tfautolabel.data.readers import FileReader, Reader, ReadFailure, read_rows
+from tfautolabel.data.written_paths import MAX_PATH, Place, spellings
+from tfautolabel.labels import ABSTAIN
+
+AT_ONCE = 8192
+"""Rows whose paths are compared at a time."""
 
 
 class PathReader:
-    """Files below one folder that another reader's values name.
+    """Files that another reader's values name.
 
     Args:
-        folder: the folder that paths are relative to.
+        place: where they are looked for.
         names: reads the paths.
     """
 
-    def __init__(self, folder: str, names: Reader) -> None:
-        self._folder = os.path.realpath(folder)
+    def __init__(self, place: Place, names: Reader) -> None:
+        self._place = place
         self._names = names
 
     def __len__(self) -> int:
@@ -31,34 +36,69 @@ class PathReader:
         Raises:
             ReadFailure: If the path leads out of the folder or there is no file that can be read.
         """
-        path = self._names.read(row).decode("utf-8", "replace").strip().replace("\\", "/")
-        inside = local_path(self._folder, path)
-        if inside is None:
-            raise ReadFailure(f"the path leads out of the table's folder: {path[:200]!r}")
-        try:
-            return FileReader(self._folder, [inside]).read(0)
-        except ReadFailure as failure:
-            gone = not os.path.exists(os.path.join(self._folder, inside))
-            raise ReadFailure(f"there is no file {path[:200]!r}" if gone else str(failure)) from failure
+        written = self._names.read(row)
+        path = written[: MAX_PATH + 1].decode("utf-8", "replace")
+        shown = path.strip().replace("\\", "/")[:200]
+        found, leads_out = self._place.locate(path)
+        if found is None:
+            if leads_out:
+                raise ReadFailure(f"the path leads out of the table's folder: {shown!r}")
+            raise ReadFailure(f"there is no file {shown!r}")
+        return FileReader(os.path.dirname(found), [os.path.basename(found)]).read(0)
 
 
-def local_path(folder: str, path: str) -> str | None:
-    """A path relative to a folder, once links are followed; None if it leads out of it or is none.
+def check_one_label_a_file(
+    source: str, names: Reader, class_ids: np.ndarray, classes: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuses two labels for one path, and notes a path that is named more than once.
 
     Args:
-        folder: a folder, free of links itself.
-        path: as written.
+        source: the table's name, for messages.
+        names: reads the paths, as written.
+        class_ids: (n,) int64, -1 = `ABSTAIN`; only labelled rows are compared.
+        classes: their names.
+
+    Returns:
+        Notes.
+
+    Raises:
+        ValueError: If one path has two labels.
     """
-    if not path or len(path) > MAX_PATH or "\0" in path:
-        return None
-    real = os.path.realpath(os.path.join(folder, path))
-    return os.path.relpath(real, folder) if real.startswith(os.path.join(folder, "")) else None
+    labelled = np.flatnonzero(class_ids != ABSTAIN)
+    keys = np.zeros(len(labelled), np.int64)
+    for start in range(0, len(labelled), AT_ONCE):
+        values = read_rows(names, labelled[start : start + AT_ONCE].tolist())
+        keys[start : start + len(values)] = [
+            hash(number if isinstance(value, ReadFailure) else _key(value))
+            for number, value in enumerate(values, start)
+        ]
+    order = np.argsort(keys, kind="stable")
+    repeats = 0
+    shown: list[str] = []
+    for first, second in zip(
+        *(order[at][keys[order][1:] == keys[order][:-1]] for at in (slice(None, -1), slice(1, None))),
+        strict=True,
+    ):
+        one, other = int(labelled[first]), int(labelled[second])
+        path = names.read(other)
+        if _key(names.read(one)) != _key(path):
+            continue
+        text = path.decode("utf-8", "replace").strip()[:120]
+        if class_ids[one] != class_ids[other]:
+            raise ValueError(
+                f"{source}: one file has two labels. Received: {text!r} is {classes[class_ids[one]]!r} in "
+                f"row "
+                f"{one} and {classes[class_ids[other]]!r} in row {other} (counted from 0)"
+            )
+        repeats += 1
+        shown.append(repr(text))
+    if not repeats:
+        return ()
+    noun = "row names a file" if repeats == 1 else "rows name files"
+    return (f"{source}: {repeats:,} labelled {noun} that another one names too: {', '.join(shown[:SHOWN])}",)
 
 
-def are_paths(folder: str, values: Sequence[bytes | None]) -> bool:
-    """Whether most of some values name files below the folder."""
-    folder = os.path.realpath(folder)
-    texts = [value.decode("utf-8", "replace").strip() for value in values if value and len(value) <= MAX_PATH]
-    inside = [local_path(folder, text.replace("\\", "/")) for text in texts if "\n" not in text]
-    found = sum(path is not None and os.path.isfile(os.path.join(folder, path)) for path in inside)
-    return found * 2 > len([value for value in values if value])
+def _key(path: bytes) -> str:
+    """One spelling of a path."""
+    written = path.decode("utf-8", "replace")
+    return os.path.normpath(next(spellings(written), written)) if len(written) <= MAX_PATH else written

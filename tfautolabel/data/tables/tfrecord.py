@@ -14,8 +14,9 @@ from array import array
 from collections.abc import Iterator
 from typing import Any
 
+from tfautolabel.data.label_values import label_text
 from tfautolabel.data.readers import MAX_FILE_BYTES, ReadFailure
-from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked, label_text
+from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked
 from tfautolabel.data.tables.places import PlacedReader
 
 _FOOTER = 4
@@ -48,7 +49,7 @@ class TFRecordTable:
 
     def scan(self, columns: Columns) -> Scan:
         """Goes through the file once; see `Table.scan`."""
-        collector = RowCollector(self.name, columns.id is not None)
+        collector = RowCollector(self.name, columns)
         starts, lengths = array("q"), array("q")
         for row, (start, data) in enumerate(self._records()):
             if isinstance(data, str):
@@ -60,11 +61,13 @@ class TFRecordTable:
                 collector.reject(row, None, f"record {row}: {error}")
                 continue
             name = None if columns.id is None else label_text(_one(example, columns.id))
-            if _input_of(example, columns.input) is None or (columns.id is not None and not name):
-                missing = columns.input if _input_of(example, columns.input) is None else columns.id
-                collector.reject(row, name, f"record {row}: no {missing!r}")
+            if _input_of(example, columns.input) is None:
+                collector.reject(row, name, f"record {row}: no {columns.input!r}")
                 continue
-            collector.keep(row, label_text(_one(example, columns.label)) if columns.label else None, name)
+            if columns.id is not None and not name:
+                collector.reject_nameless(row, f"record {row}")
+                continue
+            collector.keep(row, label_text(example.get(columns.label)) if columns.label else None, name)
             starts.append(start)
             lengths.append(len(data))
         return collector.finish(PlacedReader(self.path, starts, lengths, _KeyOf(columns.input)))

@@ -1,0 +1,203 @@
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfautolabel.data import Dataset, load_dataset
+from tfautolabel.data.label_values import (
+    MISSING,
+    Rules,
+    class_key,
+    class_name,
+    label_rules,
+    label_text,
+    resolve,
+)
+from tfautolabel.labels import ABSTAIN
+
+
+def read(values, rules=None):
+    return resolve(values, "labels", rules or Rules())
+
+
+def labels_of(dataset):
+    return [None if c == ABSTAIN else dataset.classes[c] for c in dataset.class_ids.tolist()]
+
+
+@pytest.mark.parametrize("word", MISSING)
+def test_words_for_no_label(word):
+    for spelled in (word, word.upper(), word.capitalize(), f" {word} "):
+        names, notes, warned = read(["ham", spelled, "spam"])
+        assert names == ["ham", None, "spam"]
+        assert class_name(spelled) in notes[0]
+        assert "label_values='keep' (--label-values keep)" in notes[0]
+        assert warned == ()
+        assert read(["ham", spelled, "spam"], label_rules("keep"))[0] == ["ham", spelled.strip(), "spam"]
+        assert read(["ham", spelled, "spam"], label_rules(missing=()))[0][1] == class_name(spelled)
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "said"),
+    [
+        ([0, 1, -1], ["0", "1", None], "rows labelled '-1' (1 row) are taken for rows without a label"),
+        (["0", "2", "-1", "-1.0"], ["0", "2", None, None], "'-1' (1 row), '-1.0' (1 row) are taken"),
+        (["1", "2", "3", "-100"], ["1", "2", "3", None], "'-100' (1 row) are taken"),
+        (["-1", "1", "1"], ["-1", "1", "1"], "'-1' is taken for a class"),
+        (["-2", "-1", "0"], ["-2", "-1", "0"], "'-1' is taken for a class"),
+        ([-1, -1], ["-1", "-1"], "'-1' is taken for a class"),
+        (["-1", "low", "high"], ["-1", "low", "high"], ""),
+    ],
+)
+def test_minus_one_is_no_label_beside_ids_only(values, names, said):
+    found, notes, _ = read(values)
+    assert found == names
+    assert said in " ".join(notes)
+    assert bool(notes) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (["1", "1.0", "2"], ["1", "1", "2"]),
+        (["1.0", "1.5", "1"], ["1", "1.5", "1"]),
+        (["1.0", "2.0"], ["1.0", "2.0"]),
+        (["1.1", "1.10"], ["1.1", "1.10"]),
+        (["007", "7"], ["007", "7"]),
+        (["True", "true", "true", "False"], ["true", "true", "true", "False"]),
+        ([True, False, "True"], ["True", "False", "True"]),
+        (["new  york", "new york", "new\u00a0york", "new york\u200b"], ["new york"] * 4),
+        (["\ufefftea", "tea"], ["tea", "tea"]),
+        (["cafe\u0301", "caf\u00e9"], ["caf\u00e9"] * 2),
+        (["c", "c++", "c#"], ["c", "c++", "c#"]),
+        (["+", "-"], ["+", "-"]),
+        (["Paris, France", "Lyon, France"], ["Paris, France", "Lyon, France"]),
+        (["['cat']", '["dog"]', "[]", "[sport]"], ["cat", "dog", None, "[sport]"]),
+        ([["cat"], ("dog",), [], {"cow"}], ["cat", "dog", None, "cow"]),
+        ([np.int64(3), np.float32(3), np.str_("x"), float("nan"), None], ["3", "3", "x", None, None]),
+    ],
+)
+def test_spellings_of_one_class(values, names):
+    assert read(values)[0] == names
+
+
+def test_merged_spellings_are_named_with_their_counts():
+    _, notes, _ = read(["1", "1.0", "1.0"])
+    assert notes == (
+        "labels: '1' (1 row), '1.0' (2 rows) are spellings of one class, '1'; label_values='keep' "
+        "(--label-values keep) keeps them apart",
+    )
+    _, notes, _ = read(["caf\u00e9", "cafe\u0301"])
+    assert "'caf\\xe9' (1 row), 'cafe\\u0301' (1 row)" in notes[0]
+
+
+@pytest.mark.parametrize("alike", [("Cat", "cat"), ("new york", "new_york"), ("A.B", "a b"), ("ｃat", "cat")])
+def test_lookalikes_are_kept_apart_and_named(alike):
+    names, _, (warning,) = read([*alike, "dog"])
+    assert names == [*alike, "dog"]
+    assert "differ in case or spelling only" in warning
+    for name in alike:
+        assert f"{name!r} (1 row)" in warning
+    with pytest.warns(UserWarning, match="differ in case or spelling only"):
+        Dataset.from_inputs([b"", b"", b""], [*alike, "dog"])
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        ["cat|dog", "cow"],
+        ["cat | dog", "cow"],
+        [["cat", "dog"], "cow"],
+        ["['cat', 'dog']", "cow"],
+        ["['cat' 'dog']", "cow"],
+        ['["cat", "dog"]', "cow"],
+        ["[1 0 0]", "cow"],
+        ["cat, dog", "cat", "dog"],
+        ["cat;dog", "dog;cow", "cow;cat"],
+        ["action,comedy", "comedy,drama"],
+        ["cat/dog", "cat", "dog"],
+        [{"cat": 1}, "dog"],
+    ],
+)
+def test_several_labels_are_refused(several):
+    with pytest.raises(ValueError, match=r"one label at most\. Received: .* \(1 row\)") as refusal:
+        read(several)
+    assert "--label-values keep" in str(refusal.value)
+    kept = read(several, label_rules("keep"))[0]
+    assert kept == [label_text(value) for value in several]
+
+
+words = st.text(alphabet="abcé漢 ", min_size=1).map(class_name).filter(bool)
+
+
+@settings(deadline=None)
+@given(st.lists(words, min_size=1, max_size=5, unique=True), st.randoms(use_true_random=False))
+def test_however_a_class_is_spelled_it_is_one(names, rng):
+    values, meant = [], []
+    for name in names:
+        for form in ("NFC", "NFD"):
+            spaces = rng.choice([" ", "  ", "\u00a0", "\t"])
+            hidden = rng.choice(["", "\u200b", "\ufeff", "\u00ad"])
+            values.append(
+                hidden + unicodedata.normalize(form, name).replace(" ", spaces) + rng.choice(["", " "])
+            )
+            meant.append(name)
+    assert read(values)[0] == meant
+    assert len({class_key(value) for value in values}) == len(set(meant))
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.lists(st.text()))))
+def test_any_labels_are_read_or_refused_in_a_sentence(values):
+    refusal = None
+    try:
+        names, _, _ = read(values)
+    except ValueError as error:
+        refusal = str(error)
+    if refusal is not None:
+        assert "one label at most" in refusal
+        return
+    assert len(names) == len(values)
+    assert all(name is None or name == class_name(name) != "" for name in names)
+
+
+def test_rules_are_checked():
+    with pytest.raises(ValueError, match="label_values must be one of"):
+        label_rules("other")
+    with pytest.raises(TypeError, match="missing must be a list of words"):
+        label_rules(missing="nan")
+
+
+@pytest.mark.parametrize("how", ["table", "labels file", "mapping", "list"])
+def test_labels_are_read_alike_wherever_they_stand(how, tmp_path):
+    values = ["spam", "nan", "cafe\u0301", "caf\u00e9 ", "", "N/A"]
+    for options, expected in (
+        ({}, ["spam", None, "caf\u00e9", "caf\u00e9", None, None]),
+        ({"missing": ["spam"]}, [None, "nan", "caf\u00e9", "caf\u00e9", None, "N/A"]),
+        ({"label_values": "keep"}, ["spam", "nan", "cafe\u0301", "caf\u00e9", None, "N/A"]),
+    ):
+        table = tmp_path / "t.csv"
+        rows = [f"text {n},{value}" for n, value in enumerate(values)]
+        table.write_text("text,label\n" + "\n".join(rows), encoding="utf-8")
+        labels = "auto"
+        if how == "labels file":
+            labels = tmp_path / "labels.csv"
+            lines = [f"{n},{value}" for n, value in enumerate(values)]
+            labels.write_text("id,label\n" + "\n".join(lines), encoding="utf-8")
+        elif how == "mapping":
+            labels = {str(n): value for n, value in enumerate(values)}
+        elif how == "list":
+            labels = values
+        dataset = load_dataset(table, labels, **options)
+        assert labels_of(dataset) == expected
+        said = " ".join(dataset.notes)
+        assert ("'nan' (1 row)" in said) == (options == {})
+
+
+def test_classes_of_a_model_match_other_spellings():
+    model = ("1", "café", "new york")
+    data = Dataset.from_inputs([b"", b"", b""], ["1.0", "cafe\u0301", "new  york"])
+    assert data.with_classes(model).class_ids.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="none of the classes"):
+        Dataset.from_inputs([b""], ["New York"]).with_classes(model)

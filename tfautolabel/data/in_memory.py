@@ -1,0 +1,122 @@
+"""Inputs that are in memory: texts, encoded files, or paths of files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfautolabel.data.modality import SAMPLE, recognise_modality
+from tfautolabel.data.path_search import LOOKED_AT, find_place
+from tfautolabel.data.readers import FileReader, MemoryReader, Reader, ReadFailure, read_rows
+from tfautolabel.data.written_paths import MAX_PATH, Place
+
+KINDS = "texts (str), encoded files (bytes) or paths (str or pathlib.Path)"
+
+
+class HeldInputs(NamedTuple):
+    """What a list of inputs is.
+
+    Attributes:
+        reader: gives the bytes of each.
+        modality: "image", "text" or "audio".
+        notes: what was understood, in sentences.
+    """
+
+    reader: Reader
+    modality: str
+    notes: tuple[str, ...]
+
+
+def held_inputs(inputs: Sequence[Any], modality: str | None) -> HeldInputs:
+    """Tells texts, encoded files and paths apart.
+
+    Args:
+        inputs: n values of one of `KINDS`. With "text", each str is a text.
+        modality: None to recognise it.
+
+    Raises:
+        TypeError: If a value is something else, or files and texts are mixed; the text names the row.
+        ValueError: If strings are written as paths that lead to no file.
+    """
+    kinds = [_kind(value) for value in inputs]
+    for row, kind in enumerate(kinds):
+        if kind is None:
+            raise TypeError(f"inputs must be {KINDS}. Received: {_shown(inputs[row])} in row {row}")
+    found = sorted({kind for kind in kinds if kind is not None})
+    if len(found) > 1 and not (modality == "text" and found == ["bytes", "str"]):
+        first = ", ".join(f"{kind} in row {kinds.index(kind)}" for kind in found)
+        raise TypeError(f"inputs must be of one kind: {KINDS}. Received: {first}")
+    if found == ["bytes"] or not found:
+        return HeldInputs(MemoryReader(inputs), modality or "image", ())
+    if found == ["path"]:
+        return _of_paths([os.fspath(value) for value in inputs], modality)
+    place = None
+    if modality != "text":
+        rows = np.unique(np.linspace(0, len(inputs) - 1, LOOKED_AT, dtype=int)).tolist()
+        place = find_place([inputs[row] for row in rows], "the list of inputs", None)
+        if place is None and modality is not None:
+            raise TypeError(
+                f"inputs must be encoded files as bytes, or paths. Received: the text {inputs[0][:40]!r} in "
+                f"row 0 "
+                f"with modality={modality!r}"
+            )
+    if place is not None:
+        return _of_paths(inputs, modality, place)
+    # A lone surrogate is no character; it becomes what stands for one.
+    texts = [value.encode("utf-8", "replace") if isinstance(value, str) else value for value in inputs]
+    return HeldInputs(MemoryReader(texts), "text", ())
+
+
+class ListedFiles:
+    """Files that a list names.
+
+    Args:
+        place: where they are looked for.
+        paths: n paths as written.
+    """
+
+    def __init__(self, place: Place, paths: Sequence[str]) -> None:
+        self._place = place
+        self._paths = tuple(paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def read(self, row: int) -> bytes:
+        """The bytes of one file.
+
+        Raises:
+            ReadFailure: If there is no file that can be read.
+        """
+        written = self._paths[row][: MAX_PATH + 1]
+        found, _ = self._place.locate(written)
+        if found is None:
+            raise ReadFailure(f"there is no file {written[:200]!r}")
+        return FileReader(os.path.dirname(found), [os.path.basename(found)]).read(0)
+
+
+def _of_paths(paths: Sequence[str], modality: str | None, place: Place | None = None) -> HeldInputs:
+    rows = np.unique(np.linspace(0, len(paths) - 1, LOOKED_AT, dtype=int)).tolist()
+    place = place or find_place([paths[row] for row in rows], "the list of inputs", None, named=True)
+    reader = ListedFiles(place or Place("in full", os.path.realpath(os.curdir), free=True), paths)
+    if modality is None:
+        some = [value for value in read_rows(reader, rows[: 2 * SAMPLE]) if isinstance(value, bytes)]
+        modality = recognise_modality(some) or "image"
+    what = {"image": "pictures", "text": "texts", "audio": "sound clips"}[modality]
+    where = place.words if place is not None else "as written"
+    return HeldInputs(reader, modality, (f"{len(paths):,} {what} in the files that the list names, {where}",))
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "str"
+    if isinstance(value, bytes):
+        return "bytes"
+    return "path" if isinstance(value, os.PathLike) else None
+
+
+def _shown(value: Any) -> str:
+    return "None" if value is None else type(value).__name__

@@ -1,0 +1,160 @@
+"""Finds where the files lie that a column or a list names, and refuses paths that lead nowhere."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from tfautolabel.data.written_paths import (
+    MAX_PATH,
+    MEDIA_ENDINGS,
+    Place,
+    is_address,
+    looks_like_path,
+    spellings,
+)
+
+LOOKED_AT = 200
+"""How many values are looked at, from all over a table."""
+
+MAX_FOLDERS = 2000
+"""How many folders below a table's are searched for bare names."""
+
+_AS_TEXTS = 'if they are the texts themselves, say modality="text" (--modality text)'
+
+
+def find_place(
+    values: Sequence[str], what: str, folder: str | None, *, named: bool = False, refuse: bool = True
+) -> Place | None:
+    """Where the files are that some values name; None if the values are no paths.
+
+    Places are tried in order: beside the table, the working directory, paths in full, the same with an ending
+    put behind, the last parts of paths that were written elsewhere, and for bare names one folder below.
+
+    Args:
+        values: some values, from all over the table or list.
+        what: what they are, for messages: "t.csv: column 'image'".
+        folder: the table's own; None for what is in memory.
+        named: whether the column is called "image", "path" or the like.
+        refuse: whether values that are written as paths but lead nowhere are an error.
+
+    Raises:
+        ValueError: If most values are written as paths or addresses, and none of them leads to a file.
+    """
+    values = [value for value in values if value.strip()]
+    named = named or _share_a_folder(values)
+    alike = [value for value in values if looks_like_path(value, named)]
+    mostly = len(alike) * 2 > len(values)
+    short = [value for value in values if len(value) <= MAX_PATH and "\n" not in value]
+    if not values or (not mostly and len(short) * 2 <= len(values)):
+        return None
+    here = os.path.realpath(os.curdir)
+    bases = [] if folder is None else [Place(f"beside the table ({folder!r})", os.path.realpath(folder))]
+    if not bases or bases[0].folder != here:
+        bases.append(Place(f"in the working directory ({here!r})", here))
+    best: tuple[int, Place] | None = None
+    for place in _places(bases, short, mostly):
+        count = sum(place.locate(value)[0] is not None for value in short)
+        if count * 2 > len(values):
+            return place
+        if count and (best is None or count > best[0]):
+            best = count, place
+    if not mostly:
+        return None
+    if best is not None:
+        return best[1]
+    below, searched = (None, 0) if folder is None else _folder_below(os.path.realpath(folder), alike, what)
+    if below is not None:
+        return below
+    if refuse:
+        raise ValueError(_refusal(alike, what, bases, searched))
+    return None
+
+
+def _share_a_folder(values: Sequence[str]) -> bool:
+    """Whether all are single words below one folder, as "train/0001" is."""
+    words = [value.strip().replace("\\", "/") for value in values]
+    if len(words) < 3 or any("/" not in word.strip("/") or len(word.split()) > 1 for word in words):
+        return False
+    return len({word.split("/", 1)[0] for word in words}) == 1
+
+
+def _places(bases: Sequence[Place], values: Sequence[str], mostly: bool) -> Iterator[Place]:
+    yield from bases
+    if not mostly:
+        return
+    for base in bases:
+        yield base._replace(words="paths in full or out of the folder", free=True)
+    if not any(os.path.splitext(value)[1] for value in values[:20]):
+        for base in bases:
+            for ending in MEDIA_ENDINGS:
+                yield base._replace(words=f"{base.words}, with {ending} behind", ending=ending)
+    for base in bases:
+        drops: Counter[int] = Counter()
+        for value in values[:20]:
+            for path in spellings(value):
+                parts = path.split("/")
+                for drop in range(1, min(len(parts), 40)):
+                    inside = posixpath.normpath("/".join(parts[drop:]))
+                    if not inside.startswith("..") and os.path.isfile(os.path.join(base.folder, inside)):
+                        drops[drop] += 1
+                        break
+        for drop, _ in drops.most_common(3):
+            words = f"{base.words}, without the first {drop} parts of each path"
+            yield base._replace(words=words, drop=drop)
+
+
+def _folder_below(folder: str, values: Sequence[str], what: str) -> tuple[Place | None, int]:
+    """The one folder below that holds most of some bare names, and how many folders were looked into."""
+    names = [path for value in values[:50] for path in list(spellings(value))[:1]]
+    if any("/" in name for name in names):
+        return None, 0
+    endings = [""] if any(os.path.splitext(name)[1] for name in names) else list(MEDIA_ENDINGS)
+    found: list[tuple[str, str]] = []
+    searched = 0
+    for path, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "@")))
+        if path != folder:
+            searched += 1
+            there = set(files)
+            for ending in endings:
+                if sum(name + ending in there for name in names) * 2 > len(names):
+                    found.append((path, ending))
+                    break
+        if searched >= MAX_FOLDERS:
+            break
+    if len(found) > 1:
+        shown = ", ".join(repr(os.path.relpath(path, folder)) for path, _ in found[:3])
+        raise ValueError(
+            f"{what} holds names that several folders below the table have. Received: {names[0]!r}, which "
+            f"is in "
+            f"{shown}; write the paths with their folder"
+        )
+    if not found:
+        return None, searched
+    path, ending = found[0]
+    return Place(
+        f"in the folder {os.path.relpath(path, folder)!r} below the table", path, False, ending
+    ), searched
+
+
+def _refusal(values: Sequence[str], what: str, bases: Sequence[Place], searched: int) -> str:
+    shown = ", ".join(repr(value.strip()[:120]) for value in values[:3])
+    if sum(map(is_address, values)) * 2 > len(values):
+        return (
+            f"{what} holds addresses, which are not fetched. Received: {shown}; download the files and name "
+            f"them "
+            f"by path, or {_AS_TEXTS}"
+        )
+    places = [base.words for base in bases]
+    if searched:
+        places.append(f"in the {searched:,} folders below the table's")
+    if any(value.strip().replace("\\", "/").startswith("../") for value in values):
+        places.append("above it, as they say")
+    where = places[0] if len(places) == 1 else f"{', '.join(places[:-1])} and {places[-1]}"
+    return (
+        f"{what} looks like paths, but none of the {len(values):,} that were looked at leads to a file. "
+        f"Received: {shown}; they were looked for {where}; {_AS_TEXTS}"
+    )

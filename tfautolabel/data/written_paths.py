@@ -1,0 +1,137 @@
+"""How people and their tools write paths, and how to tell a path from a text."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+MEDIA_ENDINGS = (
+    ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".wav", ".flac", ".ogg", ".mp3",
+    ".JPG", ".JPEG", ".PNG", ".WAV", ".dcm", ".txt",
+)  # fmt: skip
+"""What may be missing at the end of a name such as "ISIC_0024306"."""
+
+MAX_PATH = 4096
+
+_FILE_ENDING = re.compile(
+    r"\.(jpe?g|jfif|png|gif|bmp|webp|tiff?|hei[cf]|avif|svg|ico|ppm|pgm|dcm|dicom|nii|raw|dng|cr2|nef|wave?|flac|"
+    r"og[ga]|opus|mp[23]|m4a|aac|aiff?|au|caf|w64|wma|webm|mp4|m4v|mov|avi|mkv|txt|text|md|npy|npz|pt|pdf|docx?|"
+    r"html?|json|xml|eml)$",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,15}://\S+$|www\.\S+$", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"([A-Za-z]:[\\/]|\\\\[^\\\s]|~[\\/]|\.{1,2}[\\/]|/[^/\s]+/|file:/)")
+_UPLOAD = re.compile(r"^(?:[0-9a-f]{8})-(?=.)")
+
+
+class Place(NamedTuple):
+    """Where paths are looked for.
+
+    Attributes:
+        words: the place in words, for messages.
+        folder: what paths are relative to, without links.
+        free: whether they may lead out of it.
+        ending: what is put behind each.
+        drop: how many parts at the beginning are left out.
+    """
+
+    words: str
+    folder: str
+    free: bool = False
+    ending: str = ""
+    drop: int = 0
+
+    def locate(self, written: str) -> tuple[str | None, bool]:
+        """The file that is meant, or None; and whether the path leads out where it must not."""
+        out = False
+        if not _can_be_named(written):
+            return None, False
+        for path in spellings(written):
+            if self.drop:
+                path = "/".join(path.split("/")[self.drop :])
+            if path.startswith("~"):
+                path = os.path.expanduser(path)
+            real = os.path.realpath(os.path.join(self.folder, path + self.ending))
+            if not self.free and not real.startswith(os.path.join(self.folder, "")):
+                out = True
+            elif os.path.isfile(real):
+                return real, False
+        return None, out
+
+
+def _can_be_named(written: str) -> bool:
+    """Whether a file system can hold such a name."""
+    if not written.strip() or len(written) > MAX_PATH or "\0" in written:
+        return False
+    try:
+        os.fsencode(written)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def spellings(written: str) -> Iterator[str]:
+    r"""The paths that a value may mean, with `/`, the most literal first.
+
+    Args:
+        written: a path; with back slashes, percent signs, `file://`, or as Label Studio writes it.
+
+    Examples:
+        >>> list(spellings("file:///data/img%201.jpg"))
+        ['/data/img%201.jpg', '/data/img 1.jpg']
+        >>> list(spellings(".\\a\\b.png"))
+        ['./a/b.png', '.\\a\\b.png']
+    """
+    given = written.strip()
+    found: list[str] = []
+    if given.lower().startswith("file:"):
+        parts = urlsplit(given.replace("\\", "/"))
+        host = "" if parts.netloc in ("", "localhost", "127.0.0.1", ".", "..", "~") else f"/{parts.netloc}"
+        start = parts.netloc if parts.netloc in (".", "..", "~") else host
+        rest = given.replace("\\", "/")[len("file:") :]
+        path = start + parts.path if rest.startswith("//") else rest
+        if parts.netloc and host:  # "file://images/a.jpg" is meant as a relative path
+            found.append(parts.netloc + parts.path)
+        found.append(path[1:] if re.match(r"/[A-Za-z]:/", path) else path)
+    else:
+        if "\\" in given:
+            found.append(given.replace("\\", "/"))
+        found.append(given)
+    if given.startswith("/data/"):
+        query = parse_qs(urlsplit(given).query).get("d")
+        if query:
+            found.append(query[0])
+        if given.startswith("/data/upload/"):
+            name = given.rpartition("/")[2]
+            found += [name, _UPLOAD.sub("", name)]
+    found += [unquote(path) for path in found if "%" in path]
+    yield from dict.fromkeys(found)
+
+
+def is_address(value: str) -> bool:
+    """Whether a value is an address on a network, not a file's."""
+    value = value.strip()
+    return _ADDRESS.match(value) is not None and not value.lower().startswith("file:")
+
+
+def looks_like_path(value: str, named: bool = False) -> bool:
+    """Whether a value is written as a path or a file's name.
+
+    Args:
+        value: as it stands in a table or a list.
+        named: whether it stands under a name such as "image" or "path": then any few words will do.
+    """
+    value = value.strip()
+    if not value or len(value) > MAX_PATH or "\n" in value or "\0" in value:
+        return False
+    if _FILE_ENDING.search(value.partition("?")[0]):
+        # A sentence may end in a file's name; it has words and marks before.
+        return len(value.split()) <= 8 or bool(_ABSOLUTE.match(value))
+    if is_address(value):
+        return True
+    if _ABSOLUTE.match(value) and len(value.split()) <= 8:
+        return True
+    return named and len(value.split()) <= 3 and len(value) <= 200
