@@ -5,19 +5,36 @@ import csv
 import json
 from pathlib import Path
 
-KINDS = ("csv", "tsv", "jsonl", "parquet", "tfrecord", "pandas", "polars", "arrow", "tf.data")
-FILE_KINDS = KINDS[:5]
+FILE_KINDS = (
+    "csv", "tsv", "jsonl", "parquet", "tfrecord", "array.json", "columns.json", "xlsx", "utf-16.csv",
+    "semicolon.csv",
+)  # fmt: skip
+KINDS = (*FILE_KINDS, "pandas", "polars", "arrow", "tf.data")
+NO_BYTES = ("csv", "tsv", "xlsx", "utf-16.csv", "semicolon.csv", "tf.data")
+"""Kinds that hold text only."""
 
 
 def write_table(kind, rows, folder):
     """Rows, dictionaries of str or bytes or None, as a file in the folder or as a frame."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     path = Path(folder) / f"rows.{kind}"
-    if kind in ("csv", "tsv"):
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="," if kind == "csv" else "\t")
+    if kind.endswith(("csv", "tsv")):
+        encoding = "utf-16" if kind.startswith("utf-16") else "utf-8"
+        marks = {"csv": ",", "utf-16.csv": ",", "tsv": "\t", "semicolon.csv": ";"}
+        with open(path, "w", encoding=encoding, newline="") as file:
+            if kind == "semicolon.csv":
+                file.write("\ufeffsep=;\r\n")
+            writer = csv.writer(file, delimiter=marks[kind])
             writer.writerow(columns)
             writer.writerows([["" if row[name] is None else row[name] for name in columns] for row in rows])
+    elif kind == "xlsx":
+        _write_workbook(path, [columns, *([row.get(name) for name in columns] for row in rows)])
+    elif kind == "array.json":
+        path.write_text(
+            json.dumps([{name: _json(value) for name, value in row.items()} for row in rows], indent=1)
+        )
+    elif kind == "columns.json":
+        path.write_text(json.dumps({name: [_json(row.get(name)) for row in rows] for name in columns}))
     elif kind == "jsonl":
         with open(path, "w", encoding="utf-8", newline="\n") as file:
             for row in rows:
@@ -27,6 +44,15 @@ def write_table(kind, rows, folder):
     else:
         return _frame(kind, rows, columns, path)
     return path
+
+
+def _write_workbook(path, rows):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
 
 
 def _json(value):

@@ -50,6 +50,7 @@ OPTIONAL = {
     "keras_hub",
     "onnx",
     "onnxruntime",
+    "openpyxl",
     "openvino",
     "orjson",
     "pandas",

@@ -9,6 +9,7 @@ from types import ModuleType
 MODULES = {
     "text": ("tensorflow_text",),
     "audio": ("soundfile",),
+    "excel": ("openpyxl",),
     "kaggle": ("kagglehub",),
     "hf": ("huggingface_hub",),
     "kerashub": ("keras_hub", "tensorflow_text"),

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tfautolabel.data import Rejected
-from tfautolabel.data.label_file import LabelRow, match_labels, read_label_file, rows_from_mapping
+from tfautolabel.data.label_file import LabelList, LabelRow, read_label_file, rows_from_mapping
+from tfautolabel.data.label_file import match_labels as match
 
 on_one_file = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -21,9 +22,15 @@ def read(tmp_path):
     def read_bytes(data):
         path = tmp_path / "labels.csv"
         path.write_bytes(data)
-        return [(int(row.place.removeprefix("line ")), row.path, row.label) for row in read_label_file(path)]
+        return [
+            (int(row.place.removeprefix("line ")), row.path, row.label) for row in read_label_file(path).rows
+        ]
 
     return read_bytes
+
+
+def match_labels(rows, ids, root, rejected=(), source="labels"):
+    return match(LabelList(rows, source=source), ids, root, rejected).labels
 
 
 def rows(*pairs):
@@ -56,22 +63,21 @@ def test_spaces_around_a_path_are_kept_for_the_search(read):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", r"columns 'path' \(or 'id'\) and 'label', once each. Received: an empty file"),
-        (b"file;class\na;b\n", r"Received: 'file', 'class'$"),
+        (b"", "must hold rows. Received: an empty file"),
+        (
+            b"file;verdict;other\na;b;c\n",
+            r"'path' \(or 'id'\) and 'label', once each. Received: 'file', 'verd",
+        ),
         (b"a.jpg,cat\n", r"Received: 'a.jpg', 'cat'$"),
-        (b"path,label,label\na,b,c\n", r"once each. Received: 'path', 'label', 'label'$"),
+        (b"path,label,label\na,b,c\n", "different names. Received twice: ..label"),
         (b"path,label\n", "holds no rows"),
         (b"path,label\na.jpg,cat\nb.jpg\n", "line 3 has 1 fields where the header has 2 columns"),
         (b"path,label\na.jpg,cat,dog\n", "line 2 has 3 fields"),
         (b"path,label\na.jpg,cat\n ,dog\n", "line 3 has no path"),
-        (
-            b"path,label\r\na.jpg,cat\r\ncaf\xe9.jpg,dog\r\n",
-            r"line 3 is not UTF-8 \(byte 0xe9\); save the file as",
-        ),
-        (b"\xef\xbb\xbfpath,label\na\xff.jpg,cat\n", r"line 2 is not UTF-8 \(byte 0xff\)"),
-        ("path,label\na.jpg,cat\n".encode("utf-16"), "line 1 is not UTF-8"),
+        ("path,label\nкот.jpg,кот\nсобака.jpg,пёс\n".encode("cp1251"), r"byte 0xea in line 2.*--encoding"),
+        (b"\xef\xbb\xbfpath,label\na\xff.jpg,cat\n", "line 2 is not UTF-8"),
+        (b"path,label\na.jpg,c\0t\n", "line 2 holds a NUL"),
         (b'path,label\na.jpg,"cat\nb.jpg,dog\nc.jpg,dog\n', "line 2 is not valid CSV"),
-        (b"path,label\na.jpg," + b"x" * 200_000 + b"\n", "line 2 is not valid CSV .*limit"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_file_and_line(read, data, message):
@@ -84,7 +90,7 @@ def test_a_mistake_is_one_sentence_with_file_and_line(read, data, message):
 def test_a_file_that_is_not_there_and_a_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no labels file '.*no.csv'$"):
         read_label_file(tmp_path / "no.csv")
-    with pytest.raises(ValueError, match="labels must be a CSV file"):
+    with pytest.raises(ValueError, match="labels must be a file that can be read"):
         read_label_file(tmp_path)
 
 
@@ -109,8 +115,13 @@ def test_any_bytes_are_rows_or_a_value_error(read, data):
     assert all(path.strip() and label == label.strip() for _, path, label in parsed)
 
 
+written = st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\n\r\t")
+
+
 @on_one_file
-@given(st.lists(st.tuples(st.text(min_size=1), st.text()), min_size=1), st.sampled_from(",;\t"))
+@given(
+    st.lists(st.tuples(st.text(written, min_size=1), st.text(written)), min_size=1), st.sampled_from(",;\t")
+)
 def test_what_csv_writes_is_read_again(read, pairs, delimiter):
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL)

@@ -11,7 +11,7 @@ import numpy as np
 from tfautolabel.data.modality import SAMPLE, recognise_modality
 from tfautolabel.data.path_search import LOOKED_AT, find_place
 from tfautolabel.data.readers import FileReader, MemoryReader, Reader, ReadFailure, read_rows
-from tfautolabel.data.written_paths import MAX_PATH, Place
+from tfautolabel.data.written_paths import MAX_PATH, Place, is_base64
 
 KINDS = "texts (str), encoded files (bytes) or paths (str or pathlib.Path)"
 
@@ -55,6 +55,11 @@ def held_inputs(inputs: Sequence[Any], modality: str | None) -> HeldInputs:
         return _of_paths([os.fspath(value) for value in inputs], modality)
     place = None
     if modality != "text":
+        if sum(map(is_base64, inputs[:SAMPLE])) * 2 > len(inputs[:SAMPLE]):
+            raise ValueError(
+                f"inputs must be {KINDS}. Received: base64, {inputs[0][:30]!r} in row 0; decode it to bytes "
+                f"first"
+            )
         rows = np.unique(np.linspace(0, len(inputs) - 1, LOOKED_AT, dtype=int)).tolist()
         place = find_place([inputs[row] for row in rows], "the list of inputs", None)
         if place is None and modality is not None:

@@ -1,29 +1,26 @@
-"""Reads the labels that people give in a CSV file, and finds the files that they mean."""
+"""Reads the labels that people give in a list, and finds the files or rows that they mean."""
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import posixpath
-import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tfautolabel.data.label_values import is_label, label_text
+from tfautolabel.data.label_values import SHOWN, is_label, label_text
+from tfautolabel.data.path_names import PathFinder
+from tfautolabel.data.tables.columns import find_label, first_known
+from tfautolabel.data.tables.open_table import open_table
+from tfautolabel.data.written_paths import looks_like_path
 from tfautolabel.labels import Rejected
 
-NAME_COLUMNS = ("path", "id")
-"""What the column of names may be called: paths below a folder, or the ids of a table's rows."""
-
-DELIMITERS = (",", ";", "\t")
-"""Excel writes semicolons where the comma is the decimal sign, and tabs as "text"."""
-
-SHOWN = 3
-"""How many examples a warning names."""
+NAME_COLUMNS = (
+    "path", "filepath", "file_path", "filename", "file_name", "file", "image", "image_path", "img",
+    "img_path", "image_name", "picture", "photo", "audio", "audio_path", "clip", "sound", "wav", "text_file",
+    "document", "id", "image_id", "img_id", "id_code", "uid", "guid", "uuid", "key", "row_id", "index",
+    "name",
+)  # fmt: skip
+"""What the column of names may be called, the surest first: paths below a folder, or ids of rows."""
 
 
 class LabelRow(NamedTuple):
@@ -40,14 +37,44 @@ class LabelRow(NamedTuple):
     label: str
 
 
-def read_label_file(path: str | os.PathLike[str]) -> list[LabelRow]:
-    """Reads a CSV file with the columns `path` and `label`.
+class LabelList(NamedTuple):
+    """Labels as given.
 
-    The file is UTF-8 with or without a byte order mark; commas, semicolons or tabs separate its columns; the
-    header's names may be written in any case.
+    Attributes:
+        rows: one a label, in order.
+        notes: what was understood of how they are written, in sentences.
+        source: the file's name, for messages.
+        folder: where that file lies, which its paths may be relative to; None for what is in memory.
+    """
+
+    rows: list[LabelRow]
+    notes: tuple[str, ...] = ()
+    source: str = "labels"
+    folder: str | None = None
+
+
+class Matched(NamedTuple):
+    """Labels of the files or rows that are there.
+
+    Attributes:
+        labels: n labels, None where there is none.
+        notes: what was understood of the names, in sentences.
+    """
+
+    labels: list[str | None]
+    notes: tuple[str, ...]
+
+
+def read_label_file(path: str | os.PathLike[str], encoding: str | None = None) -> LabelList:
+    """Reads a table with a column of names and one of labels, in any form that tables are read in.
+
+    CSV and TSV, JSON (also a mapping from path to label, and the exports of Label Studio, FiftyOne and COCO),
+    JSONL, Excel and Parquet are read; columns may be called as `NAME_COLUMNS` and `columns.LABELS` say, in
+    any case.
 
     Args:
         path: the file.
+        encoding: how its text is encoded, or None to find out.
 
     Returns:
         Its rows in order.
@@ -55,60 +82,80 @@ def read_label_file(path: str | os.PathLike[str]) -> list[LabelRow]:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read as such a table; the text names the file, the line and what is valid.
+        MissingExtraError: If it is a workbook and openpyxl is not installed.
     """
     shown = os.fspath(path)
-    text = _decode(_read_bytes(path), shown)
-    delimiter, columns = _read_header(text, shown)
+    if not os.path.exists(shown):
+        raise FileNotFoundError(f"there is no labels file {shown!r}")
+    try:
+        table = open_table(shown, (), encoding)
+        sample = table.sample(200)
+    except OSError as error:
+        raise ValueError(
+            f"labels must be a file that can be read ({error.strerror}). Received: {shown!r}"
+        ) from error
+    name_column, label_column = _columns(shown, table.columns, sample)
     rows = []
-    # Strict, because otherwise a quote that is never closed takes the rest of the file into one label.
-    for line, fields in islice(_records(text, delimiter, shown, strict=True), 1, None):
-        if len(fields) != columns.width:
-            raise ValueError(
-                f"{shown}: line {line} has {len(fields)} fields where the header has {columns.width} columns"
+    for place, values, reason in table.records():
+        if values is None:
+            verb = (
+                "has "
+                if (reason or "")[:1].isdigit()
+                else ""
+                if (reason or "").startswith("holds")
+                else "is "
             )
-        file, label = fields[columns.path], fields[columns.label].strip()
-        if not file.strip():
-            raise ValueError(f"{shown}: line {line} has no path")
-        rows.append(LabelRow(f"line {line}", file, label))
+            raise ValueError(f"{shown}: {place} {verb}{reason}")
+        name, label = label_text(values.get(name_column)), label_text(values.get(label_column))
+        if not (name or "").strip():
+            raise ValueError(f"{shown}: {place} has no {name_column}")
+        rows.append(LabelRow(place, name or "", (label or "").strip()))
     if not rows:
         raise ValueError(f"{shown}: holds no rows below its header; one row a labelled file is expected")
-    return rows
+    notes = table.notes
+    if (name_column.lower(), label_column.lower()) not in (("path", "label"), ("id", "label")):
+        notes += (
+            f"{shown}: names are taken from column {name_column!r}, labels from column {label_column!r}",
+        )
+    return LabelList(rows, notes, shown, os.path.dirname(os.path.abspath(shown)))
 
 
 def match_labels(
-    rows: Sequence[LabelRow],
+    given: LabelList,
     ids: Sequence[str],
     root: str | os.PathLike[str] | None,
     rejected: Iterable[Rejected] = (),
-    source: str | os.PathLike[str] = "labels",
-) -> list[str | None]:
+) -> Matched:
     r"""Finds the file that each row means.
 
-    A path may be written as the id; with `./`, doubled or back slashes; in full; with the folder's own name
-    in front; and with accents composed otherwise than the file system has them. Labels for files that are
-    not there, and a label given twice, give a `UserWarning`.
+    A path may be written as the id; with `./`, doubled or back slashes; in full; relative to the list, to the
+    working directory, or with the folder's own name in front; as a `file://` address; with percent signs;
+    with accents composed otherwise than the file system has them; and without its folder or its ending where
+    only one file can be meant. Labels for files that are not there, and a label given twice, give a
+    `UserWarning`.
 
     Args:
-        rows: labels as given.
+        given: labels as given.
         ids: n ids of files below `root`.
         root: the folder; None for the rows of a table, which are meant by their ids.
         rejected: what was set aside there; a label for one of these gives a warning with its reason.
-        source: the file's name, for messages.
-
-    Returns:
-        n labels, None where a file has none.
 
     Raises:
-        ValueError: If one file has two labels, or no row means a file that is there.
+        ValueError: If one file has two labels, no row means a file that is there, or numbers of rows are
+            counted otherwise than here.
 
     Examples:
-        >>> match_labels([LabelRow("line 2", ".\\b\\1.jpg", "cat")], ["a.jpg", "b/1.jpg"], "photos")
+        >>> rows = [LabelRow("line 2", ".\\b\\1.jpg", "cat")]
+        >>> match_labels(LabelList(rows), ["a.jpg", "b/1.jpg"], "photos").labels
         [None, 'cat']
     """
     of_table = root is None
-    source, root = os.fspath(source), os.fspath(root or "")
+    rows, source, root = given.rows, given.source, os.fspath(root or "")
     reasons = {item.id: item.reason for item in rejected}
-    files, rejected_files = _PathFinder(ids, root), _PathFinder(reasons, root)
+    if of_table:
+        _check_numbers(rows, [*ids, *reasons], source)
+    files = PathFinder(ids, None if of_table else root, given.folder)
+    rejected_files = PathFinder(reasons, None if of_table else root, given.folder)
     found: list[tuple[str, LabelRow]] = []
     set_aside, missing = [], []
     for row in rows:
@@ -125,12 +172,13 @@ def match_labels(
             f"{source}: none of its {len(rows)} paths is {wanted}{relative}. "
             f"Received: {(set_aside + missing)[0]}"
         )
-    given, repeated = _settle(found, source)
+    labels, repeated = _settle(found, source)
     kind, place = ("rows", "") if of_table else ("files", f" in {root!r}")
     _warn(source, missing, f"for {kind} that were not found{place}")
     _warn(source, set_aside, f"for {kind} that were set aside")
     _warn(source, repeated, "given before for the same one")
-    return [given.get(file_id) for file_id in ids]
+    notes = tuple(f"{source}: {note}" for note in files.notes())
+    return Matched([labels.get(file_id) for file_id in ids], notes)
 
 
 def rows_from_mapping(labels: Mapping[str, Any]) -> list[LabelRow]:
@@ -173,91 +221,54 @@ def _settle(found: Iterable[tuple[str, LabelRow]], source: str) -> tuple[dict[st
     return {file_id: row.label for file_id, row in first.items()}, repeated
 
 
-class _PathFinder:
-    """Finds ids by the ways in which people write them."""
-
-    def __init__(self, ids: Iterable[str], root: str | os.PathLike[str]):
-        self.ids = set(ids)
-        # macOS stores "é" as two characters, most editors write one.
-        self.composed = {unicodedata.normalize("NFC", file_id): file_id for file_id in self.ids}
-        roots = {os.path.abspath(root), os.path.realpath(root)}
-        self.prefixes = [Path(path).as_posix().rstrip("/") + "/" for path in sorted(roots)]
-        self.prefixes += [Path(path).name + "/" for path in sorted(roots)]
-
-    def find(self, path: str) -> str | None:
-        for written in self.spellings(path):
-            if written in self.ids:
-                return written
-            composed = self.composed.get(unicodedata.normalize("NFC", written))
-            if composed is not None:
-                return composed
-        return None
-
-    def spellings(self, path: str) -> Iterator[str]:
-        yield path
-        plain = posixpath.normpath(path.strip().replace("\\", "/"))
-        yield plain
-        for prefix in self.prefixes:
-            if plain.startswith(prefix):
-                yield plain[len(prefix) :]
-
-
-class _Columns(NamedTuple):
-    path: int
-    label: int
-    width: int
-
-
-def _read_bytes(path: str | os.PathLike[str]) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no labels file {os.fspath(path)!r}") from error
-    except OSError as error:
+def _columns(
+    shown: str, columns: Sequence[str], sample: Sequence[Mapping[str, bytes | None]]
+) -> tuple[str, str]:
+    """The column of names and that of labels."""
+    name = first_known(NAME_COLUMNS, columns)
+    label = find_label([column for column in columns if column != name])
+    others = [column for column in columns if column not in (name, label)]
+    if label is None and name is not None and len(others) == 1:
+        label = others[0]
+    if name is None and others:
+        # Nothing is called so; paths show what they are.
+        like = [
+            column
+            for column in others
+            if sample
+            and all(looks_like_path((row.get(column) or b"").decode("utf-8", "replace")) for row in sample)
+        ]
+        name = like[0] if like else others[0] if label is not None and len(columns) == 2 else None
+        if label is None and name is not None and len(columns) == 2:
+            label = next(column for column in others if column != name)
+    if name is None or label is None:
         raise ValueError(
-            f"labels must be a CSV file that can be read ({error.strerror}). Received: {os.fspath(path)!r}"
-        ) from error
+            f"{shown}: the first line must name the columns 'path' (or 'id') and 'label', once each. "
+            f"Received: {', '.join(repr(column[:40]) for column in columns[:10])}"
+        )
+    return name, label
 
 
-def _decode(data: bytes, shown: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # `error.object` is what the decoder saw: without the byte order mark if there was one.
-        before = error.object[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        line = before.count(b"\n") + 1
+def _check_numbers(rows: Sequence[LabelRow], ids: Sequence[str], source: str) -> None:
+    """Refuses numbers of rows that are counted from 1, or from the header, where rows are counted from 0."""
+    total = len(ids)
+    if not rows or not all(row.path.strip().isdecimal() for row in rows):
+        return
+    if set(ids) != set(map(str, range(total))):
+        return
+    numbers = sorted({int(row.path) for row in rows})
+    beyond = numbers[-1] >= total
+    from_one = len(numbers) > 1 and numbers[0] == 1 and numbers == list(range(1, len(numbers) + 1))
+    if beyond or from_one:
         raise ValueError(
-            f"{shown}: line {line} is not UTF-8 (byte 0x{error.object[error.start]:02x}); "
-            f"save the file as UTF-8 (in Excel: CSV UTF-8)"
-        ) from error
-
-
-def _records(text: str, delimiter: str, shown: str, strict: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yields (first line, fields) of each record, without empty lines."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
-    line = 1
-    try:
-        for fields in reader:
-            if fields:
-                yield line, fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"{shown}: line {line} is not valid CSV ({error})") from error
-
-
-def _read_header(text: str, shown: str) -> tuple[str, _Columns]:
-    found: list[str] = []
-    for delimiter in DELIMITERS:
-        _, header = next(_records(text, delimiter, shown, strict=False), (1, []))
-        names = [name.strip().lower() for name in header]
-        for given in NAME_COLUMNS:
-            if names.count(given) == names.count("label") == 1:
-                return delimiter, _Columns(names.index(given), names.index("label"), len(names))
-        found = max(found, header, key=len)
-    raise ValueError(
-        f"{shown}: the first line must name the columns 'path' (or 'id') and 'label', once each. "
-        f"Received: {', '.join(repr(name[:40]) for name in found[:10]) or 'an empty file'}"
-    )
+            f"{source}: the table's rows have no names and are counted from 0 to {total - 1:,}, but the "
+            f"list seems "
+            f"to count otherwise, from 1 for instance, which would move each label by one row. Received: "
+            f"numbers "
+            f"from {numbers[0]:,} to {numbers[-1]:,}; count from 0 (with an empty label for row 0 if it has "
+            f"none), or "
+            f"name the table's rows by a column of ids (--id-column)"
+        )
 
 
 def _warn(source: str, examples: Sequence[str], which: str) -> None:

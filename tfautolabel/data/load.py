@@ -12,7 +12,7 @@ import numpy as np
 
 from tfautolabel.data.dataset import Dataset
 from tfautolabel.data.folder import FolderListing, list_folder
-from tfautolabel.data.label_file import LabelRow, match_labels, read_label_file, rows_from_mapping
+from tfautolabel.data.label_file import LabelList, match_labels, read_label_file, rows_from_mapping
 from tfautolabel.data.label_values import Rules, label_rules, resolve
 from tfautolabel.data.modality import MODALITIES, SAMPLE, recognise_modality
 from tfautolabel.data.readers import FileReader, ReadFailure
@@ -35,6 +35,7 @@ def load_dataset(
     modality: str | None = None,
     label_values: str = "usual",
     missing: Iterable[str] | None = None,
+    encoding: str | None = None,
 ) -> Dataset:
     """Takes down the examples of a folder, a file or a frame, and the labels there are.
 
@@ -46,7 +47,7 @@ def load_dataset(
         data: one of:
             a folder: every regular file at any depth is an example, whatever its name; hidden files are left
             out;
-            a CSV, TSV, JSONL, Parquet or TFRecord file (UTF-8): every row is an example;
+            a CSV, TSV, JSON, JSONL, Excel, Parquet or TFRecord file: every row is an example;
             a pandas or Polars DataFrame, a Hugging Face Dataset, an Arrow table, or a `tf.data.Dataset` of
             strings, of pairs with labels or of dictionaries (which is read into memory);
             a list of texts, of encoded files or of paths, see `Dataset.from_inputs`.
@@ -55,7 +56,7 @@ def load_dataset(
             more and no file beside them, else none;
             "folder" takes the folder of each file and sets the files beside these folders aside;
             None labels nothing;
-            a path names a CSV file with the columns `path` (or `id`) and `label`;
+            a path names a table with the columns `path` (or `id`) and `label`, see `read_label_file`;
             a mapping goes from id to label;
             a list has a label for each row, in order.
         input_column: of a table: the column of texts, of encoded files, or of paths (beside the table,
@@ -70,6 +71,8 @@ def load_dataset(
             that differ in Unicode form, spaces or as numbers do are one class, and lists are refused; "keep"
             makes each value a class as it is written.
         missing: words for "no label", instead of `tfautolabel.data.label_values.MISSING`; () for none.
+        encoding: how a CSV, TSV or JSON file is encoded, "cp1251" for instance; found out by default: UTF-8,
+            UTF-16, UTF-32, else Western European (cp1252) if it reads like that.
 
     Returns:
         The examples: files sorted by their path below the folder, which is their id; rows in their order.
@@ -99,24 +102,24 @@ def load_dataset(
         if how == "folder":
             raise ValueError(f"labels='folder' is for folders. Received: {_named(data)}")
         found: tuple[str, ...] = ()
+        given_labels = _read_labels(labels, encoding)
         if listed:
             _refuse_columns(given, "a list")
             loaded = Dataset.from_inputs(list(data), modality=modality)
         else:
-            loaded, found = _load_table(data, how == "auto", given, modality, rules)
-        return _labelled(loaded, labels, None, rules, found)
+            loaded, found = _load_table(data, how == "auto", given, modality, rules, encoding)
+        return _labelled(loaded, labels, None, rules, given_labels, found)
     root = _check_folder(data)
     _refuse_columns(given, f"the folder {root!r}")
     # Before the folder is listed: a mistake in a small file should not cost a walk through a large tree.
-    rows, source = _read_rows(labels)
-    excluded = [*exclude] if source is None else [*exclude, source]
-    listing = list_folder(root, excluded)
+    given_labels = _read_labels(labels, encoding)
+    listing = list_folder(root, [*exclude, *_own_file(labels, given_labels)])
     if how == "folder" or (how == "auto" and _is_folder_per_class(listing)):
         dataset, names = _load_folder_per_class(listing, root, modality)
         return _labelled(dataset, names, root, rules)
     if not listing.ids:
         raise ValueError(f"the folder must hold files. Received: path={root!r}, {_found(listing)}")
-    return _labelled(_dataset(listing, modality), labels, root, rules, given=(rows, source))
+    return _labelled(_dataset(listing, modality), labels, root, rules, given_labels)
 
 
 def _labelled(
@@ -124,18 +127,17 @@ def _labelled(
     labels: Any,
     root: str | None,
     rules: Rules,
+    given: LabelList | None = None,
     found: Iterable[str] = (),
-    given: tuple[list[LabelRow] | None, str | os.PathLike[str] | None] | None = None,
 ) -> Dataset:
-    """With the labels that a list or file names, if there are any; warns of what is most likely a mistake."""
-    rows, source = given or _read_rows(labels)
+    """With the labels that a list names, if there are any; warns of what is most likely a mistake."""
     values: Sequence[Any] | None = list(labels) if _is_list(labels) else None
     notes: tuple[str, ...] = ()
-    if rows is not None:
-        shown = os.fspath(source or "labels")
-        names, notes, found = resolve([row.label for row in rows], shown, rules)
-        rows = [row._replace(label=name or "") for row, name in zip(rows, names, strict=True)]
-        values = match_labels(rows, dataset.ids.tolist(), root, dataset.rejected, shown)
+    if given is not None:
+        names, settled, found = resolve([row.label for row in given.rows], given.source, rules)
+        rows = [row._replace(label=name or "") for row, name in zip(given.rows, names, strict=True)]
+        matched = match_labels(given._replace(rows=rows), dataset.ids.tolist(), root, dataset.rejected)
+        values, notes = matched.labels, (*given.notes, *settled, *matched.notes)
         rules = Rules(keep=True)
     for warning in found:
         # The frame above is load_dataset, whose caller is meant.
@@ -161,9 +163,16 @@ def _refuse_columns(given: Mapping[str, str | None], what: str) -> None:
 
 
 def _load_table(
-    data: Any, labels_wanted: bool, columns: dict[str, str | None], modality: str | None, rules: Rules
+    data: Any,
+    labels_wanted: bool,
+    columns: dict[str, str | None],
+    modality: str | None,
+    rules: Rules,
+    encoding: str | None,
 ) -> tuple[Dataset, tuple[str, ...]]:
-    loaded = load_table(data, modality=modality, labels_wanted=labels_wanted, rules=rules, **columns)
+    loaded = load_table(
+        data, modality=modality, labels_wanted=labels_wanted, rules=rules, encoding=encoding, **columns
+    )
     scan = loaded.scan
     dataset = Dataset(
         scan.reader,
@@ -177,13 +186,18 @@ def _load_table(
     return dataset, loaded.warnings
 
 
-def _read_rows(labels: Any) -> tuple[list[LabelRow] | None, str | os.PathLike[str] | None]:
-    """The labels that were listed by name, if any were, and the file that lists them, if there is one."""
+def _read_labels(labels: Any, encoding: str | None) -> LabelList | None:
+    """The labels that were listed by name, if any were."""
     if isinstance(labels, Mapping):
-        return rows_from_mapping(labels), None
+        return LabelList(rows_from_mapping(labels))
     if labels is None or _is_list(labels) or (isinstance(labels, str) and labels in ("auto", "folder")):
-        return None, None
-    return read_label_file(labels), labels
+        return None
+    return read_label_file(labels, encoding)
+
+
+def _own_file(labels: Any, given: LabelList | None) -> list[str | os.PathLike[str]]:
+    """The file that lists the labels, which is none of the examples."""
+    return [labels] if given is not None and given.folder is not None else []
 
 
 def _check_folder(path: str | os.PathLike[str]) -> str:

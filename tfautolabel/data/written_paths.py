@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Iterator
@@ -24,6 +25,10 @@ _FILE_ENDING = re.compile(
 )
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,15}://\S+$|www\.\S+$", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"([A-Za-z]:[\\/]|\\\\[^\\\s]|~[\\/]|\.{1,2}[\\/]|/[^/\s]+/|file:/)")
+_DATA_ADDRESS = re.compile(r"data:[a-z]+/[a-z0-9.+-]+(;[a-z0-9=-]+)*;base64,", re.IGNORECASE)
+_BASE64_STARTS = ("/9j/", "iVBORw0KGgo", "R0lGODlh", "R0lGODdh", "UklGR", "SUkqA", "TU0AK", "ZkxhQ")
+"""How JPEG, PNG, GIF, RIFF (WebP and WAV), TIFF and FLAC begin in base64."""
+
 _UPLOAD = re.compile(r"^(?:[0-9a-f]{8})-(?=.)")
 
 
@@ -109,6 +114,29 @@ def spellings(written: str) -> Iterator[str]:
             found += [name, _UPLOAD.sub("", name)]
     found += [unquote(path) for path in found if "%" in path]
     yield from dict.fromkeys(found)
+
+
+def is_base64(value: str) -> bool:
+    """Whether a value is a picture's or a sound's bytes in base64, as a data address or alone.
+
+    Examples:
+        >>> is_base64("iVBORw0KGgoAAAANSUhEUgAAAAE="), is_base64("data:image/png;base64,iVBORw0"),
+        is_base64("/9j/") (True, True, False)
+    """
+    start = value[:100].strip()
+    return bool(_DATA_ADDRESS.match(start)) or (len(value) > 20 and start.startswith(_BASE64_STARTS))
+
+
+def from_base64(value: bytes) -> bytes:
+    """The bytes that a value of which `is_base64` is true holds.
+
+    Raises:
+        ValueError: If it is not valid base64.
+    """
+    head, comma, rest = value.partition(b",")
+    return base64.b64decode(
+        b"".join((rest if comma and head.strip().startswith(b"data:") else value).split())
+    )
 
 
 def is_address(value: str) -> bool:

@@ -92,10 +92,9 @@ def test_a_guessed_column_of_names_may_turn_out_to_be_none(kind, broken, tmp_pat
     dataset = load_dataset(table)
     assert dataset.ids.tolist() == [str(n) for n in range(300)]
     assert dataset.rejected == ()
-    note = dataset.notes[1]
-    assert f"column 'id' {broken}" in note
+    (note,) = [note for note in dataset.notes if f"column 'id' {broken}" in note]
     assert "the rows have their numbers, from 0, for names" in note
-    assert load_dataset(table, id_column="none").notes[1:] == ()
+    assert note not in load_dataset(table, id_column="none").notes
     if broken == "repeats":
         with pytest.raises(ValueError, match=r"names must be unique\. Received: 'n7' in rows 7 and 250"):
             load_dataset(table, id_column="id")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from table_files import FILE_KINDS, KINDS, write_table
+from table_files import FILE_KINDS, KINDS, NO_BYTES, write_table
 
 from tfautolabel.data import Dataset, ReadFailure, load_dataset
 from tfautolabel.data.tables import csv_table, json_lines
@@ -37,7 +37,8 @@ def content(dataset):
     return [row for row in rows if not isinstance(row[2], ReadFailure)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# A cell of Excel holds neither so long a text nor such characters.
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "xlsx"])
 def test_every_kind_gives_the_same(kind, tmp_path):
     dataset = load_dataset(write_table(kind, ROWS, tmp_path), id_column="key")
     assert dataset.modality == "text"
@@ -50,7 +51,7 @@ def test_every_kind_gives_the_same(kind, tmp_path):
         ("f", "bad", b"x" * 100_000),
         ("g", "7", b"007"),
     ]
-    (note,) = dataset.notes
+    note = dataset.notes[0]
     assert "texts in column 'text', labels in column 'label', names in column 'key'" in note
     unread = [name for name, value in zip(dataset.ids, dataset.read(np.arange(len(dataset))), strict=True)
               if isinstance(value, ReadFailure)]  # fmt: skip
@@ -78,7 +79,7 @@ def test_columns_are_named_or_guessed_and_misses_name_what_there_is(kind, tmp_pa
         load_dataset(table, id_column="y")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("csv", "tsv", "tf.data")])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NO_BYTES])
 def test_encoded_files_in_a_column(kind, tmp_path):
     from pictures import PICTURES
 
@@ -135,15 +136,21 @@ def write_bytes(folder, name, data):
         ("empty.csv", b"", "must hold rows. Received: an empty file"),
         ("blank.jsonl", b" \n\n", "must hold rows"),
         ("header.csv", b"text,label\n", "no row can be used. Received: 0 rows"),
-        ("wide.csv", "text,label\na,b\n".encode("utf-16"), "must be UTF-8. Received: UTF-16"),
         ("twice.csv", b"text,text\na,b\n", r"different names. Received twice: \['text'\]"),
         ("zipped.csv", b"\x1f\x8b\x08\x00" + bytes(60), "gzip archive; unpack it first"),
         ("binary.csv", b"\x00\x01," * 50, "binary content"),
         ("cut.parquet", b"PAR1" + bytes(50), "is not a Parquet file that can be read"),
-        ("list.jsonl", b"[1]\n[2]\n", "a table that ends in"),
-        ("objects.json", b'{"text": \n "a"}\n', "each line must be a JSON object"),
-        ("other.bin", b"\x07\x08\x02", "none of these"),
         ("header.csv", b'"a"b,c\n1,2\n', "must name the columns. Received: not valid CSV"),
+        ("list.jsonl", b"[1]\n[2]\n", "each line must be a JSON object"),
+        ("numbers.json", b"[1, 2]", "each item must be a JSON object"),
+        ("cut.json", b'[{"text": "a"}, {"te', "item 1 of the JSON array is not valid JSON"),
+        ("open.json", b'[{"text": "a"}', "the JSON array ends within item 1"),
+        ("lengths.json", b'{"text": ["a", "b"], "label": ["x"]}', "columns must have one length"),
+        ("nothing.json", b"{}", "must hold rows"),
+        ("old.xls", b"\xd0\xcf\x11\xe0" + bytes(60), "an old Excel file"),
+        ("other.zip", b"PK\x03\x04" + bytes(60), "a zip archive; unpack it first"),
+        ("other.bin", b"\x07\x08\x02", "binary content"),
+        ("words", b"hello", "none of these"),
         ("numbers.csv", b"a,b\n1,2\n3,4\n", "name it with input_column"),
     ],
 )
@@ -154,11 +161,10 @@ def test_files_that_are_no_tables(tmp_path, name, data, message):
 
 
 def test_bad_rows_are_set_aside_with_their_line(tmp_path):
-    data = 'text,label\nfine,a\n"two\nlines",b\ngr\xfcn,a\nthree,fields,here\n,a\n"open,b\nlast,a\n'.encode(
-        "latin-1"
-    )
+    text = 'text,label\nfine,a\n"two\nlines",b\n{},a\nthree,fields,here\n,a\n"open,b\nlast 🙂,a\n'
+    data = text.encode().replace(b"{}", b"gr\xfcn")
     dataset = load_dataset(write_bytes(tmp_path, "rows.csv", data))
-    assert [row[2] for row in content(dataset)] == [b"fine", b"two\nlines", b"last"]
+    assert [row[2] for row in content(dataset)] == [b"fine", b"two\nlines", "last 🙂".encode()]
     reasons = [reason for _, reason in dataset.rejected]
     assert reasons[0] == "line 5: not UTF-8"
     assert reasons[1] == "line 6: 3 fields where the header has 2 columns"
@@ -166,8 +172,9 @@ def test_bad_rows_are_set_aside_with_their_line(tmp_path):
     assert reasons[3].startswith("line 8: not valid CSV")
 
     data = b'{"text": "fine"}\n{"text": 3.5}\n\n{broken\n[]\n{"other": 1}\n{"text": "\xff"}\n{"text": null}\n'
+    data += '{"text": "last 🙂"}'.encode()
     dataset = load_dataset(write_bytes(tmp_path, "rows.jsonl", data), input_column="text")
-    assert [row[2] for row in content(dataset)] == [b"fine", b"3.5"]
+    assert [row[2] for row in content(dataset)] == [b"fine", b"3.5", "last 🙂".encode()]
     assert [reason.split(" (")[0] for _, reason in dataset.rejected] == [
         "line 4: not valid JSON",
         "line 5: not an object but list",

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfautolabel.data.label_values import label_text
 from tfautolabel.data.readers import ReadFailure
-from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked
+from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +38,8 @@ class ParquetTable:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = self.name = os.fspath(path)
         self._file = _open(self.path)
+        self.unnamed = False
+        self.notes: tuple[str, ...] = ()
         self.columns = tuple(self._file.schema_arrow.names)
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
@@ -45,6 +47,15 @@ class ParquetTable:
         with _said_of(self.path):
             batch = next(self._file.iter_batches(batch_size=count), None)
             return [] if batch is None else _sample(batch)
+
+    def records(self) -> Iterator[Record]:
+        """Each row's values."""
+        number = 0
+        with _said_of(self.path):
+            for batch in self._file.iter_batches(batch_size=SLICE_ROWS):
+                for values in batch.to_pylist():
+                    yield Record(f"row {number}", values, None)
+                    number += 1
 
     def scan(self, columns: Columns) -> Scan:
         """Goes through the columns of labels and names once; see `Table.scan`."""
@@ -71,6 +82,8 @@ class FrameTable:
 
     def __init__(self, table: pa.Table, name: str, class_names: dict[str, list[str]] | None = None) -> None:
         self.name = name
+        self.unnamed = False
+        self.notes: tuple[str, ...] = ()
         self.columns = tuple(table.column_names)
         self._table = table
         self._class_names = class_names or {}
@@ -78,6 +91,11 @@ class FrameTable:
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
         """The values of the first rows."""
         return _sample(self._table.slice(0, count))
+
+    def records(self) -> Iterator[Record]:
+        """Each row's values."""
+        for number, values in enumerate(self._table.to_pylist()):
+            yield Record(f"row {number}", values, None)
 
     def scan(self, columns: Columns) -> Scan:
         """Goes through the columns of labels and names once; see `Table.scan`."""

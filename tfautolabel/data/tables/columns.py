@@ -60,6 +60,7 @@ def choose_columns(
     id_column: str | None,
     labels_wanted: bool,
     rules: Rules = Rules(),  # noqa: B008 - a tuple, which nothing changes
+    unnamed: bool = False,
 ) -> Columns:
     """The columns that a user named, and guesses for the others.
 
@@ -72,12 +73,13 @@ def choose_columns(
         id_column: likewise; `NO_NAMES` for none, unless a column is called so.
         labels_wanted: whether the table's own labels are wanted.
         rules: how labels are read.
+        unnamed: whether the columns have numbers for names; contents then tell the labels.
 
     Raises:
         ValueError: If a column is not there, or the inputs' cannot be guessed.
     """
-    unnamed = id_column == NO_NAMES and NO_NAMES not in columns
-    if unnamed:
+    nameless = id_column == NO_NAMES and NO_NAMES not in columns
+    if nameless:
         id_column = None
     for option, name in (("input", input_column), ("label", label_column), ("id", id_column)):
         if name is not None and name not in columns:
@@ -88,9 +90,10 @@ def choose_columns(
     taken = {name for name in (input_column, label_column, id_column) if name is not None}
     label = label_column
     if label is None:
-        label = _label([name for name in columns if name not in taken])
+        find = (lambda some: _repeating(some, sample)) if unnamed else find_label
+        label = find([name for name in columns if name not in taken])
     free = [name for name in columns if name not in taken and name != label]
-    chosen_id = id_column if id_column or unnamed else _unique_id(free, sample)
+    chosen_id = id_column if id_column or nameless else _unique_id(free, sample)
     chosen = input_column or _input([name for name in free if name != chosen_id], sample)
     if chosen is None and not labels_wanted:
         chosen = _input([name for name in columns if name not in (*taken, chosen_id)], sample)
@@ -118,27 +121,40 @@ def words_of(name: str) -> list[str]:
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
 
 
-def _by_name(known: Sequence[str], columns: Sequence[str]) -> str | None:
-    lower = {_plain(name): name for name in reversed(columns)}
+def first_known(known: Sequence[str], columns: Sequence[str]) -> str | None:
+    """The column whose name comes first among those known."""
+    lower = {plain_name(name): name for name in reversed(columns)}
     return next((lower[name] for name in known if name in lower), None)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """As `INPUTS` and the others write it: "File Name" is "file_name"."""
     return re.sub(r"[\s\-]+", "_", name.strip().lower())
 
 
-def _label(columns: Sequence[str]) -> str | None:
+def find_label(columns: Sequence[str]) -> str | None:
     """By name; else the one column whose name ends in a word for it, "true_label" for instance."""
-    name = _by_name(LABELS, columns)
+    name = first_known(LABELS, columns)
     if name is not None:
         return name
     ending = [column for column in columns if (words_of(column) or [""])[-1] in _LABEL_ENDS]
     return ending[0] if len(ending) == 1 else None
 
 
+def _repeating(columns: Sequence[str], sample: Sample) -> str | None:
+    """The column of few short values beside one of many, if there is one such column."""
+    found = []
+    for name in columns:
+        values = [value for row in sample if (value := row.get(name))]
+        if values and max(map(len, values)) <= 40 and len(set(values)) * 2 <= len(sample) + 2:
+            found.append((len(set(values)), name))
+    longest = _input(columns, sample)
+    found = sorted((count, name) for count, name in found if name != longest)
+    return found[0][1] if found and (len(found) == 1 or found[0][0] < found[1][0]) else None
+
+
 def _unique_id(columns: Sequence[str], sample: Sample) -> str | None:
-    name = _by_name(NAMES, columns)
+    name = first_known(NAMES, columns)
     values = [row.get(name) for row in sample] if name is not None else []
     return name if values and None not in values and len(set(values)) == len(values) else None
 
@@ -158,7 +174,7 @@ def _input(columns: Sequence[str], sample: Sample) -> str | None:
     filled = {name: sum(bool(row.get(name)) for row in sample) for name in columns}
     full = [name for name in columns if filled[name] * 2 >= len(sample)]
     for some in (full, [name for name in columns if filled[name]], list(columns)):
-        name = _by_name(INPUTS, some)
+        name = first_known(INPUTS, some)
         if name is not None:
             return name
         worded = [

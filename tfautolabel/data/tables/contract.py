@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -28,6 +29,20 @@ class Columns(NamedTuple):
     id: str | None
     id_guessed: bool = False
     rules: Rules = Rules()
+
+
+class Record(NamedTuple):
+    """One row as it stands in a file.
+
+    Attributes:
+        place: where it stands, "line 3" for instance.
+        values: what it holds, by column; None if it cannot be used.
+        reason: why not.
+    """
+
+    place: str
+    values: dict[str, Any] | None
+    reason: str | None
 
 
 class NoNamesError(ValueError):
@@ -62,14 +77,20 @@ class Table(Protocol):
     Attributes:
         name: for messages: the path of a file, or what the frame is.
         columns: the names of the columns.
-        row_word: what a row is called in messages, "line" for instance.
+        unnamed: whether nothing in it names its columns, so that they have numbers.
+        notes: what was understood of how it is written, in sentences.
     """
 
     name: str
     columns: tuple[str, ...]
+    unnamed: bool
+    notes: tuple[str, ...]
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
         """The values of the first rows, None where there is none."""
+
+    def records(self) -> Iterator[Record]:
+        """Each row's values, or why it has none; they are in memory one at a time."""
 
     def scan(self, columns: Columns) -> Scan:
         """Goes through the table once.

@@ -6,64 +6,80 @@ import csv
 import io
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tfautolabel.data.encoded_text import other_encoding
 from tfautolabel.data.readers import ReadFailure
-from tfautolabel.data.tables.contract import Columns, RowCollector, Scan
+from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan
+from tfautolabel.data.tables.csv_dialect import ONE_COLUMN, Dialect, csv_reader, find_dialect
 from tfautolabel.data.tables.places import PlacedReader, skip_line
+from tfautolabel.data.tables.text_file import TextFile, open_text
 
-DELIMITERS = (",", "\t", ";", "|")
 MAX_FIELD = 64 * 1024 * 1024
 """Characters in a field, and bytes in a line; beyond it a quote was most likely never closed."""
 
 
 class CsvTable:
-    """A file of delimited records below a header.
+    """A file of delimited records, below a header or without one.
 
     Args:
-        path: the file.
+        path: the file, or its text if that was looked at already.
+        wanted: columns that a user asked for.
+        row_word: what its records are called in messages: "line", or "row" where lines are not a user's.
 
     Raises:
-        ValueError: If it is not UTF-8 or has no header.
+        ValueError: If its encoding cannot be told or it has no columns.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = self.name = os.fspath(path)
-        with open(self.path, "rb") as file:
-            start = file.read(1 << 16)
-        if (encoding := other_encoding(start)) is not None:
-            raise ValueError(f"{self.name}: must be UTF-8. Received: {encoding}; save it as UTF-8")
-        header_line = start.split(b"\n", 1)[0]
-        self.delimiter = max(DELIMITERS, key=lambda mark: header_line.count(mark.encode()))
+    def __init__(
+        self, path: str | os.PathLike[str] | TextFile, wanted: Iterable[str] = (), row_word: str = "line"
+    ) -> None:
+        self._text = path if isinstance(path, TextFile) else open_text(os.fspath(path))
+        self.name = self._text.name
+        self._row_word = row_word
         with _large_fields():
+            self._dialect = find_dialect(self._text.path, wanted)
             header = next(self._records(), None)
-        if header is not None and header.damage is not None:
+        if header is not None and header.damage is not None and self._dialect.has_header:
             raise ValueError(f"{self.name}: the first line must name the columns. Received: {header.damage}")
-        if header is None or not any(name.strip() for name in header.fields):
+        self._names = self._dialect.names
+        if not any(self._names):
             raise ValueError(f"{self.name}: the first line must name the columns. Received: an empty line")
-        self.columns = tuple(_decodable(name).strip() for name in header.fields)
+        self.columns = tuple(_decodable(name) for name in self._names if name)
         repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if repeated:
             raise ValueError(f"{self.name}: columns must have different names. Received twice: {repeated}")
+        self.unnamed = not self._dialect.has_header
+        self.notes = (*self._text.notes, *self._said())
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
         """The values of the first rows."""
         rows: list[dict[str, bytes | None]] = []
         with _large_fields():
-            for _, _, fields, *_ in self._rows():
-                if len(fields) == len(self.columns):
+            for _, _, fields, _, damage in self._rows():
+                if damage is None and self._why_unusable(fields, None) is None:
                     values = (field.encode("utf-8", "surrogateescape") for field in fields)
-                    rows.append({n: v or None for n, v in zip(self.columns, values, strict=True)})
+                    pairs = zip(self._names, values, strict=False)
+                    rows.append({_decodable(name): value or None for name, value in pairs if name})
                 if len(rows) == count:
                     break
         return rows
 
+    def records(self) -> Iterator[Record]:
+        """Each row's values, or why it has none."""
+        with _large_fields():
+            for number, (_, _, fields, line, damage) in enumerate(self._rows()):
+                reason = damage or self._why_unusable(fields, None)
+                values: dict[str, Any] | None = None
+                if reason is None:
+                    pairs = zip(self._names, fields, strict=False)
+                    values = {_decodable(name): value for name, value in pairs if name}
+                yield Record(self._place(number, line), values, reason)
+
     def scan(self, columns: Columns) -> Scan:
         """Goes through the file once; see `Table.scan`."""
-        place = {name: position for position, name in enumerate(self.columns)}
+        place = {_decodable(name): position for position, name in enumerate(self._names) if name}
         given, label, name = (None if c is None else place[c] for c in columns[:3])
         collector = RowCollector(self.name, columns)
         starts, lengths = array("q"), array("q")
@@ -72,34 +88,69 @@ class CsvTable:
                 reason = damage or self._why_unusable(fields, given)
                 own = None if name is None or len(fields) <= name else _decodable(fields[name])
                 if reason is not None:
-                    collector.reject(row, own, f"line {line}: {reason}")
+                    collector.reject(row, own, f"{self._place(row, line)}: {reason}")
                     continue
                 if name is not None and not own:
-                    collector.reject_nameless(row, f"line {line}")
+                    collector.reject_nameless(row, self._place(row, line))
                     continue
                 collector.keep(row, None if label is None else _decodable(fields[label]), own)
                 starts.append(start)
                 lengths.append(end - start)
-        reader = PlacedReader(self.path, starts, lengths, _FieldOf(self.delimiter, given or 0))
-        return collector.finish(reader)
+        take = _FieldOf(self._dialect, given or 0)
+        return collector.finish(PlacedReader(self._text.path, starts, lengths, take))
+
+    def _place(self, row: int, line: int) -> str:
+        """Where a row stands; the header of a sheet is its row 1."""
+        return (
+            f"line {line}" if self._row_word == "line" else f"{self._row_word} {row + 1 + (not self.unnamed)}"
+        )
+
+    def _said(self) -> Iterator[str]:
+        if self._dialect.lines_before:
+            yield f"{self.name}: the first line says how columns are separated and was left out"
+        if self.unnamed:
+            yield (
+                f"{self.name}: the first {self._row_word} names no columns and is read as a row, so they "
+                f"are called "
+                f"{', '.join(map(repr, self.columns[:3]))}{', …' if len(self.columns) > 3 else ''}; if it "
+                f"does, "
+                f"say which by input_column=… (--input-column)"
+            )
+        if not self._dialect.sure:
+            yield (
+                f"{self.name}: the first {self._row_word} is taken for the header, "
+                f"{list(self.columns)[:5]}; if it is "
+                f"a row, say input_column='column 1' (--input-column \"column 1\") or another number"
+            )
+        if self._dialect.delimiter == "\t" and not self._dialect.quoted:
+            yield f"{self.name}: quotes mean nothing between these tabs and belong to the texts"
+        if self._dialect.delimiter == ONE_COLUMN:
+            yield f"{self.name}: has one column, so commas and semicolons belong to the texts"
 
     def _why_unusable(self, fields: list[str], given: int | None) -> str | None:
-        if len(fields) != len(self.columns):
-            return f"{len(fields)} fields where the header has {len(self.columns)} columns"
+        width = len(self._names)
+        if len(fields) < width or any(field.strip() for field in fields[width:]):
+            return f"{len(fields)} fields where the header has {width} columns"
+        if any(field.strip() and not name for name, field in zip(self._names, fields, strict=False)):
+            return "a value in a column without a name"
         if not all(map(_is_utf8, fields)):
             return "not UTF-8"
+        if any("\0" in field for field in fields):
+            return "holds a NUL character"
         return "no input" if given is not None and not fields[given] else None
 
     def _rows(self) -> Iterator[_Record]:
         """The records below the header."""
         records = self._records()
-        next(records, None)
+        if self._dialect.has_header:
+            next(records, None)
         return records
 
     def _records(self) -> Iterator[_Record]:
-        with open(self.path, "rb") as file:
-            lines = _Lines(file)
-            reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+        dialect = self._dialect
+        with open(self._text.path, "rb") as file:
+            lines = _Lines(file, dialect.begin, dialect.lines_before)
+            reader = csv_reader(lines, dialect.delimiter, dialect.quoted)
             while True:
                 start, line = lines.end, lines.count + 1
                 try:
@@ -107,12 +158,13 @@ class CsvTable:
                 except csv.Error as error:
                     # One line is given up, whatever the reader took after it: a quote may never be closed.
                     lines.go_back(start, line)
-                    reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+                    reader = csv_reader(lines, dialect.delimiter, dialect.quoted)
                     yield _Record(start, lines.end, [], line, f"not valid CSV ({error})")
                     continue
                 if fields is None:
                     return
-                if fields:
+                # Spreadsheets write the marks of rows that were emptied.
+                if fields and (len(fields) == 1 or any(fields)):
                     yield _Record(start, lines.end, fields, line, None)
 
 
@@ -129,10 +181,10 @@ class _Record(NamedTuple):
 class _Lines:
     """The lines of a file as text, with the place in bytes that has been reached."""
 
-    def __init__(self, file) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, file, begin: int, before: int) -> None:  # type: ignore[no-untyped-def]
         self._file = file
-        self.end = 3 if file.read(3) == b"\xef\xbb\xbf" else 0
-        self.count = 0
+        self.end = begin
+        self.count = before
         file.seek(self.end)
 
     def __iter__(self) -> _Lines:
@@ -161,8 +213,8 @@ class _Lines:
 class _FieldOf:
     """The bytes of one field of a record."""
 
-    def __init__(self, delimiter: str, position: int) -> None:
-        self._delimiter = delimiter
+    def __init__(self, dialect: Dialect, position: int) -> None:
+        self._dialect = dialect
         self._position = position
 
     def __call__(self, record: bytes) -> bytes:
@@ -170,7 +222,7 @@ class _FieldOf:
         lines = io.StringIO(record.decode("utf-8", "surrogateescape"), newline="\n")
         try:
             with _large_fields():
-                fields = next(csv.reader(lines, delimiter=self._delimiter, strict=True))
+                fields = next(csv_reader(lines, self._dialect.delimiter, self._dialect.quoted))
             return fields[self._position].encode("utf-8", "surrogateescape")
         except (csv.Error, StopIteration, IndexError) as error:
             raise ReadFailure("the file has changed since it was listed") from error

@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from array import array
 from collections.abc import Iterator
 from typing import Any
 
-from tfautolabel.data.encoded_text import other_encoding
 from tfautolabel.data.label_values import label_text
 from tfautolabel.data.readers import ReadFailure
-from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked
+from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
 from tfautolabel.data.tables.places import PlacedReader, skip_line
+from tfautolabel.data.tables.text_file import TextFile, open_text
 
 MAX_LINE = 256 * 1024 * 1024
 _HEADER_ROWS = 20
@@ -25,24 +26,24 @@ class JsonLinesTable:
     """A file with a JSON object in each line; the columns are the keys of the first objects.
 
     Args:
-        path: the file.
+        path: the file, or its text if that was looked at already.
+        row_word: what its rows are called in messages: "line", or "item" where lines are not a user's.
 
     Raises:
-        ValueError: If it is not UTF-8, or none of the first lines is an object.
+        ValueError: If its encoding cannot be told, or none of the first lines is an object.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = self.name = os.fspath(path)
-        with open(self.path, "rb") as file:
-            encoding = other_encoding(file.read(4))
-        if encoding is not None:
-            raise ValueError(f"{self.name}: must be UTF-8. Received: {encoding}; save it as UTF-8")
+    def __init__(self, path: str | os.PathLike[str] | TextFile, row_word: str = "line") -> None:
+        self._text = path if isinstance(path, TextFile) else open_text(os.fspath(path))
+        self.name, self.notes = self._text.name, self._text.notes
+        self._row_word = row_word
         self._first = self._objects(_HEADER_ROWS)
         self.columns = tuple(dict.fromkeys(key for row in self._first for key in row))
         if not self.columns:
             raise ValueError(
-                f"{self.name}: each line must be a JSON object. Received: none in the first lines"
+                f"{self.name}: each {row_word} must be a JSON object. Received: none in the first {row_word}s"
             )
+        self.unnamed = all(re.fullmatch(r"column \d+", name) for name in self.columns)
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
         """The values of the first rows."""
@@ -50,26 +51,33 @@ class JsonLinesTable:
 
     def scan(self, columns: Columns) -> Scan:
         """Goes through the file once; see `Table.scan`."""
-        collector = RowCollector(self.name, columns.id is not None)
+        collector = RowCollector(self.name, columns)
         starts, lengths = array("q"), array("q")
         for row, (start, line, number) in enumerate(self._lines()):
             value, reason = _parsed(line)
             if value is not None and input_bytes(value.get(columns.input)) is None:
                 reason = f"no {columns.input!r}"
             name = None if value is None or columns.id is None else label_text(value.get(columns.id))
-            if reason is None and columns.id is not None and not name:
-                reason = f"no {columns.id!r}"
             if value is None or reason is not None:
-                collector.reject(row, name, f"line {number}: {reason}")
+                collector.reject(row, name, f"{self._row_word} {number}: {reason}")
+                continue
+            if columns.id is not None and not name:
+                collector.reject_nameless(row, f"{self._row_word} {number}")
                 continue
             collector.keep(row, label_text(value.get(columns.label)) if columns.label else None, name)
             starts.append(start)
             lengths.append(len(line))
-        return collector.finish(PlacedReader(self.path, starts, lengths, _KeyOf(columns.input)))
+        return collector.finish(PlacedReader(self._text.path, starts, lengths, _KeyOf(columns.input)))
+
+    def records(self) -> Iterator[Record]:
+        """Each row's values, or why it has none."""
+        for _, line, number in self._lines():
+            value, reason = _parsed(line)
+            yield Record(f"{self._row_word} {number}", value, reason)
 
     def _lines(self) -> Iterator[tuple[int, bytes, int]]:
         """Place, content and number of each line that is not blank."""
-        with open(self.path, "rb") as file:
+        with open(self._text.path, "rb") as file:
             place = 3 if file.read(3) == b"\xef\xbb\xbf" else 0
             file.seek(place)
             number = 0

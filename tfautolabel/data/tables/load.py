@@ -11,17 +11,12 @@ from tfautolabel.data.label_values import Rules
 from tfautolabel.data.modality import SAMPLE, recognise_modality
 from tfautolabel.data.path_search import LOOKED_AT, find_place
 from tfautolabel.data.readers import Reader, read_rows
-from tfautolabel.data.tables.arrow import ParquetTable
 from tfautolabel.data.tables.columns import FILE_WORDS, Sample, choose_columns, words_of
 from tfautolabel.data.tables.contract import Columns, NoNamesError, Scan, Table
-from tfautolabel.data.tables.csv_table import CsvTable
 from tfautolabel.data.tables.frames import HOLDERS, as_table
-from tfautolabel.data.tables.json_lines import JsonLinesTable
-from tfautolabel.data.tables.paths import PathReader, check_one_label_a_file
-from tfautolabel.data.tables.tfrecord import TFRecordTable, masked_crc32c
-from tfautolabel.data.written_paths import MAX_PATH, Place
-
-ENDINGS = ".csv, .tsv, .jsonl, .parquet or .tfrecord"
+from tfautolabel.data.tables.open_table import open_table
+from tfautolabel.data.tables.paths import Base64Reader, PathReader, check_one_label_a_file
+from tfautolabel.data.written_paths import MAX_PATH, Place, is_base64
 
 
 class LoadedTable(NamedTuple):
@@ -49,6 +44,7 @@ def load_table(
     modality: str | None,
     labels_wanted: bool,
     rules: Rules,
+    encoding: str | None,
 ) -> LoadedTable:
     """Goes through a table once and takes down where its rows are, what they are called and their labels.
 
@@ -60,13 +56,15 @@ def load_table(
         modality: None to recognise it.
         labels_wanted: whether the table's own labels are wanted.
         rules: how the labels are read.
+        encoding: how a text file is encoded, or None to find out.
 
     Raises:
         ValueError: If the table cannot be used; the text names it and what is valid.
         TypeError: If the source is neither a path nor a frame that is known.
     """
     path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-    table = _open(path) if path is not None else _frame(source)
+    wanted = [name for name in (input_column, label_column, id_column) if name is not None]
+    table = open_table(path, wanted, encoding) if path is not None else _frame(source)
     sample = _sample(table)
     columns = choose_columns(
         table.name,
@@ -77,6 +75,7 @@ def load_table(
         id_column=id_column,
         labels_wanted=labels_wanted,
         rules=rules,
+        unnamed=table.unnamed,
     )
     try:
         return _loaded(table, columns, sample, path, modality)
@@ -101,9 +100,12 @@ def _loaded(
     if place is not None:
         notes += check_one_label_a_file(table.name, scan.reader, scan.class_ids, scan.classes)
         scan = scan._replace(reader=PathReader(place, scan.reader))
+    elif _are_base64(sample, columns.input):
+        scan = scan._replace(reader=Base64Reader(scan.reader))
+        notes += (f"{table.name}: column {columns.input!r} holds base64, which is decoded",)
     found = modality or _recognised(scan.reader, place is not None)
     described = _described(table, columns, scan, found, place)
-    return LoadedTable(scan, found, (described, *notes, *scan.notes), scan.warnings)
+    return LoadedTable(scan, found, (described, *table.notes, *notes, *scan.notes), scan.warnings)
 
 
 def _sample(table: Table) -> Sample:
@@ -119,6 +121,8 @@ def _place(
     """Where the files are that the column of inputs names; None if it holds the inputs themselves."""
     named = bool(FILE_WORDS & set(words_of(columns.input))) and not columns.input.lower().endswith("encoded")
     values = [row.get(columns.input) for row in sample]
+    if _are_base64(sample, columns.input):
+        return None
     if not any(_readable(value) for value in values):
         return None
     # What the first rows show is not the whole: their files may be the ones that were deleted.
@@ -133,32 +137,15 @@ def _place(
     )
 
 
+def _are_base64(sample: Sample, column: str) -> bool:
+    """Whether most of some values are files in base64."""
+    values = [value[:200].decode("utf-8", "replace") for row in sample if (value := row.get(column))]
+    return sum(map(is_base64, values)) * 2 > len(values)
+
+
 def _readable(value: bytes | None) -> bool:
     """Whether a value may be a path: no content of a file, no long text."""
     return value is not None and len(value) <= MAX_PATH and b"\0" not in value and b"\n" not in value.strip()
-
-
-def _open(path: str) -> Table:
-    with open(path, "rb") as file:
-        start = file.read(1 << 16)
-    if start.startswith(b"PAR1"):
-        return ParquetTable(path)
-    if len(start) >= 12 and int.from_bytes(start[8:12], "little") == masked_crc32c(start[:8]):
-        return TFRecordTable(path)
-    ending = os.path.splitext(path)[1].lower()
-    if not start.strip():
-        raise ValueError(f"{path}: must hold rows. Received: an empty file")
-    if start.startswith(b"\x1f\x8b"):
-        raise ValueError(f"{path}: must not be compressed. Received: a gzip archive; unpack it first")
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        return JsonLinesTable(path)
-    if ending in (".csv", ".tsv", ".tab", ".txt") or (b"," in start or b"\t" in start):
-        if b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise ValueError(
-                f"{path}: data is a folder, or a table that ends in {ENDINGS}. Received: binary content"
-            )
-        return CsvTable(path)
-    raise ValueError(f"{path}: data is a folder, or a table that ends in {ENDINGS}. Received: none of these")
 
 
 def _frame(source: Any) -> Table:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfautolabel.data.label_values import SHOWN
 from tfautolabel.data.readers import FileReader, Reader, ReadFailure, read_rows
-from tfautolabel.data.written_paths import MAX_PATH, Place, spellings
+from tfautolabel.data.written_paths import MAX_PATH, Place, from_base64, spellings
 from tfautolabel.labels import ABSTAIN
 
 AT_ONCE = 8192
@@ -45,6 +45,33 @@ class PathReader:
                 raise ReadFailure(f"the path leads out of the table's folder: {shown!r}")
             raise ReadFailure(f"there is no file {shown!r}")
         return FileReader(os.path.dirname(found), [os.path.basename(found)]).read(0)
+
+
+class Base64Reader:
+    """Files that another reader's values hold in base64.
+
+    Args:
+        values: reads them.
+    """
+
+    def __init__(self, values: Reader) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def read(self, row: int) -> bytes:
+        """The bytes of one file.
+
+        Raises:
+            ReadFailure: If the row holds no base64.
+        """
+        try:
+            return from_base64(self._values.read(row))
+        except ReadFailure:
+            raise
+        except ValueError as error:
+            raise ReadFailure(f"not valid base64: {error}") from error
 
 
 def check_one_label_a_file(

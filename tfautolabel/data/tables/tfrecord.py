@@ -16,7 +16,7 @@ from typing import Any
 
 from tfautolabel.data.label_values import label_text
 from tfautolabel.data.readers import MAX_FILE_BYTES, ReadFailure
-from tfautolabel.data.tables.contract import Columns, RowCollector, Scan, checked
+from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
 from tfautolabel.data.tables.places import PlacedReader
 
 _FOOTER = 4
@@ -35,6 +35,8 @@ class TFRecordTable:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = self.name = os.fspath(path)
+        self.unnamed = False
+        self.notes: tuple[str, ...] = ()
         first = self._first(20)
         # Protocol buffers keep maps in no order.
         self.columns = tuple(sorted({key for example in first for key in example}))
@@ -46,6 +48,15 @@ class TFRecordTable:
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
         """The values of the first rows."""
         return [{key: _input_of(row, key) for key in self.columns} for row in self._first(count)]
+
+    def records(self) -> Iterator[Record]:
+        """Each row's values, or why it has none."""
+        for row, (_, data) in enumerate(self._records()):
+            try:
+                example = parse_example(data) if isinstance(data, bytes) else None
+            except ValueError as error:
+                example, data = None, str(error)
+            yield Record(f"record {row}", example, None if example is not None else str(data))
 
     def scan(self, columns: Columns) -> Scan:
         """Goes through the file once; see `Table.scan`."""

@@ -1,0 +1,234 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tfautolabel._optional import MissingExtraError
+from tfautolabel.data import ReadFailure, load_dataset
+from tfautolabel.labels import ABSTAIN
+
+ROWS = [("I loved it", "pos"), ("I hated it", "neg"), ("It was fine", None)]
+TEXTS = [text.encode() for text, _ in ROWS]
+
+
+def written(folder, name, data):
+    path = folder / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+def rows_of(dataset):
+    labels = [None if c == ABSTAIN else dataset.classes[c] for c in dataset.class_ids.tolist()]
+    return list(zip(dataset.read(np.arange(len(dataset))), labels, strict=True))
+
+
+EXPECTED = [(text.encode(), label) for text, label in ROWS]
+OBJECTS = [{"text": text, "label": label} for text, label in ROWS]
+CSV = "text,label\nI loved it,pos\nI hated it,neg\nIt was fine,\n"
+BARE = CSV.partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("sep.csv", "sep=;\r\n" + CSV.replace(",", ";"), "first line says how columns are separated"),
+        ("sep.csv", "\ufeff\"sep=\t\"\r\n" + CSV.replace(",", "\t"), "first line says how columns"),
+        ("sep.csv", "SEP=,\n" + CSV, "first line says how columns are separated"),
+        ("empty columns.csv", CSV.replace("\n", ",,\n"), ""),
+        ("empty columns.csv", CSV.replace(",", ";").replace("\n", ";;;\r\n"), ""),
+        ("longer rows.csv", CSV.replace("pos\n", "pos,,\n"), ""),
+        ("blank rows.csv", CSV + ",\n,\n", ""),
+        ("returns.csv", CSV.replace("\n", "\r"), ""),
+        ("utf-16.csv", CSV.encode("utf-16"), ""),
+        ("utf-32.csv", CSV.encode("utf-32"), ""),
+        ("utf-16-le.csv", CSV.encode("utf-16-le"), "was read as utf-16-le"),
+        ("utf-16-be.csv", CSV.encode("utf-16-be"), "was read as utf-16-be"),
+        ("utf-16-returns.csv", CSV.replace("\n", "\r").encode("utf-16"), ""),
+        ("bare.csv", BARE, "names no columns and is read as a row"),
+        ("bare.tsv", BARE.replace(",", "\t"), "names no columns and is read as a row"),
+        ("bare.csv", "I loved it,0\nI hated it,1\nIt was fine,\n", "names no columns and is read as a row"),
+        ("index.csv", "," + CSV.replace("\nI", "\nr,I"), ""),
+        ("pipe.txt", CSV.replace(",", "|"), ""),
+        ("array.json", json.dumps(OBJECTS), ""),
+        ("array.json", json.dumps(OBJECTS, indent=2), ""),
+        ("array.json", "\ufeff\n" + json.dumps(OBJECTS), ""),
+        ("array.json", json.dumps(OBJECTS).encode("utf-16"), ""),
+        ("array.csv", json.dumps(OBJECTS, indent=2), ""),
+        ("rows.json", json.dumps({"data": OBJECTS}), ""),
+        ("rows.json", json.dumps({"version": "1", "examples": OBJECTS}, indent=1), ""),
+        ("rows.json", json.dumps({"rows": [{"row_idx": n, "row": r} for n, r in enumerate(OBJECTS)]}), ""),
+        ("columns.json", json.dumps({"text": [t for t, _ in ROWS], "label": [y for _, y in ROWS]}), ""),
+        ("pandas columns.json", json.dumps({"text": {str(n): t for n, (t, _) in enumerate(ROWS)},
+                                            "label": {str(n): y for n, (_, y) in enumerate(ROWS)}}), ""),
+        ("pandas index.json", json.dumps({str(n): row for n, row in enumerate(OBJECTS)}), ""),
+        ("pandas split.json", json.dumps({"columns": ["text", "label"], "index": [0, 1], "data": ROWS}), ""),
+        ("pandas table.json", json.dumps({"schema": {"fields": [{"name": "text"}]}, "data": OBJECTS}), ""),
+        ("lists.json", json.dumps(ROWS), ""),
+        ("rows.ndjson", "\n".join(map(json.dumps, OBJECTS)), ""),
+    ],
+)  # fmt: skip
+def test_dialects(tmp_path, name, data, said):
+    if "0" in str(data) and name == "bare.csv":
+        expected = [(EXPECTED[0][0], "0"), (EXPECTED[1][0], "1"), EXPECTED[2]]
+    else:
+        expected = EXPECTED
+    dataset = load_dataset(written(tmp_path, name, data))
+    assert rows_of(dataset) == expected
+    assert dataset.rejected == ()
+    assert said in " ".join(dataset.notes)
+
+
+@pytest.mark.parametrize("column", ["text", "column 1"])
+def test_a_first_line_is_what_a_user_says(tmp_path, column):
+    path = written(tmp_path, "t.csv", "first,x\nsecond,x\nthird,y\n")
+    header = column == "text"
+    named = load_dataset(path, None, input_column="first" if header else column)
+    assert len(named) == 2 + (not header)
+
+
+@pytest.mark.parametrize(
+    "data", ["foo,bar\nx,y\nz,w\n", "Words,Verdict\nshort one,good\nanother,bad\n", "name,n\nx,1\ny,2\n"]
+)
+def test_a_header_of_other_names_is_one(tmp_path, data):
+    dataset = load_dataset(written(tmp_path, "t.csv", data), None, input_column=data.partition(",")[0])
+    assert len(dataset) == 2
+    guessed = load_dataset(written(tmp_path, "t.csv", data), None)
+    assert len(guessed) == 2
+    assert "1" in data or any("is taken for the header" in note for note in guessed.notes)
+
+
+def test_one_column_of_texts_with_commas(tmp_path):
+    dataset = load_dataset(written(tmp_path, "t.csv", 'text\nYes, no, maybe\n"A, b"\nword\n'))
+    assert dataset.read([0, 1, 2]) == [b"Yes, no, maybe", b"A, b", b"word"]
+
+
+def test_quotes_between_tabs(tmp_path):
+    odd = 'text\tlabel\n"Best film\tpos\nworst\tneg\nat the end"\tneg\n5" screen\t\n'
+    dataset = load_dataset(written(tmp_path, "t.tsv", odd))
+    assert [text for text, _ in rows_of(dataset)] == [b'"Best film', b"worst", b'at the end"', b'5" screen']
+    assert any("quotes mean nothing" in note for note in dataset.notes)
+    excel = 'text\tlabel\n"Best\tfilm"\tpos\n"two\nlines ""here"""\tneg\n'
+    assert rows_of(load_dataset(written(tmp_path, "t.tsv", excel))) == [
+        (b"Best\tfilm", "pos"),
+        (b'two\nlines "here"', "neg"),
+    ]
+
+
+def test_western_text_is_read_whole_and_other_text_refused(tmp_path):
+    text = "text,label\nso,gut\nnix – „nie“,übel\nna,übel\nà côté,gut\n"
+    dataset = load_dataset(written(tmp_path, "t.csv", text.encode("cp1252")))
+    assert rows_of(dataset)[1] == ("nix – „nie“".encode(), "übel")
+    assert "cp1252" in " ".join(dataset.notes)
+    for encoding, other in {
+        "cp1251": "это было хорошо",
+        "gbk": "这家餐馆很好",
+        "shift-jis": "とても良かった",
+        "cp1250": "to było świetne, wąż",
+        "cp1253": "ήταν πολύ καλό",
+        "cp850": "déjà vu à la maison",
+    }.items():
+        path = written(tmp_path, "o.csv", f"text,label\n{other},a\nx,b\n".encode(encoding))
+        with pytest.raises(ValueError, match=r"must be UTF-8\. Received: byte 0x.. in line 2.*--encoding"):
+            load_dataset(path)
+        assert load_dataset(path, encoding=encoding).read([0]) == [other.encode()]
+    with pytest.raises(ValueError, match="one that Python knows"):
+        load_dataset(path, encoding="klingon")
+    with pytest.raises(ValueError, match="is not valid ascii"):
+        load_dataset(path, encoding="ascii")
+
+
+def test_a_nul_costs_its_row_only(tmp_path):
+    dataset = load_dataset(written(tmp_path, "t.csv", "text,label\na\0b,pos\nb,neg\nc,\n"))
+    assert [row[0] for row in rows_of(dataset)] == [b"b", b"c"]
+    assert dataset.rejected[0].reason == "line 2: holds a NUL character"
+
+
+def test_a_value_without_a_columns_name_is_set_aside(tmp_path):
+    dataset = load_dataset(written(tmp_path, "t.csv", "text,label,,\na,x,,\nb, c,y,\nd,y,,\n"))
+    assert [row[0] for row in rows_of(dataset)] == [b"a", b"d"]
+    assert dataset.rejected[0].reason == "line 3: 4 fields where the header has 2 columns"
+
+
+def test_labelling_tools_exports_as_tables(tmp_path):
+    def task(number, text, *choices, cancelled=False):
+        result = [{"type": "choices", "from_name": "s", "value": {"choices": list(choices)}}]
+        made = [{"was_cancelled": cancelled, "result": result}] if choices else []
+        return {"id": number, "data": {"text": text}, "predictions": [], "annotations": made}
+
+    tasks = [task(11, "a", "x"), task(12, "b", "y"), task(13, "c"), task(14, "d", "x", cancelled=True)]
+    dataset = load_dataset(written(tmp_path, "t.json", json.dumps(tasks)))
+    assert rows_of(dataset) == [(b"a", "x"), (b"b", "y"), (b"c", None), (b"d", None)]
+    assert dataset.ids.tolist() == ["11", "12", "13", "14"]
+    with pytest.raises(ValueError, match="which names several"):
+        load_dataset(written(tmp_path, "t.json", json.dumps([*tasks, task(15, "e", "x", "y")])))
+    flat = [
+        {"text": "a", "id": 1, "sentiment": "x", "annotator": 1, "lead_time": 2.5},
+        {"text": "b", "id": 2},
+    ]
+    assert rows_of(load_dataset(written(tmp_path, "m.json", json.dumps(flat)))) == [(b"a", "x"), (b"b", None)]
+
+
+def test_sheets_of_excel(tmp_path):
+    from datetime import date
+
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active.title = "empty"
+    sheet = book.create_sheet("rows")
+    for row in [
+        [None],
+        ["id", "text", "label", None],
+        [1, "first", 1.0],
+        [],
+        [2, "007", 0],
+        [3, date(2020, 1, 2)],
+    ]:
+        sheet.append(row)
+    book.create_sheet("more").append(["x"])
+    book.save(tmp_path / "t.xlsx")
+    dataset = load_dataset(tmp_path / "t.xlsx")
+    assert rows_of(dataset) == [(b"first", "1"), (b"007", "0"), (b"2020-01-02", None)]
+    assert dataset.ids.tolist() == ["1", "2", "3"]
+    assert any("sheet 'rows' is read" in note and "'more'" in note for note in dataset.notes)
+
+
+def test_excel_needs_its_extra(tmp_path, monkeypatch):
+    import sys
+
+    from openpyxl import Workbook
+
+    Workbook().save(tmp_path / "t.xlsx")
+    with pytest.raises(ValueError, match="whose sheets are empty"):
+        load_dataset(tmp_path / "t.xlsx")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "tfautolabel\[excel\]"'):
+        load_dataset(tmp_path / "t.xlsx")
+
+
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(str.strip)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(
+    rows=st.lists(st.tuples(texts, st.sampled_from(["pos", "neg", ""])), min_size=2, max_size=8),
+    mark=st.sampled_from(",;\t|"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    sep=st.booleans(),
+)
+def test_any_texts_come_back(tmp_path, rows, mark, encoding, end, sep):
+    def field(text):
+        return '"' + text.replace('"', '""') + '"'
+
+    lines = [
+        *([f"sep={mark}"] if sep else []),
+        f"text{mark}label",
+        *(f"{field(t)}{mark}{y}" for t, y in rows),
+        "",
+    ]
+    dataset = load_dataset(written(tmp_path, "t.csv", end.join(lines).encode(encoding)), modality="text")
+    assert not any(isinstance(value, ReadFailure) for value, _ in rows_of(dataset))
+    assert rows_of(dataset) == [(text.encode(), label or None) for text, label in rows]

@@ -1,0 +1,210 @@
+"""How a file of delimited records is written: its mark, its quotes, its header."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from tfautolabel.data.tables.columns import INPUTS, LABELS, NAMES, plain_name
+from tfautolabel.data.written_paths import looks_like_path
+
+DELIMITERS = (",", "\t", ";", "|")
+ONE_COLUMN = "\x1f"
+"""A mark that no text holds, for files of one column: commas in it belong to the texts."""
+
+LOOKED_AT = 50
+"""Records that are looked at."""
+
+UNNAMED = "column "
+"""How a column without a name is called, followed by its number, from 1."""
+
+_KNOWN = frozenset((*INPUTS, *LABELS, *NAMES, "comment", "title", "description", "url"))
+_SEP = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=(.)\"?[,;\t|]*\r?\n", re.IGNORECASE)
+_SENTENCE = re.compile(r"\S+\s+\S+\s+.*[.!?…]['\")]?$", re.DOTALL)
+
+
+class Dialect(NamedTuple):
+    """How a file is written.
+
+    Attributes:
+        delimiter: the mark between fields.
+        quoted: whether quotes hold fields together.
+        begin: where the first record begins, in bytes.
+        lines_before: lines before it.
+        names: what its columns are called; "" for one that has neither a name nor values.
+        has_header: whether the first record names the columns.
+        sure: whether something speaks for that, beyond custom.
+    """
+
+    delimiter: str
+    quoted: bool
+    begin: int
+    lines_before: int
+    names: tuple[str, ...]
+    has_header: bool
+    sure: bool
+
+
+def find_dialect(path: str, wanted: Iterable[str] = ()) -> Dialect:
+    """Looks at the beginning of a file, and at all of it where tabs and quotes may mean two things.
+
+    Args:
+        path: a UTF-8 file.
+        wanted: columns that a user asked for: a first line that names one of them is a header.
+    """
+    with open(path, "rb") as file:
+        start = file.read(1 << 17)
+        whole = len(start) < 1 << 17
+    begin = 3 if start.startswith(b"\xef\xbb\xbf") else 0
+    sep = _SEP.match(start)
+    lines_before = 0
+    delimiter = None
+    if sep:
+        begin, lines_before = sep.end(), 1
+        mark = start[sep.start(1) : sep.end(1)].decode("latin-1")
+        delimiter = mark if mark in DELIMITERS else None
+    text = start[begin:].decode("utf-8", "replace")
+    if not whole and "\n" in text:
+        text = text[: text.rindex("\n") + 1]
+    wanted = frozenset(wanted)
+    delimiter = delimiter or _delimiter(text, wanted)
+    quoted = delimiter != "\t" or _quotes_hold(path, begin)
+    rows = _rows(text, delimiter, quoted)
+    first = [cell.strip() for cell in rows[0]] if rows else []
+    judged = True if not first else _is_header(first, rows[1:], wanted)
+    has_header = judged is not False
+    names = _names(first, rows[1:]) if has_header else _numbered(rows)
+    return Dialect(delimiter, quoted, begin, lines_before, names, has_header, judged is not None)
+
+
+def csv_reader(lines: Iterable[str], delimiter: str, quoted: bool, strict: bool = True) -> Any:
+    """Python's reader of such records."""
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    return csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=strict)  # type: ignore[arg-type]
+
+
+def _delimiter(text: str, wanted: frozenset[str]) -> str:
+    best: tuple[tuple[float, ...], str] | None = None
+    for mark in DELIMITERS:
+        rows = _rows(text, mark, True)
+        if not rows or len(rows[0]) < 2:
+            continue
+        names = sum(plain_name(cell) in _KNOWN or cell.strip() in wanted for cell in rows[0])
+        same = sum(len(_trimmed(row, len(rows[0]))) == len(rows[0]) for row in rows) / len(rows)
+        score = (min(names, 2), round(same, 1), len(rows[0]))
+        if best is None or score > best[0]:
+            best = score, mark
+    if best is not None and (best[0][0] or best[0][1] >= 0.5 or len(text.splitlines()) < 4):
+        return best[1]
+    return ONE_COLUMN
+
+
+def _rows(text: str, delimiter: str, quoted: bool) -> list[list[str]]:
+    """The first records; a damaged one ends them."""
+    rows: list[list[str]] = []
+    try:
+        for row in csv_reader(io.StringIO(text, newline=""), delimiter, quoted, strict=False):
+            if any(cell.strip() for cell in row):
+                rows.append(row)
+            if len(rows) == LOOKED_AT:
+                break
+    except csv.Error:
+        pass
+    return rows
+
+
+def _quotes_hold(path: str, begin: int) -> bool:
+    """Whether quotes hold fields together in a file with tabs: most such files give them no meaning.
+
+    The reading that leaves fewer records broken is right. Where neither breaks one, quotes count, unless a
+    field runs over lines, which a stray quote makes it do.
+    """
+    with open(path, "rb") as file:
+        file.seek(begin)
+        if not any(re.search(rb'(?:^|\t)"', line) for line in file):
+            return True
+    with_quotes, lines = _broken(path, begin, True)
+    without, _ = _broken(path, begin, False)
+    return with_quotes < without if with_quotes != without else with_quotes > 0 or not lines
+
+
+def _broken(path: str, begin: int, quoted: bool) -> tuple[int, bool]:
+    """Records with another number of fields than the first, and whether one runs over lines."""
+    broken = width = 0
+    over_lines = False
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+        file.seek(begin)
+        reader = csv_reader(file, "\t", quoted)
+        while True:
+            line = reader.line_num
+            try:
+                row = next(reader, None)
+            except csv.Error:
+                broken += 1
+                continue
+            if row is None:
+                return broken, over_lines
+            width = width or len(row)
+            broken += bool(row) and len(_trimmed(row, width)) != width
+            over_lines = over_lines or reader.line_num > line + 1
+
+
+def _trimmed(row: Sequence[str], width: int) -> Sequence[str]:
+    """A record without empty fields beyond the header's."""
+    return row[:width] if not any(cell.strip() for cell in row[width:]) else row
+
+
+def _is_header(first: Sequence[str], rows: Sequence[Sequence[str]], wanted: frozenset[str]) -> bool | None:
+    """Whether the first record names the columns, by its words and by what stands below; None if unsure."""
+    if wanted & set(first):
+        return True
+    if any(re.fullmatch(rf"{UNNAMED}\d+", name) for name in wanted):
+        return False
+    below = [[row[place].strip() for row in rows if place < len(row) and row[place].strip()] for place in
+             range(len(first))]  # fmt: skip
+    if any(plain_name(cell) in _KNOWN and cell not in below[place] for place, cell in enumerate(first)):
+        return True
+    if len(set(first)) < len(first) and any(first.count(cell) > 1 for cell in first if cell):
+        return True  # said of the columns: a name twice is an error
+    like_data = unlike = 0
+    for cell, values in zip(first, below, strict=True):
+        if not cell or not values:
+            like_data += bool(_SENTENCE.match(cell))
+            continue
+        for kind in (_is_number, looks_like_path):
+            share = sum(map(kind, values)) / len(values)
+            if share > 0.8:
+                like_data += kind(cell)
+                unlike += not kind(cell)
+        like_data += cell in values and len(set(values)) * 2 <= len(values) + 2
+        words = sum(len(value.split()) for value in values) / len(values)
+        like_data += bool(_SENTENCE.match(cell)) or 3 <= len(cell.split()) > words / 4
+    if unlike or like_data:
+        return unlike > 0
+    return None
+
+
+def _is_number(value: str) -> bool:
+    return re.fullmatch(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?%?", value.strip()) is not None
+
+
+def _names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """A header's names; a column that has values but no name gets its number."""
+    names = []
+    for place, name in enumerate(first):
+        if not name:
+            filled = sum(place < len(row) and bool(row[place].strip()) for row in rows)
+            name = f"{UNNAMED}{place + 1}" if filled * 2 > len(rows) else ""
+        names.append(name)
+    while len(names) > 1 and not names[-1]:
+        names.pop()
+    return tuple(names)
+
+
+def _numbered(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    width = Counter(len(row) for row in rows).most_common(1)[0][0]
+    return tuple(f"{UNNAMED}{number}" for number in range(1, width + 1))

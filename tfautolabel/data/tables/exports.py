@@ -1,0 +1,194 @@
+"""Rows in JSON documents: wrappers, columns, and the exports of Label Studio, FiftyOne and COCO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from tfautolabel.data.tables.columns import INPUTS, LABELS, NAMES, plain_name
+from tfautolabel.data.written_paths import looks_like_path
+
+_KNOWN = frozenset((*INPUTS, *LABELS, *NAMES))
+_ROWS = (
+    "data", "rows", "examples", "samples", "items", "records", "instances", "results", "tasks", "annotations",
+    "documents", "images",
+)  # fmt: skip
+
+
+def rows_of_item(item: Any) -> Iterator[Any]:
+    """The row that an item of an array is; what is no row stays as it is, to be set aside by name."""
+    if isinstance(item, str):
+        yield {"text": item}
+    elif isinstance(item, list):
+        yield {f"column {number}": value for number, value in enumerate(item, 1)}
+    elif isinstance(item, dict) and isinstance(item.get("row"), dict) and "row_idx" in item:
+        yield item["row"]
+    elif isinstance(item, dict) and _is_task(item):
+        yield _of_task(item)
+    elif isinstance(item, dict):
+        yield {key: _label_of_field(value) for key, value in item.items()}
+    else:
+        yield item
+
+
+def rows_of_document(document: Any, name: str) -> Iterator[Any]:
+    """The rows of an object.
+
+    Args:
+        document: what the file holds.
+        name: the file, for messages.
+
+    Raises:
+        ValueError: If it is nothing that is known as a table.
+    """
+    if not isinstance(document, dict) or not document:
+        raise ValueError(
+            f"{name}: a JSON file must hold rows. Received: {type(document).__name__} without any"
+        )
+    values = list(document.values())
+    if {"images", "annotations", "categories"} <= set(document):
+        yield from _of_coco(document, name)
+    elif isinstance(document.get("classes"), list) and isinstance(document.get("labels"), dict):
+        yield from _of_classes(document["classes"], document["labels"])
+    elif isinstance(document.get("columns"), list) and isinstance(document.get("data"), list):
+        for row in document["data"]:
+            yield (
+                dict(zip(map(str, document["columns"]), row, strict=False)) if isinstance(row, list) else row
+            )
+    elif _is_task(document):
+        yield _of_task(document)
+    elif len(values) > 1 and _are_columns(values):
+        yield from _of_columns(document, name)
+    elif (rows := _wrapped(document)) is not None:
+        for item in rows:
+            yield from rows_of_item(item)
+    elif all(not isinstance(value, dict) and looks_like_path(key) for key, value in document.items()):
+        yield from ({"path": key, "label": value} for key, value in document.items())
+    elif all(isinstance(value, list) for value in values):
+        yield from _of_columns(document, name)
+    elif all(isinstance(value, dict) for value in values):
+        yield from _of_dictionaries(document)
+    elif any(plain_name(key) in _KNOWN for key in document):
+        yield from rows_of_item(document)
+    elif all(not isinstance(value, dict) for value in values):
+        yield from ({"path": key, "label": value} for key, value in document.items())
+    else:
+        raise ValueError(
+            f"{name}: a JSON file must hold an array of rows, an object of columns, or an export of Label "
+            f"Studio, "
+            f"FiftyOne or COCO. Received: an object with the keys {list(document)[:8]}"
+        )
+
+
+def _are_columns(values: list[Any]) -> bool:
+    """Whether all are lists of one length, and not all of them lists of rows."""
+    lengths = {len(value) if isinstance(value, list) else -1 for value in values}
+    return len(lengths) == 1 and -1 not in lengths and not all(map(_holds_rows, values))
+
+
+def _holds_rows(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value)
+
+
+def _wrapped(document: Mapping[str, Any]) -> list[Any] | None:
+    """The one list of rows in an object that says other things too."""
+    lists = {key: value for key, value in document.items() if _holds_rows(value)}
+    named = [key for key in _ROWS if key in lists]
+    if named and (len(lists) == 1 or not all(isinstance(value, list) for value in document.values())):
+        return lists[named[0]]
+    only_dicts = [value for value in lists.values() if all(isinstance(item, dict) for item in value)]
+    return only_dicts[0] if len(only_dicts) == 1 and len(lists) == 1 else None
+
+
+def _of_columns(columns: Mapping[str, list[Any]], name: str) -> Iterator[dict[str, Any]]:
+    lengths = {key: len(value) for key, value in columns.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"{name}: columns must have one length. Received: {dict(list(lengths.items())[:8])}")
+    for row in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, row, strict=True))
+
+
+def _of_dictionaries(document: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Columns of rows or rows of columns, as pandas writes either; rows keep their names."""
+    inner = list(dict.fromkeys(key for value in document.values() for key in value))
+    outer_known = sum(plain_name(key) in _KNOWN for key in document)
+    inner_known = sum(plain_name(key) in _KNOWN for key in inner)
+    by_column = outer_known > inner_known or (outer_known == inner_known and all(map(str.isdecimal, inner)))
+    names = inner if by_column else list(document)
+    keep_names = names != [str(number) for number in range(len(names))]
+    for name in names:
+        row = {key: value.get(name) for key, value in document.items()} if by_column else document[name]
+        row = {key: _label_of_field(value) for key, value in row.items()}
+        yield {"id": name, **row} if keep_names and "id" not in row else row
+
+
+def _of_coco(document: Mapping[str, Any], source: str) -> Iterator[dict[str, Any]]:
+    """Images and the category of each; several categories stay a list."""
+    try:
+        names = {category["id"]: str(category["name"]) for category in document["categories"]}
+        found: dict[Any, dict[str, None]] = {}
+        for annotation in document["annotations"]:
+            category = annotation["category_id"]
+            found.setdefault(annotation["image_id"], {})[names.get(category, str(category))] = None
+        for image in document["images"]:
+            yield {"path": image["file_name"], "label": _one(found.get(image["id"], ()))}
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{source}: a COCO file has images with id and file_name, annotations with image_id and "
+            f"category_id, "
+            f"and categories with id and name. Received: one without {error}"
+        ) from error
+
+
+def _of_classes(classes: list[Any], labels: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """FiftyOne's image classification: names, and for each image a number among them."""
+    for path, label in labels.items():
+        values = label if isinstance(label, list) else [label]
+        named = [_label_of_field(value) for value in values]
+        yield {
+            "path": path,
+            "label": _one(
+                str(classes[value]) if type(value) is int and 0 <= value < len(classes) else value
+                for value in named
+                if value is not None
+            ),
+        }
+
+
+def _is_task(item: Mapping[str, Any]) -> bool:
+    return isinstance(item.get("data"), dict) and any(
+        isinstance(item.get(key), list) for key in ("annotations", "completions", "predictions")
+    )
+
+
+def _of_task(task: Mapping[str, Any]) -> dict[str, Any]:
+    """A task of Label Studio: its data and the choice that people made."""
+    given = task.get("annotations") or task.get("completions") or []
+    choices: list[Any] = []
+    for annotation in given:
+        if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
+            continue
+        for result in annotation.get("result") or []:
+            value = result.get("value") if isinstance(result, dict) else None
+            if isinstance(value, dict):
+                found = value.get("choices")
+                choices += found if isinstance(found, list) else [found] if found is not None else []
+    row = {key: value for key, value in task["data"].items() if key not in ("label", "id")}
+    return {"id": task.get("id"), **row, "label": _one(choices)}
+
+
+def _label_of_field(value: Any) -> Any:
+    """The label in a field of FiftyOne's; anything else stays as it is."""
+    if isinstance(value, dict) and isinstance(value.get("classifications"), list):
+        return _one(item.get("label") for item in value["classifications"] if isinstance(item, dict))
+    if isinstance(value, dict) and "label" in value and ("_cls" in value or "confidence" in value):
+        return value["label"]
+    return value
+
+
+def _one(values: Iterable[Any]) -> Any:
+    """The one value that there is, None if there is none, else the list: several labels are refused later."""
+    distinct = list(
+        dict.fromkeys(value if isinstance(value, (str, int, float)) else str(value) for value in values)
+    )
+    return distinct[0] if len(distinct) == 1 else distinct or None

@@ -1,0 +1,112 @@
+"""JSON that is not a line a row: arrays, objects of columns, and what labelling tools export."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from tfautolabel.data.tables.exports import rows_of_document, rows_of_item
+from tfautolabel.data.tables.text_file import TextFile
+
+CHUNK = 1 << 20
+MAX_DOCUMENT = 1 << 30
+"""Bytes of an object that is read as a whole; arrays are read item by item."""
+
+MAX_ITEM = 256 * 1024 * 1024
+
+
+def is_document(path: str) -> bool:
+    """Whether a file that begins with a bracket is one JSON value, not one in each line."""
+    with open(path, "rb") as file:
+        head = file.read(CHUNK).removeprefix(b"\xef\xbb\xbf").lstrip()
+    first, _, rest = head.partition(b"\n")
+    whole = len(head) < CHUNK - 3
+    try:
+        value = json.loads(first)
+    except (ValueError, RecursionError):
+        # A damaged first line of JSONL, or the first line of a value that goes on: the next line tells.
+        following = next((line.strip() for line in rest.split(b"\n") if line.strip()), b"")
+        return not (first.strip().startswith(b"{") and following.startswith(b"{") and first.strip() != b"{")
+    if rest.strip() or not whole:
+        return False
+    return isinstance(value, (list, dict))
+
+
+def as_json_lines(text: TextFile) -> TextFile:
+    """A temporary copy with an object a line.
+
+    Args:
+        text: the file.
+
+    Raises:
+        ValueError: If it is not valid JSON, or nothing that is known as a table.
+    """
+    copy = tempfile.NamedTemporaryFile(prefix="tfautolabel-", suffix=".jsonl")  # noqa: SIM115 - outlives this
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    try:
+        for row in _rows(text):
+            copy.write(encode(row).encode("utf-8", "replace") + b"\n")
+    except (ValueError, RecursionError) as error:
+        if str(error).startswith(text.name):
+            raise
+        raise ValueError(f"{text.name}: is not valid JSON ({str(error)[:200]})") from error
+    copy.flush()
+    return TextFile(copy.name, text.name, text.notes, copy)
+
+
+def _rows(text: TextFile) -> Iterator[Any]:
+    with open(text.path, encoding="utf-8-sig", errors="replace") as file:
+        head = file.read(CHUNK).lstrip()
+    if head.startswith("["):
+        for item in _items(text):
+            yield from rows_of_item(item)
+        return
+    if os.path.getsize(text.path) > MAX_DOCUMENT:
+        raise ValueError(
+            f"{text.name}: one JSON object must be smaller than {MAX_DOCUMENT:,} bytes, or be an array of "
+            f"rows or "
+            f"JSONL. Received: {os.path.getsize(text.path):,} bytes"
+        )
+    with open(text.path, encoding="utf-8-sig", errors="replace") as file:
+        document = json.load(file)
+    yield from rows_of_document(document, text.name)
+
+
+def _items(text: TextFile) -> Iterator[Any]:
+    """The items of an array, with little of the file in memory."""
+    decoder = json.JSONDecoder()
+    with open(text.path, encoding="utf-8-sig", errors="replace") as file:
+        window = file.read(CHUNK).lstrip()[1:]
+        number = 0
+        while True:
+            window = window.lstrip()
+            if not window:
+                more = file.read(CHUNK)
+                if not more:
+                    raise ValueError(f"{text.name}: the JSON array ends within item {number}")
+                window += more
+                continue
+            if window[0] == "]":
+                break
+            if window[0] == ",":
+                window = window[1:]
+                continue
+            try:
+                value, end = decoder.raw_decode(window)
+                # A number at the end of what was read may go on.
+                complete = end < len(window)
+            except json.JSONDecodeError:
+                value, end, complete = None, 0, False
+            if not complete:
+                more = file.read(max(CHUNK, len(window)))
+                if more and len(window) < MAX_ITEM:
+                    window += more
+                    continue
+                if not end:
+                    raise ValueError(f"{text.name}: item {number} of the JSON array is not valid JSON")
+            yield value
+            number += 1
+            window = window[end:]

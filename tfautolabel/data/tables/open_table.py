@@ -1,0 +1,94 @@
+"""Recognises a table by its content, and opens it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from tfautolabel.data.encoded_text import other_encoding
+from tfautolabel.data.tables.arrow import ParquetTable
+from tfautolabel.data.tables.contract import Table
+from tfautolabel.data.tables.csv_table import CsvTable
+from tfautolabel.data.tables.excel import as_csv, is_workbook
+from tfautolabel.data.tables.json_document import as_json_lines, is_document
+from tfautolabel.data.tables.json_lines import JsonLinesTable
+from tfautolabel.data.tables.text_file import is_binary, open_text
+from tfautolabel.data.tables.tfrecord import TFRecordTable, masked_crc32c
+
+ENDINGS = ".csv, .tsv, .json, .jsonl, .xlsx, .parquet or .tfrecord"
+
+_OTHERS = (
+    (b"\x1f\x8b", "a gzip archive; unpack it first"),
+    (b"BZh", "a bzip2 archive; unpack it first"),
+    (b"\xfd7zXZ", "an xz archive; unpack it first"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
+    (b"Rar!", "a RAR archive; unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive; unpack it first"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel file (.xls); save it as .xlsx or as CSV UTF-8"),
+    (b"SQLite format 3", "an SQLite database; export the table as CSV"),
+    (b"ARROW1", "an Arrow or Feather file; write it as Parquet"),
+    (b"ORC", "an ORC file; write it as Parquet"),
+    (b"Obj\x01", "an Avro file; write it as Parquet or JSONL"),
+    (b"%PDF", "a PDF file"),
+)
+
+
+def open_table(path: str, wanted: Iterable[str] = (), encoding: str | None = None) -> Table:
+    """Opens a file that holds a row for each example.
+
+    Args:
+        path: the file.
+        wanted: columns that a user asked for; they tell whether a first line is a header.
+        encoding: how its text is encoded, or None to find out.
+
+    Raises:
+        ValueError: If it is no table that is read; the text says what it is, if that is known.
+        MissingExtraError: If it is a workbook and openpyxl is not installed.
+    """
+    with open(path, "rb") as file:
+        start = file.read(1 << 16)
+    if start.startswith(b"PAR1"):
+        return ParquetTable(path)
+    if len(start) >= 12 and int.from_bytes(start[8:12], "little") == masked_crc32c(start[:8]):
+        return TFRecordTable(path)
+    if not start.strip():
+        raise ValueError(f"{path}: must hold rows. Received: an empty file")
+    for magic, what in _OTHERS:
+        if start.startswith(magic) and (not magic.isalpha() or b"\0" in start):
+            verb = "must not be compressed" if "unpack" in what else f"must be a table that ends in {ENDINGS}"
+            raise ValueError(f"{path}: {verb}. Received: {what}")
+    if start.startswith(b"PK\x03\x04"):
+        if is_workbook(path):
+            return CsvTable(as_csv(path), wanted, "row")
+        what = (
+            "an OpenDocument file; save it as .xlsx or as CSV"
+            if b"opendocument" in start[:200]
+            else ("a zip archive; unpack it first")
+        )
+        raise ValueError(f"{path}: must be a table that ends in {ENDINGS}. Received: {what}")
+    if encoding is None and is_binary(start):
+        raise ValueError(
+            f"{path}: data is a folder, or a table that ends in {ENDINGS}. Received: binary content"
+        )
+    text = open_text(path, encoding)
+    with open(text.path, "rb") as file:
+        start = file.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not start:
+        raise ValueError(f"{path}: must hold rows. Received: blank lines")
+    ending = os.path.splitext(path)[1].lower()
+    if start.startswith(b"{") or (start.startswith(b"[") and _is_array(start, ending)):
+        if is_document(text.path):
+            return JsonLinesTable(as_json_lines(text), "item")
+        return JsonLinesTable(text)
+    known = ending in (".csv", ".tsv", ".tab", ".txt")
+    if known or other_encoding(start) or b"," in start or b"\t" in start or b";" in start:
+        return CsvTable(text, wanted)
+    raise ValueError(f"{path}: data is a folder, or a table that ends in {ENDINGS}. Received: none of these")
+
+
+def _is_array(start: bytes, ending: str) -> bool:
+    """Whether a first bracket begins JSON: a CSV file may begin with "[tag]"."""
+    inside = start[1:].lstrip()[:1]
+    if inside == b"{" or ending in (".json", ".jsonl", ".ndjson"):
+        return True
+    return inside in b'["' and ending not in (".csv", ".tsv")

@@ -1,0 +1,201 @@
+"""A table's text as UTF-8 with line feeds: the file itself, or a copy where it is written otherwise."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import tempfile
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from tfautolabel.data.encoded_text import other_encoding
+
+CHUNK = 1 << 20
+WESTERN = "cp1252"
+
+_HIGH_RUN = re.compile(rb"[\x80-\xff]{3,}")
+# Letters of other code pages, which are signs or capitals in this one: they make no word there.
+_NO_WORD = re.compile(
+    rb"(?<=[A-Za-z])[\x80-\x8b\x8d\x8f-\x91\x93-\x95\x98\x99\x9b\x9d\xa2\xa4\xa7-\xa9\xab-\xae\xb0-\xb3\xb5\xb6"
+    rb"\xb8\xbb\xbd](?=[A-Za-z])|(?<=[A-Za-z])[\x83\x88\x98\xa1\xa3\xa5\xa6\xaf\xb9\xbc\xbe\xbf]|"
+    rb"(?<=[a-z])[\x8a\x8c\x8e\x9f](?=[a-z])"
+)
+_UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+_ESCAPED = re.compile("[\udc80-\udcff]")
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]")
+
+HOW_TO_SAY = "another encoding is named by encoding=… (--encoding)"
+
+
+class TextFile(NamedTuple):
+    """Where a table's text can be read.
+
+    Attributes:
+        path: the file to open: UTF-8, except for damaged places; lines end in line feeds.
+        name: the file that was given, for messages.
+        notes: what was understood, in sentences.
+        copy: what keeps a copy alive, if there is one.
+    """
+
+    path: str
+    name: str
+    notes: tuple[str, ...] = ()
+    copy: Any = None
+
+
+class _Found(NamedTuple):
+    """What one pass over a file's bytes tells."""
+
+    good: int  # characters beyond ASCII that are valid UTF-8
+    bad: int  # bytes that are not
+    mostly_bad: bool  # whether such bytes stand in most lines that are beyond ASCII
+    line_feeds: bool
+    returns: bool
+    first_bad: tuple[int, int]  # line, byte
+
+
+def open_text(path: str, encoding: str | None = None) -> TextFile:
+    """Finds out how a file is written, and copies it to a temporary file where that is not UTF-8.
+
+    Args:
+        path: the file.
+        encoding: what Python calls the encoding, or None to find it: UTF-8; UTF-16 and UTF-32 by their mark
+            or their zeros; else all of the file is Western European (cp1252), if it reads like that.
+
+    Raises:
+        ValueError: If the encoding is unknown or not the file's, or cannot be told.
+    """
+    with open(path, "rb") as file:
+        start = file.read(1 << 16)
+    wide = other_encoding(start) or wide_encoding(start)
+    if encoding is not None:
+        try:
+            chosen = codecs.lookup(encoding).name
+        except LookupError as error:
+            raise ValueError(f"encoding must be one that Python knows. Received: {encoding!r}") from error
+        return _copied(path, chosen, (), is_text=chosen not in ("utf-8", "utf-8-sig"))
+    if wide is not None:
+        return _copied(
+            path, wide, () if other_encoding(start) else (f"{path}: was read as {wide}; {HOW_TO_SAY}",)
+        )
+    found = _look(path)
+    notes: tuple[str, ...] = ()
+    other = found.bad > 0 and found.mostly_bad
+    if other:
+        _check_western(path, found)
+        notes = (f"{path}: is not UTF-8 and was read as Western European text ({WESTERN}); {HOW_TO_SAY}",)
+    returns_only = found.returns and not found.line_feeds
+    if not other and not returns_only:
+        return TextFile(path, path)
+    return _copied(path, WESTERN if other else "utf-8", notes, returns_only, is_text=bool(other))
+
+
+def wide_encoding(start: bytes) -> str | None:
+    r"""UTF-16 without a mark, by the zeros beside ASCII characters; None if it is not.
+
+    Examples:
+        >>> wide_encoding("text,label\n".encode("utf-16-le")), wide_encoding(b"text,label\n")
+        ('utf-16-le', None)
+    """
+    start = start[:4096]
+    even, odd = start[0::2].count(0), start[1::2].count(0)
+    if odd > 10 * even and odd * 8 > len(start):
+        return "utf-16-le"
+    return "utf-16-be" if even > 10 * odd and even * 8 > len(start) else None
+
+
+def is_binary(start: bytes) -> bool:
+    """Whether a file's first bytes are no text in any encoding that is read."""
+    if other_encoding(start) or wide_encoding(start) or not start:
+        return False
+    zeros = start.count(0)
+    controls = len(re.findall(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]", start))
+    return zeros * 10 > len(start) or controls * 20 > len(start)
+
+
+def _look(path: str) -> _Found:
+    good = bad = lines = beyond = broken_lines = 0
+    line_feeds = returns = False
+    first_bad = (0, 0)
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    for chunk in _chunks(path):
+        line_feeds = line_feeds or b"\n" in chunk
+        returns = returns or b"\r" in chunk
+        if not chunk.isascii() or decoder.getstate()[0]:
+            text = decoder.decode(chunk)
+            wrong = _ESCAPED.search(text)
+            if wrong and not bad:
+                first_bad = lines + text.count("\n", 0, wrong.start()) + 1, ord(wrong[0]) - 0xDC00
+            broken = len(_ESCAPED.findall(text)) if wrong else 0
+            bad += broken
+            if broken:
+                pieces = [line for line in text.split("\n") if not line.isascii()]
+                beyond += len(pieces)
+                broken_lines += sum(_ESCAPED.search(line) is not None for line in pieces)
+            else:
+                beyond += sum(not line.isascii() for line in text.split("\n"))
+            good += len(_BEYOND_ASCII.findall(text)) - broken
+        lines += chunk.count(b"\n")
+    bad += len(decoder.decode(b"", True))
+    return _Found(good, bad, broken_lines * 2 > beyond, line_feeds, returns, first_bad)
+
+
+def _check_western(path: str, found: _Found) -> None:
+    """Refuses what is more likely Cyrillic, Greek, Polish, Chinese, … or from DOS or an old Mac."""
+    high = runs = signs = 0
+    undefined = False
+    for chunk in _chunks(path):
+        if chunk.isascii():
+            continue
+        high += sum(map(len, re.findall(rb"[\x80-\xff]+", chunk)))
+        runs += sum(map(len, _HIGH_RUN.findall(chunk)))
+        signs += len(_NO_WORD.findall(chunk))
+        undefined = undefined or _UNDEFINED.search(chunk) is not None
+    # Bytes that happen to be UTF-8 are frequent in Chinese and Japanese, seldom in Western text.
+    if undefined or found.good * 4 >= found.bad or runs * 4 > high or signs * 4 >= high:
+        line, byte = found.first_bad
+        raise ValueError(
+            f"{path}: must be UTF-8. Received: byte 0x{byte:02x} in line {line}, and the whole does not "
+            f"read as "
+            f"Western European text either; save the file as UTF-8 (in Excel: CSV UTF-8), or name its "
+            f"encoding "
+            f"with encoding=… (--encoding)"
+        )
+
+
+def _copied(
+    path: str, encoding: str, notes: tuple[str, ...], returns_only: bool = False, is_text: bool = True
+) -> TextFile:
+    """A copy in UTF-8 with line feeds; it is deleted when nobody needs it any more."""
+    if encoding.lower() in ("utf-16", "utf-32"):
+        encoding = encoding.lower()
+    copy = tempfile.NamedTemporaryFile(prefix="tfautolabel-", suffix=".table")  # noqa: SIM115 - outlives this
+    decoder = codecs.getincrementaldecoder(encoding)("strict" if is_text else "surrogateescape")
+    returns = line_feeds = False
+    try:
+        for chunk in _ended(_chunks(path)):
+            text = decoder.decode(chunk, not chunk)
+            returns, line_feeds = returns or "\r" in text, line_feeds or "\n" in text
+            if returns_only:
+                text = text.replace("\r", "\n")
+            copy.write(text.encode("utf-8", "surrogateescape" if not is_text else "replace"))
+    except UnicodeError as error:
+        raise ValueError(
+            f"{path}: is not valid {encoding} ({getattr(error, 'reason', error)}); {HOW_TO_SAY}"
+        ) from error
+    copy.flush()
+    if returns and not line_feeds and not returns_only:
+        again = _copied(copy.name, "utf-8", notes, returns_only=True, is_text=False)
+        return again._replace(name=path)
+    return TextFile(copy.name, path, notes, copy)
+
+
+def _chunks(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def _ended(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield from chunks
+    yield b""
