@@ -125,9 +125,13 @@ def test_western_text_is_read_whole_and_other_text_refused(tmp_path):
         "cp1251": "это было хорошо",
         "gbk": "这家餐馆很好",
         "shift-jis": "とても良かった",
-        "cp1250": "to było świetne, wąż",
+        "cp1250": "to było świetne i wąż",
         "cp1253": "ήταν πολύ καλό",
         "cp850": "déjà vu à la maison",
+        "mac-roman": "déjà vu à la maison",
+        "big5": "這家餐廳很好",
+        "euc-kr": "정말 좋았다",
+        "koi8-r": "это было хорошо",
     }.items():
         path = written(tmp_path, "o.csv", f"text,label\n{other},a\nx,b\n".encode(encoding))
         with pytest.raises(ValueError, match=r"must be UTF-8\. Received: byte 0x.. in line 2.*--encoding"):
