@@ -16,6 +16,8 @@ OTHERS = {
     "label_column": "$x",
     "id_column": "'",
     "modality": "text",
+    "label_values": "keep",
+    "encoding": "cp1251",
     "backbone": "packaged:e5-small",
     "long_text": "average",
     "head": "mlp",

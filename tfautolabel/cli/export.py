@@ -71,7 +71,7 @@ def export(
             label_column=label_column,
             exclude=[model, out],
             label_values=label_values,
-        encoding=encoding,
+            encoding=encoding,
             modality=read_description(model)["modality"],
         )
         if len(dataset) > limit:

@@ -34,7 +34,9 @@ IdColumn = Annotated[
 ]
 Encoding = Annotated[
     str | None,
-    typer.Option("--encoding", help="How a CSV, TSV or JSON file is encoded, such as cp1251; else found out."),
+    typer.Option(
+        "--encoding", help="How a CSV, TSV or JSON file is encoded, such as cp1251; else found out."
+    ),
 ]
 LabelValues = Annotated[
     str,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 from tfautolabel._optional import require
-from tfautolabel.data.tables.text_file import TextFile
+from tfautolabel.data.tables.text_file import TemporaryCopy, TextFile
 
 
 def is_workbook(path: str) -> bool:
@@ -35,7 +34,7 @@ def as_csv(path: str) -> TextFile:
         MissingExtraError: If openpyxl is not installed.
     """
     openpyxl = require("openpyxl", extra="excel")
-    copy = tempfile.NamedTemporaryFile(prefix="tfautolabel-", suffix=".csv")  # noqa: SIM115 - outlives this
+    copy = TemporaryCopy(".csv")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and the like, which are not read
@@ -48,7 +47,7 @@ def as_csv(path: str) -> TextFile:
         raise ValueError(f"{path}: is not a workbook that can be read ({str(error)[:200]})") from error
     if not filled:
         raise ValueError(f"{path}: must hold rows. Received: a workbook whose sheets are empty")
-    copy.flush()
+    copy.finish()
     notes: tuple[str, ...] = ()
     if len(filled) > 1:
         others = ", ".join(repr(sheet.title) for sheet in filled[1:6])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 from tfautolabel.data.tables.exports import rows_of_document, rows_of_item
-from tfautolabel.data.tables.text_file import TextFile
+from tfautolabel.data.tables.text_file import TemporaryCopy, TextFile
 
 CHUNK = 1 << 20
 MAX_DOCUMENT = 1 << 30
@@ -44,7 +43,7 @@ def as_json_lines(text: TextFile) -> TextFile:
     Raises:
         ValueError: If it is not valid JSON, or nothing that is known as a table.
     """
-    copy = tempfile.NamedTemporaryFile(prefix="tfautolabel-", suffix=".jsonl")  # noqa: SIM115 - outlives this
+    copy = TemporaryCopy(".jsonl")
     encode = json.JSONEncoder(ensure_ascii=False).encode
     try:
         for row in _rows(text):
@@ -53,7 +52,7 @@ def as_json_lines(text: TextFile) -> TextFile:
         if str(error).startswith(text.name):
             raise
         raise ValueError(f"{text.name}: is not valid JSON ({str(error)[:200]})") from error
-    copy.flush()
+    copy.finish()
     return TextFile(copy.name, text.name, text.notes, copy)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 import tempfile
+import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tfautolabel.data.encoded_text import other_encoding
@@ -41,6 +44,33 @@ class TextFile(NamedTuple):
     name: str
     notes: tuple[str, ...] = ()
     copy: Any = None
+
+
+class TemporaryCopy:
+    """A file that is gone as soon as nobody refers to this any more.
+
+    Args:
+        suffix: how its name ends.
+    """
+
+    def __init__(self, suffix: str = ".table") -> None:
+        descriptor, self.name = tempfile.mkstemp(suffix, "tfautolabel-")
+        self._file = os.fdopen(descriptor, "wb")
+        self._gone = weakref.finalize(self, _remove, self._file, self.name)
+
+    def write(self, data: bytes) -> None:
+        """Adds bytes."""
+        self._file.write(data)
+
+    def finish(self) -> None:
+        """Makes what was written readable by name."""
+        self._file.close()
+
+
+def _remove(file: Any, name: str) -> None:
+    file.close()
+    with suppress(OSError):
+        os.unlink(name)
 
 
 class _Found(NamedTuple):
@@ -169,7 +199,7 @@ def _copied(
     """A copy in UTF-8 with line feeds; it is deleted when nobody needs it any more."""
     if encoding.lower() in ("utf-16", "utf-32"):
         encoding = encoding.lower()
-    copy = tempfile.NamedTemporaryFile(prefix="tfautolabel-", suffix=".table")  # noqa: SIM115 - outlives this
+    copy = TemporaryCopy()
     decoder = codecs.getincrementaldecoder(encoding)("strict" if is_text else "surrogateescape")
     returns = line_feeds = False
     try:
@@ -183,7 +213,7 @@ def _copied(
         raise ValueError(
             f"{path}: is not valid {encoding} ({getattr(error, 'reason', error)}); {HOW_TO_SAY}"
         ) from error
-    copy.flush()
+    copy.finish()
     if returns and not line_feeds and not returns_only:
         again = _copied(copy.name, "utf-8", notes, returns_only=True, is_text=False)
         return again._replace(name=path)
