@@ -9,7 +9,7 @@ from hub_modules import make_image_module
 from separable import CLASSES, picture, write_flat, write_folder_per_class
 
 import tfautolabel as tal
-from tfautolabel.data import Dataset
+from tfautolabel.data import Dataset, Learnt
 from tfautolabel.labeler import storage
 
 
@@ -114,6 +114,25 @@ def test_fit_predict_label_and_evaluate_agree(fitted, labelled, pool):
     wrong = fitted.evaluate(pool.with_labels(["red", "green", "blue"] * 5))
     assert wrong.accuracy == pytest.approx(1 / 3)
     assert fitted.cross_validation_["examples"] == 18
+    assert evaluation.learnt_from == 0
+
+
+def test_what_was_learnt_from_is_not_measured_as_accuracy(fitted, labelled, pool, tmp_path):
+    fitted.save(tmp_path / "saved")
+    fitted.export(tmp_path / "model")
+    assert b"learnt" not in b"".join(p.read_bytes() for p in (tmp_path / "model").rglob("*.json"))
+    exported, known = tal.load_labeler(tmp_path / "model"), {"learnt": Learnt.of(labelled)}
+    saved = tal.Labeler.load(tmp_path / "saved", cache_dir=tmp_path / "cache")
+    # Other names, the same contents; and one that was not learnt from.
+    again = Dataset.from_inputs(labelled.read(range(18)), ["blue"] * 18)
+    inputs = [*labelled.read(range(18)), *pool.read([0])]
+    mixed = Dataset.from_inputs(inputs, [*["green"] * 18, "blue"])
+    for one, options in ((fitted, {}), (saved, {}), (exported, known)):
+        with pytest.warns(UserWarning, match="all 18 examples were learnt from: what is measured is no acc"):
+            assert set(one.evaluate(again, **options).to_dict()) == {"count", "agreement", "learnt_from"}
+        with pytest.warns(UserWarning, match="18 of 19 examples were learnt from and are left out"):
+            measured = one.evaluate(mixed, **options)
+        assert (measured.count, measured.accuracy, measured.learnt_from) == (1, 1.0, 0)
     right = fitted.out_of_fold_.argmax(axis=1) == labelled.class_ids
     assert fitted.cross_validation_["accuracy"] == right.mean() > 0.9
 
@@ -161,7 +180,10 @@ def test_broken_pictures_are_set_aside_everywhere(make, fitted):
         probabilities = fitted.predict(labelled)
     assert not probabilities[[4, 5]].any()
     np.testing.assert_array_equal(np.delete(probabilities, [4, 5], axis=0), labels.probabilities)
-    with pytest.warns(UserWarning, match="2 of 11 labelled examples could not be read and are left out"):
+    with (
+        pytest.warns(UserWarning, match="2 of 11 labelled examples could not be read and are left out"),
+        pytest.warns(UserWarning, match="all 9 examples were learnt from"),
+    ):
         assert fitted.evaluate(labelled).count == 9
 
 

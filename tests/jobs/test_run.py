@@ -213,8 +213,8 @@ def test_the_model_is_there_with_its_description(hostile):
     description = json.loads((hostile.out / "model" / "1" / "labeler.json").read_text(encoding="utf-8"))
     assert tuple(description["classes"]) == tuple(sorted(NAMES))
     assert sorted(path.name for path in hostile.out.iterdir()) == [
-        *("audit_pool.parquet", "evidence.npz", "model", "predictions.csv", "predictions.parquet"),
-        *("rejected.csv", "report.html", "run.json"),
+        *("audit_pool.parquet", "evidence.npz", "learnt.txt", "model", "predictions.csv"),
+        *("predictions.parquet", "rejected.csv", "report.html", "run.json"),
     ]
     assert [path.name for path in (hostile.out / "model").iterdir()] == ["1"]
 

@@ -80,7 +80,16 @@ def test_the_commands_on_a_table(modules, tmp_path):
     assert tfautolabel("check", model).returncode == 0
     truth = ("--label-column", "truth", "--id-column", "name", "--input-column", "text")
     done = tfautolabel("evaluate", model, table, *truth, "--json")
-    assert json.loads(done.stdout)["accuracy"] == 1.0
+    assert json.loads(done.stdout) == {"count": 59, "agreement": 1.0, "learnt_from": 59}, "they are few texts"
+    assert (
+        "all 59 examples: 59 labels agree, which is no accuracy"
+        in tfautolabel("evaluate", model, table, *truth).stdout
+    )
+    (tmp_path / "new").mkdir()
+    longer = [row | {"text": row["text"] + " film the" * 5} for row in texts(20, labelled=0)[:-1]]
+    mixed = write_table("csv", [*texts(60, labelled=0)[20:30], *longer], tmp_path / "new")
+    measured = json.loads(tfautolabel("evaluate", model, mixed, *truth, "--json").stdout)
+    assert (measured["count"], measured["learnt_from"], measured["accuracy"]) == (19, 10, 1.0)
     done = tfautolabel(
         "label", model, table, "--id-column", "name", "--out", tmp_path / "new.jsonl", "--quiet"
     )

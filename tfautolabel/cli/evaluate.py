@@ -41,7 +41,10 @@ def evaluate(
     batch_size: BatchSize = 32,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Measure an exported model on labelled data: a folder per class, a table with labels, or --labels."""
+    """Measure an exported model on labelled data: a folder per class, a table with labels, or --labels.
+
+    Examples that it has learnt from are left out, as the folder of the run around the model knows them.
+    """
     from tfautolabel.data import load_dataset
     from tfautolabel.export import load_labeler
     from tfautolabel.jobs import measure_model
@@ -75,6 +78,7 @@ def evaluate(
             dataset=dataset,
             model=str(model),
             min_confidence=bound,
+            learnt=None if measured.learnt is None else measured.learnt[0],
         )
     if as_json:
         text = json.dumps(measured.to_dict(), indent=2, ensure_ascii=False)

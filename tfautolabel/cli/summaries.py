@@ -134,6 +134,9 @@ def show_audit(out: Path, result: AuditResult) -> None:
 
 def show_measured(measured: ModelMeasures) -> None:
     """All of an evaluation: the labels, the probabilities, what does without a model, and the certificate."""
+    show(f"learnt from        {measured.of_learnt()}")
+    if measured.all_learnt:
+        return
     show_evaluation(measured.evaluation)
     measures = table("measure", "value", "from", "to")
     for name, one in measured.probabilities.measures.items():

@@ -1,6 +1,7 @@
 """The way in and the way out: folders and label files to a `Dataset`, `Labels` to files."""
 
 from tfautolabel.data.dataset import Dataset
+from tfautolabel.data.learnt import Learnt
 from tfautolabel.data.load import load_dataset
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.writers import LabelsWriter, write_labels, write_rejected
@@ -9,6 +10,7 @@ from tfautolabel.labels import Rejected
 __all__ = [
     "Dataset",
     "LabelsWriter",
+    "Learnt",
     "ReadFailure",
     "Rejected",
     "load_dataset",

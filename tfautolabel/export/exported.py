@@ -16,7 +16,8 @@ from tfautolabel._optional import require
 from tfautolabel._progress import progress_of
 from tfautolabel._scratch import restore
 from tfautolabel.backbones.preprocessors import why_unreadable
-from tfautolabel.data import Dataset, ReadFailure, Rejected
+from tfautolabel.data import Dataset, Learnt, ReadFailure, Rejected
+from tfautolabel.data.learnt import rows_to_measure
 from tfautolabel.export.saved_model import DESCRIPTION, FORMAT_VERSION
 from tfautolabel.features.batches import Example, byte_lengths, even_batches
 from tfautolabel.labels import Labels, check_min_confidence
@@ -191,21 +192,33 @@ class ExportedLabeler:
     def _why_unreadable(self, encoded: bytes) -> str:
         return why_unreadable(self.modality, encoded, **self.description["limits"])
 
-    def evaluate(self, dataset: Dataset, *, batch_size: int = 32, progress: bool = True) -> Evaluation:
+    def evaluate(
+        self,
+        dataset: Dataset,
+        *,
+        batch_size: int = 32,
+        progress: bool = True,
+        learnt: Learnt | None = None,
+    ) -> Evaluation:
         """Measures the labels against a labelled data set.
 
-        Examples without a label are left out, and with a warning those that cannot be read.
+        Examples without a label are left out, and with a warning those that cannot be read or were learnt
+        from; if all were, they are measured, with a warning and `learnt_from` in what is returned.
 
         Args:
             dataset: examples whose labels are among `classes`.
             batch_size: examples in one call.
             progress: shows a progress bar where standard error is a terminal.
+            learnt: what the model has learnt from, such as `Learnt.of(labelled)`; an export does not hold it.
 
         Raises:
             ValueError: If a label is none of the classes, or no labelled example can be read.
         """
         labels, class_ids = self.label_known(dataset, batch_size=batch_size, progress=progress)
-        return evaluate_predictions(class_ids, labels.probabilities.argmax(axis=1), self.classes)
+        learnt_from = learnt_rows(learnt, dataset, labels)
+        kept = rows_to_measure(learnt_from)
+        predicted, known = labels.probabilities[kept].argmax(axis=1), int((learnt_from & kept).sum())
+        return evaluate_predictions(class_ids[kept], predicted, self.classes, learnt_from=known)
 
     def label_known(
         self, dataset: Dataset, *, batch_size: int = 32, progress: bool = True
@@ -228,6 +241,22 @@ class ExportedLabeler:
         warn_of_left_out(len(labelled), labels.rejected)
         truth = dict(zip(labelled.ids, labelled.class_ids, strict=True))
         return labels, np.array([truth[name] for name in labels.ids], np.int64)
+
+
+def learnt_rows(learnt: Learnt | None, dataset: Dataset, labels: Labels) -> np.ndarray:
+    """Which of some labels are of contents that were learnt from.
+
+    Args:
+        learnt: these contents; None for none.
+        dataset: the examples.
+        labels: n labels of examples among them.
+
+    Returns:
+        (n,) bool.
+    """
+    among = np.zeros(len(dataset), bool) if learnt is None else learnt.among(dataset)
+    seen = set(dataset.ids[among].tolist())
+    return np.array([name in seen for name in labels.ids], bool)
 
 
 def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:

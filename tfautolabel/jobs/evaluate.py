@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from tfautolabel.data import Dataset
+from tfautolabel.data import Dataset, Learnt
 from tfautolabel.export import ExportedLabeler
+from tfautolabel.export.exported import learnt_rows
 from tfautolabel.labels import Labels
 from tfautolabel.measures import (
     Evaluation,
@@ -17,6 +18,7 @@ from tfautolabel.measures import (
     evaluate_predictions,
     evaluate_probabilities,
 )
+from tfautolabel.runs.learnt import learnt_by
 from tfautolabel.trust import Certificate
 from tfautolabel.trust.certificates import percent
 
@@ -31,6 +33,9 @@ class ModelMeasures:
         labels: n labels as the model gave them.
         class_ids: (n,) int64, the truth.
         certificate: what is claimed of the accepted labels, or None.
+        learnt: how many of the examples were learnt from, and how many of those labels agree; None if it
+            cannot be told. They are left out of all else, unless they are all; then `learnt_from` of the
+            evaluation says so.
     """
 
     evaluation: Evaluation
@@ -38,6 +43,23 @@ class ModelMeasures:
     labels: Labels
     class_ids: np.ndarray
     certificate: Certificate | None
+    learnt: tuple[int, int] | None = None
+
+    @property
+    def all_learnt(self) -> bool:
+        """Whether there was nothing else: what was measured is then no accuracy."""
+        return self.evaluation.learnt_from > 0
+
+    def of_learnt(self) -> str:
+        """What is known of examples that were learnt from, in words."""
+        if self.learnt is None:
+            return "cannot be told: the folder of the run that made the model is not around it"
+        count, agree = self.learnt
+        if not count:
+            return "none of these examples"
+        if not self.all_learnt:
+            return f"{count:,} more examples, which are left out ({agree:,} of their labels agree)"
+        return f"all {count:,} examples: {agree:,} labels agree, which is no accuracy; measure on others"
 
     @property
     def majority(self) -> float:
@@ -86,33 +108,47 @@ class ModelMeasures:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, ready for JSON."""
+        learnt = {"learnt_from": None if self.learnt is None else self.learnt[0]}
+        if self.all_learnt:
+            return self.evaluation.to_dict() | learnt
         measured = self.probabilities.to_dict()
         accepted, wrong = self.accepted, self.wrong
         interval = list(accuracy_interval(wrong, accepted)) if accepted else None
-        return self.evaluation.to_dict() | {
-            "probabilities": measured,
-            "majority": {"name": self.majority_name, "accuracy": self.majority},
-            "accepted": {
-                "count": accepted,
-                "wrong": wrong,
-                "error_interval_95": interval,
-                "target_error": None if self.certificate is None else self.certificate.target_error,
-                "certificate": None if self.certificate is None else self.certificate.kind,
-                "verdict": self.verdict,
-            },
-        }
+        return (
+            self.evaluation.to_dict()
+            | learnt
+            | {
+                "probabilities": measured,
+                "majority": {"name": self.majority_name, "accuracy": self.majority},
+                "accepted": {
+                    "count": accepted,
+                    "wrong": wrong,
+                    "error_interval_95": interval,
+                    "target_error": None if self.certificate is None else self.certificate.target_error,
+                    "certificate": None if self.certificate is None else self.certificate.kind,
+                    "verdict": self.verdict,
+                },
+            }
+        )
 
 
 def measure_model(
-    labeler: ExportedLabeler, dataset: Dataset, *, batch_size: int = 32, progress: bool = True
+    labeler: ExportedLabeler,
+    dataset: Dataset,
+    *,
+    learnt: Learnt | None = None,
+    batch_size: int = 32,
+    progress: bool = True,
 ) -> ModelMeasures:
     """Measures an exported model.
 
-    Examples without a label are left out, and with a warning those that cannot be read.
+    Examples without a label are left out, and with a warning those that cannot be read. So are those that the
+    model has learnt from, unless there are no others.
 
     Args:
         labeler: the model.
         dataset: examples whose labels are among its classes.
+        learnt: what the model has learnt from; by default what the run's folder around it says.
         batch_size: examples in one call.
         progress: shows a progress bar where standard error is a terminal.
 
@@ -120,6 +156,23 @@ def measure_model(
         ValueError: If a label is none of the classes, or no labelled example can be read.
     """
     labels, class_ids = labeler.label_known(dataset, batch_size=batch_size, progress=progress)
-    evaluation = evaluate_predictions(class_ids, labels.probabilities.argmax(axis=1), labeler.classes)
+    learnt = learnt_by(labeler.folder) if learnt is None else learnt
+    among = learnt_rows(learnt, dataset, labels)
+    agree = int(np.count_nonzero(labels.probabilities[among].argmax(axis=1) == class_ids[among]))
+    if among.any() and not among.all():
+        labels, class_ids = _some(labels, ~among), class_ids[~among]
+    evaluation = evaluate_predictions(
+        class_ids,
+        labels.probabilities.argmax(axis=1),
+        labeler.classes,
+        learnt_from=int(among.sum()) if among.all() else 0,
+    )
     probabilities = evaluate_probabilities(class_ids, labels.probabilities)
-    return ModelMeasures(evaluation, probabilities, labels, class_ids, labeler.certificate)
+    known = None if learnt is None else (int(among.sum()), agree)
+    return ModelMeasures(evaluation, probabilities, labels, class_ids, labeler.certificate, known)
+
+
+def _some(labels: Labels, rows: np.ndarray) -> Labels:
+    """Some of the rows of labels."""
+    names = ("ids", "class_ids", "confidence", "probabilities", "origin", "reason", "ood_score")
+    return replace(labels, **{name: getattr(labels, name)[rows] for name in names})

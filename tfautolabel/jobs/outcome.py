@@ -21,6 +21,7 @@ from tfautolabel.measures import evaluate_probabilities
 from tfautolabel.runs.candidates import candidates_writer
 from tfautolabel.runs.files import EVIDENCE, REJECTED
 from tfautolabel.runs.inputs import Inputs, Source, named_below
+from tfautolabel.runs.learnt import write_learnt
 from tfautolabel.runs.predictions import predictions_writers
 from tfautolabel.runs.settings import RunSettings
 from tfautolabel.trust import Certificate
@@ -104,6 +105,7 @@ def label_pool(
     certificate = with_pool(certificate, labeler.classes, tally.predicted, tally.accepted_by_estimate)
     if settings.target_error is not None:
         labeler.certificate_ = certificate
+    write_learnt(labeler.learnt_, extraction.digest, out)
     with clock("evidence"):
         _write_evidence(labeler, examples, extraction, sample, out)
     with clock("baseline"):

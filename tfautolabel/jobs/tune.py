@@ -14,6 +14,7 @@ from tfautolabel.data import load_dataset
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.jobs.tally import Clock
 from tfautolabel.runs.inputs import Place, check_classes, make_folder
+from tfautolabel.runs.learnt import write_learnt
 from tfautolabel.runs.record import versions
 
 
@@ -155,6 +156,7 @@ def tune(
         searches = search_head(labeler, labelled, extraction, tuner, trials, class_weight, out, say)
     with clock("head"):
         labeler.fit(labelled, class_weight=class_weight, extraction=extraction)
+    write_learnt(labeler.learnt_, extraction.digest, out)
     with clock("export"):
         model = labeler.export(out / "model" / "1", overwrite=True)
     record = {

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from tfautolabel.backbones import Backbone
-from tfautolabel.data import Dataset
+from tfautolabel.data import Dataset, Learnt
 from tfautolabel.data.folds import content_order
 from tfautolabel.export import export_saved_model
 from tfautolabel.features import Extraction, extract_features
@@ -69,7 +69,7 @@ class Labeler(Trusting):
         certificate_: after `certify`, its `Certificate`, by which labels are accepted from then on.
         transfer_: after `fit`, a record of what was tuned, or why nothing was.
         cross_validation_: after `fit`, accuracy on those, its 95 % interval, and the counts.
-        rejected_: after `fit`, labelled examples that could not be read.
+        rejected_, learnt_: after `fit`, labelled examples that could not be read, and what was learnt from.
 
     Raises:
         ValueError: If an argument is out of range or does not fit the others.
@@ -169,7 +169,7 @@ class Labeler(Trusting):
         labelled, extraction, class_ids = self.labelled_features(labelled, extraction)
         self._foreign = warn_of_language(self.backbone.handle, labelled)
         warn_of_left_out(len(labelled), extraction.rejected)
-        self.rejected_ = extraction.rejected
+        self.rejected_, self.learnt_ = extraction.rejected, Learnt.of(labelled)
         examples, back = labelled.subset(extraction.rows), np.argsort(extraction.rows)
         weights = class_weights(class_weight, class_ids, self.classes)
         fit_options = self.fit_options | fit_options

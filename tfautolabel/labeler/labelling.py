@@ -11,7 +11,8 @@ import numpy as np
 
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones import Backbone
-from tfautolabel.data import Dataset
+from tfautolabel.data import Dataset, Learnt
+from tfautolabel.data.learnt import rows_to_measure
 from tfautolabel.features import Extraction, FeatureExtractor
 from tfautolabel.heads.calibrated import calibrated_head
 from tfautolabel.labeler.checks import warn_of_language
@@ -39,6 +40,7 @@ class Labelling:
     calibration_: Calibration
     unlike_: UnlikeGate | None
     certificate_: Certificate | None
+    learnt_: Learnt
     _fitted: bool
     _foreign: bool
 
@@ -155,10 +157,12 @@ class Labelling:
     def evaluate(self, dataset: Dataset) -> Evaluation:
         """Measures the labels against known ones.
 
-        Examples without a label are left out, and with a warning those that cannot be read.
+        Examples without a label are left out, and with a warning those that cannot be read and those that
+        the labeler was fitted on, by their contents. If it was fitted on all of them, these are measured,
+        with a warning and `learnt_from` in what is returned: that is no accuracy.
 
         Args:
-            dataset: labelled examples that the labeler was not fitted on.
+            dataset: labelled examples.
 
         Raises:
             RuntimeError: If the labeler is not fitted.
@@ -168,8 +172,13 @@ class Labelling:
         labelled = dataset.labelled.with_classes(self.classes)
         extraction, probabilities = self._probabilities(labelled)
         warn_of_left_out(len(labelled), extraction.rejected)
+        learnt_from = self.learnt_.among(labelled)[extraction.rows]
+        kept = rows_to_measure(learnt_from)
         return evaluate_predictions(
-            labelled.class_ids[extraction.rows], probabilities.argmax(axis=1), self.classes
+            labelled.class_ids[extraction.rows][kept],
+            probabilities[kept].argmax(axis=1),
+            self.classes,
+            learnt_from=int((learnt_from & kept).sum()),
         )
 
     def _acceptance(self, min_confidence: float | None) -> Acceptance:

@@ -15,6 +15,7 @@ import numpy as np
 from tfautolabel._scratch import restore
 from tfautolabel._version import __version__
 from tfautolabel.backbones import Backbone
+from tfautolabel.data import Learnt
 from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.labels import Rejected
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
@@ -71,6 +72,7 @@ def _write(labeler: Any, folder: Path) -> None:
         "cross_validation": labeler.cross_validation_,
         "out_of_fold": labeler.out_of_fold_.tolist(),
         "rejected": [list(pair) for pair in labeler.rejected_],
+        "learnt": sorted(labeler.learnt_.hashes),
     }
     with open(folder / _STATE, "w", encoding="utf-8") as file:
         json.dump(state, file, indent=2)
@@ -144,5 +146,6 @@ def restore_labeler(
     labeler.cross_validation_ = state["cross_validation"]
     labeler.out_of_fold_ = np.array(state["out_of_fold"], np.float32)
     labeler.rejected_ = tuple(Rejected(*pair) for pair in state["rejected"])
+    labeler.learnt_ = Learnt(frozenset(state.get("learnt", [])))
     labeler._fitted = True
     return labeler

@@ -29,6 +29,8 @@ class Evaluation:
         f1: (k,) harmonic mean of the two.
         support: (k,) int64, how many examples of each class there are.
         confusion: (k, k) int64, a row a true class, a column a predicted one.
+        learnt_from: how many of the examples the model has learnt from, if that is known: where there are
+            such, nothing here says how good it is on others.
     """
 
     classes: tuple[str, ...]
@@ -41,9 +43,15 @@ class Evaluation:
     f1: np.ndarray
     support: np.ndarray
     confusion: np.ndarray
+    learnt_from: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain numbers, lists and dictionaries, ready for JSON."""
+        """The same as plain numbers, lists and dictionaries, ready for JSON.
+
+        Of examples that were learnt from only how many agree: that is no accuracy.
+        """
+        if self.learnt_from:
+            return {"count": self.count, "agreement": self.accuracy, "learnt_from": self.learnt_from}
         columns = zip(self.classes, self.precision, self.recall, self.f1, self.support, strict=True)
         return {
             "count": self.count,
@@ -62,7 +70,7 @@ class Evaluation:
 
 
 def evaluate_predictions(
-    class_ids: np.ndarray, predicted_ids: np.ndarray, classes: Sequence[str]
+    class_ids: np.ndarray, predicted_ids: np.ndarray, classes: Sequence[str], *, learnt_from: int = 0
 ) -> Evaluation:
     """Compares predictions with the truth.
 
@@ -70,6 +78,7 @@ def evaluate_predictions(
         class_ids: (n,) int64 in [0, k), n at least 1: the truth.
         predicted_ids: (n,) int64 in [0, k).
         classes: k names.
+        learnt_from: how many of the examples were learnt from.
 
     Returns:
         The measures.
@@ -105,6 +114,7 @@ def evaluate_predictions(
         f1=f1,
         support=support.astype(np.int64),
         confusion=confusion_matrix(class_ids, predicted_ids, labels=numbers),
+        learnt_from=learnt_from,
     )
 
 

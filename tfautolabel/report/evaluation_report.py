@@ -27,6 +27,7 @@ def write_evaluation_report(
     dataset: Dataset | None = None,
     model: str = "",
     min_confidence: float | None = None,
+    learnt: int | None = None,
 ) -> Path:
     """Writes one HTML file that needs nothing else: measures, errors by class, and the worst mistakes.
 
@@ -38,6 +39,7 @@ def write_evaluation_report(
         class_ids: (n,) int64, the truth for `labels`.
         dataset: where the examples of `labels` are, to show them.
         model: what was evaluated, for the heading.
+        learnt: how many more examples were left out, as they were learnt from; None if that is not known.
         min_confidence: in [0, 1], the threshold to show on the risk-coverage curve; needs `labels`.
 
     Returns:
@@ -79,6 +81,7 @@ def write_evaluation_report(
         measures=measure_rows(None if probabilities is None else probabilities.to_dict()["measures"]),
         plots=plots,
         worst=worst,
+        learnt=learnt,
         media=media,
         modality="image" if dataset is None else dataset.modality,
     )

@@ -21,6 +21,9 @@ AUDIT_LIST = "audit.csv"
 EVIDENCE = "evidence.npz"
 """What the report shows of features; see `tfautolabel.runs.evidence`."""
 
+LEARNT = "learnt.txt"
+"""Hashes of what was learnt from, for `evaluate`; see `tfautolabel.runs.learnt`."""
+
 REPORT = "report.html"
 MODELS, VERSION = "model", "1"
 """The exported model is the version folder model/1: servers look for numbers."""

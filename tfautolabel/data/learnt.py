@@ -1,0 +1,65 @@
+"""Which examples were learnt from, told by their contents: on those a model's labels say little of others."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfautolabel.data.dataset import Dataset
+from tfautolabel.data.readers import ReadFailure
+
+_ROWS = 256
+"""Examples in memory at once."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """The contents that a model has learnt from, whatever their names were.
+
+    Attributes:
+        hashes: the SHA-256 of each, 64 hexadecimal digits.
+    """
+
+    hashes: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Learnt:
+        """All examples of a data set that can be read."""
+        return cls(frozenset(found for found in _hashes(dataset) if found))
+
+    def among(self, dataset: Dataset) -> np.ndarray:
+        """(n,) bool: which examples of a data set have such a content."""
+        if not self.hashes:
+            return np.zeros(len(dataset), bool)
+        return np.array([found in self.hashes for found in _hashes(dataset)], bool)
+
+
+def rows_to_measure(learnt_from: np.ndarray) -> np.ndarray:
+    """Leaves out what was learnt from, with a warning; where that is all, keeps all, with another one.
+
+    Args:
+        learnt_from: (n,) bool.
+
+    Returns:
+        (n,) bool.
+    """
+    count, total = int(learnt_from.sum()), len(learnt_from)
+    if count == 0:
+        return np.ones(total, bool)
+    if count < total:
+        warnings.warn(f"{count:,} of {total:,} examples were learnt from and are left out", stacklevel=3)
+        return ~learnt_from
+    warnings.warn(f"all {total:,} examples were learnt from: what is measured is no accuracy", stacklevel=3)
+    return np.ones(total, bool)
+
+
+def _hashes(dataset: Dataset) -> list[str]:
+    """The hash of each example; "" where it cannot be read."""
+    found: list[str] = []
+    for start in range(0, len(dataset), _ROWS):
+        values = dataset.read(range(start, min(start + _ROWS, len(dataset))))
+        found += ["" if isinstance(v, ReadFailure) else hashlib.sha256(v).hexdigest() for v in values]
+    return found
