@@ -18,6 +18,7 @@ OTHERS = {
     "modality": "text",
     "label_values": "keep",
     "encoding": "cp1251",
+    "follow_links": True,
     "backbone": "packaged:e5-small",
     "long_text": "average",
     "head": "mlp",

@@ -16,6 +16,7 @@ from tfautolabel.cli.options import (
     BatchSize,
     Data,
     Encoding,
+    FollowLinks,
     IdColumn,
     InputColumn,
     LabelColumn,
@@ -34,6 +35,7 @@ def evaluate(
     id_column: IdColumn = None,
     label_values: LabelValues = "usual",
     encoding: Encoding = None,
+    follow_links: FollowLinks = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
     report: Annotated[
         Path | None, typer.Option("--report", help="An .html file to write a report with figures to.")
@@ -60,6 +62,7 @@ def evaluate(
         exclude=[model],
         label_values=label_values,
         encoding=encoding,
+        follow_links=follow_links,
         modality=labeler.modality,
     )
     for note in dataset.notes:

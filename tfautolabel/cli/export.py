@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tfautolabel.cli.console import show
-from tfautolabel.cli.options import Encoding, InputColumn, LabelColumn, Labels, LabelValues, Model, Quiet
+from tfautolabel.cli.options import (
+    Encoding,
+    FollowLinks,
+    InputColumn,
+    LabelColumn,
+    Labels,
+    LabelValues,
+    Model,
+    Quiet,
+)
 
 if TYPE_CHECKING:
     from tfautolabel.export import Converted
@@ -34,6 +43,7 @@ def export(
     label_column: LabelColumn = None,
     label_values: LabelValues = "usual",
     encoding: Encoding = None,
+    follow_links: FollowLinks = False,
     limit: Annotated[
         int, typer.Option("--limit", help="Examples to compare at most, drawn at random.")
     ] = 1000,
@@ -72,6 +82,7 @@ def export(
             exclude=[model, out],
             label_values=label_values,
             encoding=encoding,
+            follow_links=follow_links,
             modality=read_description(model)["modality"],
         )
         if len(dataset) > limit:

@@ -38,6 +38,9 @@ Encoding = Annotated[
         "--encoding", help="How a CSV, TSV or JSON file is encoded, such as cp1251; else found out."
     ),
 ]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read what links lead to that lead out of the folder.")
+]
 LabelValues = Annotated[
     str,
     typer.Option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tfautolabel.labels import Rejected
@@ -18,6 +18,15 @@ SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 """What Windows leaves in folders of pictures; nobody means these to be labelled."""
 
 
+SYSTEM_FOLDERS = frozenset((
+    "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp", "@sharebin", "__macosx",
+    "$recycle.bin", "system volume information", "lost+found", "__pycache__",
+))  # fmt: skip
+"""What file servers and systems write into folders: thumbnails, what was deleted, what was unpacked."""
+
+LEADS_OUT = "a link that leads out of the folder"
+
+
 class FolderListing(NamedTuple):
     """What was found below a folder.
 
@@ -27,25 +36,34 @@ class FolderListing(NamedTuple):
             a link it is the file that it leads to.
         ids: (n,) the paths that were found as readable text, unique and sorted.
         rejected: what was set aside, sorted by id.
+        base: the folder that `paths` are relative to.
+        notes: what was left out, in sentences.
     """
 
     root: str
     paths: list[str]
     ids: list[str]
     rejected: list[Rejected]
+    base: str
+    notes: tuple[str, ...]
 
 
 def list_folder(
-    root: str | os.PathLike[str], exclude: Iterable[str | os.PathLike[str]] = ()
+    root: str | os.PathLike[str],
+    exclude: Iterable[str | os.PathLike[str]] = (),
+    *,
+    follow_links: bool = False,
 ) -> FolderListing:
     """Lists every regular file below a folder; its content decides later what it is, not its name.
 
-    Hidden names (a leading dot) and Windows' own files are left out silently. A link counts as the file it
+    Hidden names (a leading dot) and Windows' own files are left out silently, folders of thumbnails and of
+    what was deleted with a note. A link counts as the file it
     leads to if that lies below the folder too; links to directories are not followed.
 
     Args:
         root: an existing folder.
         exclude: files and directories to leave out silently; they need not exist.
+        follow_links: whether links that lead out of the folder, and links to directories, are followed.
 
     Returns:
         The files and what was set aside.
@@ -53,7 +71,7 @@ def list_folder(
     Raises:
         ValueError: If `root` itself cannot be listed.
     """
-    walk = _Walk(os.path.realpath(root), frozenset(os.path.realpath(path) for path in exclude))
+    walk = _Walk(os.path.realpath(root), frozenset(os.path.realpath(path) for path in exclude), follow_links)
     walk.run()
     return walk.listing()
 
@@ -74,7 +92,7 @@ def readable_path(path: str) -> str:
 class _Walk:
     """One pass over a tree. `root` and `excluded` are free of links, so names below compare as text."""
 
-    def __init__(self, root: str, excluded: frozenset[str]):
+    def __init__(self, root: str, excluded: frozenset[str], follow_links: bool = False):
         self.root = root
         self.inside = os.path.join(root, "")
         # What lies outside has no names here, and a link to it leads out, which is worth saying.
@@ -83,6 +101,9 @@ class _Walk:
         self.targets: dict[str, str] = {}
         self.rejected: list[Rejected] = []
         self.directories = [""]
+        self.follow_links = follow_links
+        self.seen = {root}
+        self.left_out: dict[str, int] = {}
 
     def run(self) -> None:
         while self.directories:
@@ -107,6 +128,9 @@ class _Walk:
             if entry.is_symlink():
                 self.visit_link(path)
             elif entry.is_dir(follow_symlinks=False):
+                if entry.name.lower() in SYSTEM_FOLDERS:
+                    self.left_out[entry.name] = self.left_out.get(entry.name, 0) + 1
+                    return
                 self.directories.append(path)
                 if entry.name.lower().endswith(IMAGE_ENDINGS):
                     self.reject(path, "a directory, not an image file")
@@ -128,8 +152,13 @@ class _Walk:
             return
         if self.is_excluded(target):
             return
-        if target != self.root and not target.startswith(self.inside):
-            self.reject(path, "a link that leads out of the folder")
+        if self.follow_links and stat.S_ISDIR(mode):
+            # Each folder once, or links that lead back would never end.
+            if target not in self.seen and not self.inside.startswith(os.path.join(target, "")):
+                self.seen.add(target)
+                self.directories.append(path)
+        elif not self.follow_links and target != self.root and not target.startswith(self.inside):
+            self.reject(path, LEADS_OUT)
         elif stat.S_ISDIR(mode):
             self.reject(path, "a link to a directory, which is not followed")
         elif not stat.S_ISREG(mode):
@@ -153,7 +182,24 @@ class _Walk:
                 self.reject(path, "its name, made readable, equals another file's")
         ids = sorted(by_id)
         paths = [self.targets.get(by_id[file_id], by_id[file_id]) for file_id in ids]
-        return FolderListing(self.root, paths, ids, sorted(self.rejected))
+        base = self.root
+        if self.follow_links:
+            # What is read must have no link in its path.
+            base = os.path.join(os.path.splitdrive(self.root)[0], os.sep)
+            paths = [
+                os.path.realpath(os.path.join(self.root, by_id[name])).removeprefix(base) for name in ids
+            ]
+        return FolderListing(self.root, paths, ids, sorted(self.rejected), base, tuple(self.notes()))
+
+    def notes(self) -> Iterator[str]:
+        if self.left_out:
+            names = ", ".join(f"{name!r} ({count:,})" for name, count in sorted(self.left_out.items())[:5])
+            yield f"{self.root}: folders that a system wrote were left out: {names}"
+        out = sum(item.reason == LEADS_OUT for item in self.rejected)
+        if out:
+            noun = "link leads" if out == 1 else "links lead"
+            how = "follow_links=True (--follow-links)"
+            yield f"{self.root}: {out:,} {noun} out of the folder; {how} reads what they lead to"
 
 
 def _link_reason(error: OSError) -> str:

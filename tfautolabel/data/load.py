@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tfautolabel.data.dataset import Dataset
-from tfautolabel.data.folder import FolderListing, list_folder
+from tfautolabel.data.folder_dataset import load_folder
 from tfautolabel.data.label_file import LabelList, match_labels, read_label_file, rows_from_mapping
 from tfautolabel.data.label_values import Rules, label_rules, resolve
-from tfautolabel.data.modality import MODALITIES, SAMPLE, recognise_modality
-from tfautolabel.data.readers import FileReader, ReadFailure
+from tfautolabel.data.modality import MODALITIES
 from tfautolabel.data.tables import load_table
-from tfautolabel.labels import Rejected
-
-_PLURALS = {"image": "pictures", "text": "texts", "audio": "sound clips"}
-
-IN_NO_CLASS = "directly in the folder, not in the folder of a class"
 
 
 def load_dataset(
@@ -36,6 +27,7 @@ def load_dataset(
     label_values: str = "usual",
     missing: Iterable[str] | None = None,
     encoding: str | None = None,
+    follow_links: bool = False,
 ) -> Dataset:
     """Takes down the examples of a folder, a file or a frame, and the labels there are.
 
@@ -45,17 +37,18 @@ def load_dataset(
 
     Args:
         data: one of:
-            a folder: every regular file at any depth is an example, whatever its name; hidden files are left
-            out;
-            a CSV, TSV, JSON, JSONL, Excel, Parquet or TFRecord file: every row is an example;
+            a folder: every regular file at any depth is an example, whatever its name; hidden files and
+            folders of thumbnails are left out, and what lies beside pictures or sounds and is none is set
+            aside; a CSV, TSV, JSON, JSONL, Excel, Parquet or TFRecord file: every row is an example;
             a pandas or Polars DataFrame, a Hugging Face Dataset, an Arrow table, or a `tf.data.Dataset` of
             strings, of pairs with labels or of dictionaries (which is read into memory);
             a list of texts, of encoded files or of paths, see `Dataset.from_inputs`.
         labels: where the labels are:
             "auto" takes a table's label column; of a folder, the folder of each file, if there are two or
-            more and no file beside them, else none;
-            "folder" takes the folder of each file and sets the files beside these folders aside;
-            None labels nothing;
+            more and no example beside them, else none;
+            "folder" takes the folder of each file and sets the files beside these folders aside. Both pass
+            through one folder around all others, and through parts called "train", "val", "test" and the
+            like; None labels nothing;
             a path names a table with the columns `path` (or `id`) and `label`, see `read_label_file`;
             a mapping goes from id to label;
             a list has a label for each row, in order.
@@ -73,6 +66,7 @@ def load_dataset(
         missing: words for "no label", instead of `tfautolabel.data.label_values.MISSING`; () for none.
         encoding: how a CSV, TSV or JSON file is encoded, "cp1251" for instance; found out by default: UTF-8,
             UTF-16, UTF-32, else Western European (cp1252) if it reads like that.
+        follow_links: of a folder: whether links that lead out of it, and links to folders, are followed.
 
     Returns:
         The examples: files sorted by their path below the folder, which is their id; rows in their order.
@@ -113,13 +107,16 @@ def load_dataset(
     _refuse_columns(given, f"the folder {root!r}")
     # Before the folder is listed: a mistake in a small file should not cost a walk through a large tree.
     given_labels = _read_labels(labels, encoding)
-    listing = list_folder(root, [*exclude, *_own_file(labels, given_labels)])
-    if how == "folder" or (how == "auto" and _is_folder_per_class(listing)):
-        dataset, names = _load_folder_per_class(listing, root, modality)
-        return _labelled(dataset, names, root, rules)
-    if not listing.ids:
-        raise ValueError(f"the folder must hold files. Received: path={root!r}, {_found(listing)}")
-    return _labelled(_dataset(listing, modality), labels, root, rules, given_labels)
+    loaded_folder = load_folder(
+        root,
+        how,
+        exclude=[*exclude, *_own_file(labels, given_labels)],
+        modality=modality,
+        follow_links=follow_links,
+    )
+    if loaded_folder.labels is not None:
+        labels = loaded_folder.labels
+    return _labelled(loaded_folder.dataset, labels, root, rules, given_labels)
 
 
 def _labelled(
@@ -207,56 +204,3 @@ def _check_folder(path: str | os.PathLike[str]) -> str:
     if not os.path.isdir(root):
         raise ValueError(f"data must be a folder or a regular file. Received: path={root!r}")
     return root
-
-
-def _is_folder_per_class(listing: FolderListing) -> bool:
-    return all("/" in file_id for file_id in listing.ids) and len(set(_top_folders(listing.ids))) >= 2
-
-
-def _load_folder_per_class(
-    listing: FolderListing, root: str, modality: str | None
-) -> tuple[Dataset, list[str]]:
-    in_class = [row for row, file_id in enumerate(listing.ids) if "/" in file_id]
-    if not in_class:
-        raise ValueError(
-            "labels='folder' needs a folder of files for each class. "
-            f"Received: path={root!r}, {_found(listing)}"
-        )
-    beside = [Rejected(file_id, IN_NO_CLASS) for file_id in listing.ids if "/" not in file_id]
-    kept = listing._replace(
-        paths=[listing.paths[row] for row in in_class],
-        ids=[listing.ids[row] for row in in_class],
-        rejected=sorted([*listing.rejected, *beside]),
-    )
-    return _dataset(kept, modality), _top_folders(kept.ids)
-
-
-def _top_folders(ids: list[str]) -> list[str]:
-    return [file_id.split("/", 1)[0] for file_id in ids]
-
-
-def _dataset(listing: FolderListing, modality: str | None) -> Dataset:
-    reader = FileReader(listing.root, listing.paths)
-    notes = []
-    if modality is None:
-        modality = _modality(reader) or "image"
-        notes.append(f"{listing.root}: {len(listing.ids):,} files, taken for {_PLURALS[modality]}")
-    return Dataset(reader, listing.ids, modality=modality, rejected=listing.rejected, notes=notes)
-
-
-def _modality(reader: FileReader) -> str | None:
-    """What most of some files are, taken from all over the listing."""
-    samples = []
-    for row in np.unique(np.linspace(0, len(reader) - 1, SAMPLE, dtype=int)).tolist():
-        with contextlib.suppress(ReadFailure):
-            samples.append(reader.read(row))
-    return recognise_modality(samples)
-
-
-def _found(listing: FolderListing) -> str:
-    """What there is instead of what was wanted, for the end of an error."""
-    found = f"{len(listing.ids)} files in it"
-    if listing.rejected:
-        first = listing.rejected[0]
-        found += f" and {len(listing.rejected)} set aside, the first {first.id!r}: {first.reason}"
-    return found

@@ -66,6 +66,7 @@ def tune(
     modality: str | None = None,
     label_values: str = "usual",
     encoding: str | None = None,
+    follow_links: bool = False,
     backbone: str | None = None,
     long_text: str = "truncate",
     tuner: str = "random",
@@ -91,6 +92,7 @@ def tune(
         modality: "image", "text" or "audio"; recognised by default.
         label_values: "usual", or "keep" to make each value a class as it is written.
         encoding: how the text of a table is encoded; found out by default.
+        follow_links: whether links that lead out of a folder are followed.
         backbone: as for `load_backbone`, or "auto"; the modality's own by default.
         long_text: as for `run`.
         tuner: "random", "bayesian" or "hyperband".
@@ -126,6 +128,7 @@ def tune(
             modality=modality,
             label_values=label_values,
             encoding=encoding,
+            follow_links=follow_links,
             exclude=[out],
         )
     for note in examples.notes:

@@ -249,6 +249,7 @@ def _read_pool(source: Source, out: Path, modality: str | None) -> Dataset:
         exclude=others,
         modality=modality,
         encoding=settings.encoding,
+        follow_links=settings.follow_links,
     )
 
 
@@ -264,4 +265,5 @@ def _load(source: Source, data: Any, labels: Place, exclude: Sequence[Path]) -> 
         modality=settings.modality,
         label_values=settings.label_values,
         encoding=settings.encoding,
+        follow_links=settings.follow_links,
     )

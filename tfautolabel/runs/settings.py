@@ -24,6 +24,7 @@ class RunSettings:
         modality: "image", "text" or "audio"; recognised by default.
         label_values: "usual", or "keep" to make each value a class as it is written; see `load_dataset`.
         encoding: how the text of a table is encoded; found out by default.
+        follow_links: whether links that lead out of a folder are followed.
         backbone: a string for `load_backbone`, or "auto" to choose a packaged one by cross-validation; by
             default the modality's own, or where that is cheap as with "auto".
         long_text: "truncate" for texts longer than the backbone takes, or "average" over their windows.
@@ -52,6 +53,7 @@ class RunSettings:
     modality: str | None = None
     label_values: str = "usual"
     encoding: str | None = None
+    follow_links: bool = False
     backbone: str | None = None
     long_text: str = "truncate"
     head: str = "linear"

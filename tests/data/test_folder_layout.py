@@ -1,0 +1,177 @@
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pictures import PICTURES
+
+from tfautolabel.data import load_dataset
+from tfautolabel.data.folder_layout import find_classes, find_media
+from tfautolabel.labels import ABSTAIN
+
+PICTURE = PICTURES["png-grey"]()
+
+
+def make(root, *names):
+    """Files with the content that their endings promise."""
+    from clips import wav
+
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sound = name.endswith(".wav")
+        path.write_bytes(wav() if sound else PICTURE if name.endswith((".png", ".jpg")) else b"some words")
+
+
+def labels_of(dataset):
+    return {
+        name: None if c == ABSTAIN else dataset.classes[c]
+        for name, c in zip(dataset.ids.tolist(), dataset.class_ids.tolist(), strict=True)
+    }
+
+
+CLASSES = ["cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"]
+
+
+@pytest.mark.parametrize("how", ["auto", "folder"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "val", "test"),
+        ("Training", "Validation"),
+        ("train", "valid"),
+        ("dev", "eval"),
+        ("TRAIN", "TEST", "holdout"),
+        ("train",),
+    ],
+)
+def test_parts_of_a_data_set_are_no_classes(tmp_path, how, names):
+    make(tmp_path, *(f"{part}/{name}" for part in names for name in CLASSES))
+    dataset = load_dataset(tmp_path, how)
+    assert dataset.classes == ("cat", "dog")
+    assert len(dataset.labelled) == 4 * len(names)
+    assert any("are taken for parts of one data set" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("how", ["auto", "folder"])
+@pytest.mark.parametrize("around", ["dataset", "archive/images", "data/train"])
+def test_folders_around_the_classes_are_passed_through(tmp_path, how, around):
+    make(tmp_path, *(f"{around}/{name}" for name in CLASSES), f"{around}/README.md")
+    dataset = load_dataset(tmp_path, how)
+    assert dataset.classes == ("cat", "dog")
+    assert labels_of(dataset)[f"{around}/cat/1.png"] == "cat"
+    assert any("is passed through" in note or "parts of one" in note for note in dataset.notes)
+
+
+def test_a_part_without_classes_is_what_there_is_to_label(tmp_path):
+    make(tmp_path, *(f"train/{name}" for name in CLASSES), "test/5.png", "test/6.png")
+    labels = labels_of(load_dataset(tmp_path))
+    assert labels["test/5.png"] is None
+    assert labels["train/cat/1.png"] == "cat"
+    assert [item.id for item in load_dataset(tmp_path, "folder").rejected] == ["test/5.png", "test/6.png"]
+
+
+def test_classes_that_are_called_as_parts(tmp_path):
+    make(tmp_path, "train/1.png", "car/2.png", "bus/3.png")
+    assert load_dataset(tmp_path).classes == ("bus", "car", "train")
+    make(tmp_path / "two", "train/1.png", "test/2.png")
+    assert load_dataset(tmp_path / "two").classes == ()
+    with pytest.raises(ValueError, match=r"\['test', 'train'\] are called as the parts of a data set"):
+        load_dataset(tmp_path / "two", "folder")
+
+
+@pytest.mark.parametrize("beside", ["json", "xml", "txt", "jpg.txt", "csv", "TextGrid", "npy"])
+@pytest.mark.parametrize("medium", ["png", "wav"])
+def test_what_lies_beside_media_is_set_aside(tmp_path, beside, medium):
+    make(tmp_path, *(f"{n}.{medium}" for n in range(5)), *(f"{n}.{beside}" for n in range(5)))
+    dataset = load_dataset(tmp_path, {f"{n}.{medium}": "ab"[n % 2] for n in range(4)})
+    assert dataset.modality == ("image" if medium == "png" else "audio")
+    assert len(dataset) == 5
+    assert len(dataset.rejected) == 5
+    assert all("beside" in item.reason for item in dataset.rejected)
+    assert any(f"'0.{beside}'" in note and "set aside" in note for note in dataset.notes)
+
+
+def test_many_sidecars_in_a_folder_of_their_own(tmp_path):
+    make(tmp_path, *(f"images/{c}/{n}.png" for c in "ab" for n in range(3)))
+    make(tmp_path, *(f"annotations/{kind}/{n}.xml" for kind in "xyz" for n in range(9)), "labels.csv")
+    dataset = load_dataset(tmp_path)
+    assert (dataset.modality, dataset.classes, len(dataset)) == ("image", ("a", "b"), 6)
+
+
+def test_a_few_pictures_among_many_texts_are_not_what_is_meant(tmp_path):
+    make(tmp_path, *(f"{n}.txt" for n in range(30)), "figure.png", "notes.md")
+    dataset = load_dataset(tmp_path)
+    assert (dataset.modality, len(dataset)) == ("text", 32)
+
+
+@pytest.mark.parametrize(
+    "name", ["README.txt", "readme", "LICENSE", "LICENCE.md", "CITATION.cff", "labels.csv"]
+)
+@pytest.mark.parametrize("ending", ["png", "txt"])
+def test_documents_beside_classes(tmp_path, name, ending):
+    make(tmp_path, f"cat/1.{ending}", f"dog/2.{ending}", f"dog/3.{ending}", name)
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes == ("cat", "dog")
+    assert labels_of(dataset).keys() == {f"cat/1.{ending}", f"dog/2.{ending}", f"dog/3.{ending}"}
+    assert [item.id for item in dataset.rejected] == [name]
+
+
+def test_why_there_are_no_classes_is_said(tmp_path):
+    make(tmp_path, *CLASSES, "5.png")
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes == ()
+    assert any(
+        "folders are not taken for classes" in note and "labels='folder'" in note for note in dataset.notes
+    )
+
+
+@pytest.mark.parametrize(
+    "system", ["@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", ".thumbnails", ".@__thumb"]
+)
+def test_thumbnails_and_what_was_deleted_are_left_out(tmp_path, system):
+    make(tmp_path, *CLASSES, f"cat/{system}/1.png/small.png", f"{system}/x.png")
+    dataset = load_dataset(tmp_path)
+    assert dataset.ids.tolist() == CLASSES
+    assert system.startswith(".") or any(repr(system) in note for note in dataset.notes)
+
+
+def test_links_are_followed_if_asked(tmp_path):
+    make(tmp_path / "blobs", "x.png", "deep/y.png")
+    hub = tmp_path / "hub"
+    (hub / "cat").mkdir(parents=True)
+    (hub / "dog").mkdir()
+    (hub / "cat" / "1.png").symlink_to("../../blobs/x.png")
+    (hub / "dog" / "all").symlink_to("../../blobs/deep")
+    (hub / "dog" / "loop").symlink_to("..")
+    (hub / "dog" / "again").symlink_to("../../blobs/deep")
+    with pytest.raises(ValueError, match=r"--follow-links\) reads"):
+        load_dataset(hub)
+    dataset = load_dataset(hub, follow_links=True)
+    assert dataset.classes == ("cat", "dog")
+    assert len(dataset) == 2
+    assert dataset.read([0, 1]) == [PICTURE] * 2
+    make(hub, "cow/2.png")
+    some = load_dataset(hub, None)
+    assert len(some) == 1
+    assert any("3 links lead out" in note and "--follow-links" in note for note in some.notes)
+    assert os.path.islink(hub / "cat" / "1.png")
+
+
+parts = st.sampled_from(["train", "val", "cat", "dog", "README.md", "1.png", "2.png", "3.txt", "data"])
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@given(st.lists(st.lists(parts, min_size=1, max_size=4).map("/".join), min_size=1, max_size=12, unique=True))
+def test_any_tree_is_understood_or_not(ids):
+    media = find_media(ids)
+    assert set(media.rows).isdisjoint(media.beside)
+    found = find_classes(ids)
+    if found is not None:
+        assert len(found.labels) == len(ids)
+        named = [
+            (path.split("/")[found.level], label)
+            for path, label in zip(ids, found.labels, strict=True)
+            if label
+        ]
+        assert all(part == label for part, label in named)

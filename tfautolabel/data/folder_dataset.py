@@ -1,0 +1,175 @@
+"""A data set of the files below a folder, with the classes that its folders are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tfautolabel.data.dataset import Dataset
+from tfautolabel.data.folder import LEADS_OUT, FolderListing, list_folder
+from tfautolabel.data.folder_layout import (
+    ClassFolders,
+    Media,
+    ending_of,
+    find_classes,
+    find_media,
+    is_document,
+    only_parts,
+)
+from tfautolabel.data.label_values import SHOWN
+from tfautolabel.data.modality import SAMPLE, recognise_modality
+from tfautolabel.data.readers import FileReader, ReadFailure
+from tfautolabel.labels import Rejected
+
+IN_NO_CLASS = "directly in the folder, not in the folder of a class"
+FOLLOW = "follow_links=True (--follow-links)"
+
+_PLURALS = {"image": "pictures", "text": "texts", "audio": "sound clips"}
+
+
+class LoadedFolder(NamedTuple):
+    """What a folder gives.
+
+    Attributes:
+        dataset: its examples, without labels.
+        labels: n classes, None where a file lies in none; None if folders are no classes.
+    """
+
+    dataset: Dataset
+    labels: list[str | None] | None
+
+
+def load_folder(
+    root: str,
+    how: str | None,
+    *,
+    exclude: Iterable[str | os.PathLike[str]],
+    modality: str | None,
+    follow_links: bool,
+) -> LoadedFolder:
+    """Lists a folder.
+
+    Args:
+        root: the folder.
+        how: "folder" if folders are classes, "auto" to see whether they are, else neither.
+        exclude: files and folders to leave out.
+        modality: None to recognise it.
+        follow_links: whether links are followed that lead out of the folder, and links to folders.
+
+    Raises:
+        ValueError: If there is no example, or no folder of a class where these were asked for.
+    """
+    listing = list_folder(root, exclude, follow_links=follow_links)
+    if not listing.ids:
+        raise ValueError(f"the folder must hold files. Received: path={root!r}, {_found(listing)}")
+    media = find_media(listing.ids)
+    notes = [*listing.notes]
+    known = modality or _recognised(listing, media) or "image"
+    if known in ("image", "audio") and media.kind is not None and media.beside:
+        listing, note = _without_sidecars(listing, media, known)
+        notes.insert(0, note)
+    classes = None
+    if how in ("folder", "auto"):
+        listing, classes = _class_folders(listing, how, root)
+        if classes is not None:
+            notes += [f"{root}: {note}" for note in classes.notes]
+        elif any("/" in name for name in listing.ids):
+            notes.append(
+                f"{root}: its folders are not taken for classes, since files lie beside them or there is "
+                f"only one; "
+                f"labels='folder' takes them for such"
+            )
+    if modality is None:
+        notes.insert(0, f"{listing.root}: {len(listing.ids):,} files, taken for {_PLURALS[known]}")
+    dataset = Dataset(
+        FileReader(listing.base, listing.paths),
+        listing.ids,
+        modality=known,
+        rejected=listing.rejected,
+        notes=notes,
+    )
+    return LoadedFolder(dataset, None if classes is None else classes.labels)
+
+
+def _recognised(listing: FolderListing, media: Media) -> str | None:
+    """What most of some files are: of the media, if these are what is meant; else from all over."""
+    reader = FileReader(listing.base, listing.paths)
+    rows = media.rows if media.kind is not None and media.beside else range(len(reader))
+    samples = []
+    for place in np.unique(np.linspace(0, len(rows) - 1, SAMPLE, dtype=int)).tolist():
+        with contextlib.suppress(ReadFailure):
+            samples.append(reader.read(rows[place]))
+    return recognise_modality(samples)
+
+
+def _without_sidecars(listing: FolderListing, media: Media, known: str) -> tuple[FolderListing, str]:
+    beside = [listing.ids[row] for row in media.beside]
+    one = "picture" if known == "image" else "sound clip"
+    rejected = [
+        Rejected(name, f"no {one}: a {ending_of(name) or 'text'} file beside {_PLURALS[known]}")
+        for name in beside
+    ]
+    kept = _kept(listing, set(range(len(listing.ids))).difference(media.beside), rejected)
+    more = f" and {len(beside) - SHOWN:,} more" if len(beside) > SHOWN else ""
+    noun = f"file that is no {one} lies" if len(beside) == 1 else f"files that are no {_PLURALS[known]} lie"
+    return kept, (
+        f"{listing.root}: {len(beside):,} {noun} beside the {_PLURALS[known]}, set aside: "
+        f"{', '.join(map(repr, beside[:SHOWN]))}{more}"
+    )
+
+
+def _class_folders(listing: FolderListing, how: str, root: str) -> tuple[FolderListing, ClassFolders | None]:
+    """The classes, and the listing without what lies beside their folders."""
+    if how == "folder":
+        inside = [row for row, name in enumerate(listing.ids) if "/" in name]
+        if not inside:
+            raise ValueError(
+                "labels='folder' needs a folder of files for each class. "
+                f"Received: path={root!r}, {_found(listing)}"
+            )
+        beside = [Rejected(name, IN_NO_CLASS) for name in listing.ids if "/" not in name]
+        listing = _kept(listing, inside, beside)
+        found = find_classes(listing.ids)
+        if found is None and only_parts(listing.ids):
+            names = sorted({name.split("/", 1)[0] for name in listing.ids})
+            raise ValueError(
+                "labels='folder' needs a folder of files for each class. "
+                f"Received: path={root!r}, whose folders {names} are called as the parts of a data set are"
+            )
+        classes = found or ClassFolders(0, [name.split("/", 1)[0] for name in listing.ids], ())
+    else:
+        found = find_classes(listing.ids)
+        if found is None:
+            return listing, None
+        classes = found
+    in_none = [row for row, label in enumerate(classes.labels) if label is None]
+    aside = [row for row in in_none if how == "folder" or is_document(listing.ids[row])]
+    if not aside:
+        return listing, classes
+    rejected = [Rejected(listing.ids[row], IN_NO_CLASS) for row in aside]
+    rows = sorted(set(range(len(listing.ids))).difference(aside))
+    return _kept(listing, rows, rejected), classes._replace(labels=[classes.labels[row] for row in rows])
+
+
+def _kept(listing: FolderListing, rows: Iterable[int], rejected: Sequence[Rejected]) -> FolderListing:
+    rows = sorted(rows)
+    return listing._replace(
+        paths=[listing.paths[row] for row in rows],
+        ids=[listing.ids[row] for row in rows],
+        rejected=sorted([*listing.rejected, *rejected]),
+    )
+
+
+def _found(listing: FolderListing) -> str:
+    """What there is instead of what was wanted, for the end of an error."""
+    found = f"{len(listing.ids)} files in it"
+    if listing.rejected:
+        first = listing.rejected[0]
+        found += f" and {len(listing.rejected)} set aside, the first {first.id!r}: {first.reason}"
+    if any(item.reason == LEADS_OUT for item in listing.rejected):
+        found += f"; {FOLLOW} reads what such links lead to"
+    return found
