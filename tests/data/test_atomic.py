@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import time
@@ -248,6 +249,23 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, number, writer)
         write()
     assert caught.value.errno == number
     assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_that_is_full_while_a_folder_is_copied_is_told_too(tmp_path):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "file").touch()
+
+    def write():
+        with atomic_folder(tmp_path / "model") as folder:
+            shutil.copytree(tmp_path / "source", folder / "copy", copy_function=full)
+
+    with pytest.raises(OSError, match="model cannot be written: no space left on device") as caught:
+        write()
+    assert caught.value.errno == errno.ENOSPC
+    assert os.listdir(tmp_path) == ["source"]
 
 
 def test_what_else_goes_wrong_is_not_laid_on_the_file(tmp_path):

@@ -3,7 +3,8 @@
 tensorflow_hub's own resolver takes a half-filled folder for a module, waits up to twenty minutes for the lock
 of a process that died, does not notice a connection that ends early and unpacks without a limit. This one
 keeps its cache layout (a folder named by the SHA-1 of the URL, a `.descriptor.txt` beside it), so that both
-find each other's modules, and needs no lock: each download has a folder of its own, and renaming is atomic.
+find each other's modules, and needs no lock: each download has a folder of its own, which takes its name in
+one step.
 The protocol: https://www.tensorflow.org/hub/hosting.
 """
 
@@ -14,7 +15,6 @@ import email.message
 import hashlib
 import http.client
 import os
-import secrets
 import shutil
 import socket
 import ssl
@@ -30,6 +30,7 @@ from typing import IO, Any
 from tfautolabel._cache import offline
 from tfautolabel.backbones.archives import unpack
 from tfautolabel.backbones.kaggle_names import kaggle_handle
+from tfautolabel.data.atomic import atomic_folder, atomic_write
 
 FORMATS = ("COMPRESSED", "UNCOMPRESSED", "AUTO")
 """What TFHUB_MODEL_LOAD_FORMAT may say; AUTO means COMPRESSED."""
@@ -38,7 +39,7 @@ TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as broken."""
 
 ABANDONED = 24 * 3600.0
-"""Seconds after which a download that nobody finished is cleared away."""
+"""Seconds after which a download of tensorflow_hub's that nobody finished is cleared away."""
 
 
 def cache_folder() -> Path:
@@ -79,23 +80,28 @@ def fetch(url: str) -> Path:
         )
     _check_format(url)
     target = _target(url)
-    partial = target.with_name(f"{target.name}.{secrets.token_hex(16)}.tmp")
     try:
-        partial.mkdir(parents=True)
-        _clear_abandoned(target)
-        _download(url, partial)
-        if not is_module(partial):
-            content = sorted(path.name for path in partial.iterdir())[:10]
-            raise ValueError(f"the archive holds no saved_model.pb but {content}")
-        _put_in_place(partial, target)
+        # What has the name may be what somebody left who died half-way: it is replaced in one step.
+        with atomic_folder(target) as partial:
+            _clear_abandoned(target)
+            _download(url, partial)
+            if not is_module(partial):
+                content = sorted(path.name for path in partial.iterdir())[:10]
+                raise ValueError(f"the archive holds no saved_model.pb but {content}")
+            if is_module(target):
+                raise _Quicker
         _describe(url, target)
+    except _Quicker:
+        pass
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise RuntimeError(
             f"the module could not be fetched: {_reason(error)}{_elsewhere(url)}. Received: {url!r}"
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+class _Quicker(Exception):  # noqa: N818 - no error
+    """Another process has put the module into the cache meanwhile."""
 
 
 def _target(url: str) -> Path:
@@ -153,27 +159,14 @@ def _opener() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(*handlers)
 
 
-def _put_in_place(partial: Path, target: Path) -> None:
-    """Makes the download the cached module, unless another process was quicker."""
-    if target.exists() and not is_module(target):
-        # Somebody died half-way. Renamed first, so that nobody sees less than all or nothing of it.
-        wreck = target.with_name(f"{target.name}.{secrets.token_hex(16)}.tmp")
-        target.rename(wreck)
-        shutil.rmtree(wreck, ignore_errors=True)
-    try:
-        partial.rename(target)
-    except OSError:
-        if not is_module(target):
-            raise
-
-
 def _describe(url: str, target: Path) -> None:
     lines = [
         f"Module: {url}",
         f"Download Time: {datetime.datetime.now()}",
         f"Downloader Hostname: {socket.gethostname()} (PID:{os.getpid()})",
     ]
-    target.with_name(f"{target.name}.descriptor.txt").write_text("\n".join(lines), encoding="utf-8")
+    with atomic_write(target.with_name(f"{target.name}.descriptor.txt")) as file:
+        file.write("\n".join(lines))
 
 
 def _clear_abandoned(target: Path) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +16,7 @@ from tfautolabel._cache import offline
 from tfautolabel._optional import require
 from tfautolabel.backbones.archives import unpack
 from tfautolabel.backbones.hub_resolver import is_module
+from tfautolabel.data.atomic import atomic_folder
 
 FRAMEWORKS = ("tensorFlow2", "tensorFlow1")
 """Of Kaggle's frameworks those that hold SavedModels."""
@@ -167,18 +166,11 @@ def _download(service: Any, handle: Handle) -> None:
     request = _request("ApiDownloadModelInstanceVersionRequest", handle)
     request.version_number = handle.version
     folder = _folder(handle)
-    partial = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}.tmp")
-    try:
+    with atomic_folder(folder) as partial:
         with service.download_model_instance_version(request) as response:
             length = response.headers.get("Content-Length", "")
-            partial.mkdir(parents=True)
             unpack(response.raw, partial, int(length) if length.isdecimal() else None)
         if not is_module(partial):
             content = sorted(path.name for path in partial.iterdir())[:10]
             raise ValueError(f"the archive holds no saved_model.pb but {content}")
-        if not _is_cached(handle):
-            shutil.rmtree(folder, ignore_errors=True)
-            partial.rename(folder)
-            folder.with_name(f"{folder.name}.complete").touch()
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    folder.with_name(f"{folder.name}.complete").touch()

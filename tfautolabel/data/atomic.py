@@ -13,10 +13,9 @@ from tfautolabel._durable import (
     cannot_write,
     is_no_room,
     put_in_place,
-    sync_directory,
     sync_tree,
 )
-from tfautolabel._scratch import scratch_file, scratch_folder
+from tfautolabel._scratch import give_name, scratch_file, scratch_folder
 
 
 @overload
@@ -73,12 +72,7 @@ def _atomic_write(path: Path, mode: str) -> Iterator[IO[Any]]:
                 raise cannot_write(error, path) from error
             raise
         with _told_of(path):
-            file.flush()
-            os.fsync(file.fileno())
-            if os.name != "posix":
-                file.close()  # Windows renames no file that is open.
-            os.replace(file.name, path)
-            sync_directory(path.parent)
+            give_name(file, path)
 
 
 @contextmanager

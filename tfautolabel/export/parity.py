@@ -7,9 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+from tfautolabel._scratch import temporary_folder
 from tfautolabel.export import standalone_check
 
 CHECK_SECONDS = 600
@@ -41,15 +41,19 @@ def check_saved_model(folder: str | os.PathLike[str]) -> int:
                 f"an exported model is a folder with saved_model.pb and labeler.json. Received: {folder}, "
                 f"which has no {name}"
             )
-    with tempfile.TemporaryDirectory(prefix="tfautolabel-check-") as scratch:
-        moved = Path(scratch, "moved", "1")
+    with temporary_folder() as scratch:
+        moved = scratch / "moved" / "1"
         shutil.copytree(folder, moved)
-        home = Path(scratch, "home")
+        home = scratch / "home"
         home.mkdir()
         kept = {
             name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if name in os.environ
         }
-        environment = kept | {"HOME": str(home), "TMPDIR": scratch, "TFAUTOLABEL_CACHE": str(home / "none")}
+        environment = kept | {
+            "HOME": str(home),
+            "TMPDIR": os.fspath(scratch),
+            "TFAUTOLABEL_CACHE": str(home / "none"),
+        }
         command = [sys.executable, "-I", os.fspath(standalone_check.__file__), str(moved)]
         try:
             done = subprocess.run(

@@ -7,9 +7,11 @@ depends on.) It prints one line of JSON: {"failures": [...], "examples": n}.
 """
 
 import base64
+import ctypes
 import importlib
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterable
@@ -143,7 +145,14 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
+def _end_with_the_caller() -> None:
+    """Has Linux end this process when the one that started it dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 if __name__ == "__main__":
+    _end_with_the_caller()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     socket.socket.connect = _refuse_network  # type: ignore[method-assign]
     socket.create_connection = _refuse_network  # type: ignore[assignment]

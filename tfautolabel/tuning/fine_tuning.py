@@ -7,7 +7,6 @@ few labels, and hours for large ones: a handful of trials is meant.
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from keras_tuner.errors import FatalError
 
 from tfautolabel._progress import progress_of
+from tfautolabel._scratch import temporary_folder
 from tfautolabel.data import Dataset
 from tfautolabel.data.folds import stratified_folds
 from tfautolabel.labeler import Labeler
@@ -238,7 +238,7 @@ def tune_fine_tuning(
         until=until,
     )
     with ExitStack() as stack:
-        folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(out or stack.enter_context(temporary_folder()))
         described = {"the tuner": tuner, "the folds": model.n_folds, "the settings": asdict(model.settings)}
         key = key_of(labeler, extraction.digest, class_ids, model.class_weight, code={}, settings=described)
         found = begun(folder, key)

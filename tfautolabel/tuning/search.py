@@ -8,7 +8,6 @@ there before.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from scipy import stats
 
 from tfautolabel._progress import progress_of
+from tfautolabel._scratch import temporary_folder
 from tfautolabel.data import Dataset
 from tfautolabel.features import Extraction
 from tfautolabel.labeler import Labeler
@@ -153,7 +153,7 @@ def tune_head(
         )
     with ExitStack() as stack:
         # Without a folder of its own keras-tuner still writes its trials somewhere.
-        folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(out or stack.enter_context(temporary_folder()))
         key = key_of(
             labeler, digest, data.class_ids, data.class_weight,
             code=_code(hypermodel, tuner), settings={"the folds": [data.n_folds, data.n_classes]},

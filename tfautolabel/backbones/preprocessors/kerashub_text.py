@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfautolabel._optional import require
+from tfautolabel._scratch import temporary_folder
 from tfautolabel.backbones.preprocessors.contract import (
     Preprocessed,
     Preprocessor,
@@ -109,9 +108,9 @@ class KerasHubTextPreprocessor(Preprocessor):
 
     def _content_digest(self) -> str:
         digest = hashlib.sha256()
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_assets(folder)
-            for file in sorted(Path(folder).rglob("*")):
+        with temporary_folder() as folder:
+            self.save_assets(str(folder))
+            for file in sorted(folder.rglob("*")):
                 if file.is_file():
                     digest.update(file.name.encode() + b"\0" + file.read_bytes())
         return digest.hexdigest()

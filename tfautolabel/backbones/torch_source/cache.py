@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel._cache import cache_dir
+from tfautolabel.data.atomic import atomic_folder
 
 MODULE, RECORD = "module", "record.json"
 """In a folder: the SavedModel, and what is known about its conversion."""
@@ -74,42 +72,21 @@ def write(key: str, convert: Callable[[Path], dict[str, Any]]) -> dict[str, Any]
         The record, with the SHA-256 of each file.
     """
     folder = folder_of(key)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
+    if folder.exists() and read(key) is None:
+        # What lies there is damaged: an empty folder takes its place, which the new one may replace.
+        with atomic_folder(folder):
+            pass
     try:
-        record = convert(unfinished / MODULE)
-        record = {**record, "files": _digests(unfinished / MODULE)}
-        (unfinished / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
-        while not _moved(unfinished, folder):
-            existing = read(key)
-            if existing is not None:
-                return existing
-            # What lies there is damaged: it goes, under a name of its own.
-            _set_aside(folder)
-        return record
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _moved(source: Path, target: Path) -> bool:
-    """Whether a folder could take its place, which it cannot if there is one already."""
-    try:
-        os.rename(source, target)
-    except OSError:
-        if not target.exists():
+        with atomic_folder(folder, replace=False) as unfinished:
+            record = convert(unfinished / MODULE)
+            record = {**record, "files": _digests(unfinished / MODULE)}
+            (unfinished / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    except FileExistsError:
+        # Another process was quicker, and what it made is the same.
+        if (existing := read(key)) is None:
             raise
-        return False
-    return True
-
-
-def _set_aside(folder: Path) -> None:
-    away = Path(tempfile.mkdtemp(prefix=".damaged-", dir=folder.parent))
-    try:
-        os.rename(folder, away / folder.name)
-    except FileNotFoundError:
-        pass  # Another process was quicker.
-    finally:
-        shutil.rmtree(away, ignore_errors=True)
+        return existing
+    return record
 
 
 def _digests(folder: Path) -> dict[str, str]:
