@@ -13,7 +13,16 @@ from typing import Any
 from recording import RESULTS, read_rows
 
 ORDER = (
-    *("accuracy", "few_labels", "dialect", "extraction", "text_throughput", "memory", "tutorial"),
+    *(
+        "accuracy",
+        "few_labels",
+        "unequal_labels",
+        "dialect",
+        "extraction",
+        "text_throughput",
+        "memory",
+        "tutorial",
+    ),
     *("linear_head", "startup", "hostile", "export_parity", "contrastive", "fine_tune", "do_no_harm"),
     *(
         "trust_validity",
@@ -29,6 +38,7 @@ ORDER = (
 HEADINGS = {
     "accuracy": "Accuracy with few labels: pictures",
     "few_labels": "Accuracy with few labels: texts and sound",
+    "unequal_labels": "Accuracy with few and unequal labels",
     "dialect": "From Mandarin to Cantonese",
     "extraction": "Feature extraction",
     "text_throughput": "Texts a second",

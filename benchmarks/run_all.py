@@ -21,6 +21,7 @@ QUICK = {
     "accuracy": ["--seeds", "1", "--sets", "tux-stamps", "tiles"],
     "extraction": ["--files", "96", "--rounds", "2"],
     "few_labels": ["--seeds", "1", "--tasks", "uci"],
+    "unequal_labels": ["--seeds", "1", "--sets", "uci"],
     "text_throughput": ["--texts", "200", "--rounds", "1"],
     "memory": ["--rows", "1000", "10000"],
     "dialect": ["--seeds", "1"],

@@ -189,8 +189,10 @@ def test_broken_pictures_are_set_aside_everywhere(make, fitted):
 
 def test_a_class_with_one_example_warns(make, labelled):
     some = labelled.subset([0, 1, 2, 3, 4, 6, 7])
+    labeler = make()
     with pytest.warns(UserWarning, match="only one labelled example of red"):
-        make().fit(some)
+        labeler.fit(some)
+    assert labeler.cross_validation_["one_label"] == ["red"]
 
 
 def test_a_class_without_a_readable_example_is_refused(make, labelled):
@@ -223,13 +225,19 @@ def test_class_weights_reach_the_head(make, backbone):
     inputs = [picture("red", number) for number in range(18)]
     labelled = Dataset.from_inputs(inputs, names)
     shares = {}
-    for weight in (None, "balanced", {"green": 100.0}):
+    for weight in ({}, "balanced", {"green": 100.0}):
         labeler = make(classes=["blue", "green"])
         labeler.fit(labelled, class_weight=weight)
         shares[str(weight)] = labeler.predict(inputs)[:, 1].mean()
-    assert shares["None"] == pytest.approx(3 / 18, abs=0.05)
+    assert shares["{}"] == pytest.approx(3 / 18, abs=0.05)
     assert shares["balanced"] == pytest.approx(0.5, abs=0.15)
     assert shares["{'green': 100.0}"] > 0.9
+    for sampling, expected in {"unknown": 0.5, "random": 8 / 28, "chosen": 0.5}.items():
+        labeler = make(classes=["blue", "green"])
+        labeler.fit(labelled, sampling=sampling)
+        assert labeler.predict(inputs)[:, 1].mean() == pytest.approx(expected, abs=0.15)
+    with pytest.raises(ValueError, match=r"one of unknown, random, chosen\. Received: sampling='drawn'"):
+        labeler.fit(labelled, sampling="drawn")
 
 
 @pytest.mark.parametrize("weight", ["even", {"cyan": 1.0}, {"red": 0}])

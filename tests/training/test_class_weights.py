@@ -16,6 +16,7 @@ def test_balanced_gives_every_class_the_same_total_and_keeps_the_sum():
 def test_names_become_ids_and_the_others_weigh_one():
     assert class_weights({"dog": 3}, np.array([0, 1]), CLASSES) == {0: 1.0, 1: 3.0}
     assert class_weights(None, np.array([0, 1]), CLASSES) is None
+    assert class_weights(None, np.array([0, 1, 1]), CLASSES, "chosen") == {0: 1.5, 1: 0.75}
     assert class_weights({}, np.array([0, 1]), CLASSES) == {0: 1.0, 1: 1.0}
 
 

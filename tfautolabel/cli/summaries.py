@@ -39,6 +39,7 @@ def show_run(result: RunResult) -> None:
         "",
         f"accuracy   {cross_validation['accuracy']:.1%} on the {cross_validation['examples']:,} labelled "
         f"examples, each predicted without having been seen (95 % interval {low:.1%} to {high:.1%})",
+        *_one_label(cross_validation.get("one_label", [])),
         *_baseline(result),
         f"accepted   {_share(counts['accepted'], counts['to_label'])} labels {_by_what(result)}",
         *_reasons(counts["reasons"]),
@@ -54,6 +55,14 @@ def show_run(result: RunResult) -> None:
         f"report     {result.report}",
         *_command(result),
     )
+
+
+def _one_label(names: list[str]) -> list[str]:
+    """Which classes cross-validation can say nothing of."""
+    if not names:
+        return []
+    label = "its one label is" if len(names) == 1 else "their one label is"
+    return [f"           {', '.join(names)} cannot be judged: {label} wrong whenever it is held out"]
 
 
 def show_demo(result: DemoResult) -> None:

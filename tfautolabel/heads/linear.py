@@ -10,6 +10,7 @@ import numpy as np
 
 from tfautolabel.data.folds import content_order, stratified_folds
 from tfautolabel.heads.normalization import PowerNormalization
+from tfautolabel.heads.shares import share_weights
 from tfautolabel.heads.softmax_regression import PENALTIES, fit_softmax_regression
 
 CONVEX = "lbfgs"
@@ -21,7 +22,8 @@ class LinearHead(keras.Model):
     """Normalised features to class probabilities through one dense layer.
 
     `compile()` selects the convex solver: `fit` then finds the exact minimum, with the strength of the L2
-    penalty and the temperature of the scores chosen by cross-validation within the training data.
+    penalty and the temperature of the scores chosen by cross-validation within the training data. Classes
+    with few labels weigh nearly the same, however many others have; see `share_weights`.
     `compile(optimizer="adam")` gives ordinary Keras training, with everything that Keras offers.
 
     Args:
@@ -128,7 +130,8 @@ class LinearHead(keras.Model):
             x: (n, d) float32 features, in any order, or for gradient training whatever Keras takes.
             y: (n,) integer class ids in [0, k).
             sample_weight: (n,) float32, one weight an example.
-            class_weight: class id to weight, multiplied with `sample_weight`.
+            class_weight: class id to weight, multiplied with `sample_weight`. Without either the convex
+                solver takes `share_weights`.
             **options: of `keras.Model.fit`; the convex solver has no epochs, batches or callbacks and ignores
                 them.
 
@@ -154,6 +157,8 @@ class LinearHead(keras.Model):
             )
         if not np.isfinite(features).all():
             raise ValueError("features must be finite. Received: features with NaN or infinity")
+        if sample_weight is None and class_weight is None:
+            class_weight = share_weights(class_ids, self.n_classes)
         weights = _example_weights(class_ids, sample_weight, class_weight)
         order = content_order(features, class_ids)
         features, class_ids, weights = features[order], class_ids[order], weights[order]

@@ -9,6 +9,12 @@ With few labels the C that is best for the decisions leaves the scores too small
 Cross-validation therefore chooses the two apart: for each C it fits one temperature to the held-out scores,
 and compares the penalties by the cross-entropy after that. Few labels say little about C, so a prior keeps
 it near what suits normalised features in general until the data speak clearly.
+
+A score is the logarithm of the class's share and the evidence beyond it. Scores that are too small are scaled
+by their evidence alone: the shares are no matter of degree. Evidence that held-out examples do not bear out
+must not leave the decision to the shares, which few labels hardly know: then all of the score is made
+smaller, which changes no decision. What holds an example out must also not change the shares that the others
+are fitted to: where a class has two labels, half of it would be gone just where it is needed.
 """
 
 from __future__ import annotations
@@ -30,7 +36,13 @@ USUAL_PENALTY = 12.0
 PRIOR_WIDTH = 0.7 * float(np.log(4.0))
 """In powers of e: one step of `PENALTIES` costs about one nat. Chosen on the same sets."""
 
-_TEMPERATURES = (-4.0, 8.0)  # natural logarithms between which the temperature's inverse is sought
+PENALTY_LABELS = 5
+"""Classes with fewer labels do not choose C: held out, so much of them is gone that what suits the rest of
+them does not suit them all."""
+
+_TEMPERATURES = (-1.0, 8.0)
+"""Natural logarithms between which the temperature's inverse is sought. What few held-out examples say is
+no ground for probabilities that tell nothing."""
 
 _TOLERANCE = 1e-7
 """L-BFGS stops when a step lowers the objective by less than this share; cross-validation is less exact."""
@@ -46,9 +58,11 @@ class SoftmaxRegression:
         bias: (k,) float32.
         penalty: the C that was used.
         scale: the inverse temperature, which weights and bias hold already; 1 without cross-validation.
+            Above 1 it multiplies the evidence beyond the classes' shares, below 1 the whole score.
         out_of_fold: (n, k) float32, for each example the probabilities from a model that has not seen it;
             None if there was no cross-validation.
         losses: the mean out-of-fold cross-entropy, after the temperature, for each C that was tried.
+            Examples that nothing else shows the like of are left out.
     """
 
     weights: np.ndarray
@@ -70,13 +84,17 @@ def fit_softmax_regression(
 ) -> SoftmaxRegression:
     """Fits weights and bias; with folds, cross-validation chooses C and the scale of the scores.
 
+    The only example of a class takes no part in the choice: a model that has not seen it cannot get it right,
+    whatever C and scale are. Classes with fewer than `PENALTY_LABELS` take no part in that of C.
+
     Args:
         features: (n, d) float32.
         class_ids: (n,) int64 in [0, k).
         n_classes: k.
         folds: (n,) int64, the fold in which each example is held out; None takes the only penalty given.
         penalties: ascending values of C > 0 to choose from.
-        sample_weight: (n,) float32 > 0, 1 for each example by default.
+        sample_weight: (n,) float32 > 0, 1 for each example by default. A class's share of the weight is
+            the share that the model expects of it.
 
     Returns:
         The model, fitted on all examples. After cross-validation its weights and bias hold the temperature.
@@ -104,7 +122,8 @@ def fit_softmax_regression(
         best = min(trials, key=lambda trial: trial.objective)
         penalty, scale, out_of_fold, start = best.penalty, best.scale, best.probabilities, best.start
     solution = scale * _solve(coordinates, targets, weight, penalty, start, _TOLERANCE)
-    solution[-1] += (1.0 - scale) * _log_prior(targets, weight)
+    if scale > 1.0:
+        solution[-1] += (1.0 - scale) * _log_prior(targets, weight)
     weights = solution[:-1] if basis is None else basis @ solution[:-1]
     bias = solution[-1] - centre @ weights
     return SoftmaxRegression(
@@ -147,8 +166,13 @@ def _cross_validate(
 ) -> list[_Trial]:
     """Tries penalties from the usual one in both directions, in each for as long as it helps."""
     log_prior = _log_prior(targets, weight)
+    # (n,) how many labels each example's class has.
+    labels = targets @ targets.sum(axis=0)
+    judged, choosing = labels > 1.0, labels >= PENALTY_LABELS
     held_out = [folds == number for number in np.unique(folds)]
-    kept = [(coordinates[~rows], targets[~rows], weight[~rows]) for rows in held_out]
+    kept = [
+        (coordinates[~rows], targets[~rows], _with_shares_of_all(targets, weight, ~rows)) for rows in held_out
+    ]
 
     def attempt(penalty: float, starts: list[np.ndarray]) -> _Trial:
         scores = np.empty_like(targets)
@@ -157,12 +181,16 @@ def _cross_validate(
         ]
         for rows, solution in zip(held_out, solutions, strict=True):
             scores[rows] = coordinates[rows] @ solution
-        evidence = scores - log_prior
-        scale = _inverse_temperature(evidence, log_prior, targets, weight)
-        scores = log_prior + scale * evidence
-        loss = _cross_entropy(scores, targets, weight)
         surprise = 0.5 * (np.log(penalty / USUAL_PENALTY) / PRIOR_WIDTH) ** 2
-        objective = loss * float(weight.sum()) + float(surprise)
+        scale, loss = 1.0, 0.0
+        if judged.any():
+            scale = _inverse_temperature(scores[judged], log_prior, targets[judged], weight[judged])
+            loss = _cross_entropy(_scaled(scores[judged], log_prior, scale), targets[judged], weight[judged])
+        scores = _scaled(scores, log_prior, scale)
+        objective = float(surprise)
+        if choosing.any():
+            missed = _cross_entropy(scores[choosing], targets[choosing], weight[choosing])
+            objective += missed * float(weight[choosing].sum())
         return _Trial(penalty, scale, softmax(scores, axis=1), loss, objective, solutions)
 
     nothing = [np.zeros((coordinates.shape[1], targets.shape[1]), np.float32)] * len(kept)
@@ -187,13 +215,24 @@ def _log_prior(targets: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.log(counts / counts.sum())
 
 
-def _inverse_temperature(
-    evidence: np.ndarray, log_prior: np.ndarray, targets: np.ndarray, weight: np.ndarray
-) -> float:
-    """The factor on the evidence that makes held-out scores the best log-probabilities.
+def _with_shares_of_all(targets: np.ndarray, weight: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The weights of some rows, so that every class has the share of them that it has of all rows."""
+    of_all, of_rows = weight @ targets, weight[rows] @ targets[rows]
+    factor = of_all / np.where(of_rows > 0.0, of_rows, 1.0) * np.float32(np.mean(rows))
+    return (weight[rows] * (targets[rows] @ factor)).astype(np.float32)
 
-    Evidence is what a score says beyond the classes' shares: scores that say nothing leave the shares as they
-    are.
+
+def _scaled(scores: np.ndarray, log_prior: np.ndarray, scale: float) -> np.ndarray:
+    """Scores after a temperature, which lets the classes' shares decide no more than they did before."""
+    if scale <= 1.0:
+        return scale * scores
+    return log_prior + scale * (scores - log_prior)
+
+
+def _inverse_temperature(
+    scores: np.ndarray, log_prior: np.ndarray, targets: np.ndarray, weight: np.ndarray
+) -> float:
+    """The scale that makes held-out scores the best log-probabilities.
 
     The targets are softened as if one example more had been wrong, so that a run without an error does not
     end in certainty (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2).
@@ -202,7 +241,7 @@ def _inverse_temperature(
     doubt = 1.0 / (len(targets) + 2.0)
     softened = targets * (1.0 - doubt) + (1.0 - targets) * doubt / max(k - 1, 1)
     found = minimize_scalar(
-        lambda log_scale: _cross_entropy(log_prior + np.exp(log_scale) * evidence, softened, weight),
+        lambda log_scale: _cross_entropy(_scaled(scores, log_prior, np.exp(log_scale)), softened, weight),
         bounds=_TEMPERATURES,
         method="bounded",
         options={"xatol": 1e-3},

@@ -17,12 +17,12 @@ from tfautolabel.data.folds import content_order
 from tfautolabel.export import export_saved_model
 from tfautolabel.features import Extraction, extract_features
 from tfautolabel.labeler.checks import check_counts, warn_of_language
+from tfautolabel.labeler.judging import can_be_judged, cross_validation_of
 from tfautolabel.labeler.model import as_backbone, as_head, build_model, check_classes
 from tfautolabel.labeler.storage import restore_labeler, save_labeler
 from tfautolabel.labeler.transfer import check_transfer, copy_parameters, tune_labeler
 from tfautolabel.labeler.trusting import Trusting
 from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, check_min_confidence
-from tfautolabel.measures import accuracy_interval
 from tfautolabel.measures.classification import warn_of_left_out
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings, train_head
 from tfautolabel.training.class_weights import class_weights
@@ -68,7 +68,8 @@ class Labeler(Trusting):
         pool_extraction_: after `fit` with a pool, what `extract` gave for it.
         certificate_: after `certify`, its `Certificate`, by which labels are accepted from then on.
         transfer_: after `fit`, a record of what was tuned, or why nothing was.
-        cross_validation_: after `fit`, accuracy on those, its 95 % interval, and the counts.
+        cross_validation_: after `fit`, accuracy on those, its 95 % interval, the counts, and the classes that
+            cannot be judged, because the one label that they have is wrong whenever it is held out.
         rejected_, learnt_: after `fit`, labelled examples that could not be read, and what was learnt from.
 
     Raises:
@@ -143,6 +144,7 @@ class Labeler(Trusting):
         labelled: Dataset,
         *,
         class_weight: str | dict[str, float] | None = None,
+        sampling: str = "unknown",
         extraction: Extraction | None = None,
         pool: Dataset | None = None,
         **fit_options: Any,
@@ -154,7 +156,12 @@ class Labeler(Trusting):
 
         Args:
             labelled: examples with labels; those without are ignored, those that cannot be read set aside.
-            class_weight: "balanced" to let every class weigh the same in all, or a weight by class name.
+            class_weight: "balanced" to let every class weigh the same in all, or a weight by class name; by
+                default each counts for the share that it is believed to have.
+            sampling: how the labelled examples came about: "random", drawn at random from what is to be
+                labelled, so that their classes have its shares; "chosen" by somebody or something, so that
+                their shares say nothing; or "unknown": classes weigh nearly the same until they have hundreds
+                of labels.
             extraction: what `extract` gave for `labelled`, to spare looking it up again.
             pool: some of what is to be labelled, a random sample of a few thousand at most, against which
                 the gate tells what is unlike the labelled examples; these themselves by default.
@@ -164,14 +171,15 @@ class Labeler(Trusting):
             The `keras.callbacks.History`.
 
         Raises:
-            ValueError: If a label is none of the classes, or a class has no example that can be read.
+            ValueError: If a label is none of the classes, a class has no example that can be read, or an
+                argument is not valid.
         """
         labelled, extraction, class_ids = self.labelled_features(labelled, extraction)
         self._foreign = warn_of_language(self.backbone.handle, labelled)
         warn_of_left_out(len(labelled), extraction.rejected)
         self.rejected_, self.learnt_ = extraction.rejected, Learnt.of(labelled)
         examples, back = labelled.subset(extraction.rows), np.argsort(extraction.rows)
-        weights = class_weights(class_weight, class_ids, self.classes)
+        weights = class_weights(class_weight, class_ids, self.classes, sampling)
         fit_options = self.fit_options | fit_options
         if not getattr(self.head, "compiled", False):
             self.compile()
@@ -284,18 +292,13 @@ class Labeler(Trusting):
         weights: dict[int, float] | None,
     ) -> None:
         """Calibrates by the out-of-fold probabilities and measures what they say."""
-        per_example = None if weights is None else np.array([weights[int(c)] for c in class_ids])
+        per_example = np.array([1.0 if weights is None else weights[int(c)] for c in class_ids])
+        judged = can_be_judged(class_ids, len(self.classes))
         self.calibration_ = fit_calibration(
-            out_of_fold, class_ids, kind, sample_weight=per_example, seed=self.seed
+            out_of_fold[judged], class_ids[judged], kind, sample_weight=per_example[judged], seed=self.seed
         )
         self.out_of_fold_, self.truth_ = self.calibration_.apply(out_of_fold), class_ids
-        correct = int(np.count_nonzero(self.out_of_fold_.argmax(axis=1) == class_ids))
-        self.cross_validation_ = {
-            "accuracy": correct / len(class_ids),
-            "accuracy_interval_95": list(accuracy_interval(correct, len(class_ids))),
-            "examples": len(class_ids),
-            "folds": n_folds,
-        }
+        self.cross_validation_ = cross_validation_of(self.out_of_fold_, class_ids, self.classes, n_folds)
         self._fitted = True
 
     def export(

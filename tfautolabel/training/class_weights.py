@@ -7,32 +7,40 @@ from numbers import Real
 
 import numpy as np
 
+from tfautolabel.heads.shares import share_weights
+
 BALANCED = "balanced"
 
 
 def class_weights(
-    given: str | Mapping[str, float] | None, class_ids: np.ndarray, classes: Sequence[str]
+    given: str | Mapping[str, float] | None,
+    class_ids: np.ndarray,
+    classes: Sequence[str],
+    sampling: str = "unknown",
 ) -> dict[int, float] | None:
     """Turns weights as people give them into what `keras.Model.fit` takes.
 
     Args:
         given: "balanced" to let every class weigh the same in all, a positive weight for some class names
-            (the others weigh 1), or None.
+            (the others weigh 1), or None to let each class count for the share that it is believed to have.
         class_ids: (n,) int64 in [0, k), at least one of each class if `given` is "balanced".
         classes: k names.
+        sampling: how the examples came about, a key of `tfautolabel.heads.shares.SAMPLINGS`, which decides
+            those shares; without effect where weights are given.
 
     Returns:
         Class id to weight, or None if every example weighs the same.
 
     Raises:
-        ValueError: If `given` is something else.
+        ValueError: If `given` is something else or the sampling is unknown.
 
     Examples:
         >>> class_weights("balanced", np.array([0, 0, 0, 1]), ["cat", "dog"])
         {0: 0.6666666666666666, 1: 2.0}
     """
+    believed = share_weights(class_ids, len(classes), sampling)
     if given is None:
-        return None
+        return believed
     if isinstance(given, str) and given == BALANCED:
         counts = np.bincount(class_ids, minlength=len(classes))
         return {i: len(class_ids) / (len(classes) * int(count)) for i, count in enumerate(counts)}
