@@ -158,10 +158,9 @@ class Labeler(Trusting):
             labelled: examples with labels; those without are ignored, those that cannot be read set aside.
             class_weight: "balanced" to let every class weigh the same in all, or a weight by class name; by
                 default each counts for the share that it is believed to have.
-            sampling: how the labelled examples came about: "random", drawn at random from what is to be
-                labelled, so that their classes have its shares; "chosen" by somebody or something, so that
-                their shares say nothing; or "unknown": classes weigh nearly the same until they have hundreds
-                of labels.
+            sampling: how the labelled examples came about: "random", drawn from what is to be labelled, so
+                that their classes have its shares; "chosen", so that their shares say nothing; or "unknown":
+                classes weigh nearly the same until they have hundreds of labels.
             extraction: what `extract` gave for `labelled`, to spare looking it up again.
             pool: some of what is to be labelled, a random sample of a few thousand at most, against which
                 the gate tells what is unlike the labelled examples; these themselves by default.
