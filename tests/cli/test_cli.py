@@ -209,7 +209,7 @@ def test_a_place_for_results_that_is_none_is_refused_before_the_work(mistakes, o
     done = tfautolabel(
         *("run", "photos", "--labels", "labels.csv", "--out", out, "--backbone", "module"), cwd=mistakes
     )
-    assert_one_sentence(done, "out must be", "labels.csv" if out == "labels.csv" else "photos")
+    assert_one_sentence(done, "--out must be", "labels.csv" if out == "labels.csv" else "photos")
 
 
 def test_label_to_a_folder(place, tmp_path):
@@ -247,15 +247,14 @@ def test_label_to_a_file_beside_the_photos_is_not_labelled_the_next_time(place, 
 def test_label_mistakes(place, tmp_path):
     assert_one_sentence(
         tfautolabel("label", tmp_path / "none", place.photos, "--out", tmp_path / "x.csv"),
-        "an exported model is a folder",
-        str(tmp_path / "none"),
+        f"there is no folder '{tmp_path / 'none'}'",
     )
     blocked = tmp_path / "file"
     blocked.touch()
     done = tfautolabel("label", place.model, place.photos, "--out", blocked)
     assert_one_sentence(done, str(blocked), "which is a file")
     done = tfautolabel("label", place.model, place.photos, "--out", tmp_path / "o", "--min-confidence", "-1")
-    assert_one_sentence(done, "min_confidence must lie in [0, 1]", "-1")
+    assert_one_sentence(done, "--min-confidence must lie in [0, 1]", "--min-confidence=-1")
     assert not (tmp_path / "o").exists()
 
 

@@ -72,6 +72,25 @@ def test_tokens_that_json_does_not_have(server):
     assert text == '{"outputs": {"total": NaN, "x": [NaN, -Infinity, 0.1]}}'
 
 
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ('{"inputs": [NaN, 1], "signature_name": "total", "note": "NaN \\" Infinity \\\\"}', 200),
+        ('{"inputs": [-Infinity], "signature_name": "total"}', 200),
+        ('{"inputs": [NaN], "note": "\\ud800"}', 400),
+        ('{"inputs": [NaN], "note": "\t"}', 400),
+        ('{"inputs": [NaN, 01]}', 400),
+        ('{"inputs": [-NaN]}', 400),
+        ('{"inputs": [NaN]', 400),
+        ('{"inputs": [NaNNaN]}', 400),
+    ],
+)
+def test_a_body_with_such_tokens_is_json_in_all_else(server, value, status):
+    found, answer = server.predict(value)
+    assert found == status, answer
+    assert status == 200 or answer["error"].startswith("JSON Parse error")
+
+
 def test_float32_is_printed_as_short_as_it_reads_back(server):
     status, answer = server.predict({"instances": [[0.05, 0, 0]]})
     assert (status, answer) == (200, {"predictions": [0.1]})

@@ -18,14 +18,21 @@ def test_mistakes_end_with_one_sentence(tmp_path, folder):
     (tmp_path / "empty").mkdir()
     assert_one_sentence(tfautolabel("serve", tmp_path / "empty"), "numbered versions", "empty")
     done = tfautolabel("serve", folder, "--max-batch", "0")
-    assert_one_sentence(done, "max_batch must be at least 1. Received: max_batch=0")
+    assert_one_sentence(done, "--max-batch must be at least 1. Received: --max-batch=0")
     for option, value in {"max_body": "inf", "batch_wait": "inf", "timeout": "nan"}.items():
-        done = tfautolabel("serve", folder, "--" + option.replace("_", "-"), value)
-        assert_one_sentence(done, f"{option} must be", f"Received: {option}={value}")
+        flag = "--" + option.replace("_", "-")
+        done = tfautolabel("serve", folder, flag, value)
+        assert_one_sentence(done, f"{flag} must be", f"Received: {flag}={value}")
+    assert_one_sentence(tfautolabel("serve", folder, "--batch-wait", "-1"), "'--batch-wait'")
+    assert_one_sentence(tfautolabel("serve", tmp_path / "none"), f"there is no folder '{tmp_path / 'none'}'")
+    assert_one_sentence(tfautolabel("serve", folder, "--host", "0.0.0.0"), "needs a token, or --no-token")
+    done = tfautolabel("serve", folder, TFAUTOLABEL_TOKEN="short-x")
+    assert_one_sentence(done, "--token must have 8 characters", "a token of 7 characters")
+    assert "short-x" not in done.stderr
     done = tfautolabel("serve", folder, "--allow-origin", "https://例え.jp")
-    assert_one_sentence(done, "allow_origin must be an origin", "例え")
+    assert_one_sentence(done, "--allow-origin must be an origin", "例え")
     done = tfautolabel("serve", folder, "--log-level", "loud")
-    assert_one_sentence(done, "log_level must be one of", "'loud'")
+    assert_one_sentence(done, "--log-level must be one of", "'loud'")
 
 
 def test_a_port_that_is_taken_is_told_before_models_load(folder):

@@ -40,12 +40,14 @@ def test_models_that_come_later_are_seen(tmp_path):
     assert [name for name, _ in place.models()] == ["cats", "dogs"]
 
 
-@pytest.mark.parametrize("path", ["nowhere", "", "empty", "pets=empty"])
+@pytest.mark.parametrize("path", ["", "empty", "pets=empty"])
 def test_where_there_is_no_model_that_is_said(tmp_path, monkeypatch, path):
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=f"numbered versions.*Received: {path}"):
         find_places([path])
+    with pytest.raises(FileNotFoundError, match="there is no folder 'nowhere'"):
+        find_places(["nowhere"])
 
 
 @pytest.mark.parametrize("name", ["a:b", "a/b", ".a"])

@@ -11,6 +11,7 @@ import typer
 from tfautolabel._version import __version__
 from tfautolabel.cli import audit, evaluate, export, label, models, run, serve, tune
 from tfautolabel.cli.console import say, show, show_warnings_plainly, silence_native_code
+from tfautolabel.cli.flags import flags_of, with_flags
 from tfautolabel.cli.signals import Stopped, stop_in_order
 
 INTERRUPTED = 130
@@ -70,7 +71,8 @@ def main() -> None:
     try:
         sys.exit(_run())
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
-        say(f"error: {error}", style="red")
+        flags = flags_of(typer.main.get_command(app), sys.argv[1:])
+        say(f"error: {with_flags(str(error), flags)}", style="red")
         sys.exit(2)
 
 

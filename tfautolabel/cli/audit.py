@@ -35,7 +35,7 @@ def audit(
         float | None, typer.Option("--certify-confidence", help="By default the run's.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Decides which items are drawn; by default the run's.")
+        int | None, typer.Option("--seed", min=0, help="Decides which items are drawn; by default the run's.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -85,7 +85,7 @@ TimeBudget = Annotated[
         "to do it may take as long again.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Decides everything random.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides everything random.")]
 CacheDir = Annotated[
     Path | None,
     typer.Option("--cache-dir", help="Where features are kept between runs.", show_default="user cache"),

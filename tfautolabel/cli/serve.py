@@ -45,7 +45,7 @@ def serve(
         int, typer.Option("--max-batch", help="Rows in one call of a model; requests are merged up to it.")
     ] = DEFAULTS.max_batch,
     batch_wait: Annotated[
-        float, typer.Option("--batch-wait", help="Milliseconds that a request waits for others.")
+        float, typer.Option("--batch-wait", min=0, help="Milliseconds that a request waits for others.")
     ] = DEFAULTS.batch_wait * 1000,
     max_queue: Annotated[
         int,

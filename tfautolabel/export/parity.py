@@ -35,6 +35,8 @@ def check_saved_model(folder: str | os.PathLike[str]) -> int:
         CheckFailure: If it does not load or an output differs, with what was found.
     """
     folder = Path(folder)
+    if not folder.exists():
+        raise FileNotFoundError(f"there is no folder {str(folder)!r}")
     for name in ("saved_model.pb", "labeler.json"):
         if not (folder / name).is_file():
             raise FileNotFoundError(

@@ -109,6 +109,8 @@ def _recognise(argument: str) -> Place:
     elif not given and any(_versions(child) for child in _folders(path)):
         return Place("models", path, "")
     else:
+        if not path.exists():
+            raise FileNotFoundError(f"there is no folder {str(path)!r}")
         raise FileNotFoundError(
             f"a model is a folder with numbered versions, such as saved_models/flowers/1/{GRAPH}. "
             f"Received: {argument}"

@@ -101,8 +101,8 @@ def choose_columns(
         chosen, chosen_id = chosen_id, None
     if chosen is None:
         raise ValueError(
-            f"{source}: it cannot be told which column holds the inputs: name it with input_column "
-            f"(--input-column). Received: the columns {list(columns)}{first_row(sample)}"
+            f"{source}: it cannot be told which column holds the inputs: name it with input_column. "
+            f"Received: the columns {list(columns)}{first_row(sample)}"
         )
     guessed = chosen_id is not None and id_column is None
     return Columns(chosen, label if labels_wanted else None, chosen_id, guessed, rules)
