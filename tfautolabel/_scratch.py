@@ -275,10 +275,10 @@ def _is_left_behind(descriptor: int, path: Path) -> bool:
         else:
             if mark == _kernel() or _is_of_one_machine(path.parent):
                 return True
-    return time.time() - _last_change(path) > ABANDONED
+    return time.time() - last_change(path) > ABANDONED
 
 
-def _last_change(path: Path) -> float:
+def last_change(path: Path) -> float:
     """The latest time of modification of a file, or of anything in a folder."""
     changes = [path.lstat().st_mtime]
     for parent, folders, files in os.walk(path):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfautolabel.data.atomic import atomic_write
 from tfautolabel.features import cache as module
 from tfautolabel.features import shards
 from tfautolabel.features.cache import FeatureCache, content_key
@@ -181,6 +182,47 @@ def test_rows_without_index_do_not_count(two_shards, opened):
     """What a process leaves that was killed between the two files."""
     two_shards[1].unlink()
     assert check_redone(opened) == (0, list(range(20)))
+
+
+def left_by_a_killed_process(tmp_path):
+    """Rows whose index was never named."""
+    (rows,) = files(tmp_path, "rows")
+    lonely = rows.with_name("0" * 32 + ".rows.npy")
+    lonely.write_bytes(rows.read_bytes())
+    return lonely
+
+
+def test_rows_of_a_dead_process_are_swept(opened, tmp_path):
+    filled(opened())
+    lonely = left_by_a_killed_process(tmp_path)
+    opened()
+    assert not lonely.exists()
+    assert len(files(tmp_path, "rows")) == len(files(tmp_path, "index")) == 1
+
+
+def test_rows_of_a_living_process_stay(opened, tmp_path):
+    filled(opened())
+    lonely = left_by_a_killed_process(tmp_path)
+    with atomic_write(shards._index_file(lonely), "wb"):
+        opened()
+        assert lonely.exists()
+
+
+def test_whoever_opens_the_cache_while_a_shard_is_written_leaves_it_alone(opened, tmp_path, monkeypatch):
+    cache, save, seen = opened(), np.save, []
+    for key, row in zip(KEYS, ROWS, strict=True):
+        cache.put(key, row)
+
+    def saved(stream, array, **options):
+        save(stream, array, **options)
+        if array.dtype == shards.INDEX:  # the rows have their name by now, the index has not
+            seen.extend(files(tmp_path, "rows"))
+            assert len(opened()) == 0
+
+    monkeypatch.setattr(module.np, "save", saved)
+    cache.flush()
+    assert len(seen) == 1
+    assert len(opened()) == 40
 
 
 @pytest.mark.parametrize("row", [0, 7, 19])

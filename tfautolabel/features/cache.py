@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.features.shards import INDEX, PlaceIndex, ShardFiles, rows_file
+from tfautolabel.features.shards import INDEX, PlaceIndex, ShardFiles, rows_file, sweep_rows
 
 SHARD_ROWS = 4096
 """A shard is written when this many rows wait."""
@@ -66,6 +66,7 @@ class FeatureCache:
         self._waiting: dict[bytes, CachedFeatures] = {}
         self._waiting_since = 0.0
         self.damaged = 0
+        sweep_rows(self._folder)
         for index_file in sorted(self._folder.glob("*.index.npy")) if self._folder.is_dir() else ():
             self._take_in(index_file)
 
@@ -115,9 +116,11 @@ class FeatureCache:
             _checksum(row, shortened) for row, shortened in zip(rows, index["shortened"], strict=True)
         ]
         index_file = self._folder / f"{uuid.uuid4().hex}.index.npy"
-        for file, array in ((rows_file(index_file), rows), (index_file, index)):
-            with atomic_write(file, "wb") as stream:
-                np.save(stream, array, allow_pickle=False)
+        # The index is begun first and named last: rows without one are being written, or were left behind.
+        with atomic_write(index_file, "wb") as stream:
+            with atomic_write(rows_file(index_file), "wb") as rows_stream:
+                np.save(rows_stream, rows, allow_pickle=False)
+            np.save(stream, index, allow_pickle=False)
         self._waiting = {}
         self._take_in(index_file)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tfautolabel._scratch import scratch_in, sweep
+
 INDEX = np.dtype([("key", "V32"), ("checksum", "<u4"), ("shortened", "u1")])
 """What the index of a shard says of each of its rows."""
 
@@ -21,6 +23,24 @@ _ROW_BITS = np.uint64(32)
 def rows_file(index_file: Path) -> Path:
     """The file of features that belongs to an index."""
     return index_file.with_name(index_file.name.replace(".index.npy", ".rows.npy"))
+
+
+def sweep_rows(folder: Path) -> None:
+    """Removes files of features whose index was never written, because their process died."""
+    lonely = [file for file in folder.glob("*.rows.npy") if not _index_file(file).exists()]
+    if not lonely:
+        return
+    sweep(folder)
+    # Their index would be among what is being written, or be there by now; see `FeatureCache.flush`.
+    if not scratch_in(folder):
+        for file in lonely:
+            if not _index_file(file).exists():
+                with contextlib.suppress(OSError):
+                    file.unlink(missing_ok=True)
+
+
+def _index_file(file: Path) -> Path:
+    return file.with_name(file.name.replace(".rows.npy", ".index.npy"))
 
 
 class ShardFiles:

@@ -18,6 +18,7 @@ from tfautolabel._cache import cache_dir as default_cache_dir
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
+from tfautolabel.training.checkpoints import sweep_checkpoints
 from tfautolabel.training.model_transfer import METHODS, Tuning, tune
 from tfautolabel.training.parameters import select_parameters
 
@@ -213,4 +214,5 @@ def _checkpoints(labeler: Any, method: str, settings: Any, class_ids: np.ndarray
     }
     key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]
     folder = default_cache_dir() if labeler.cache_dir is None else Path(labeler.cache_dir)
+    sweep_checkpoints(folder / "tuning")
     return folder / "tuning" / key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 import zipfile
 from collections.abc import Sequence
@@ -11,10 +13,23 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfautolabel._scratch import ABANDONED, last_change
 from tfautolabel.data.atomic import atomic_write
 
 SECONDS = 60.0
 """A state is written at the end of an epoch if the last one is at least this old."""
+
+
+def sweep_checkpoints(folder: Path) -> None:
+    """Removes the states of trainings that nobody has gone on with for `ABANDONED` seconds.
+
+    Args:
+        folder: holds a folder for each training.
+    """
+    for training in folder.iterdir() if folder.is_dir() else ():
+        with contextlib.suppress(OSError):
+            if time.time() - last_change(training) > ABANDONED:
+                shutil.rmtree(training)
 
 
 class Checkpoint(keras.callbacks.Callback):
