@@ -13,6 +13,7 @@ from tfautolabel.data.label_file import LabelList, match_labels, read_label_file
 from tfautolabel.data.label_values import Rules, label_rules, resolve
 from tfautolabel.data.modality import MODALITIES
 from tfautolabel.data.tables import load_table
+from tfautolabel.data.tables.frames import index_names
 
 
 def load_dataset(
@@ -99,7 +100,9 @@ def load_dataset(
         given_labels = _read_labels(labels, encoding)
         if listed:
             _refuse_columns(given, "a list")
-            loaded = Dataset.from_inputs(list(data), modality=modality)
+            names = [name for name in index_names(data) or () if name]
+            ids = names if len(set(names)) == len(data) else None
+            loaded = Dataset.from_inputs(list(data), ids=ids, modality=modality)
         else:
             loaded, found = _load_table(data, how == "auto", given, modality, rules, encoding)
         return _labelled(loaded, labels, None, rules, given_labels, found)

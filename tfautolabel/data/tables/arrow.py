@@ -39,6 +39,7 @@ class ParquetTable:
         self.path = self.name = os.fspath(path)
         self._file = _open(self.path)
         self.unnamed = False
+        self.id_hint: str | None = None
         self.notes: tuple[str, ...] = ()
         self.columns = tuple(self._file.schema_arrow.names)
 
@@ -78,15 +79,26 @@ class FrameTable:
         table: the Arrow table.
         name: what it is, for messages.
         class_names: names of the labels that a column holds as numbers, by column.
+        unusable: columns that cannot be read, and why.
+        id_hint: the column that names the rows, if no other does.
     """
 
-    def __init__(self, table: pa.Table, name: str, class_names: dict[str, list[str]] | None = None) -> None:
+    def __init__(
+        self,
+        table: pa.Table,
+        name: str,
+        class_names: dict[str, list[str]] | None = None,
+        unusable: dict[str, str] | None = None,
+        id_hint: str | None = None,
+    ) -> None:
         self.name = name
         self.unnamed = False
         self.notes: tuple[str, ...] = ()
         self.columns = tuple(table.column_names)
         self._table = table
         self._class_names = class_names or {}
+        self._unusable = unusable or {}
+        self.id_hint = id_hint
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
         """The values of the first rows."""
@@ -99,6 +111,9 @@ class FrameTable:
 
     def scan(self, columns: Columns) -> Scan:
         """Goes through the columns of labels and names once; see `Table.scan`."""
+        for column in columns[:3]:
+            if column in self._unusable:
+                raise ValueError(f"{self.name}: column {column!r} {self._unusable[column]}")
         collector = RowCollector(self.name, columns)
         names = self._class_names.get(columns.label or "")
         kept = _collect(collector, self._table.to_batches(max_chunksize=65_536), columns, names)

@@ -61,6 +61,7 @@ def choose_columns(
     labels_wanted: bool,
     rules: Rules = Rules(),  # noqa: B008 - a tuple, which nothing changes
     unnamed: bool = False,
+    id_hint: str | None = None,
 ) -> Columns:
     """The columns that a user named, and guesses for the others.
 
@@ -74,6 +75,7 @@ def choose_columns(
         labels_wanted: whether the table's own labels are wanted.
         rules: how labels are read.
         unnamed: whether the columns have numbers for names; contents then tell the labels.
+        id_hint: the column that names the rows if no other does.
 
     Raises:
         ValueError: If a column is not there, or the inputs' cannot be guessed.
@@ -91,12 +93,14 @@ def choose_columns(
     label = label_column
     if label is None:
         find = (lambda some: _repeating(some, sample)) if unnamed else find_label
-        label = find([name for name in columns if name not in taken])
-    free = [name for name in columns if name not in taken and name != label]
-    chosen_id = id_column if id_column or nameless else _unique_id(free, sample)
+        label = find([name for name in columns if name not in (*taken, id_hint)])
+    free = [name for name in columns if name not in (*taken, id_hint) and name != label]
+    chosen_id = id_column if id_column or nameless else _unique_id(free, sample) or id_hint
+    if chosen_id in (input_column, label_column) and id_column is None:
+        chosen_id = None
     chosen = input_column or _input([name for name in free if name != chosen_id], sample)
     if chosen is None and not labels_wanted:
-        chosen = _input([name for name in columns if name not in (*taken, chosen_id)], sample)
+        chosen = _input([name for name in columns if name not in (*taken, chosen_id, id_hint)], sample)
     if chosen is None and id_column is None and chosen_id is not None and _name_files(chosen_id, sample):
         chosen, chosen_id = chosen_id, None
     if chosen is None:

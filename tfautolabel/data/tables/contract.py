@@ -79,12 +79,14 @@ class Table(Protocol):
         columns: the names of the columns.
         unnamed: whether nothing in it names its columns, so that they have numbers.
         notes: what was understood of how it is written, in sentences.
+        id_hint: the column that names the rows if no other does, or None.
     """
 
     name: str
     columns: tuple[str, ...]
     unnamed: bool
     notes: tuple[str, ...]
+    id_hint: str | None
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
         """The values of the first rows, None where there is none."""

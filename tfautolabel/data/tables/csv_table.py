@@ -50,6 +50,7 @@ class CsvTable:
         repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if repeated:
             raise ValueError(f"{self.name}: columns must have different names. Received twice: {repeated}")
+        self.id_hint: str | None = None
         self.unnamed = not self._dialect.has_header
         self.notes = (*self._text.notes, *self._said())
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tfautolabel.data.label_values import label_text
 from tfautolabel.data.tables.arrow import FrameTable
 
-HOLDERS = "a pandas or Polars DataFrame, a Hugging Face Dataset, an Arrow table or a tf.data.Dataset"
+HOLDERS = (
+    "a pandas or Polars DataFrame, a Hugging Face Dataset, an Arrow table, a tf.data.Dataset, or a list of "
+    "texts, "
+    "encoded files or paths"
+)
+INDEX = "index"
+"""What the index of a frame is called as a column, if it has no name."""
 
 
 def as_table(frame: Any) -> FrameTable | None:
@@ -17,23 +25,106 @@ def as_table(frame: Any) -> FrameTable | None:
         frame: one of `HOLDERS`.
 
     Raises:
-        TypeError: If the elements of a `tf.data.Dataset` are not inputs, pairs or dictionaries.
+        TypeError: If it is a stream or several data sets, or the elements of a `tf.data.Dataset` are not
+            inputs, pairs or dictionaries.
+        ValueError: If columns have one name, or a `tf.data.Dataset` never ends.
     """
     import pyarrow as pa
 
     kind = f"{type(frame).__module__.partition('.')[0]} {type(frame).__name__}"
+    if isinstance(frame, dict):
+        if frame and all(hasattr(part, "features") for part in frame.values()):
+            raise TypeError(
+                f"data must be one Hugging Face Dataset. Received: a {type(frame).__name__} of "
+                f"{list(frame)}; give "
+                f"one of them, such as data[{next(iter(frame))!r}]"
+            )
+        return None
     if hasattr(frame, "features") and hasattr(frame, "with_format"):
+        kinds = {base.__name__ for base in type(frame).__mro__}
+        if "IterableDataset" in kinds or not hasattr(frame, "__getitem__"):
+            raise TypeError(
+                f"data must be a Hugging Face Dataset with a length. Received: a stream, "
+                f"{type(frame).__name__}; "
+                f"take some of it, such as datasets.Dataset.from_list(list(data.take(10_000)))"
+            )
         # Arrow gives files as they are stored; the default format would decode every picture.
         return FrameTable(frame.with_format("arrow")[:], kind, _class_names(frame.features))
     if isinstance(frame, pa.Table):
         return FrameTable(frame, kind)
     if hasattr(frame, "as_numpy_iterator"):
+        if hasattr(frame, "cardinality") and int(frame.cardinality()) == -1:
+            raise ValueError(
+                "data must end. Received: a tf.data.Dataset that repeats for ever; take(n) of it ends"
+            )
         return FrameTable(_elements(frame.as_numpy_iterator()), kind)
     if hasattr(frame, "columns") and hasattr(frame, "to_arrow"):
         return FrameTable(frame.to_arrow(), kind)
     if hasattr(frame, "columns") and hasattr(frame, "iloc"):
-        return FrameTable(pa.Table.from_pandas(frame, preserve_index=False), kind)
+        return _of_pandas(frame, kind)
     return None
+
+
+def index_names(frame: Any) -> list[str | None] | None:
+    """The index of a frame or a column of pandas as names; None if it only counts the rows from 0."""
+    index = getattr(frame, "index", None)
+    if index is None or not hasattr(frame, "iloc"):
+        return None
+    values = index.tolist()
+    if all(type(value) is int for value in values) and values == list(range(len(values))):
+        return None
+    return [
+        "/".join(label_text(part) or "" for part in value) if isinstance(value, tuple) else label_text(value)
+        for value in values
+    ]
+
+
+def _of_pandas(frame: Any, kind: str) -> FrameTable:
+    import pyarrow as pa
+
+    names = [str(name) for name in frame.columns]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{kind}: columns must have different names. Received twice: {repeated}")
+    arrays, unusable = {}, {}
+    for place, name in enumerate(names):
+        column = frame.iloc[:, place]
+        try:
+            arrays[name] = pa.array(column, from_pandas=True)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            values = column.tolist()
+            given = [value for value in values if not _is_nothing(value)]
+            if given and all(isinstance(value, os.PathLike) for value in given):
+                arrays[name] = pa.array(
+                    [None if _is_nothing(v) else os.fspath(v) for v in values], pa.string()
+                )
+            else:
+                arrays[name] = pa.nulls(len(values))
+                unusable[name] = _kinds(values)
+    index = index_names(frame)
+    hint = None
+    if index is not None:
+        hint = str(getattr(frame.index, "name", None) or INDEX)
+        while hint in arrays:
+            hint += " of the frame"
+        arrays[hint] = pa.array(index, pa.string())
+    return FrameTable(pa.table(arrays), kind, unusable=unusable, id_hint=hint)
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value) or str(value) in ("<NA>", "NaT")
+
+
+def _kinds(values: list[Any]) -> str:
+    """What a column holds that makes no column, and in which rows."""
+    first: dict[str, int] = {}
+    for row, value in enumerate(values):
+        if not _is_nothing(value):
+            first.setdefault(type(value).__name__, row)
+    shown = ", ".join(f"{kind} in row {row}" for kind, row in list(first.items())[:4])
+    if len(first) > 1:
+        return f"holds values of several kinds: {shown}; make them one, with astype(str) for instance"
+    return f"holds what is no text, number, bytes or path: {shown}"
 
 
 def _class_names(features: Any) -> dict[str, list[str]]:
@@ -45,21 +136,62 @@ def _elements(elements: Iterable[Any]) -> Any:
     import pyarrow as pa
 
     rows = []
-    for element in elements:
+    for element in _unbatched(elements):
         if isinstance(element, dict):
             rows.append({name: _plain(value) for name, value in element.items()})
-        elif isinstance(element, tuple) and len(element) == 2:
+        elif isinstance(element, tuple):
             rows.append({"input": _plain(element[0]), "label": _plain(element[1])})
-        elif isinstance(element, bytes):
-            rows.append({"input": element})
         else:
-            raise TypeError(
-                "elements of a tf.data.Dataset must be strings, pairs of input and label, or dictionaries. "
-                f"Received: {type(element).__name__}"
-            )
+            rows.append({"input": element})
     return pa.Table.from_pylist(rows)
+
+
+def _unbatched(elements: Iterable[Any]) -> Iterator[Any]:
+    """Each example, also of batches: arrays of strings hold one in each place."""
+    for element in elements:
+        parts = _parts(element)
+        arrays = [part for part in parts if getattr(part, "ndim", 0) >= 1]
+        if (
+            len(arrays) == len(parts)
+            and len({len(part) for part in arrays}) == 1
+            and _holds_strings(parts[0])
+        ):
+            rows: Any = zip(*(element.values() if isinstance(element, dict) else parts), strict=True)
+            if isinstance(element, dict):
+                yield from _unbatched(dict(zip(element, row, strict=True)) for row in rows)
+            else:
+                yield from _unbatched(row if isinstance(element, tuple) else row[0] for row in rows)
+        else:
+            yield element
+
+
+def _parts(element: Any) -> list[Any]:
+    if isinstance(element, dict) and element:
+        return sorted(element.values(), key=lambda value: not _holds_strings(value))
+    if isinstance(element, tuple) and len(element) == 2 and _holds_strings(element[0]):
+        return list(element)
+    if _holds_strings(element):
+        return [element]
+    first = element[0] if isinstance(element, tuple) and element else element
+    shape = f" of shape {first.shape}" if hasattr(first, "shape") else ""
+    kind = getattr(first, "dtype", None) or type(first).__name__
+    raise TypeError(
+        "elements of a tf.data.Dataset must be strings (texts or encoded files), pairs of such an input and "
+        "a "
+        f"label, or dictionaries. Received: {type(element).__name__} that begins with {kind}{shape}"
+    )
+
+
+def _holds_strings(value: Any) -> bool:
+    return isinstance(value, (str, bytes)) or getattr(getattr(value, "dtype", None), "kind", "") in (
+        "O",
+        "S",
+        "U",
+    )
 
 
 def _plain(value: Any) -> Any:
     """A NumPy value as Python's own; a label of the type bytes is text."""
-    return value.item() if hasattr(value, "item") and getattr(value, "size", 1) == 1 else value
+    if hasattr(value, "item") and getattr(value, "size", 1) == 1:
+        return value.item()
+    return value.tolist() if hasattr(value, "tolist") else value

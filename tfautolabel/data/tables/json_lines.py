@@ -43,6 +43,7 @@ class JsonLinesTable:
             raise ValueError(
                 f"{self.name}: each {row_word} must be a JSON object. Received: none in the first {row_word}s"
             )
+        self.id_hint: str | None = None
         self.unnamed = all(re.fullmatch(r"column \d+", name) for name in self.columns)
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:

@@ -10,7 +10,7 @@ import numpy as np
 from tfautolabel.data.label_values import Rules
 from tfautolabel.data.modality import SAMPLE, recognise_modality
 from tfautolabel.data.path_search import LOOKED_AT, find_place
-from tfautolabel.data.readers import Reader, read_rows
+from tfautolabel.data.readers import Reader, ReadFailure, read_rows
 from tfautolabel.data.tables.columns import FILE_WORDS, Sample, choose_columns, words_of
 from tfautolabel.data.tables.contract import Columns, NoNamesError, Scan, Table
 from tfautolabel.data.tables.frames import HOLDERS, as_table
@@ -76,6 +76,7 @@ def load_table(
         labels_wanted=labels_wanted,
         rules=rules,
         unnamed=table.unnamed,
+        id_hint=table.id_hint,
     )
     try:
         return _loaded(table, columns, sample, path, modality)
@@ -96,6 +97,8 @@ def _loaded(
         scan = table.scan(columns)
         notes = (f"{table.name}: {error}, so the rows have their numbers, from 0, for names",)
     folder = os.path.dirname(os.path.abspath(path)) if path is not None else None
+    if path is None:
+        _check_readable(table, columns, scan)
     place = _place(table, columns, sample, scan, folder, modality)
     if place is not None:
         notes += check_one_label_a_file(table.name, scan.reader, scan.class_ids, scan.classes)
@@ -113,6 +116,21 @@ def _sample(table: Table) -> Sample:
     sample = table.sample(SAMPLE)
     size = sum(len(value or b"") for row in sample for value in row.values())
     return sample if len(sample) < SAMPLE or size > 1 << 20 else table.sample(LOOKED_AT)
+
+
+def _check_readable(table: Table, columns: Columns, scan: Scan) -> None:
+    """Refuses a column of a frame in which nothing is an input: decoded pictures, for instance.
+
+    Raises:
+        ValueError: If none of some rows can be read.
+    """
+    rows = np.unique(np.linspace(0, len(scan.ids) - 1, SAMPLE, dtype=int)).tolist()
+    if all(isinstance(value, ReadFailure) for value in read_rows(scan.reader, rows)):
+        raise ValueError(
+            f"{table.name}: column {columns.input!r} must hold texts, encoded files as bytes, or paths. "
+            f"Received: "
+            f"none of these in the rows that were looked at"
+        )
 
 
 def _place(

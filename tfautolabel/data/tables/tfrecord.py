@@ -35,6 +35,7 @@ class TFRecordTable:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = self.name = os.fspath(path)
+        self.id_hint: str | None = None
         self.unnamed = False
         self.notes: tuple[str, ...] = ()
         first = self._first(20)
