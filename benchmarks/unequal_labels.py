@@ -27,8 +27,8 @@ from sklearn.linear_model import LogisticRegression
 from text_sets import text_set
 
 import tfautolabel as tal
+from tfautolabel.data.shares import share_weights
 from tfautolabel.heads import LinearHead
-from tfautolabel.heads.shares import share_weights
 
 SETS = {
     "tux": "packaged:efficientnet-lite0",

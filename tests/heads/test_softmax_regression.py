@@ -4,7 +4,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from tfautolabel.data.folds import stratified_folds
-from tfautolabel.heads.shares import share_weights
+from tfautolabel.data.shares import share_weights
 from tfautolabel.heads.softmax_regression import (
     PENALTIES,
     PRIOR_WIDTH,

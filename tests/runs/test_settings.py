@@ -29,6 +29,7 @@ OTHERS = {
     "certify_confidence": 0.9,
     "per_class": True,
     "class_weight": "balanced",
+    "sampling": "random",
     "transfer": "auto",
     "time_budget": "10m",
     "tune": True,
@@ -82,7 +83,9 @@ def test_weights_by_name_are_said_though_the_command_cannot_take_them():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"min_confidence": 80}, {"target_error": 0.0}, {"certify_confidence": 1.0}], ids=str
+    "wrong",
+    [{"min_confidence": 80}, {"target_error": 0.0}, {"certify_confidence": 1.0}, {"sampling": "drawn"}],
+    ids=str,
 )
 def test_what_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=r"Received: \w+="):

@@ -93,6 +93,14 @@ CacheDir = Annotated[
 Balanced = Annotated[
     bool, typer.Option("--balanced", help="Let every class weigh the same, however many labels it has.")
 ]
+Sampling = Annotated[
+    str,
+    typer.Option(
+        "--sampling",
+        help="How the labelled examples came about: random, drawn from what is to be labelled, so that the "
+        "shares of their classes count; chosen, so that they say nothing; or unknown.",
+    ),
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", help="Examples in one forward pass.")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")

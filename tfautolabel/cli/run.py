@@ -25,6 +25,7 @@ from tfautolabel.cli.options import (
     LongText,
     Modality,
     Quiet,
+    Sampling,
     Seed,
     TimeBudget,
     Transfer,
@@ -77,6 +78,7 @@ def run(
         typer.Option("--per-class", help="A threshold for each class, so that each meets the target."),
     ] = DEFAULTS.per_class,
     balanced: Balanced = False,
+    sampling: Sampling = DEFAULTS.sampling,
     transfer: Transfer = DEFAULTS.transfer,
     time_budget: TimeBudget = None,
     tune: Annotated[
@@ -109,6 +111,7 @@ def run(
         certify_confidence=certify_confidence,
         per_class=per_class,
         class_weight="balanced" if balanced else None,
+        sampling=sampling,
         transfer=transfer,
         time_budget=time_budget,
         tune=tune,

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from tfautolabel.data.folds import content_order, stratified_folds
+from tfautolabel.data.shares import share_weights
 from tfautolabel.heads.normalization import PowerNormalization
-from tfautolabel.heads.shares import share_weights
 from tfautolabel.heads.softmax_regression import PENALTIES, fit_softmax_regression
 
 CONVEX = "lbfgs"

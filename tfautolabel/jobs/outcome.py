@@ -77,7 +77,13 @@ def label_pool(
     with clock("features"):
         extraction = labeler.extract(examples)
     with clock("head"):
-        labeler.fit(examples, class_weight=settings.class_weight, extraction=extraction, pool=sample)
+        labeler.fit(
+            examples,
+            class_weight=settings.class_weight,
+            sampling=settings.sampling,
+            extraction=extraction,
+            pool=sample,
+        )
     if "why" in labeler.transfer_:
         say(labeler.transfer_["why"])
     certificate = labeler.certify(

@@ -100,7 +100,7 @@ def run(
         with clock("tuning"):
             tuned = search_head(
                 labeler, inputs.examples, labeler.extract(inputs.examples), settings.tuner, settings.trials,
-                settings.class_weight, out / TUNING, say,
+                settings.class_weight, settings.sampling, out / TUNING, say,
             ).to_dict()  # fmt: skip
     done = label_pool(labeler, inputs, source, out, clock, say)
     _say_shortened(done.tally, say)

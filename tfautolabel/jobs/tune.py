@@ -75,6 +75,7 @@ def tune(
     batch_size: int = 32,
     cache_dir: Place | None = None,
     class_weight: str | dict[str, float] | None = None,
+    sampling: str = "unknown",
     transfer: str = "feature",
     time_budget: str | float | None = None,
     progress: bool = True,
@@ -101,6 +102,7 @@ def tune(
         batch_size: examples in one forward pass.
         cache_dir: where features are kept between runs.
         class_weight: "balanced", or a weight for each class name.
+        sampling: how the labelled examples came about, as in `Labeler.fit`.
         transfer: as for `run`; with "model", which blocks learn and how is searched for too.
         time_budget: seconds that this search may take, and then again the tuning of the backbone, or as
             "10m".
@@ -156,9 +158,9 @@ def tune(
     with clock("features"):
         extraction = labeler.extract(labelled)
     with clock("tuning"):
-        searches = search_head(labeler, labelled, extraction, tuner, trials, class_weight, out, say)
+        searches = search_head(labeler, labelled, extraction, tuner, trials, class_weight, sampling, out, say)
     with clock("head"):
-        labeler.fit(labelled, class_weight=class_weight, extraction=extraction)
+        labeler.fit(labelled, class_weight=class_weight, sampling=sampling, extraction=extraction)
     write_learnt(labeler.learnt_, extraction.digest, out)
     with clock("export"):
         model = labeler.export(out / "model" / "1", overwrite=True)
@@ -172,6 +174,7 @@ def tune(
             "trials": trials,
             "seed": seed,
             "class_weight": class_weight,
+            "sampling": sampling,
             "long_text": long_text,
             "transfer": transfer,
             "time_budget": time_budget,
@@ -194,6 +197,7 @@ def search_head(
     tuner: str,
     trials: int | None,
     class_weight: str | dict[str, float] | None,
+    sampling: str,
     out: Path,
     say: Callable[[str], None],
 ) -> Searches:
@@ -206,6 +210,7 @@ def search_head(
         tuner: "random", "bayesian" or "hyperband".
         trials: how many heads are tried; None for the default.
         class_weight: as in `Labeler.fit`.
+        sampling: likewise.
         out: the folder of the search, which can be written.
         say: told what came out.
     """
@@ -221,6 +226,7 @@ def search_head(
         trials=wanted,
         out=out,
         class_weight=class_weight,
+        sampling=sampling,
         extraction=extraction,
     )
     if head.made_before:
@@ -236,6 +242,7 @@ def search_head(
         trials=min(wanted, TRIALS),
         out=out / "fine_tuning",
         class_weight=class_weight,
+        sampling=sampling,
         until=None if budget is None else time.monotonic() + budget,
     )
     say(fine_tuning.reason)

@@ -39,6 +39,8 @@ class RunSettings:
         certify_confidence: in (0, 1), how often such a statement is true at least.
         per_class: whether each predicted class gets a threshold of its own and meets the target.
         class_weight: "balanced", or a weight for each class name.
+        sampling: "random" if the labels are of a random sample, "chosen" if not, or "unknown"; see
+            `Labeler.fit`.
         transfer: "feature", "model", "contrastive" or "auto": what learns, see `Labeler`.
         time_budget: seconds that tuning of the backbone may take, or as "10m"; with `tune`, so may the search
             for how.
@@ -64,6 +66,7 @@ class RunSettings:
     certify_confidence: float = 0.95
     per_class: bool = False
     class_weight: str | dict[str, float] | None = None
+    sampling: str = "unknown"
     transfer: str = "feature"
     time_budget: str | float | None = None
     tune: bool = False
@@ -77,10 +80,12 @@ class RunSettings:
             ValueError: If one is out of range.
         """
         # Only now: the command line takes its defaults from here and must not wait for scikit-learn.
+        from tfautolabel.data.shares import check_sampling
         from tfautolabel.trust.binomial import check_levels
 
         check_min_confidence(self.min_confidence)
         check_levels(self.target, self.certify_confidence)
+        check_sampling(self.sampling)
 
     @property
     def target(self) -> float:

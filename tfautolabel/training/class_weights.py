@@ -7,7 +7,7 @@ from numbers import Real
 
 import numpy as np
 
-from tfautolabel.heads.shares import share_weights
+from tfautolabel.data.shares import share_weights
 
 BALANCED = "balanced"
 
@@ -25,7 +25,7 @@ def class_weights(
             (the others weigh 1), or None to let each class count for the share that it is believed to have.
         class_ids: (n,) int64 in [0, k), at least one of each class if `given` is "balanced".
         classes: k names.
-        sampling: how the examples came about, a key of `tfautolabel.heads.shares.SAMPLINGS`, which decides
+        sampling: how the examples came about, a key of `tfautolabel.data.shares.SAMPLINGS`, which decides
             those shares; without effect where weights are given.
 
     Returns:

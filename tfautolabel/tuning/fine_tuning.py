@@ -195,6 +195,7 @@ def tune_fine_tuning(
     out: str | os.PathLike[str] | None = None,
     settings: FineTuneSettings | None = None,
     class_weight: str | dict[str, float] | None = None,
+    sampling: str = "unknown",
     until: float | None = None,
 ) -> FineTuneSearch:
     """Searches for the best `FineTuneSettings`, and gives them to a labeler with `transfer="model"`.
@@ -211,6 +212,7 @@ def tune_fine_tuning(
         out: a folder for the trials, as in `tune_head`.
         settings: what is not tuned; of the labeler, or the usual ones, by default.
         class_weight: as in `Labeler.fit`.
+        sampling: likewise.
         until: a moment of `time.monotonic` at which the search must be over; it comes to the best trial that
             was.
 
@@ -234,7 +236,7 @@ def tune_fine_tuning(
         labelled.subset(extraction.rows),
         class_ids,
         settings=settings,
-        class_weight=class_weights(class_weight, class_ids, labeler.classes),
+        class_weight=class_weights(class_weight, class_ids, labeler.classes, sampling),
         until=until,
     )
     with ExitStack() as stack:

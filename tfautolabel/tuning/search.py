@@ -113,6 +113,7 @@ def tune_head(
     out: str | os.PathLike[str] | None = None,
     n_folds: int | None = None,
     class_weight: str | dict[str, float] | None = None,
+    sampling: str = "unknown",
     extraction: Extraction | None = None,
 ) -> HeadSearch:
     """Searches for a better head on frozen features, and gives it to the labeler if there is one.
@@ -135,6 +136,7 @@ def tune_head(
         out: a folder for the trials, trials.csv, trials.json, trials.svg and tensorboard/.
         n_folds: of the cross-validation; by default 5, and 3 from 500 examples on.
         class_weight: as in `Labeler.fit`.
+        sampling: likewise.
         extraction: what `labeler.extract` gave for `labelled`, to spare looking it up again.
 
     Returns:
@@ -146,7 +148,7 @@ def tune_head(
     """
     if trials < 1:
         raise ValueError(f"trials must be at least 1. Received: trials={trials}")
-    data, digest = _data(labeler, labelled, class_weight, n_folds, extraction)
+    data, digest = _data(labeler, labelled, class_weight, sampling, n_folds, extraction)
     if hypermodel is None and not hasattr(tuner, "oracle"):
         hypermodel = HeadHyperModel(
             data.features.shape[1], data.n_classes, len(data.class_ids), seed=labeler.seed
@@ -175,11 +177,12 @@ def _data(
     labeler: Labeler,
     labelled: Dataset,
     class_weight: str | dict[str, float] | None,
+    sampling: str,
     n_folds: int | None,
     extraction: Extraction | None,
 ) -> tuple[TuningData, str]:
     _, extraction, class_ids = labeler.labelled_features(labelled, extraction)
-    weights = class_weights(class_weight, class_ids, labeler.classes)
+    weights = class_weights(class_weight, class_ids, labeler.classes, sampling)
     folds = default_folds(len(class_ids)) if n_folds is None else n_folds
     if folds < 2:
         raise ValueError(f"n_folds must be at least 2. Received: n_folds={n_folds}")

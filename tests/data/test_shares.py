@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfautolabel.heads.shares import SAMPLINGS, believed_shares, share_weights
+from tfautolabel.data.shares import SAMPLINGS, believed_shares, share_weights
 
 COUNTS = st.lists(st.integers(1, 1000), min_size=2, max_size=12)
 

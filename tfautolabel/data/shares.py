@@ -18,6 +18,19 @@ from what is to be labelled, so that they share its shares; chosen, so that thei
 nobody knows. Compared in `benchmarks/unequal_labels.py`."""
 
 
+def check_sampling(sampling: str) -> None:
+    """Refuses what is no key of `SAMPLINGS`.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if sampling not in SAMPLINGS:
+        raise ValueError(
+            f"sampling, how the labelled examples came about, is one of {', '.join(SAMPLINGS)}. Received: "
+            f"sampling={sampling!r}"
+        )
+
+
 def believed_shares(counts: np.ndarray, sampling: str = "unknown") -> np.ndarray:
     """The shares that classes are believed to have.
 
@@ -37,11 +50,7 @@ def believed_shares(counts: np.ndarray, sampling: str = "unknown") -> np.ndarray
         >>> believed_shares(np.array([35, 5]), "chosen").tolist()
         [0.5, 0.5]
     """
-    if sampling not in SAMPLINGS:
-        raise ValueError(
-            f"sampling, how the labelled examples came about, is one of {', '.join(SAMPLINGS)}. Received: "
-            f"sampling={sampling!r}"
-        )
+    check_sampling(sampling)
     more = SAMPLINGS[sampling]
     believed = np.ones(len(counts)) if np.isinf(more) else np.asarray(counts, np.float64) + more
     return believed / believed.sum()
