@@ -6,6 +6,8 @@ import pytest
 from separable import CLASSES, NAMES, picture
 
 from tfautolabel.data import Dataset, load_dataset
+from tfautolabel.data.atomic import atomic_folder
+from tfautolabel.export import exported as exported_module
 from tfautolabel.export import load_labeler
 from tfautolabel.labels import Rejected
 
@@ -13,6 +15,38 @@ from tfautolabel.labels import Rejected
 @pytest.fixture(scope="module")
 def loaded(exported):
     return load_labeler(exported.parent)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_model_that_is_replaced_while_it_is_loaded_is_loaded_again(tmp_path, monkeypatch, fails):
+    version, calls = tmp_path / "1", []
+    version.mkdir()
+
+    def load(folder):
+        calls.append(folder)
+        if len(calls) == 1:
+            with atomic_folder(version):
+                pass
+            if fails:
+                raise ValueError("half of one and half of the other")
+        return "loaded"
+
+    monkeypatch.setattr(exported_module, "_load", load)
+    assert load_labeler(tmp_path) == "loaded"
+    assert calls == [version, version]
+
+
+def test_a_model_that_cannot_be_loaded_is_not_tried_again(tmp_path, monkeypatch):
+    calls = []
+
+    def load(folder):
+        calls.append(folder)
+        raise ValueError("it is damaged")
+
+    monkeypatch.setattr(exported_module, "_load", load)
+    with pytest.raises(ValueError, match="it is damaged"):
+        load_labeler(tmp_path)
+    assert len(calls) == 1
 
 
 @pytest.fixture

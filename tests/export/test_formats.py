@@ -1,5 +1,6 @@
 """Converted networks: run in LiteRT and ONNX Runtime, and held against the SavedModel."""
 
+import hashlib
 import json
 
 import keras
@@ -106,6 +107,8 @@ def test_tflite_gives_what_the_saved_model_serves(pictures_model, tmp_path):
     assert not done.parity.recorded
     assert done.parity.accuracy == done.parity.saved_model_accuracy
     assert done.megabytes == done.file.stat().st_size / 1e6
+    described = json.loads(done.description.read_text(encoding="utf-8"))
+    assert described["sha256"] == hashlib.sha256(done.file.read_bytes()).hexdigest()
 
 
 def test_onnx_takes_any_number_of_rows(pictures_model, tmp_path):

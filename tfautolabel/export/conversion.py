@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import time
@@ -259,6 +260,7 @@ def write_converted(
         "weights": weights,
         "parity": asdict(parity),
         "megabytes": round(len(content) / 1e6, 3),
+        "sha256": hashlib.sha256(content).hexdigest(),
     }
     kept = ("classes", "modality", "backbone", "preprocessor", "limits", "acceptance", "min_confidence")
     description |= {name: known[name] for name in kept if name in known}
@@ -270,10 +272,12 @@ def write_converted(
         "reading and decoding of files, tokenizers, thresholds (apply those under `acceptance` to the "
         "highest probability), and the test for what is unlike all that was labelled"
     )
-    with atomic_write(file, "wb") as stream:
-        stream.write(content)
+    # Both are written before either has its name, so that a kill hardly finds one old and one new; the sum
+    # tells whether they belong together.
     with atomic_write(described) as text:
         text.write(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+        with atomic_write(file, "wb") as stream:
+            stream.write(content)
     return Converted(file, described, len(content) / 1e6, weights, parity)
 
 

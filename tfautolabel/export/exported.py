@@ -29,6 +29,9 @@ from tfautolabel.trust.acceptance import Acceptance
 EXTRAS = {"tensorflow-text": ("tensorflow_text", "text")}
 """Distributions that a graph may need: the module to import, and the extra that installs it."""
 
+_TRIES = 3
+"""A model that was replaced while it was loaded is loaded again so often."""
+
 PART_ROWS = 16_384
 """Rows that are labelled at a time."""
 
@@ -273,7 +276,30 @@ def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:
         MissingExtraError: If its graph needs a package that is not installed.
         ValueError: If it is damaged or was written in another format.
     """
-    folder = newest_version(Path(folder))
+    for _ in range(_TRIES):
+        version = newest_version(Path(folder))
+        before = _identity(version)
+        try:
+            loaded = _load(version)
+        except (ValueError, FileNotFoundError):
+            if _identity(version) == before:
+                raise
+            continue
+        if _identity(version) == before:
+            return loaded
+    raise ValueError(f"the exported model is replaced again and again. Received: {folder}")
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What changes when another folder takes the name: half of what was loaded may then be of each."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_ctime_ns
+
+
+def _load(folder: Path) -> ExportedLabeler:
     description = read_description(folder)
     import_requirements(description["requires"])
     try:
