@@ -1,8 +1,11 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
-from tfautolabel.export import CheckFailure, check_saved_model, load_labeler
+from tfautolabel.export import CheckFailure, check_saved_model, load_labeler, standalone_check
+from tfautolabel.export.parity import SelfCheck
 from tfautolabel.export.standalone_check import check
 
 
@@ -94,3 +97,17 @@ def test_another_format_is_refused(copy):
     rewrite(copy, format_version=99)
     with pytest.raises(ValueError, match=r"reads format 1\. Received: .* of format 99"):
         load_labeler(copy)
+
+
+def test_a_check_that_nobody_asks_ends_with_whoever_began_it():
+    with SelfCheck() as check:
+        process, scratch = check._process, check._scratch
+        assert scratch.is_dir()
+    assert process.poll() is not None
+    assert not scratch.exists()
+    waiting = subprocess.Popen(
+        [sys.executable, "-I", standalone_check.__file__, "nowhere", "--wait"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    said, _ = waiting.communicate("")  # as where the process that exports was killed
+    assert (waiting.returncode, said) == (0, "")

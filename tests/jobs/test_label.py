@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -282,7 +283,7 @@ def colours(tmp_path, image_module, monkeypatch):
     import tfautolabel as tal
     from tfautolabel.export import saved_model
 
-    monkeypatch.setattr(saved_model, "check_saved_model", lambda _: 0)  # tested elsewhere, and slow
+    monkeypatch.setattr(saved_model, "SelfCheck", MagicMock())  # tested elsewhere, and slow
     labelled = tal.load_dataset(write_folder_per_class(tmp_path / "labelled", 6))
     labeler = tal.Labeler(str(image_module), labelled.classes, cache_dir=tmp_path / "cache")
     labeler.fit(labelled)

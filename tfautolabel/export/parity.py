@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
 
 from tfautolabel._scratch import temporary_folder
 from tfautolabel.export import standalone_check
@@ -17,6 +19,65 @@ CHECK_SECONDS = 600
 
 class CheckFailure(RuntimeError):  # noqa: N818 - names the event, as callers tell it from other RuntimeErrors
     """An exported SavedModel does not do what was recorded when it was made."""
+
+
+class SelfCheck:
+    """A process in which TensorFlow alone waits for an exported model, to run its recorded examples.
+
+    Most of a check is the loading of TensorFlow: whoever exports begins with this and writes the model while
+    the process gets ready. It has an empty home folder and no network. A context manager; one model each.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._scratch = scratch = self._stack.enter_context(temporary_folder())
+        self._moved = scratch / "moved" / "1"
+        home = scratch / "home"
+        home.mkdir()
+        kept = {
+            name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if name in os.environ
+        }
+        environment = kept | {
+            "HOME": str(home),
+            "TMPDIR": os.fspath(scratch),
+            "TFAUTOLABEL_CACHE": str(home / "none"),
+        }
+        script = os.fspath(standalone_check.__file__)
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", script, str(self._moved), standalone_check.WAIT],
+            env=environment,
+            cwd=scratch,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._stack, self._process:  # closes its pipes and waits for it
+            self._process.kill()
+
+    def run(self, folder: str | os.PathLike[str]) -> int:
+        """Checks a copy of an exported model; see `check_saved_model`."""
+        folder = Path(folder)
+        _check_is_export(folder)
+        shutil.copytree(folder, self._moved)
+        try:
+            found, said = self._process.communicate("go\n", timeout=CHECK_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise CheckFailure(f"{folder} was not loaded and run within {CHECK_SECONDS} s") from error
+        if self._process.returncode != 0:
+            last = said.strip().splitlines()[-1:] or [f"exit code {self._process.returncode}"]
+            raise CheckFailure(f"{folder} cannot be checked: {last[0]}")
+        result = json.loads(found.strip().splitlines()[-1])
+        if result["failures"]:
+            # The process saw a copy; the reader knows the original.
+            sentences = "; ".join(result["failures"]).replace(os.fspath(self._moved), os.fspath(folder))
+            raise CheckFailure(f"{folder} is not healthy: {sentences}")
+        return int(result["examples"])
 
 
 def check_saved_model(folder: str | os.PathLike[str]) -> int:
@@ -34,7 +95,12 @@ def check_saved_model(folder: str | os.PathLike[str]) -> int:
         FileNotFoundError: If the folder holds no exported SavedModel.
         CheckFailure: If it does not load or an output differs, with what was found.
     """
-    folder = Path(folder)
+    _check_is_export(Path(folder))
+    with SelfCheck() as check:
+        return check.run(folder)
+
+
+def _check_is_export(folder: Path) -> None:
     if not folder.exists():
         raise FileNotFoundError(f"there is no folder {str(folder)!r}")
     for name in ("saved_model.pb", "labeler.json"):
@@ -43,32 +109,3 @@ def check_saved_model(folder: str | os.PathLike[str]) -> int:
                 f"an exported model is a folder with saved_model.pb and labeler.json. Received: {folder}, "
                 f"which has no {name}"
             )
-    with temporary_folder() as scratch:
-        moved = scratch / "moved" / "1"
-        shutil.copytree(folder, moved)
-        home = scratch / "home"
-        home.mkdir()
-        kept = {
-            name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if name in os.environ
-        }
-        environment = kept | {
-            "HOME": str(home),
-            "TMPDIR": os.fspath(scratch),
-            "TFAUTOLABEL_CACHE": str(home / "none"),
-        }
-        command = [sys.executable, "-I", os.fspath(standalone_check.__file__), str(moved)]
-        try:
-            done = subprocess.run(
-                command, env=environment, cwd=scratch, capture_output=True, text=True, timeout=CHECK_SECONDS
-            )
-        except subprocess.TimeoutExpired as error:
-            raise CheckFailure(f"{folder} was not loaded and run within {CHECK_SECONDS} s") from error
-    if done.returncode != 0:
-        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise CheckFailure(f"{folder} cannot be checked: {last[0]}")
-    result = json.loads(done.stdout.strip().splitlines()[-1])
-    if result["failures"]:
-        # The process saw a copy; the reader knows the original.
-        found = "; ".join(result["failures"]).replace(os.fspath(moved), os.fspath(folder))
-        raise CheckFailure(f"{folder} is not healthy: {found}")
-    return result["examples"]

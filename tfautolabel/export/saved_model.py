@@ -20,7 +20,7 @@ from tfautolabel._version import __version__
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.export.labeling_module import LabelingModule
-from tfautolabel.export.parity import CheckFailure, check_saved_model
+from tfautolabel.export.parity import CheckFailure, SelfCheck
 from tfautolabel.trust import UnlikeGate
 from tfautolabel.trust.acceptance import Acceptance
 
@@ -70,7 +70,7 @@ def export_saved_model(
             f"a version folder must be new{_unless(overwrite)}. Received: {target}, which exists"
         )
     # Hidden and beside the target: a server that watches the folder never sees half a model.
-    with atomic_folder(target, replace=overwrite) as partial:
+    with atomic_folder(target, replace=overwrite) as partial, SelfCheck() as checking:
         module = LabelingModule(backbone, head, classes, acceptance, gate)
         with _told_of_a_full_disk():
             tf.saved_model.save(module, os.fspath(partial), signatures=module.functions_by_signature())
@@ -78,7 +78,7 @@ def export_saved_model(
         description |= {"acceptance": acceptance.to_dict(), "unlike": gate and gate.to_dict()}
         description.setdefault("min_confidence", float(acceptance.thresholds.min()))
         _write_description(partial, description)
-        _check(partial, target)
+        _check(checking, partial, target)
         _keep_additions(target, partial)
     return target
 
@@ -104,13 +104,13 @@ def rewrite_acceptance(
     if not (folder / DESCRIPTION).is_file():
         raise FileNotFoundError(f"an exported model is a folder with {DESCRIPTION}. Received: {folder}")
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    with atomic_folder(folder) as partial:
+    with atomic_folder(folder) as partial, SelfCheck() as checking:
         shutil.copytree(folder, partial, dirs_exist_ok=True)
         with _told_of_a_full_disk():
             _write_thresholds(partial, acceptance.bounds)
         described = description | (details or {}) | {"acceptance": acceptance.to_dict()}
         _write_description(partial, described)
-        _check(partial, folder)
+        _check(checking, partial, folder)
 
 
 def _write_thresholds(folder: Path, bounds: np.ndarray) -> None:
@@ -208,9 +208,9 @@ def _unless(overwrite: bool) -> str:
     return ", empty or hold an exported model" if overwrite else ", or overwrite=True"
 
 
-def _check(partial: Path, target: Path) -> None:
+def _check(checking: SelfCheck, partial: Path, target: Path) -> None:
     try:
-        check_saved_model(partial)
+        checking.run(partial)
     except CheckFailure as failure:
         # It is gone when the message is read; the user knows the other name.
         raise CheckFailure(str(failure).replace(os.fspath(partial), os.fspath(target))) from failure

@@ -3,7 +3,8 @@
 Run as a script, in a process of its own: `python -I standalone_check.py FOLDER`. It refuses to import this
 package, TensorFlow Hub, and TensorFlow Text unless labeler.json names it, and to open network connections, so
 that what it reports is what a server without them would meet. (TensorFlow itself imports Keras, which it
-depends on.) It prints one line of JSON: {"failures": [...], "examples": n}.
+depends on.) With `--wait` behind the folder it loads TensorFlow first and then waits for a line on standard
+input, which says that the folder is there. It prints one line of JSON: {"failures": [...], "examples": n}.
 """
 
 import base64
@@ -30,6 +31,7 @@ SIGNATURES = {
 }
 """Names of inputs and outputs; the last is for sound alone."""
 TOLERANCE = 1e-4
+WAIT = "--wait"
 
 
 class _Refuse(MetaPathFinder):
@@ -156,5 +158,12 @@ if __name__ == "__main__":
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     socket.socket.connect = _refuse_network  # type: ignore[method-assign]
     socket.create_connection = _refuse_network  # type: ignore[assignment]
+    if sys.argv[2:] == [WAIT]:
+        refuse_all = _Refuse({*FORBIDDEN, *OPTIONAL.values()})
+        sys.meta_path.insert(0, refuse_all)
+        importlib.import_module("tensorflow")
+        sys.meta_path.remove(refuse_all)
+        if not sys.stdin.readline():
+            sys.exit()  # whoever was to write the model is gone
     found, count = check(sys.argv[1])
     sys.stdout.write(json.dumps({"failures": found, "examples": count}) + "\n")
