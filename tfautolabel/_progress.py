@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,8 +12,10 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     Task,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
@@ -25,14 +28,21 @@ class _RateColumn(ProgressColumn):
         return Text(f"{task.speed:,.0f}/s" if task.speed else "–/s", style="progress.data.speed")
 
 
+LINE_SECONDS = 10.0
+"""Where nobody watches a bar, a search says how far it is at most this often."""
+
+
 @contextmanager
-def progress_of(total: int, description: str, enabled: bool = True) -> Iterator[Callable[[int], None]]:
+def progress_of(
+    total: int, description: str, enabled: bool = True, *, lines: bool = False
+) -> Iterator[Callable[[int], None]]:
     """Shows a bar on standard error while the block runs.
 
     Args:
         total: how many items there are.
         description: what is done with them.
         enabled: False for no bar; there is none either where standard error is no terminal.
+        lines: whether there are lines instead where it is none: for what takes minutes and has few items.
 
     Yields:
         A function that takes how many more items are done.
@@ -45,8 +55,51 @@ def progress_of(total: int, description: str, enabled: bool = True) -> Iterator[
         _RateColumn(),
         TimeRemainingColumn(),
     )
+    if lines and enabled and not console.is_terminal:
+        yield _Lines(console, total, visible(description)).advance
+        return
     with Progress(
         *columns, console=console, transient=True, disable=not (enabled and console.is_terminal)
     ) as bar:
         task = bar.add_task(visible(description), total=total)
         yield lambda count: bar.advance(task, count)
+
+
+@contextmanager
+def working(description: str, enabled: bool = True) -> Iterator[None]:
+    """Shows on standard error what is being done and for how long, while a block runs that cannot be counted.
+
+    Args:
+        description: what is done.
+        enabled: False for silence; it is silent too where standard error is no terminal.
+    """
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not (enabled and console.is_terminal)
+    ) as bar:
+        bar.add_task(visible(description), total=None)
+        yield
+
+
+class _Lines:
+    """Says now and then how many items are done, and always when all are.
+
+    Args:
+        console: where.
+        total: how many items there are.
+        description: what is done with them.
+    """
+
+    def __init__(self, console: Console, total: int, description: str) -> None:
+        self._console, self._total, self._description = console, total, description
+        self._done, self._said = 0, time.monotonic()
+
+    def advance(self, count: int) -> None:
+        """Takes how many more items are done."""
+        self._done += count
+        now = time.monotonic()
+        if count and (self._done >= self._total or now - self._said >= LINE_SECONDS):
+            self._said = now
+            said = f"{self._description}: {self._done:,} of {self._total:,} done"
+            self._console.print(Text(said), soft_wrap=True)

@@ -49,6 +49,33 @@ def test_a_bar_shows_its_description_as_it_is(monkeypatch):
     assert "\x1b]0" not in stream.getvalue()
 
 
+def test_what_cannot_be_counted_says_what_is_done(monkeypatch):
+    stream = io.StringIO()
+    terminal = Console(file=stream, force_terminal=True, width=200, color_system=None)
+    monkeypatch.setattr(_progress, "Console", lambda **_: terminal)
+    with _progress.working("checking the model"):
+        pass
+    assert "checking the model" in stream.getvalue()
+    before = stream.getvalue()
+    with _progress.working("checking the model", enabled=False):
+        pass
+    assert stream.getvalue() == before
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_search_in_a_pipe_prints_lines(monkeypatch, enabled):
+    stream = io.StringIO()
+    monkeypatch.setattr(_progress, "Console", lambda **_: Console(file=stream, width=20))
+    moments = iter([0.0, 1.0, 2.0, 11.0, 12.0, 13.0])
+    monkeypatch.setattr(_progress.time, "monotonic", lambda: next(moments))
+    with _progress.progress_of(5, "trials of heads that are tried", enabled, lines=True) as advance:
+        for count in (0, 1, 2, 1, 1):
+            advance(count)
+    said = stream.getvalue().splitlines()
+    lines = [f"trials of heads that are tried: {done} of 5 done" for done in (3, 5)]
+    assert said == (lines if enabled else [])
+
+
 def test_a_line_of_the_log_is_one_line_for_terminals_too():
     line = JsonLines().format(logging.makeLogRecord({"msg": EVIL, "model": EVIL}))
     assert not set("\x1b\x07\r\n\x9b\u202e") & set(line)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tfautolabel._progress import working
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import say, show
 from tfautolabel.cli.options import Model
@@ -19,7 +20,8 @@ def check(model: Model) -> None:
 
     folder = newest_version(model)
     try:
-        count = check_saved_model(folder)
+        with working("checking the model"):
+            count = check_saved_model(folder)
     except CheckFailure as failure:
         say(str(failure), style="red")
         raise typer.Exit(1) from failure

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tfautolabel._progress import working
 from tfautolabel.data import Dataset, Rejected, write_rejected
 from tfautolabel.features import Extraction
 from tfautolabel.jobs.baseline import measure_baselines
@@ -114,7 +115,7 @@ def label_pool(
     write_learnt(labeler.learnt_, extraction.digest, out)
     with clock("evidence"):
         _write_evidence(labeler, examples, extraction, sample, out)
-    with clock("baseline"):
+    with clock("baseline"), working("measuring what does without transfer", labeler.progress):
         baselines = measure_baselines(examples.subset(extraction.rows), labeler.classes, seed=labeler.seed)
     counts = np.bincount(examples.class_ids[extraction.rows], minlength=n_classes)
     return Done(tally, counts, extraction.digest, in_order, certificate, labeler.acceptance, baselines)
@@ -163,18 +164,19 @@ def _write_evidence(
     if of_pool is None:
         return
     labels = labeler.label(sample, extraction=of_pool)
-    write_evidence(
-        out / EVIDENCE,
-        labelled_ids=examples.ids[extraction.rows],
-        labelled_class_ids=labeler.truth_,
-        labelled_features=extraction.features,
-        out_of_fold=labeler.out_of_fold_,
-        pool_ids=labels.ids,
-        pool_features=of_pool.features,
-        pool_predicted=labels.probabilities.argmax(axis=1),
-        pool_confidence=labels.confidence,
-        seed=labeler.seed,
-    )
+    with working("drawing a map for the report", labeler.progress):
+        write_evidence(
+            out / EVIDENCE,
+            labelled_ids=examples.ids[extraction.rows],
+            labelled_class_ids=labeler.truth_,
+            labelled_features=extraction.features,
+            out_of_fold=labeler.out_of_fold_,
+            pool_ids=labels.ids,
+            pool_features=of_pool.features,
+            pool_predicted=labels.probabilities.argmax(axis=1),
+            pool_confidence=labels.confidence,
+            seed=labeler.seed,
+        )
 
 
 def _timed(items: Iterator[Any], clock: Clock, stage: str) -> Iterator[Any]:

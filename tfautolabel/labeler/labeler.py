@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfautolabel._progress import working
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset, Learnt
 from tfautolabel.data.folds import content_order
@@ -340,17 +341,18 @@ class Labeler(Trusting):
             "certificate": None if self.certificate_ is None else self.certificate_.to_dict(),
             "min_confidence": float(self.min_confidence),
         }
-        return export_saved_model(
-            folder,
-            self.backbone,
-            self.served_head,
-            self.classes,
-            self.acceptance,
-            self.unlike_,
-            predict,
-            known | (details or {}),
-            overwrite,
-        )
+        with working("exporting the model and checking it", self.progress):
+            return export_saved_model(
+                folder,
+                self.backbone,
+                self.served_head,
+                self.classes,
+                self.acceptance,
+                self.unlike_,
+                predict,
+                known | (details or {}),
+                overwrite,
+            )
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes backbone, head and settings, so that `Labeler.load` can go on from here.

@@ -269,7 +269,7 @@ def _search(
     """The trials, the settings that are not tuned first, and whether there was time for all."""
     logs = folder / "tensorboard"
     in_time = True
-    with progress_of(tuner.oracle.max_trials, "ways to fine-tune", progress) as advance:
+    with progress_of(tuner.oracle.max_trials, "ways to fine-tune", progress, lines=True) as advance:
         try:
             default = known.get("default") or model.measure_default()
         except DivergedError as error:

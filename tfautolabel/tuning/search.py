@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from scipy import stats
 
-from tfautolabel._progress import progress_of
+from tfautolabel._progress import progress_of, working
 from tfautolabel._scratch import temporary_folder
 from tfautolabel.data import Dataset
 from tfautolabel.features import Extraction
@@ -216,7 +216,7 @@ def _search(labeler: Labeler, data: TuningData, tuner: Any, folder: Path, out: P
     logs = folder / "tensorboard"
     log_trial(rows[0], logs)
     total, made_before = tuner.oracle.max_trials or 0, len(tuner.oracle.end_order)
-    with progress_of(total, "trials", labeler.progress) as advance:
+    with progress_of(total, "trials", labeler.progress, lines=True) as advance:
         try:
             run_trials(tuner, logs, advance)
         finally:
@@ -225,7 +225,8 @@ def _search(labeler: Labeler, data: TuningData, tuner: Any, folder: Path, out: P
             if out is not None:
                 write_trials(rows, out)
     check_completed(rows[1:])
-    finals = _finals(tuner, blank, data, labeler.fit_options)
+    with working("judging the best heads again", labeler.progress):
+        finals = _finals(tuner, blank, data, labeler.fit_options)
     return _conclude(labeler, tuner, rows, finals, data.class_ids, out, made_before)
 
 
