@@ -25,6 +25,7 @@ def test_it_shows_the_trials_and_where_all_is(place):
     assert "log loss" in done.stdout
     assert "default" in done.stdout
     assert "the best of 2 heads" in done.stdout
+    assert "trials: 2 of 2 done" in done.stderr
     for name in ("trials.csv", "trials.svg", "tune.json", "model/1"):
         assert str(place / "out" / name) in done.stdout
         assert (place / "out" / name).exists()
