@@ -343,16 +343,9 @@ class Labeler(Trusting):
         }
         with working("exporting the model and checking it", self.progress):
             return export_saved_model(
-                folder,
-                self.backbone,
-                self.served_head,
-                self.classes,
-                self.acceptance,
-                self.unlike_,
-                predict,
-                known | (details or {}),
-                overwrite,
-            )
+                folder, self.backbone, self.served_head, self.classes, self.acceptance, self.unlike_,
+                predict, known | (details or {}), overwrite,
+            )  # fmt: skip
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes backbone, head and settings, so that `Labeler.load` can go on from here.
