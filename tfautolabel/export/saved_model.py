@@ -19,6 +19,7 @@ import tensorflow as tf
 from tfautolabel._version import __version__
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data.atomic import atomic_folder
+from tfautolabel.export.function_names import settle_function_names
 from tfautolabel.export.labeling_module import LabelingModule
 from tfautolabel.export.parity import CheckFailure, SelfCheck
 from tfautolabel.trust import UnlikeGate
@@ -74,12 +75,13 @@ def export_saved_model(
         module = LabelingModule(backbone, head, classes, acceptance, gate)
         with _told_of_a_full_disk():
             tf.saved_model.save(module, os.fspath(partial), signatures=module.functions_by_signature())
+        settle_function_names(partial)
         description = (details or {}) | _describe(backbone, predict, classes)
         description |= {"acceptance": acceptance.to_dict(), "unlike": gate and gate.to_dict()}
         description.setdefault("min_confidence", float(acceptance.thresholds.min()))
         _write_description(partial, description)
         _check(checking, partial, target)
-        _keep_additions(target, partial)
+        keep_additions(target, partial)
     return target
 
 
@@ -140,7 +142,7 @@ def _write_description(folder: Path, description: dict[str, Any]) -> None:
     (folder / DESCRIPTION).write_text(text, encoding="utf-8")
 
 
-def _keep_additions(target: Path, partial: Path) -> None:
+def keep_additions(target: Path, partial: Path) -> None:
     """Takes over what somebody put beside the files of a version, such as assets.extra for TF Serving."""
     for added in target.iterdir() if target.is_dir() else ():
         if added.name in OWN_FILES or (partial / added.name).exists():
