@@ -44,7 +44,7 @@ def main() -> None:
         command = [*command_line(), "run", str(folder), "--labelled", str(labelled), "--out", str(out)]
         command += ["--cache-dir", str(Path(scratch, "cache")), "--quiet"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        labels, rejected = (read_ids(out / f"{name}.csv") for name in ("labels", "rejected"))
+        labels, rejected = (read_ids(out / f"{name}.csv") for name in ("predictions", "rejected"))
     if done.returncode != 0:
         print(done.stderr[-2000:])
     show_reasons(expected, rejected)

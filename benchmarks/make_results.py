@@ -33,6 +33,7 @@ ORDER = (
         "tuning",
         "serving",
         "formats",
+        "kills",
     ),
 )
 HEADINGS = {
@@ -47,6 +48,7 @@ HEADINGS = {
     "linear_head": "Linear head, against scikit-learn",
     "startup": "Start and second run",
     "hostile": "Broken files",
+    "kills": "Killed at any moment",
     "export_parity": "Exported model",
     "contrastive": "Contrastive tuning, against SetFit",
     "fine_tune": "Fine-tuning",

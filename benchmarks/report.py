@@ -154,6 +154,8 @@ def write_record(
     names = ("labelled", "predicted", "accepted")
     record = {
         "format_version": 2,
+        "id": "",
+        "files": {},
         "versions": {},
         "inputs": {
             "data": str(data),

@@ -29,6 +29,7 @@ QUICK = {
     "linear_head": ["--sizes", "100", "--repeats", "1"],
     "startup": ["--processes", "2", "--files", "100"],
     "hostile": ["--files", "150"],
+    "kills": ["--kills", "7"],
     "export_parity": ["--files", "48"],
     "contrastive": ["--seeds", "1"],
     "fine_tune": ["--seeds", "1", "--labels", "10"],
