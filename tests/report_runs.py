@@ -12,6 +12,7 @@ from PIL import Image
 
 from tfautolabel.jobs.evidence import write_evidence
 from tfautolabel.measures import evaluate_probabilities
+from tfautolabel.runs.identity import digests
 from tfautolabel.trust import Certificate
 
 HOSTILE = '<script>alert("class")</script>'
@@ -85,6 +86,8 @@ def write_run(
         )
     record = {
         "format_version": 2,
+        "id": "ab" * 32,
+        "files": digests(out),
         "started": "2026-11-24T10:00:00+00:00",
         "versions": {"tfautolabel": "0.1.0"},
         "inputs": {
@@ -155,3 +158,9 @@ def write_table(out, names, predicted, confidence, accepted, classes):
         "ood_score": pa.array(np.linspace(0, 1, len(names)), pa.float32()),
     }
     pq.write_table(pa.table(columns), out / "predictions.parquet")
+
+
+def seal(out):
+    """Has the record tell of the files as they are now."""
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    (out / "run.json").write_text(json.dumps(record | {"files": digests(out)}), encoding="utf-8")

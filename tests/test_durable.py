@@ -10,7 +10,7 @@ from tfautolabel._scratch import restore, scratch_folder
 @pytest.fixture(params=["in one step", "by two renames"])
 def exchange(request, monkeypatch):
     if request.param != "in one step":
-        monkeypatch.setattr(_durable, "_exchange", lambda *_: False)
+        monkeypatch.setattr(_durable, "exchange", lambda *_: False)
 
 
 def written(folder, text):
@@ -53,7 +53,7 @@ def test_the_old_folder_comes_back_if_the_new_one_cannot_be_named(tmp_path, monk
     target, rename = tmp_path / "model", os.rename
     target.mkdir()
     written(target, "old")
-    monkeypatch.setattr(_durable, "_exchange", lambda *_: False)
+    monkeypatch.setattr(_durable, "exchange", lambda *_: False)
 
     def refused(source, destination):
         if os.fspath(source).endswith(CONTENT):

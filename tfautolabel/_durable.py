@@ -83,7 +83,7 @@ def put_in_place(scratch: Path, target: Path, replace: bool = True) -> None:
 
 
 def _replace(content: Path, target: Path, scratch: Path) -> None:
-    if _exchange(content, target):
+    if exchange(content, target):
         return
     if not target.exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(target))
@@ -125,8 +125,12 @@ def put_back(scratch: Path) -> Path | None:
     return target
 
 
-def _exchange(one: Path, other: Path) -> bool:
+def exchange(one: Path, other: Path) -> bool:
     """Swaps two names in one step; False where the system cannot.
+
+    Args:
+        one: a file or folder.
+        other: another, on the same file system.
 
     Raises:
         FileNotFoundError: If one of the two is not there.

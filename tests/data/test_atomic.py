@@ -203,7 +203,7 @@ def write_folder_by_two_renames(folder, number):
         rename(source, target)
         time.sleep(0.005)
 
-    _durable._exchange, _durable.os = lambda *_: False, SimpleNamespace(**vars(os) | {"rename": slow})
+    _durable.exchange, _durable.os = lambda *_: False, SimpleNamespace(**vars(os) | {"rename": slow})
     rename = os.rename
     write_folder(folder, number)
 

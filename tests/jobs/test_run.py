@@ -168,7 +168,7 @@ def test_the_columns_of_the_labels(hostile):
 def test_the_record_says_what_was_done(hostile):
     made = record(hostile.out)
     assert set(made) == {
-        "format_version",
+        *("format_version", "id", "files"),
         *("started", "versions", "inputs", "notes", "settings", "backbone", "counts", "cross_validation"),
         *("seconds", "transfer", "calibration", "certificate", "estimate", "acceptance", "unlike", "audit"),
         *("evaluation", "baseline", "tuning"),

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from report_runs import CLASSES, HOSTILE, write_run
+from report_runs import CLASSES, HOSTILE, seal, write_run
 
 from tfautolabel.data import Dataset
 from tfautolabel.report import write_report
@@ -202,6 +202,9 @@ def test_damaged_evidence_is_told(tmp_path):
     out = write_run(tmp_path)
     whole = (out / "evidence.npz").read_bytes()
     (out / "evidence.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"evidence\.npz, which is not the one"):
+        write_report(out)
+    seal(out)
     assert "evidence.npz cannot be used" in report(out).words
 
 
@@ -218,6 +221,7 @@ def test_many_classes_are_aggregated(tmp_path):
 def test_an_audit_list_is_shown(tmp_path):
     out = write_run(tmp_path)
     (out / "audit.csv").write_text("id,label,correct\n<u>item</u>,cat,\n", encoding="utf-8")
+    seal(out)
     words = report(out).words
     assert "<u>item</u>" in words
     assert "Look through the audit list of 1 item" in words
@@ -251,6 +255,14 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
         write_report(tmp_path)
 
 
+def test_a_report_of_somebody_else_is_kept(tmp_path):
+    out = write_run(tmp_path, evidence=False)
+    (out / "report.html").write_text("mine")
+    with pytest.raises(ValueError, match=r"report\.html, which is something else"):
+        write_report(out)
+    assert (out / "report.html").read_text() == "mine"
+
+
 def test_names_of_classes_match_the_table(tmp_path):
     out = write_run(tmp_path)
     from tfautolabel.runs.contents import read_run
@@ -263,7 +275,8 @@ def test_names_of_classes_match_the_table(tmp_path):
 
 def test_an_audit_list_that_is_answered_asks_for_nothing(tmp_path):
     out = write_run(tmp_path)
-    (out / "audit.csv").write_text("id,label,correct\nitem,cat,yes\n", encoding="utf-8")
+    (out / "audit.csv").write_text("id,label,correct,note\nitem,cat,yes,\n", encoding="utf-8")
+    seal(out)
     assert "Look through" not in report(out).words
 
 

@@ -57,7 +57,7 @@ def test_a_damaged_file_says_nothing(model, damage):
 
 def test_the_file_of_another_run_says_nothing(model):
     out = model.parents[1]
-    entries = {name: {} for name in ("versions", "settings", "backbone", "cross_validation")}
+    entries = {name: {} for name in ("id", "files", "versions", "settings", "backbone", "cross_validation")}
     record = {"format_version": 2, "counts": {"classes": {}}, **entries}
     for digest, known in (("d" * 64, True), ("e" * 64, False)):
         record["inputs"] = {"labelled_contents_sha256": digest}

@@ -50,7 +50,9 @@ def evaluate(
     from tfautolabel.data import load_dataset
     from tfautolabel.export import load_labeler
     from tfautolabel.jobs import measure_model
+    from tfautolabel.runs.outputs import check_model
 
+    check_model(model)
     labeler = load_labeler(model)
     unnamed = "folder" if data.is_dir() else "auto"
     dataset = load_dataset(

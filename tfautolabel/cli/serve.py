@@ -114,6 +114,7 @@ def serve(
     from tfautolabel._optional import require
 
     require("uvicorn", extra="serve")  # told before TensorFlow has been waited for
+    from tfautolabel.runs.outputs import check_model
     from tfautolabel.serving.places import find_places
 
     settings = Settings(
@@ -138,6 +139,8 @@ def serve(
     )
     settings.check()
     places = find_places(paths)
+    for place in places:
+        check_model(place.path)
     _log_lines_of_json(log_level)
     if token is None and not is_loopback(host):
         reach = {"host": host, "port": port}

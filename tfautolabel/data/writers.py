@@ -6,10 +6,11 @@ import csv
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TextIO
 
 from tfautolabel.data.atomic import atomic_write
@@ -37,19 +38,23 @@ class LabelsWriter:
 
     Args:
         path: ends in .csv, .jsonl or .parquet; missing folders are made.
+        metadata: names and texts that a Parquet file carries besides; read when the file is closed, so that
+            they may tell what is known only then.
 
     Raises:
         ValueError: If the ending is another.
         OSError: If the file cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], metadata: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         ending = Path(path).suffix.lower()
         if ending not in WRITERS:
             raise ValueError(
                 f"labels are written to a file that ends in {', '.join(WRITERS)}. Received: path={path}"
             )
-        self._opened = WRITERS[ending](path)
+        self._opened = WRITERS[ending](path, metadata)
         self._write: Callable[[Columns], None] | None = None
 
     def __enter__(self) -> LabelsWriter:
@@ -170,7 +175,7 @@ def _mapped(columns: Columns, real: Callable[[float | None], Any], flag: Callabl
 
 
 @contextmanager
-def _csv(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
+def _csv(path: str | os.PathLike[str], _: Mapping[str, str]) -> Iterator[Callable[[Columns], None]]:
     with atomic_write(path) as file:
         writer = unix_csv(file)
         writer.writerow(COLUMNS)
@@ -187,7 +192,7 @@ def _csv(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
 
 
 @contextmanager
-def _jsonl(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
+def _jsonl(path: str | os.PathLike[str], _: Mapping[str, str]) -> Iterator[Callable[[Columns], None]]:
     encode = json.JSONEncoder(ensure_ascii=False).encode
     with atomic_write(path) as file:
 
@@ -200,7 +205,9 @@ def _jsonl(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
 
 
 @contextmanager
-def _parquet(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
+def _parquet(
+    path: str | os.PathLike[str], metadata: Mapping[str, str]
+) -> Iterator[Callable[[Columns], None]]:
     import pyarrow.parquet as pq
 
     schema = parquet_schema()
@@ -210,6 +217,8 @@ def _parquet(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]
         pq.ParquetWriter(file, schema, use_dictionary=repetitive) as writer,
     ):
         yield lambda columns: writer.write_table(parquet_table(columns, schema))
+        if metadata:
+            writer.add_key_value_metadata(dict(metadata))
 
 
 def parquet_schema() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,10 +16,12 @@ from tfautolabel.jobs.candidates import RESERVE, items_needed, list_items, read_
 from tfautolabel.labels import FOUND_WRONG
 from tfautolabel.runs.audit_list import has_answers
 from tfautolabel.runs.candidates import Candidates, read_candidates
+from tfautolabel.runs.commit import Staging, staging_of_run
 from tfautolabel.runs.files import AUDIT_LIST, MODELS, VERSION
+from tfautolabel.runs.identity import RUN_ID, check_whole, digests
 from tfautolabel.runs.inputs import Place
 from tfautolabel.runs.predictions import prediction_parts, predictions_writers
-from tfautolabel.runs.record import read_record, settings_of, write_record
+from tfautolabel.runs.record import settings_of, write_record
 from tfautolabel.trust import Certificate, certify_audited, draw_audit
 from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.binomial import check_levels, error_bound
@@ -74,11 +77,22 @@ def draw_audit_list(
         ValueError: If a number is not valid, nothing is sure enough to be looked at, or another seed is asked
             for after answers were given.
     """
-    out = Path(out)
-    record, candidates = read_record(out), read_candidates(out)
-    target_error, confidence = _levels(record, target_error, confidence)
     if n is not None and n < 1:
         raise ValueError(f"an audit looks at one item at least. Received: n={n}")
+    with staging_of_run(Path(out)) as (staged, record):
+        check_whole(staged.out, record, but=[AUDIT_LIST])
+        return _draw(staged, record, n, _levels(record, target_error, confidence), seed, say)
+
+
+def _draw(
+    staged: Staging,
+    record: dict[str, Any],
+    n: int | None,
+    levels: tuple[float, float],
+    seed: int | None,
+    say: Callable[[str], None],
+) -> tuple[Path, int]:
+    out, candidates = staged.out, read_candidates(staged.out)
     if not len(candidates.scores):
         raise ValueError(
             f"there must be a label that is sure enough to be looked at. Received: none in {out}"
@@ -91,10 +105,12 @@ def draw_audit_list(
             f"the seed of an audit stays {drawn} once answers are given, since who chooses between samples "
             f"has no guarantee. Received: seed={seed}"
         )
-    wanted = round(RESERVE * items_needed(candidates, target_error, confidence)) if n is None else n
-    listed = list_items(out, candidates, wanted, seed, say)
+    wanted = round(RESERVE * items_needed(candidates, *levels)) if n is None else n
+    listed = list_items(staged, candidates, wanted, seed, say)
     record["audit"] |= {"seed": seed, "listed": listed}
-    write_record(record, out)
+    record["files"] |= digests(staged.folder)
+    write_record(record, staged.folder)
+    staged.commit()
     say_ambiguous(tuple(record["counts"]["classes"]), say)
     return out / AUDIT_LIST, listed
 
@@ -129,10 +145,15 @@ def certify_run(
         ValueError: If the answers are not valid, with the row.
         CheckFailure: If the model cannot take the thresholds.
     """
-    out = Path(out)
-    file = out / AUDIT_LIST if audited is None else Path(audited)
-    record, candidates = read_record(out), read_candidates(out)
-    target_error, confidence = _levels(record, target_error, confidence)
+    file = Path(out) / AUDIT_LIST if audited is None else Path(audited)
+    with staging_of_run(Path(out)) as (staged, record):
+        # The list is looked at item by item, with the row of one that is wrong.
+        check_whole(staged.out, record, but=[AUDIT_LIST])
+        return _certify(staged, record, file, _levels(record, target_error, confidence))
+
+
+def _certify(staged: Staging, record: dict[str, Any], file: Path, levels: tuple[float, float]) -> AuditResult:
+    candidates, (target_error, confidence) = read_candidates(staged.out), levels
     classes = tuple(record["counts"]["classes"])
     order, answers = read_answers(file, candidates, record["audit"]["seed"], classes)
     right = np.array([answers[i] == candidates.labels[place] for i, place in enumerate(order)], bool)
@@ -151,10 +172,10 @@ def certify_run(
 
     def apply(counts: dict[str, Any]) -> None:
         said = before if applied is None else _with_counts(applied, counts).to_dict()
-        _rewrite_model(out / MODELS / VERSION, rule, said)
+        _rewrite_model(staged, rule, said)
         record["certificate"] = said
 
-    counts = _rewrite_labels(out, changes, apply)
+    counts = _rewrite_labels(staged, {RUN_ID: record["id"]}, changes, apply)
     record["counts"] |= {"accepted": counts["accepted"], "reasons": counts["reasons"]}
     for name in classes:
         record["counts"]["classes"][name]["accepted"] = counts["classes"].get(name, 0)
@@ -167,10 +188,12 @@ def certify_run(
         "confidence": confidence,
         "acceptance": rule.to_dict(),
     }
-    write_record(record, out)
-    from tfautolabel.report import write_report
+    record["files"] |= digests(staged.folder)
+    write_record(record, staged.folder)
+    from tfautolabel.report import render_report
 
-    write_report(out)
+    render_report(staged.out, staged.folder)
+    staged.commit()
     kept = None if earlier is None else _with_counts(earlier, counts)
     return AuditResult(
         file, len(answers), int((~right).sum()), _with_counts(certificate, counts), state, more, kept
@@ -246,12 +269,16 @@ def _with_counts(certificate: Certificate, counts: dict[str, Any]) -> Certificat
     return replace(certificate, pool_accepted=accepted, pool_size=total, coverage=accepted / max(total, 1))
 
 
-def _rewrite_model(folder: Path, rule: Acceptance, certificate: dict[str, Any] | None) -> None:
-    """Gives the exported model the rule of the tables."""
+def _rewrite_model(staged: Staging, rule: Acceptance, certificate: dict[str, Any] | None) -> None:
+    """Makes a copy of the exported model with the rule of the tables."""
     # Only now, because importing TensorFlow takes seconds: a mistake in the list is told at once.
     from tfautolabel.export import rewrite_acceptance
 
-    rewrite_acceptance(folder, rule, {"certificate": certificate})
+    folder, copy = staged.out / MODELS / VERSION, staged.folder / MODELS / VERSION
+    if not folder.is_dir():
+        raise FileNotFoundError(f"the model of the run is no longer there: {folder}")
+    shutil.copytree(folder, copy, symlinks=True)
+    rewrite_acceptance(copy, rule, {"certificate": certificate})
 
 
 class _Changes:
@@ -288,7 +315,9 @@ class _Changes:
         }
 
 
-def _rewrite_labels(out: Path, changes: _Changes, apply: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def _rewrite_labels(
+    staged: Staging, metadata: dict[str, str], changes: _Changes, apply: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
     """Writes both tables again, part by part, and counts what is in them.
 
     `apply` is given the counts before the tables get their names; if it fails, they stay as they were.
@@ -296,8 +325,8 @@ def _rewrite_labels(out: Path, changes: _Changes, apply: Callable[[dict[str, Any
     reasons: Counter[str] = Counter()
     accepted: Counter[str] = Counter()
     total = 0
-    with predictions_writers(out) as writers:
-        for named in _changed_parts(out, changes):
+    with predictions_writers(staged.folder, metadata) as writers:
+        for named in _changed_parts(staged.out, changes):
             for writer in writers:
                 writer.write_columns(tuple(named[name] for name in COLUMNS))
             total += len(named["id"])

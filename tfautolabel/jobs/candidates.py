@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tfautolabel.runs.audit_list import (
-    AuditItem,
-    keep_under_another_name,
-    read_audit_list,
-    write_audit_list,
-)
+from tfautolabel.runs.audit_list import AuditItem, read_audit_list, write_audit_list
 from tfautolabel.runs.candidates import Candidates
+from tfautolabel.runs.commit import Staging, free_name
 from tfautolabel.runs.files import AUDIT_LIST
 from tfautolabel.trust import certify_audited, draw_audit
 
@@ -34,23 +31,24 @@ def items_needed(candidates: Candidates, target_error: float, confidence: float)
 
 
 def list_items(
-    out: Path, candidates: Candidates, n: int, seed: int, say: Callable[[str], None] = lambda _: None
+    staged: Staging, candidates: Candidates, n: int, seed: int, say: Callable[[str], None] = lambda _: None
 ) -> int:
     """Draws so many candidates into the list; answers that were given stay.
 
     A list of other candidates, from an earlier run, is not thrown away but gets another name.
 
     Args:
-        out: the folder of the run.
+        staged: where the list is written; the earlier one is in the run's folder.
         candidates: what to draw from.
         n: how many items, counted with those that are listed already.
         seed: decides the order; a longer list begins with the shorter one.
         say: told what became of an earlier list.
 
     Returns:
-        How many items are listed.
+        How many items are listed; without any there is no list.
     """
-    file = out / AUDIT_LIST
+    file = staged.out / AUDIT_LIST
+    staged.will_replace(AUDIT_LIST)
     order = draw_audit(len(candidates.scores), n, seed)
     earlier = read_audit_list(file) if file.is_file() else []
     longer = draw_audit(len(candidates.scores), max(n, len(earlier)), seed)
@@ -59,11 +57,13 @@ def list_items(
         order = longer
     else:
         if any(item.answer or item.others for item in earlier):
-            kept = keep_under_another_name(file)
+            kept = free_name(file)
+            shutil.copyfile(file, staged.folder / kept.name)
             say(f"{file} listed other items: it was kept as {kept.name}")
         earlier = []
     drawn = [AuditItem(candidates.ids[place], candidates.labels[place]) for place in order]
-    write_audit_list([*earlier, *drawn[len(earlier) :]], file)
+    if drawn:
+        write_audit_list([*earlier, *drawn[len(earlier) :]], staged.folder / AUDIT_LIST)
     return len(drawn)
 
 

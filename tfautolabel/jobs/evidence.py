@@ -29,6 +29,7 @@ def write_evidence(
     pool_predicted: np.ndarray,
     pool_confidence: np.ndarray,
     seed: int = 0,
+    run_id: str = "",
 ) -> None:
     """Writes predictions of the labelled examples and a map of them and the pool; no features.
 
@@ -43,6 +44,7 @@ def write_evidence(
         pool_predicted: (n,) int64 in [0, k).
         pool_confidence: (n,) in [0, 1].
         seed: decides which examples are on the map, and where.
+        run_id: of the run that it belongs to.
 
     Raises:
         ValueError: If the lengths do not agree.
@@ -76,6 +78,7 @@ def write_evidence(
             ).astype(np.float32),
         ),
         path,
+        run_id,
     )
 
 

@@ -28,6 +28,7 @@ from tfautolabel.jobs.labelled_parts import (
 )
 from tfautolabel.labels import check_min_confidence
 from tfautolabel.runs.files import PREDICTIONS_CSV, REJECTED
+from tfautolabel.runs.outputs import check_model, check_no_run
 
 Place = str | os.PathLike[str]
 
@@ -105,6 +106,8 @@ def label(
         check_min_confidence(min_confidence)
     labels_file, rejected_file = output_files(Path(out))
     inputs = [model, *([data] if isinstance(data, (str, os.PathLike)) else [])]
+    check_model(Path(model))
+    check_no_run(labels_file)
     refuse_to_overwrite({labels_file: COLUMNS, rejected_file: Rejected._fields}, inputs)
     parts = LabelledParts(labels_file)
     with parts.alone():

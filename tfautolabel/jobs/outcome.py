@@ -21,9 +21,11 @@ from tfautolabel.labeler.trusting import with_pool
 from tfautolabel.measures import evaluate_probabilities
 from tfautolabel.runs.candidates import candidates_writer
 from tfautolabel.runs.files import EVIDENCE, REJECTED
+from tfautolabel.runs.identity import RUN_ID, run_id
 from tfautolabel.runs.inputs import Inputs, Source, named_below
 from tfautolabel.runs.learnt import write_learnt
 from tfautolabel.runs.predictions import predictions_writers
+from tfautolabel.runs.record import versions
 from tfautolabel.runs.settings import RunSettings
 from tfautolabel.trust import Certificate
 from tfautolabel.trust.acceptance import Acceptance
@@ -37,6 +39,7 @@ class Done:
     """What labelling came to.
 
     Attributes:
+        run_id: see `tfautolabel.runs.identity`.
         tally: counts over the pool.
         labelled: (k,) int64, labelled examples that could be read, of each class.
         labelled_digest: of their contents.
@@ -46,6 +49,7 @@ class Done:
         baselines: what does without transfer.
     """
 
+    run_id: str
     tally: Tally
     labelled: np.ndarray
     labelled_digest: str
@@ -69,7 +73,7 @@ def label_pool(
         labeler: not fitted yet.
         inputs: the labelled examples and the pool.
         source: where they came from, with the settings of the run.
-        out: the folder of results.
+        out: the folder to write into.
         clock: told what takes how long.
         say: told what was tuned.
     """
@@ -98,27 +102,38 @@ def label_pool(
     if labeler.pool_extraction_ is not None:
         tally.add_sample(labeler.pool_extraction_)
     rejected = {*inputs.rejected, *named_below(source.labelled, extraction.rejected)}
+    metadata: dict[str, str] = {}
     with ExitStack() as stack:
-        writers = stack.enter_context(predictions_writers(out))
-        write = [*(writer.write for writer in writers), stack.enter_context(candidates_writer(out))]
+        writers = stack.enter_context(predictions_writers(out, metadata))
+        write = [*(writer.write for writer in writers), stack.enter_context(candidates_writer(out, metadata))]
         for part, labels in _timed(labeler.label_parts(inputs.pool), clock, "features"):
             with clock("labels"):
                 tally.add(part, labels, estimate)
                 rejected.update(part.rejected)
                 for write_part in write:
                     write_part(labels)
-    in_order = tuple(sorted(rejected))
+        in_order = tuple(sorted(rejected))
+        metadata[RUN_ID] = _run_id(labeler, settings, examples, extraction, tally, in_order)
     write_rejected(in_order, out / REJECTED)
     certificate = with_pool(certificate, labeler.classes, tally.predicted, tally.accepted_by_estimate)
     if settings.target_error is not None:
         labeler.certificate_ = certificate
     write_learnt(labeler.learnt_, extraction.digest, out)
     with clock("evidence"):
-        _write_evidence(labeler, examples, extraction, sample, out)
+        _write_evidence(labeler, examples, extraction, sample, out, metadata[RUN_ID])
     with clock("baseline"), working("measuring what does without transfer", labeler.progress):
         baselines = measure_baselines(examples.subset(extraction.rows), labeler.classes, seed=labeler.seed)
     counts = np.bincount(examples.class_ids[extraction.rows], minlength=n_classes)
-    return Done(tally, counts, extraction.digest, in_order, certificate, labeler.acceptance, baselines)
+    return Done(
+        metadata[RUN_ID],
+        tally,
+        counts,
+        extraction.digest,
+        in_order,
+        certificate,
+        labeler.acceptance,
+        baselines,
+    )
 
 
 def outcome(
@@ -154,8 +169,28 @@ def _sample(pool: Dataset, seed: int) -> Dataset:
     return pool.subset(np.sort(rows))
 
 
+def _run_id(
+    labeler: Labeler,
+    settings: RunSettings,
+    examples: Dataset,
+    extraction: Extraction,
+    tally: Tally,
+    rejected: tuple[Rejected, ...],
+) -> str:
+    ids, class_ids = examples.ids[extraction.rows], examples.class_ids[extraction.rows]
+    return run_id(
+        # The backbone is known by its weights: where they are does not matter.
+        settings.to_dict() | {"backbone": None},
+        versions(),
+        labeler.backbone.fingerprint,
+        (ids, labeler.classes, class_ids, extraction.digest),
+        tally.digest,
+        rejected,
+    )
+
+
 def _write_evidence(
-    labeler: Labeler, examples: Dataset, extraction: Extraction, sample: Dataset, out: Path
+    labeler: Labeler, examples: Dataset, extraction: Extraction, sample: Dataset, out: Path, run_id: str
 ) -> None:
     """Keeps what a report needs of features; of a tuned backbone, its own."""
     if labeler.transfer_.get("method") != "feature":
@@ -176,6 +211,7 @@ def _write_evidence(
             pool_predicted=labels.probabilities.argmax(axis=1),
             pool_confidence=labels.confidence,
             seed=labeler.seed,
+            run_id=run_id,
         )
 
 

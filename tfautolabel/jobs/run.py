@@ -13,8 +13,11 @@ from tfautolabel.jobs.candidates import RESERVE, items_needed, list_items, say_a
 from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.jobs.tune import search_head
 from tfautolabel.runs.candidates import read_candidates
-from tfautolabel.runs.files import MODELS, TUNING, VERSION
-from tfautolabel.runs.inputs import Inputs, Place, Source, make_folder, read_inputs
+from tfautolabel.runs.commit import Staging, staging
+from tfautolabel.runs.files import MODELS, REPORT, TUNING, VERSION
+from tfautolabel.runs.identity import RUN_ID, digests
+from tfautolabel.runs.inputs import Inputs, Place, Source, check_source, make_folder, read_inputs
+from tfautolabel.runs.outputs import check_places
 from tfautolabel.runs.record import FORMAT_VERSION, versions, write_record
 from tfautolabel.runs.settings import RunSettings
 
@@ -58,8 +61,8 @@ def run(
 
     Writes into `out`: predictions.csv and predictions.parquet, rejected.csv, model/1 (the SavedModel),
     report.html, run.json; for an audit and the report audit_pool.parquet, evidence.npz and, with a target,
-    audit.csv, what to look at. What an earlier run wrote there is replaced, each file once its successor is
-    whole. The pool is labelled part by part: its size is not bounded by memory.
+    audit.csv, what to look at. They take the places of an earlier run's together, once all are whole; see
+    `tfautolabel.runs.commit`. The pool is labelled part by part: its size is not bounded by memory.
 
     Args:
         data: a folder, any tree of files; or a CSV, TSV, JSONL, Parquet or TFRecord file, of which the rows
@@ -77,19 +80,33 @@ def run(
         What was done.
 
     Raises:
-        ValueError: If the input is not usable, with what was received and what is valid.
+        ValueError: If the input is not usable, or a file of the results would replace one of the input or one
+            that no run wrote; with what was received and what is valid.
         FileNotFoundError: If a folder or file is not there, or weights may not be fetched.
         MissingExtraError: If an optional package is needed; the message is the command that installs it.
-        RuntimeError: If weights cannot be fetched, or the exported model fails its check.
+        RuntimeError: If weights cannot be fetched, the exported model fails its check, or another process is
+            at work on the folder.
+        OSError: If something cannot be written.
     """
     settings.check()
     out = Path(out)
     source = Source(data, labels, labelled, settings)
+    check_source(source, out)
+    with staging(out) as staged:
+        check_places(out, [data, labels, labelled])
+        return _run(source, staged, cache_dir, progress, say)
+
+
+def _run(
+    source: Source, staged: Staging, cache_dir: Place | None, progress: bool, say: Callable[[str], None]
+) -> RunResult:
+    settings, out = source.settings, staged.out
     started = datetime.now(UTC)
     clock = Clock()
     with clock("listing"):
         inputs = read_inputs(source, out, say)
     # Only now, because importing TensorFlow takes seconds: a mistake in the input is told at once.
+    from tfautolabel.export.saved_model import keep_additions
     from tfautolabel.jobs.outcome import label_pool, outcome
 
     with clock("backbone"):
@@ -102,12 +119,14 @@ def run(
                 labeler, inputs.examples, labeler.extract(inputs.examples), settings.tuner, settings.trials,
                 settings.class_weight, settings.sampling, out / TUNING, say,
             ).to_dict()  # fmt: skip
-    done = label_pool(labeler, inputs, source, out, clock, say)
+    done = label_pool(labeler, inputs, source, staged.folder, clock, say)
     _say_shortened(done.tally, say)
     with clock("export"):
-        model = labeler.export(out / MODELS / VERSION, overwrite=True)
+        model = labeler.export(staged.folder / MODELS / VERSION, details={RUN_ID: done.run_id})
+        keep_additions(out / MODELS / VERSION, model)
     record = {
         "format_version": FORMAT_VERSION,
+        "id": done.run_id,
         "started": started.isoformat(timespec="seconds"),
         "versions": versions(),
         "inputs": source.described(inputs.pool.modality, done.labelled_digest, done.tally.digest),
@@ -115,13 +134,16 @@ def run(
         "settings": settings.to_dict(),
         "tuning": tuned,
         **outcome(labeler, choice, done, settings),
-        "audit": {"seed": settings.seed, "listed": _list_items(out, settings, labeler.classes, say)},
+        "audit": {"seed": settings.seed, "listed": _list_items(staged, settings, labeler.classes, say)},
         "seconds": clock.seconds,
+        "files": digests(staged.folder),
     }
-    write_record(record, out)
-    from tfautolabel.report import write_report
+    write_record(record, staged.folder)
+    from tfautolabel.report import render_report
 
-    return RunResult(out, model, write_report(out), labeler.classes, done.rejected, record)
+    render_report(out, staged.folder)
+    staged.commit()
+    return RunResult(out, out / MODELS / VERSION, out / REPORT, labeler.classes, done.rejected, record)
 
 
 def _labeler(
@@ -159,15 +181,18 @@ def _labeler(
 
 
 def _list_items(
-    out: Path, settings: RunSettings, classes: tuple[str, ...], say: Callable[[str], None]
+    staged: Staging, settings: RunSettings, classes: tuple[str, ...], say: Callable[[str], None]
 ) -> int:
-    """Draws the items that an audit is to look at, if there is a target; returns how many."""
-    candidates = read_candidates(out)
-    if settings.target_error is None or not len(candidates.scores):
-        return 0
-    wanted = round(RESERVE * items_needed(candidates, settings.target, settings.certify_confidence))
-    say_ambiguous(classes, say)
-    return list_items(out, candidates, wanted, settings.seed, say)
+    """Draws the items that an audit is to look at, if there is a target; returns how many.
+
+    Without one, a list that `tfautolabel audit` drew for this very run stays.
+    """
+    candidates, wanted = read_candidates(staged.folder), 0
+    if settings.target_error is not None:
+        wanted = round(RESERVE * items_needed(candidates, settings.target, settings.certify_confidence))
+    if wanted:
+        say_ambiguous(classes, say)
+    return list_items(staged, candidates, wanted, settings.seed, say)
 
 
 def _say_shortened(tally: Tally, say: Callable[[str], None]) -> None:

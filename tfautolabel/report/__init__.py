@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tfautolabel.report.evaluation_report import write_evaluation_report
-from tfautolabel.report.run_report import write_report
+from tfautolabel.report.run_report import render_report, write_report
 
-__all__ = ["write_evaluation_report", "write_report"]
+__all__ = ["render_report", "write_evaluation_report", "write_report"]

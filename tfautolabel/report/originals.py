@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tfautolabel.data import Dataset
 from tfautolabel.report.media import BUDGET, Medium, read_media
-from tfautolabel.runs.files import RECORD
 from tfautolabel.runs.inputs import Source, read_again
 
 
@@ -79,13 +79,15 @@ def find_originals(record: dict[str, Any], out: Path, data: Any = None) -> Origi
         labelled, pool = read_again(source, out)
     except (OSError, ValueError, TypeError) as error:
         return Originals(None, None, (f"The originals cannot be opened again: {error}.",))
-    return Originals(labelled, pool, _changed(place, out))
+    return Originals(labelled, pool, _changed(place, record))
 
 
-def _changed(place: Any, out: Path) -> tuple[str, ...]:
-    """Says so where a table was written after the run; row numbers may then name other rows."""
-    with contextlib.suppress(OSError, TypeError):
+def _changed(place: Any, record: dict[str, Any]) -> tuple[str, ...]:
+    """Says so where a table was written after the run began; row numbers may then name other rows."""
+    with contextlib.suppress(OSError, TypeError, KeyError, ValueError):
         written = Path(place)
-        if written.is_file() and written.stat().st_mtime > (out / RECORD).stat().st_mtime:
+        # The record has whole seconds.
+        begun = datetime.fromisoformat(record["started"]).timestamp() + 1
+        if written.is_file() and written.stat().st_mtime > begun:
             return (f"{place} was changed after the run: the examples shown may not be those it labelled.",)
     return ()

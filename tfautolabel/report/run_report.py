@@ -28,8 +28,11 @@ from tfautolabel.report.plots import SHAPES, map_plot, reliability_plot, risk_co
 from tfautolabel.report.svg import COLOURS
 from tfautolabel.report.tables import class_rows, matrix, measure_rows, reason_counts
 from tfautolabel.runs.audit_list import COLUMNS
+from tfautolabel.runs.commit import staging_of_run
 from tfautolabel.runs.contents import RunRecord, read_run
 from tfautolabel.runs.files import REPORT
+from tfautolabel.runs.identity import check_whole
+from tfautolabel.runs.outputs import check_ours
 from tfautolabel.trust.acceptance import Acceptance
 
 LISTED = 50
@@ -52,10 +55,27 @@ def write_report(out: str | os.PathLike[str], data: Any = None) -> Path:
 
     Raises:
         FileNotFoundError: If the folder holds no run.
-        ValueError: If run.json is not what a run writes.
+        ValueError: If run.json is not what a run writes, or files of several runs are mixed.
+        RuntimeError: If another process is at work on the folder.
         OSError: If the file cannot be written.
     """
-    run = read_run(out)
+    out = Path(out)
+    with staging_of_run(out) as (_, record):
+        check_whole(out, record)
+        check_ours(out / REPORT)
+        return render_report(out, data=data)
+
+
+def render_report(out: Path, staged: Path | None = None, data: Any = None) -> Path:
+    """Writes the report of a run that is held; see `write_report`.
+
+    Args:
+        out: the run's folder.
+        staged: where files are that will be moved there, as the report is then; what is not there is in
+            `out`.
+        data: as for `write_report`.
+    """
+    run = read_run(out, staged)
     evaluation = _out_of_fold(run)
     suspicious = _NOTHING if run.evidence is None else suspect_gallery(run.evidence, run.classes)
     unlike = _NOTHING if run.labels is None else unlike_gallery(run.labels, run.classes)
@@ -74,7 +94,7 @@ def write_report(out: str | os.PathLike[str], data: Any = None) -> Path:
     labelled_media, pool_media, notes = originals.media([item.id for item in suspicious.items], of_pool)
     return write_page(
         "run.html",
-        run.out / REPORT,
+        (staged or out) / REPORT,
         run=run,
         record=run.record,
         title=f"Labels for {Path(str(run.record['inputs']['data'])).name}",

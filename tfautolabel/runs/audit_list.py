@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -97,15 +96,6 @@ def write_audit_list(items: Sequence[AuditItem], file: Path) -> None:
 def has_answers(file: Path) -> bool:
     """Whether a list is there and something was written into it."""
     return file.is_file() and any(item.answer for item in read_audit_list(file))
-
-
-def keep_under_another_name(file: Path) -> Path:
-    """Renames a file to the first name like audit-1.csv that is free, and returns it."""
-    number = 1
-    while (kept := file.with_name(f"{file.stem}-{number}{file.suffix}")).exists():
-        number += 1
-    os.replace(file, kept)
-    return kept
 
 
 def _text(cell: str | list[str]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -33,8 +34,15 @@ class Candidates:
 
 
 @contextmanager
-def candidates_writer(out: Path) -> Iterator[Callable[[Labels], None]]:
-    """Writes the candidates among labels that come part by part; the file appears whole at the end."""
+def candidates_writer(
+    out: Path, metadata: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Callable[[Labels], None]]:
+    """Writes the candidates among labels that come part by part; the file appears whole at the end.
+
+    Args:
+        out: the folder.
+        metadata: names and texts that the file carries besides; read when it is closed.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -58,6 +66,8 @@ def candidates_writer(out: Path) -> Iterator[Callable[[Labels], None]]:
             first += len(labels)
 
         yield write
+        if metadata:
+            writer.add_key_value_metadata(dict(metadata))
 
 
 def read_candidates(out: Path) -> Candidates:

@@ -11,7 +11,7 @@ from typing import Any
 from tfautolabel.labels import Rejected
 from tfautolabel.runs.audit_list import AuditItem, read_audit_list
 from tfautolabel.runs.evidence import Evidence, read_evidence
-from tfautolabel.runs.files import AUDIT_LIST, EVIDENCE, PREDICTIONS_PARQUET, REJECTED
+from tfautolabel.runs.files import AUDIT_LIST, EVIDENCE, PREDICTIONS_PARQUET, RECORD, REJECTED
 from tfautolabel.runs.predictions import LabelTable, read_predictions
 from tfautolabel.runs.record import read_record, settings_of
 from tfautolabel.runs.settings import RunSettings
@@ -49,25 +49,33 @@ class RunRecord:
     missing: tuple[str, ...]
 
 
-def read_run(out: str | os.PathLike[str]) -> RunRecord:
+def read_run(out: str | os.PathLike[str], staged: Path | None = None) -> RunRecord:
     """Reads a run's folder; only run.json has to be there.
+
+    Args:
+        out: the folder.
+        staged: where files are that will be moved there.
 
     Raises:
         FileNotFoundError: If the folder holds no run.
         ValueError: If run.json is damaged, of another format, or not what a run writes.
     """
     out = Path(out)
-    record = read_record(out)
+
+    def place(name: str) -> Path:
+        return staged / name if staged is not None and (staged / name).exists() else out / name
+
+    record = read_record(place(RECORD).parent)
     classes = tuple(record["counts"]["classes"])
     missing: list[str] = []
     labels = evidence = None
     try:
-        labels = read_predictions(out, classes)
+        labels = read_predictions(place(PREDICTIONS_PARQUET), classes)
     except (OSError, ValueError, KeyError) as error:
         missing.append(f"{PREDICTIONS_PARQUET} cannot be read: {_first_line(error)}")
-    if (out / EVIDENCE).exists():
+    if place(EVIDENCE).exists():
         try:
-            evidence = read_evidence(out / EVIDENCE)
+            evidence = read_evidence(place(EVIDENCE))
             if evidence.out_of_fold.shape[1] != len(classes):
                 raise ValueError("it is of a run with other classes")
         except (OSError, ValueError) as error:
@@ -81,12 +89,12 @@ def read_run(out: str | os.PathLike[str]) -> RunRecord:
             except (KeyError, TypeError) as error:
                 missing.append(f"the {name} in run.json cannot be read: {_first_line(error)}")
     audit: list[AuditItem] = []
-    if (out / AUDIT_LIST).is_file():
+    if AUDIT_LIST in record["files"] and place(AUDIT_LIST).is_file():
         try:
-            audit = read_audit_list(out / AUDIT_LIST)
+            audit = read_audit_list(place(AUDIT_LIST))
         except (OSError, ValueError) as error:
             missing.append(f"{AUDIT_LIST} cannot be read: {_first_line(error)}")
-    rejected = tuple(Rejected(row[0], row[1]) for row in _rows(out / REJECTED)[1:] if len(row) > 1)
+    rejected = tuple(Rejected(row[0], row[1]) for row in _rows(place(REJECTED))[1:] if len(row) > 1)
     return RunRecord(
         out,
         record,

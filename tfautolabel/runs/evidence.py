@@ -60,11 +60,12 @@ class Evidence:
             )
 
 
-def save_evidence(evidence: Evidence, path: str | os.PathLike[str]) -> None:
+def save_evidence(evidence: Evidence, path: str | os.PathLike[str], run_id: str = "") -> None:
     """Writes a compressed .npz file without Python objects.
 
     Args:
         evidence: what to keep.
+        run_id: of the run that it belongs to.
         path: the file; missing folders are made.
 
     Raises:
@@ -77,6 +78,7 @@ def save_evidence(evidence: Evidence, path: str | os.PathLike[str]) -> None:
         np.savez_compressed(
             file,
             format_version=np.array(FORMAT_VERSION),
+            run_id=np.array(run_id),
             labelled_ids=_packed(evidence.labelled_ids),
             point_ids=_packed(evidence.point_ids),
             **arrays,

@@ -30,3 +30,12 @@ MODELS, VERSION = "model", "1"
 
 TUNING = "tuning"
 """The folder of a search for a better head, which goes on where it was."""
+
+LOCK = ".lock"
+"""Held by the process that works on the folder; see `tfautolabel.runs.lock`."""
+
+COMMIT = ".commit"
+"""A run that is decided and not yet all in its place; see `tfautolabel.runs.commit`."""
+
+DESCRIPTION = f"{MODELS}/{VERSION}/labeler.json"
+"""What the model says of itself."""

@@ -92,6 +92,16 @@ class Inputs:
     notes: tuple[str, ...]
 
 
+def check_source(source: Source, out: Path) -> None:
+    """Refuses, before anything is read, what would make one thing be taken for another.
+
+    Raises:
+        ValueError: If it is so, with what was received and what is valid.
+    """
+    _check_given(source)
+    _check_places(source, out)
+
+
 def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _: None) -> Inputs:
     """Lists the labelled examples and the pool.
 
@@ -104,8 +114,6 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
         ValueError: If the input is not usable, with what was received and what is valid.
         FileNotFoundError: If a folder or file is not there.
     """
-    _check_given(source)
-    _check_places(source, out)
     inputs = _read_labelled_apart(source, out) if source.labelled is not None else _read_whole(source, out)
     for note in inputs.notes:
         say(note)

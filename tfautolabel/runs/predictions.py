@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,25 @@ class LabelTable:
 
 
 @contextmanager
-def predictions_writers(out: Path) -> Iterator[list[LabelsWriter]]:
-    """Opens both files; they appear whole at the end of the block, or not at all."""
+def predictions_writers(
+    out: Path, metadata: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[list[LabelsWriter]]:
+    """Opens both files; they appear whole at the end of the block, or not at all.
+
+    Args:
+        out: the folder.
+        metadata: as for `LabelsWriter`.
+    """
     with ExitStack() as stack:
-        yield [stack.enter_context(LabelsWriter(out / name)) for name in PREDICTIONS]
+        yield [stack.enter_context(LabelsWriter(out / name, metadata)) for name in PREDICTIONS]
 
 
-def read_predictions(out: Path, classes: tuple[str, ...]) -> LabelTable:
+def read_predictions(file: Path, classes: tuple[str, ...]) -> LabelTable:
     """All rows, as a report needs them.
+
+    Args:
+        file: the Parquet file.
+        classes: k names.
 
     Raises:
         OSError: If the file is not there or cannot be read.
@@ -63,7 +75,6 @@ def read_predictions(out: Path, classes: tuple[str, ...]) -> LabelTable:
     """
     import pyarrow.parquet as pq
 
-    file = out / PREDICTIONS_PARQUET
     there = [name for name in _SHOWN if name in pq.read_schema(file).names]
     table = pq.read_table(file, columns=["id", *there])
     encoded = table["label"].combine_chunks().dictionary_encode()

@@ -17,7 +17,7 @@ from tfautolabel.runs.settings import RunSettings
 FORMAT_VERSION = 2
 """Version 1 had no such entry, and its predictions were called labels.csv and labels.parquet."""
 
-ENTRIES = ("versions", "inputs", "settings", "backbone", "counts", "cross_validation")
+ENTRIES = ("id", "files", "versions", "inputs", "settings", "backbone", "counts", "cross_validation")
 """What a record has at least."""
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")

@@ -1,0 +1,184 @@
+"""All files of a run take their places together, or none does.
+
+What is new is written into a scratch folder within the run's folder, the record last. When it is whole, one
+rename to `.commit` decides: from then on the new run is the valid one. Its files are then moved to their
+places: the old record is taken away first, the new one comes last. Whatever kills the process before that
+rename, the earlier run is as it was; whatever kills it after, the next command that writes there moves the
+rest, and those that only read say so (`check_finished`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tfautolabel._durable import CONTENT, cannot_write, exchange, sync_directory, sync_file
+from tfautolabel._scratch import scratch_folder
+from tfautolabel.runs.files import AUDIT_LIST, COMMIT, DESCRIPTION, MODELS, RECORD, REPORT, VERSION
+from tfautolabel.runs.identity import file_digest
+from tfautolabel.runs.lock import locked
+from tfautolabel.runs.record import read_record
+
+_OLD_RECORD, _OLD_MODEL, _READ = "old-run.json", "old-model", "read.json"
+
+
+class Staging:
+    """Where the files of a run are written before they take their places.
+
+    Attributes:
+        out: the run's folder.
+        folder: where to write, under the same names.
+    """
+
+    def __init__(self, out: Path, folder: Path) -> None:
+        self.out, self.folder = out, folder
+        self._read: dict[str, str | None] = {}
+
+    def will_replace(self, name: str) -> None:
+        """Tells that a file was read as it is now, so that it can be replaced.
+
+        A file that was changed by anybody since then, or since a run wrote it, is kept under another name.
+        """
+        file = self.out / name
+        self._read[name] = file_digest(file) if file.is_file() else None
+
+    def commit(self) -> None:
+        """Gives all files their places.
+
+        Raises:
+            OSError: If that cannot be done; the earlier run is as it was, or the next command goes on.
+        """
+        try:
+            (self.folder / _READ).write_text(json.dumps(self._read), encoding="utf-8")
+            sync_file(self.folder / _READ)
+            sync_directory(self.folder)
+            os.rename(self.folder, self.out / COMMIT)
+            sync_directory(self.out)
+            finish(self.out)
+        except OSError as error:
+            raise cannot_write(error, self.out) from error
+
+
+@contextmanager
+def staging(out: Path) -> Iterator[Staging]:
+    """Holds a run's folder and gives a place to write; without `commit`, nothing of it stays.
+
+    What a killed process had decided and not finished is finished first.
+
+    Raises:
+        ValueError: If the folder is a file.
+        RuntimeError: If another process holds the folder.
+        OSError: If it cannot be made or written to.
+    """
+    with locked(out):
+        finish(out)
+        with scratch_folder(out) as scratch:
+            yield Staging(out, scratch / CONTENT)
+
+
+@contextmanager
+def staging_of_run(out: Path) -> Iterator[tuple[Staging, dict[str, Any]]]:
+    """As `staging`, for a folder that must hold a run; gives its record too.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+        ValueError: If its record cannot be used.
+        RuntimeError: If another process holds the folder.
+        OSError: If it cannot be written to.
+    """
+    if not (out / COMMIT / RECORD).is_file():
+        read_record(out)  # Before the folder is touched, which may be none of a run.
+    with staging(out) as staged:
+        yield staged, read_record(out)
+
+
+def check_finished(out: Path) -> None:
+    """Refuses a folder in which a decided run is not yet all in its place.
+
+    Raises:
+        ValueError: If it is so.
+    """
+    if (out / COMMIT / RECORD).is_file():
+        raise ValueError(
+            f"the files of a run are being put into {out}, or a process that did so was killed: "
+            f"`tfautolabel report {out}` finishes it"
+        )
+
+
+def finish(out: Path) -> None:
+    """Moves what is decided to its places; does nothing where all is. The folder must be held."""
+    commit = out / COMMIT
+    if (commit / RECORD).is_file():
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(out / RECORD, commit / _OLD_RECORD)
+            sync_directory(out)
+        _move_files(commit, out)
+        _move_model(commit, out)
+        sync_directory(out)
+        os.rename(commit / RECORD, out / RECORD)
+        sync_directory(out)
+    if commit.is_dir():
+        shutil.rmtree(commit)
+
+
+def _move_files(commit: Path, out: Path) -> None:
+    was, new = _digests(commit / _OLD_RECORD), _digests(commit / RECORD)
+    read = json.loads((commit / _READ).read_text(encoding="utf-8"))
+    for file in sorted(commit.iterdir()):
+        if file.name in (RECORD, _OLD_RECORD, _READ) or not file.is_file():
+            continue
+        _keep_if_changed(out / file.name, {read.get(file.name), was.get(file.name), new.get(file.name)})
+        os.rename(file, out / file.name)
+    if AUDIT_LIST not in new and (out / AUDIT_LIST).is_file():
+        # A list of other items, of an earlier run; what was written into it is in a copy.
+        _keep_if_changed(out / AUDIT_LIST, {read.get(AUDIT_LIST)})
+        (out / AUDIT_LIST).unlink(missing_ok=True)
+
+
+def _keep_if_changed(file: Path, ours: set[str | None]) -> None:
+    if file.name == REPORT or not file.is_file() or file_digest(file) in ours:
+        return
+    os.rename(file, free_name(file))
+
+
+def free_name(file: Path) -> Path:
+    """The first name like audit-1.csv that is free."""
+    number = 1
+    while (name := file.with_name(f"{file.stem}-{number}{file.suffix}")).exists():
+        number += 1
+    return name
+
+
+def _move_model(commit: Path, out: Path) -> None:
+    staged, target = commit / MODELS / VERSION, out / MODELS / VERSION
+    if not staged.is_dir() or _has_description(target, _digests(commit / RECORD).get(DESCRIPTION)):
+        return
+    target.parent.mkdir(exist_ok=True)
+    # In one step where the system can: a server that watches the folder never misses a model.
+    with contextlib.suppress(FileNotFoundError):
+        if exchange(staged, target):
+            sync_directory(target.parent)
+            return
+        os.rename(target, commit / _OLD_MODEL)
+    os.rename(staged, target)
+    sync_directory(target.parent)
+
+
+def _has_description(model: Path, digest: str | None) -> bool:
+    file = model / os.path.basename(DESCRIPTION)
+    return file.is_file() and file_digest(file) == digest
+
+
+def _digests(record: Path) -> dict[str, str]:
+    """What a record says of the files; nothing where there is no record, or none that can be read."""
+    try:
+        files = json.loads(record.read_text(encoding="utf-8"))["files"]
+        return {str(name): str(digest) for name, digest in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,171 @@
+"""Which run a file belongs to: the run's id in the file, and the file's digest in the record."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfautolabel.labels import Rejected
+from tfautolabel.runs.audit_list import read_audit_list
+from tfautolabel.runs.files import (
+    AUDIT_LIST,
+    CANDIDATES,
+    DESCRIPTION,
+    EVIDENCE,
+    LEARNT,
+    PREDICTIONS,
+    RECORD,
+    REJECTED,
+)
+
+RUN_ID = "tfautolabel.run"
+"""The key in the metadata of Parquet files and in labeler.json."""
+
+DIGESTED = (*PREDICTIONS, REJECTED, CANDIDATES, EVIDENCE, LEARNT, DESCRIPTION)
+
+
+def run_id(
+    settings: dict[str, Any],
+    versions: dict[str, str],
+    backbone: str,
+    labelled: tuple[Sequence[str], Sequence[str], np.ndarray, str],
+    pool: str,
+    rejected: Iterable[Rejected],
+) -> str:
+    """64 hexadecimal digits that change with anything that decides a run's results.
+
+    Two runs with the same settings on the same data have the same id, wherever the data are and whenever the
+    runs are made, so that their files can be the same to the last bit.
+
+    Args:
+        settings: as `RunSettings.to_dict` gives them.
+        versions: of the packages.
+        backbone: its fingerprint.
+        labelled: names, classes, class ids and the digest of the contents of the labelled examples.
+        pool: the digest of the others' contents.
+        rejected: what was set aside.
+    """
+    names, classes, class_ids, contents = labelled
+    told = [settings, versions, backbone, [*map(str, names)], [*classes], class_ids.tolist(), contents, pool]
+    told.append([[item.id, item.reason] for item in rejected])
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def digests(out: Path) -> dict[str, str]:
+    """Names of a run's files to their SHA-256, for those that are there.
+
+    Of the audit list only what a person does not write counts.
+    """
+    found = {name: file_digest(out / name) for name in DIGESTED if (out / name).is_file()}
+    if (out / AUDIT_LIST).is_file():
+        found[AUDIT_LIST] = list_digest(out / AUDIT_LIST)
+    return found
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file's content."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def list_digest(file: Path) -> str:
+    """SHA-256 of the items of an audit list, whatever a person wrote beside them."""
+    items = [[item.id, item.label] for item in read_audit_list(file)]
+    return hashlib.sha256(json.dumps(items).encode()).hexdigest()
+
+
+def check_whole(out: Path, record: dict[str, Any], but: Sequence[str] = ()) -> None:
+    """Refuses files that are not those of the record. One that is gone is no mixture.
+
+    Args:
+        out: the folder of the run.
+        record: the content of its run.json.
+        but: files that are not looked at.
+
+    Raises:
+        ValueError: If there is such a file.
+    """
+    for name, digest in record["files"].items():
+        file = out / name
+        if name in but or not file.is_file():
+            continue
+        found = list_digest(file) if name == AUDIT_LIST else file_digest(file)
+        if found != digest:
+            raise ValueError(
+                f"all files of a run belong together. Received: {file}, which is not the one that {RECORD} "
+                "tells of, but changed or of another run: run again, or take it away"
+            )
+
+
+def is_ours(file: Path) -> bool:
+    """Whether a file at the place of one of a run's is one that a run wrote, by its header or its id."""
+    try:
+        return _SIGNS[file.name](file)
+    except Exception:  # what is damaged, or something else, raises whatever it leads to
+        return False
+
+
+def _has_header(*columns: str) -> Any:
+    def check(file: Path) -> bool:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            return tuple(next(csv.reader(stream), ()))[: len(columns)] == columns
+
+    return check
+
+
+def _has_metadata(file: Path) -> bool:
+    import pyarrow.parquet as pq
+
+    return RUN_ID.encode() in (pq.read_metadata(file).metadata or {})
+
+
+def _has_array(file: Path) -> bool:
+    with np.load(file, allow_pickle=False) as stored:
+        return "run_id" in stored.files
+
+
+def _begins_with_a_digest(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return re.fullmatch(rb"[0-9a-f]{64}\n", stream.read(65)) is not None
+
+
+def _has_meta(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return f'<meta name="{RUN_ID}"'.encode() in stream.read(4096)
+
+
+def _has_entry(name: str) -> Any:
+    def check(file: Path) -> bool:
+        return name in json.loads(file.read_text(encoding="utf-8"))
+
+    return check
+
+
+def _signs() -> dict[str, Any]:
+    from tfautolabel.data.writers import COLUMNS
+    from tfautolabel.runs.audit_list import COLUMNS as AUDIT_COLUMNS
+    from tfautolabel.runs.files import PREDICTIONS_CSV, PREDICTIONS_PARQUET, REPORT
+
+    return {
+        RECORD: _has_entry("format_version"),
+        PREDICTIONS_CSV: _has_header(*COLUMNS),
+        PREDICTIONS_PARQUET: _has_metadata,
+        REJECTED: _has_header(*Rejected._fields),
+        CANDIDATES: _has_metadata,
+        AUDIT_LIST: _has_header(*AUDIT_COLUMNS),
+        EVIDENCE: _has_array,
+        LEARNT: _begins_with_a_digest,
+        REPORT: _has_meta,
+        os.path.basename(DESCRIPTION): _has_entry(RUN_ID),
+    }
+
+
+_SIGNS = _signs()
