@@ -143,9 +143,9 @@ def test_capital_endings_count(tmp_path):
     assert (tmp_path / "L.CSV").read_bytes().startswith(b"id,")
 
 
-@pytest.mark.parametrize("name", ["labels.xlsx", "labels", ".csv"])
+@pytest.mark.parametrize("name", ["labels.xls", "labels", ".csv"])
 def test_other_endings_are_refused_before_anything_is_made(tmp_path, name):
-    with pytest.raises(ValueError, match=r"\.csv, \.jsonl, \.parquet\. Received: path="):
+    with pytest.raises(ValueError, match=r"\.csv, \.jsonl, \.parquet, \.xlsx\. Received: path="):
         write_labels(two_cats(), tmp_path / "new" / name)
     assert os.listdir(tmp_path) == []
 

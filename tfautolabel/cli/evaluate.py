@@ -22,6 +22,7 @@ from tfautolabel.cli.options import (
     LabelColumn,
     Labels,
     LabelValues,
+    Modality,
     Model,
 )
 
@@ -33,6 +34,7 @@ def evaluate(
     input_column: InputColumn = None,
     label_column: LabelColumn = None,
     id_column: IdColumn = None,
+    modality: Modality = None,
     label_values: LabelValues = "usual",
     encoding: Encoding = None,
     follow_links: FollowLinks = False,
@@ -65,7 +67,8 @@ def evaluate(
         label_values=label_values,
         encoding=encoding,
         follow_links=follow_links,
-        modality=labeler.modality,
+        modality=modality,
+        expected=labeler.modality,
     )
     for note in dataset.notes:
         remark(quiet)(note)

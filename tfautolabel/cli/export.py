@@ -83,7 +83,7 @@ def export(
             label_values=label_values,
             encoding=encoding,
             follow_links=follow_links,
-            modality=read_description(model)["modality"],
+            expected=read_description(model)["modality"],
         )
         if len(dataset) > limit:
             rows = np.random.default_rng(0).choice(len(dataset), limit, replace=False)

@@ -9,7 +9,17 @@ import typer
 
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import remark
-from tfautolabel.cli.options import BatchSize, Data, IdColumn, InputColumn, Model, Quiet
+from tfautolabel.cli.options import (
+    BatchSize,
+    Data,
+    Encoding,
+    FollowLinks,
+    IdColumn,
+    InputColumn,
+    Modality,
+    Model,
+    Quiet,
+)
 
 
 def label(
@@ -18,11 +28,15 @@ def label(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", help="A .csv, .jsonl or .parquet file, or a folder for predictions.csv and rejected.csv."
+            "--out",
+            help="A .csv, .jsonl, .parquet or .xlsx file, or a folder for predictions.csv and rejected.csv.",
         ),
     ],
     input_column: InputColumn = None,
     id_column: IdColumn = None,
+    modality: Modality = None,
+    encoding: Encoding = None,
+    follow_links: FollowLinks = False,
     min_confidence: Annotated[
         float | None,
         typer.Option(
@@ -41,6 +55,9 @@ def label(
         out,
         input_column=input_column,
         id_column=id_column,
+        modality=modality,
+        encoding=encoding,
+        follow_links=follow_links,
         min_confidence=min_confidence,
         batch_size=batch_size,
         progress=not quiet,

@@ -21,14 +21,12 @@ from tfautolabel.data.folder_layout import (
     only_parts,
 )
 from tfautolabel.data.label_values import SHOWN
-from tfautolabel.data.modality import SAMPLE, recognise_modality
+from tfautolabel.data.modality import PLURALS, SAMPLE, recognise_modality
 from tfautolabel.data.readers import FileReader, ReadFailure
 from tfautolabel.labels import Rejected
 
 IN_NO_CLASS = "directly in the folder, not in the folder of a class"
 FOLLOW = "follow_links=True (--follow-links)"
-
-_PLURALS = {"image": "pictures", "text": "texts", "audio": "sound clips"}
 
 
 class LoadedFolder(NamedTuple):
@@ -49,6 +47,7 @@ def load_folder(
     *,
     exclude: Iterable[str | os.PathLike[str]],
     modality: str | None,
+    expected: str | None,
     follow_links: bool,
 ) -> LoadedFolder:
     """Lists a folder.
@@ -58,6 +57,7 @@ def load_folder(
         how: "folder" if folders are classes, "auto" to see whether they are, else neither.
         exclude: files and folders to leave out.
         modality: None to recognise it.
+        expected: what it is taken for where that cannot be told by the contents, or the names speak for it.
         follow_links: whether links are followed that lead out of the folder, and links to folders.
 
     Raises:
@@ -68,7 +68,9 @@ def load_folder(
         raise ValueError(f"the folder must hold files. Received: path={root!r}, {_found(listing)}")
     media = find_media(listing.ids)
     notes = [*listing.notes]
-    known = modality or _recognised(listing, media) or "image"
+    known = modality or _recognised(listing, media) or expected or "image"
+    if modality is None and expected is not None and media.kind == expected:
+        known = expected  # a folder of pictures of which most are damaged is still one
     if known in ("image", "audio") and media.kind is not None and media.beside:
         listing, note = _without_sidecars(listing, media, known)
         notes.insert(0, note)
@@ -84,7 +86,7 @@ def load_folder(
                 f"labels='folder' takes them for such"
             )
     if modality is None:
-        notes.insert(0, f"{listing.root}: {len(listing.ids):,} files, taken for {_PLURALS[known]}")
+        notes.insert(0, f"{listing.root}: {len(listing.ids):,} files, taken for {PLURALS[known]}")
     dataset = Dataset(
         FileReader(listing.base, listing.paths),
         listing.ids,
@@ -110,14 +112,14 @@ def _without_sidecars(listing: FolderListing, media: Media, known: str) -> tuple
     beside = [listing.ids[row] for row in media.beside]
     one = "picture" if known == "image" else "sound clip"
     rejected = [
-        Rejected(name, f"no {one}: a {ending_of(name) or 'text'} file beside {_PLURALS[known]}")
+        Rejected(name, f"no {one}: a {ending_of(name) or 'text'} file beside {PLURALS[known]}")
         for name in beside
     ]
     kept = _kept(listing, set(range(len(listing.ids))).difference(media.beside), rejected)
     more = f" and {len(beside) - SHOWN:,} more" if len(beside) > SHOWN else ""
-    noun = f"file that is no {one} lies" if len(beside) == 1 else f"files that are no {_PLURALS[known]} lie"
+    noun = f"file that is no {one} lies" if len(beside) == 1 else f"files that are no {PLURALS[known]} lie"
     return kept, (
-        f"{listing.root}: {len(beside):,} {noun} beside the {_PLURALS[known]}, set aside: "
+        f"{listing.root}: {len(beside):,} {noun} beside the {PLURALS[known]}, set aside: "
         f"{', '.join(map(repr, beside[:SHOWN]))}{more}"
     )
 

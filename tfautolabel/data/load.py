@@ -11,7 +11,7 @@ from tfautolabel.data.dataset import Dataset
 from tfautolabel.data.folder_dataset import load_folder
 from tfautolabel.data.label_file import LabelList, match_labels, read_label_file, rows_from_mapping
 from tfautolabel.data.label_values import Rules, label_rules, resolve
-from tfautolabel.data.modality import MODALITIES
+from tfautolabel.data.modality import MODALITIES, PLURALS
 from tfautolabel.data.tables import load_table
 from tfautolabel.data.tables.frames import index_names
 
@@ -29,6 +29,7 @@ def load_dataset(
     missing: Iterable[str] | None = None,
     encoding: str | None = None,
     follow_links: bool = False,
+    expected: str | None = None,
 ) -> Dataset:
     """Takes down the examples of a folder, a file or a frame, and the labels there are.
 
@@ -67,6 +68,8 @@ def load_dataset(
         missing: words for "no label", instead of `tfautolabel.data.label_values.MISSING`; () for none.
         encoding: how a CSV, TSV or JSON file is encoded, "cp1251" for instance; found out by default: UTF-8,
             UTF-16, UTF-32, else Western European (cp1252) if it reads like that.
+        expected: what a model takes: data that are recognised as something else are refused, and what cannot
+            be recognised is taken for this.
         follow_links: of a folder: whether links that lead out of it, and links to folders, are followed.
 
     Returns:
@@ -90,6 +93,8 @@ def load_dataset(
         raise TypeError(f"exclude must be a list of paths. Received: exclude={exclude!r}")
     if modality is not None and modality not in MODALITIES:
         raise ValueError(f"modality must be one of {MODALITIES}. Received: modality={modality!r}")
+    if expected is not None and expected not in MODALITIES:
+        raise ValueError(f"expected must be one of {MODALITIES}. Received: expected={expected!r}")
     rules = label_rules(label_values, missing)
     given = {"input_column": input_column, "label_column": label_column, "id_column": id_column}
     listed, how = _is_list(data), labels if isinstance(labels, str) else None
@@ -102,9 +107,10 @@ def load_dataset(
             _refuse_columns(given, "a list")
             names = [name for name in index_names(data) or () if name]
             ids = names if len(set(names)) == len(data) else None
-            loaded = Dataset.from_inputs(list(data), ids=ids, modality=modality)
+            loaded = Dataset.from_inputs(list(data), ids=ids, modality=modality or expected)
         else:
-            loaded, found = _load_table(data, how == "auto", given, modality, rules, encoding)
+            loaded, found = _load_table(data, how == "auto", given, modality, rules, encoding, expected)
+        _check_expected(loaded, modality or expected, _named(data))
         return _labelled(loaded, labels, None, rules, given_labels, found)
     root = _check_folder(data)
     _refuse_columns(given, f"the folder {root!r}")
@@ -115,8 +121,10 @@ def load_dataset(
         how,
         exclude=[*exclude, *_own_file(labels, given_labels)],
         modality=modality,
+        expected=expected,
         follow_links=follow_links,
     )
+    _check_expected(loaded_folder.dataset, modality or expected, root)
     if loaded_folder.labels is not None:
         labels = loaded_folder.labels
     return _labelled(loaded_folder.dataset, labels, root, rules, given_labels)
@@ -145,6 +153,17 @@ def _labelled(
     return dataset if values is None else dataset.with_notes(notes).labelled_by(values, rules, depth=4)
 
 
+def _check_expected(dataset: Dataset, expected: str | None, name: str) -> None:
+    """Refuses data of another kind than a model takes."""
+    if expected is not None and dataset.modality != expected:
+        understood = "; ".join(dataset.notes)
+        raise ValueError(
+            f"the model takes {PLURALS[expected]}. Received: {name}, which holds "
+            f"{PLURALS[dataset.modality]}; if "
+            f"it does not, say modality={expected!r} (--modality {expected}). Understood was: {understood}"
+        )
+
+
 def _is_list(value: Any) -> bool:
     """Whether values stand in it one after the other: a list, an array or a column of a frame."""
     if isinstance(value, (list, tuple)):
@@ -169,9 +188,16 @@ def _load_table(
     modality: str | None,
     rules: Rules,
     encoding: str | None,
+    expected: str | None,
 ) -> tuple[Dataset, tuple[str, ...]]:
     loaded = load_table(
-        data, modality=modality, labels_wanted=labels_wanted, rules=rules, encoding=encoding, **columns
+        data,
+        modality=modality,
+        labels_wanted=labels_wanted,
+        rules=rules,
+        encoding=encoding,
+        expected=expected,
+        **columns,
     )
     scan = loaded.scan
     dataset = Dataset(

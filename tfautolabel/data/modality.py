@@ -10,6 +10,9 @@ from tfautolabel.data.sound_files import compressed_kind
 MODALITIES = ("image", "text", "audio")
 """What the inputs of a data set can be."""
 
+PLURALS = {"image": "pictures", "text": "texts", "audio": "sound clips"}
+"""What many of them are called in messages."""
+
 SAMPLE = 20
 """How many examples are looked at."""
 

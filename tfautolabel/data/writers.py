@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, TextIO
 
 from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.workbooks import write_workbook
 from tfautolabel.labels import Labels, Rejected
 
 COLUMNS = (
@@ -33,11 +34,11 @@ class LabelsWriter:
     The columns are `id`, `label` (the most probable class, whether accepted or not), `confidence`,
     `accepted`, `second_label`, `second_confidence` (empty and 0 if there is one class only), `origin`,
     `reason` (why it is not accepted, empty if it is) and `ood_score` (empty or null where there is none).
-    CSV and JSONL round numbers to 6 decimals. The file appears whole at the end of the block, and not at
-    all if the block ends in an exception.
+    CSV, JSONL and XLSX round numbers to 6 decimals. The file appears whole at the end of the block, and not
+    at all if the block ends in an exception.
 
     Args:
-        path: ends in .csv, .jsonl or .parquet; missing folders are made.
+        path: ends in .csv, .jsonl, .parquet or .xlsx; missing folders are made.
         metadata: names and texts that a Parquet file carries besides; read when the file is closed, so that
             they may tell what is known only then.
 
@@ -95,7 +96,7 @@ def write_labels(labels: Labels, path: str | os.PathLike[str]) -> None:
 
     Args:
         labels: n labels.
-        path: ends in .csv, .jsonl or .parquet; missing folders are made.
+        path: ends in .csv, .jsonl, .parquet or .xlsx; missing folders are made.
 
     Raises:
         ValueError: If the ending is another.
@@ -238,8 +239,20 @@ def parquet_table(columns: Columns, schema: Any) -> Any:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+@contextmanager
+def _xlsx(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
+    with write_workbook(path, COLUMNS) as write_rows:
+
+        def write(columns: Columns) -> None:
+            plain = _mapped(columns, lambda value: None if value is None else round(value, 6), bool)
+            write_rows(zip(*plain, strict=True))
+
+        yield write
+
+
 WRITERS: dict[str, Callable[..., AbstractContextManager[Callable[[Columns], None]]]] = {
     ".csv": _csv,
     ".jsonl": _jsonl,
     ".parquet": _parquet,
+    ".xlsx": _xlsx,
 }

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from tfautolabel._optional import require
 from tfautolabel._progress import progress_of
 from tfautolabel._version import __version__
 from tfautolabel.data import Dataset, LabelsWriter, Rejected, load_dataset, write_rejected
+from tfautolabel.data.workbooks import workbook_columns
 from tfautolabel.data.writers import COLUMNS, WRITERS, Columns
 from tfautolabel.jobs.labelled_parts import (
     LabelledParts,
@@ -31,6 +33,12 @@ from tfautolabel.runs.files import PREDICTIONS_CSV, REJECTED
 from tfautolabel.runs.outputs import check_model, check_no_run
 
 Place = str | os.PathLike[str]
+
+OTHER_TABLES = frozenset((
+    ".xls", ".xlsm", ".ods", ".json", ".ndjson", ".tsv", ".tab", ".txt", ".xml", ".html", ".htm",
+    ".feather", ".arrow", ".pq", ".gz", ".zip", ".npy", ".pkl", ".tfrecord", ".db", ".sqlite",
+))  # fmt: skip
+"""Endings that nobody gives to a folder."""
 
 PART_ROWS = 2048
 """Rows that are labelled before they are kept: a kill loses the work on so many at most."""
@@ -69,6 +77,9 @@ def label(
     *,
     input_column: str | None = None,
     id_column: str | None = None,
+    modality: str | None = None,
+    encoding: str | None = None,
+    follow_links: bool = False,
     min_confidence: float | None = None,
     batch_size: int = 32,
     progress: bool = True,
@@ -84,10 +95,13 @@ def label(
     Args:
         model: the folder of an exported model.
         data: what `load_dataset` takes.
-        out: a .csv, .jsonl or .parquet file, beside which FILE.rejected.csv is written; or a folder for
-            predictions.csv and rejected.csv.
+        out: a .csv, .jsonl, .parquet or .xlsx file, beside which FILE.rejected.csv is written; or a folder
+            for predictions.csv and rejected.csv.
         input_column: the column of texts, or of paths relative to the file; guessed by default.
-        id_column: the column of names; the row numbers by default.
+        id_column: the column of names; one called `id` by default, else the row numbers, as with "none".
+        modality: "image", "text" or "audio", what the data are if that is recognised wrongly.
+        encoding: how the text of a table is encoded; found out by default.
+        follow_links: whether links that lead out of a folder are followed.
         min_confidence: in [0, 1], instead of the thresholds that the model was exported with.
         batch_size: examples in one call of the model.
         progress: shows a progress bar where standard error is a terminal.
@@ -121,7 +135,10 @@ def label(
             input_column=input_column,
             id_column=id_column,
             exclude=[out, labels_file, rejected_file, model],
-            modality=labeler.modality,
+            modality=modality,
+            encoding=encoding,
+            follow_links=follow_links,
+            expected=labeler.modality,
         )
         for note in dataset.notes:
             say(note)
@@ -218,6 +235,12 @@ def output_files(out: Path) -> tuple[Path, Path]:
         ValueError: If a file is in the way of a folder, or a folder in that of a file.
     """
     to_file = out.suffix.lower() in WRITERS
+    if not to_file and out.suffix.lower() in OTHER_TABLES and not out.is_dir():
+        raise ValueError(
+            f"labels are written to a file that ends in {', '.join(WRITERS)}, or to a folder. Received: {out}"
+        )
+    if out.suffix.lower() == ".xlsx":
+        require("openpyxl", extra="excel")
     labels_file = out if to_file else out / PREDICTIONS_CSV
     rejected_file = out.with_name(f"{out.stem}.rejected.csv") if to_file else out / REJECTED
     folder = next(parent for parent in labels_file.absolute().parents if parent.exists())
@@ -255,6 +278,8 @@ def refuse_to_overwrite(outputs: dict[Path, tuple[str, ...]], inputs: list[Place
 def _columns_of(file: Path) -> tuple[str, ...] | None:
     """The columns of a table that may have been written by us; None if it is no such table."""
     try:
+        if file.suffix.lower() == ".xlsx":
+            return workbook_columns(file)
         if file.suffix.lower() == ".parquet":
             import pyarrow.parquet as pq
 

@@ -100,7 +100,14 @@ def select_backbone(
             ("auto", f". --backbone {own} takes that one untried") if len(candidates) > 1 else (own, "")
         )
     if handle != "auto":
-        return load_backbone(handle, **options), None
+        chosen = load_backbone(handle, **options)
+        if chosen.modality != modality:
+            raise ValueError(
+                f"backbone must be one for {modality} data. Received: {handle}, which is for "
+                f"{chosen.modality} "
+                f"data; what the data are is said by modality=… (--modality)"
+            )
+        return chosen, None
     backbones, scores = {}, {}
     for entry in candidates:
         backbone = _load(entry, options, say)

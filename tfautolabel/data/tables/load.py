@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfautolabel.data.label_values import Rules
-from tfautolabel.data.modality import SAMPLE, recognise_modality
+from tfautolabel.data.modality import PLURALS, SAMPLE, recognise_modality
 from tfautolabel.data.path_search import LOOKED_AT, find_place
 from tfautolabel.data.readers import Reader, ReadFailure, read_rows
 from tfautolabel.data.tables.columns import FILE_WORDS, Sample, choose_columns, words_of
@@ -45,6 +45,7 @@ def load_table(
     labels_wanted: bool,
     rules: Rules,
     encoding: str | None,
+    expected: str | None = None,
 ) -> LoadedTable:
     """Goes through a table once and takes down where its rows are, what they are called and their labels.
 
@@ -57,6 +58,7 @@ def load_table(
         labels_wanted: whether the table's own labels are wanted.
         rules: how the labels are read.
         encoding: how a text file is encoded, or None to find out.
+        expected: what the inputs are taken for if their contents do not tell.
 
     Raises:
         ValueError: If the table cannot be used; the text names it and what is valid.
@@ -79,7 +81,7 @@ def load_table(
         id_hint=table.id_hint,
     )
     try:
-        return _loaded(table, columns, sample, path, modality)
+        return _loaded(table, columns, sample, path, modality, expected)
     except ValueError as error:
         if input_column is not None and (label_column is not None or not labels_wanted):
             raise
@@ -87,7 +89,12 @@ def load_table(
 
 
 def _loaded(
-    table: Table, columns: Columns, sample: Sample, path: str | None, modality: str | None
+    table: Table,
+    columns: Columns,
+    sample: Sample,
+    path: str | None,
+    modality: str | None,
+    expected: str | None,
 ) -> LoadedTable:
     notes: tuple[str, ...] = ()
     try:
@@ -106,7 +113,7 @@ def _loaded(
     elif _are_base64(sample, columns.input):
         scan = scan._replace(reader=Base64Reader(scan.reader))
         notes += (f"{table.name}: column {columns.input!r} holds base64, which is decoded",)
-    found = modality or _recognised(scan.reader, place is not None)
+    found = modality or _recognised(scan.reader, place is not None, expected)
     described = _described(table, columns, scan, found, place)
     return LoadedTable(scan, found, (described, *table.notes, *notes, *scan.notes), scan.warnings)
 
@@ -173,7 +180,7 @@ def _frame(source: Any) -> Table:
     return table
 
 
-def _recognised(reader: Reader, paths: bool) -> str:
+def _recognised(reader: Reader, paths: bool, expected: str | None) -> str:
     """What most of some rows are, taken from all over the table where that costs little."""
     count = len(reader)
     rows = (
@@ -182,7 +189,7 @@ def _recognised(reader: Reader, paths: bool) -> str:
         else np.arange(min(count, SAMPLE))
     )
     samples = [value for value in read_rows(reader, rows.tolist()) if isinstance(value, bytes)]
-    return recognise_modality(samples) or ("image" if paths else "text")
+    return recognise_modality(samples) or expected or ("image" if paths else "text")
 
 
 def _taken(columns: Columns) -> str:
@@ -196,7 +203,7 @@ def _taken(columns: Columns) -> str:
 
 
 def _described(table: Table, columns: Columns, scan: Scan, modality: str, place: Place | None) -> str:
-    what = {"image": "pictures", "text": "texts", "audio": "sound clips"}[modality]
+    what = PLURALS[modality]
     where = f"in column {columns.input!r}"
     if place is not None:
         where = f"in the files that column {columns.input!r} names, {place.words}"

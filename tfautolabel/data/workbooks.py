@@ -1,0 +1,88 @@
+"""Rows written to Excel's workbooks."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tfautolabel._optional import require
+from tfautolabel.data.atomic import atomic_write
+
+MAX_ROWS = 1_048_576
+"""Rows that a sheet can hold."""
+
+MAX_TEXT = 32_767
+"""Characters that a cell can hold."""
+
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+
+
+@contextmanager
+def write_workbook(
+    path: str | os.PathLike[str], columns: Sequence[str]
+) -> Iterator[Callable[[Iterable[Sequence[Any]]], None]]:
+    """A workbook with one sheet, which appears whole at the end of the block.
+
+    Args:
+        path: the file; missing folders are made.
+        columns: the header.
+
+    Returns:
+        A context manager that gives what writes rows. Text is text, whatever it begins with; characters that
+        a workbook cannot hold become question marks.
+
+    Raises:
+        MissingExtraError: If openpyxl is not installed.
+        ValueError: If there are more rows than a sheet holds, or a text is longer than a cell.
+    """
+    openpyxl = require("openpyxl", extra="excel")
+    make_cell = require("openpyxl.cell", extra="excel").WriteOnlyCell
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("labels")
+    sheet.append(list(columns))
+    written = 1
+
+    def cell(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = _UNWRITABLE.sub("?", value)
+        if len(text) > MAX_TEXT:
+            raise ValueError(
+                f"a cell of a workbook holds {MAX_TEXT:,} characters at most. Received: {len(text):,}"
+            )
+        made = make_cell(sheet, text)
+        made.data_type = "s"  # else "=1+1" would be a formula
+        return made
+
+    def write(rows: Iterable[Sequence[Any]]) -> None:
+        nonlocal written
+        for row in rows:
+            written += 1
+            if written > MAX_ROWS:
+                raise ValueError(
+                    f"a sheet holds {MAX_ROWS:,} rows at most, with the header. Received: more; write .csv "
+                    f"or .parquet"
+                )
+            sheet.append([cell(value) for value in row])
+
+    with atomic_write(path, "wb") as file:
+        try:
+            yield write
+            book.save(file)
+        finally:
+            book.close()
+
+
+def workbook_columns(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
+    """The header of a workbook's first sheet; None if there is none that can be read."""
+    openpyxl = require("openpyxl", extra="excel")
+    try:
+        book = openpyxl.load_workbook(path, read_only=True)
+        row = next(book.worksheets[0].iter_rows(values_only=True), ())
+        book.close()
+    except Exception:  # a damaged archive raises whatever its damage leads to
+        return None
+    return tuple(str(value) for value in row)
