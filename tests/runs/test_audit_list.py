@@ -78,7 +78,7 @@ def test_whether_somebody_wrote_something(tmp_path):
     ("content", "message"),
     [
         (b"a,b\n1,2\n", "has the columns number, id, label, correct"),
-        (b"id,label\n\xff,x\n", "is UTF-8"),
+        ("id,label\nкот,x\nпёс,y\n".encode("cp1251"), "must be UTF-8"),
         (b"id,label\n" + b"x" * 200_000 + b",y\n", "is a CSV file"),
     ],
 )
@@ -88,3 +88,20 @@ def test_what_is_no_list_is_refused(tmp_path, content, message):
         read_audit_list(tmp_path / "audit.csv")
     with pytest.raises(FileNotFoundError, match="draws one"):
         read_audit_list(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("last", ["", "\r\n", "{0}{0}{0}\r\n", "{0}{0}{0}\r\n\r\n{0}{0}{0}\r\n"])
+def test_a_list_as_spreadsheets_save_it(tmp_path, mark, encoding, last):
+    rows = [
+        ["Number", "ID", "label", "CORRECT"],
+        ["1", "é.jpg", "cat", "yes"],
+        ["2", '"b; c, d"', "dog", "No"],
+    ]
+    text = "".join(mark.join(row) + "\r\n" for row in rows) + last.format(mark)
+    (tmp_path / "audit.csv").write_bytes(text.encode(encoding))
+    assert read_audit_list(tmp_path / "audit.csv") == [
+        AuditItem("é.jpg", "cat", "yes"),
+        AuditItem("b; c, d", "dog", "No"),
+    ]

@@ -240,7 +240,7 @@ def parquet_table(columns: Columns, schema: Any) -> Any:
 
 
 @contextmanager
-def _xlsx(path: str | os.PathLike[str]) -> Iterator[Callable[[Columns], None]]:
+def _xlsx(path: str | os.PathLike[str], _: Mapping[str, str]) -> Iterator[Callable[[Columns], None]]:
     with write_workbook(path, COLUMNS) as write_rows:
 
         def write(columns: Columns) -> None:

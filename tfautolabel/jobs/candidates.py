@@ -8,13 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
+from tfautolabel.data.label_values import class_key
 from tfautolabel.runs.audit_list import AuditItem, read_audit_list, write_audit_list
 from tfautolabel.runs.candidates import Candidates
 from tfautolabel.runs.commit import Staging, free_name
 from tfautolabel.runs.files import AUDIT_LIST
 from tfautolabel.trust import certify_audited, draw_audit
 
-YES, NO = ("yes", "true", "1"), ("no", "false", "0")
+# Spreadsheets write truth in the language of their user.
+YES = (
+    "yes", "y", "true", "t", "1", "ok", "okay", "correct", "right", "wahr", "vrai", "verdadero", "vero",
+    "waar",
+)  # fmt: skip
+NO = ("no", "n", "false", "f", "0", "wrong", "incorrect", "falsch", "faux", "falso", "onwaar")
 RESERVE = 1.1
 """So many times as many as an audit without an error needs are drawn at first."""
 
@@ -125,6 +131,9 @@ def _right_label(item: AuditItem, classes: Sequence[str], number: int, file: Pat
     # A class's name first: with classes such as "0" and "1", or "yes" and "no", it is what is meant.
     if item.answer in classes:
         return item.answer
+    alike = [name for name in classes if class_key(name).casefold() == class_key(item.answer).casefold()]
+    if len(alike) == 1:
+        return alike[0]
     if item.answer.lower() in YES:
         return item.label
     if item.answer.lower() in NO:

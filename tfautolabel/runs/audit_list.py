@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.tables.text_file import open_text
 from tfautolabel.data.writers import as_utf8, unix_csv
 
 COLUMNS = ("number", "id", "label", "correct")
@@ -43,22 +44,32 @@ class AuditItem:
 
 
 def read_audit_list(file: Path) -> list[AuditItem]:
-    """The items of a list, in its order.
+    """The items of a list, in its order, as it was written or as a spreadsheet saved it.
+
+    Commas, semicolons or tabs may separate the columns, whose names may be written in any case; rows without
+    anything do not count; text that is not UTF-8 is read as `open_text` does.
 
     Raises:
         FileNotFoundError: If it is not there.
-        ValueError: If it lacks a column or is not UTF-8.
+        ValueError: If it lacks a column or its encoding cannot be told.
     """
     if not file.is_file():
         raise FileNotFoundError(f"there is no list of audited items {file}: `tfautolabel audit` draws one")
+    text = open_text(str(file))
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
+        with open(text.path, encoding="utf-8-sig", errors="backslashreplace", newline="") as stream:
+            header = stream.readline()
+            if header.lower().startswith(("sep=", '"sep=')):
+                header = stream.readline()
+            mark = max(",;\t", key=header.count)
+            names = [_column(name) for name in next(csv.reader([header], delimiter=mark), [])]
             # More cells than columns: a comma in a note that was typed without quotes.
-            reader = csv.DictReader(stream, restkey="", restval="")
-            names = list(reader.fieldnames or ())
-            rows = [{_as_written(name): _text(cell) for name, cell in row.items()} for row in reader]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"a list of audited items is UTF-8. Received: {file}, {error.reason}") from error
+            reader = csv.DictReader(stream, names, restkey="", restval="", delimiter=mark)
+            rows = [
+                {name: _text(cell) for name, cell in row.items()}
+                for row in reader
+                if any(_text(cell).strip() for cell in row.values())
+            ]
     except csv.Error as error:
         raise ValueError(f"a list of audited items is a CSV file. Received: {file}, {error}") from error
     if not {"id", "label"} <= {*names}:
@@ -96,6 +107,12 @@ def write_audit_list(items: Sequence[AuditItem], file: Path) -> None:
 def has_answers(file: Path) -> bool:
     """Whether a list is there and something was written into it."""
     return file.is_file() and any(item.answer for item in read_audit_list(file))
+
+
+def _column(name: str) -> str:
+    """A column's name; ours in any case."""
+    name = _as_written(name)
+    return name.strip().lower() if name.strip().lower() in (*COLUMNS, RIGHT_LABEL) else name
 
 
 def _text(cell: str | list[str]) -> str:
