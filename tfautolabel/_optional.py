@@ -10,6 +10,8 @@ MODULES = {
     "text": ("tensorflow_text",),
     "audio": ("soundfile",),
     "excel": ("openpyxl",),
+    "pictures": ("pillow_heif",),
+    "medical": ("pydicom",),
     "kaggle": ("kagglehub",),
     "hf": ("huggingface_hub",),
     "kerashub": ("keras_hub", "tensorflow_text"),

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from command import start, tfautolabel
 from hub_modules import make_image_module
-from pictures import animation, encode, image, png
+from pictures import encode, image, png
 from separable import CLASSES, NAMES, picture, write_flat, write_folder_per_class
 
 from tfautolabel.runs import RunSettings
@@ -55,10 +55,9 @@ def broken_files(folder):
         "damaged.png": (whole[:60] + bytes(200) + whole[260:], "damaged PNG"),
         "bomb.png": (png(np.zeros((4, 4, 3), np.uint8), 8, 2, width=50000, height=50000), "too many pixels"),
         "paper.pdf": (b"%PDF-1.7\n%\xe2\xe3\n", "a PDF document"),
-        "moving.webp": (animation("WEBP"), "animated WebP"),
         "one-bit.bmp": (encode(image("1"), "BMP"), "BMP with 1 bits a pixel"),
         "deep/cut.gif": (encode(image("P"), "GIF")[:200], "truncated GIF"),
-        "photo.tif": (encode(image(), "TIFF"), "a TIFF picture"),
+        "cut.tif": (encode(image(), "TIFF")[:90], "damaged TIFF picture"),
     }
     (folder / "deep").mkdir()
     for name, (content, _) in contents.items():

@@ -19,6 +19,7 @@ OTHERS = {
     "label_values": "keep",
     "encoding": "cp1251",
     "follow_links": True,
+    "frame": 2,
     "backbone": "packaged:e5-small",
     "long_text": "average",
     "head": "mlp",

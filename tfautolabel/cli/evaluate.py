@@ -17,6 +17,7 @@ from tfautolabel.cli.options import (
     Data,
     Encoding,
     FollowLinks,
+    Frame,
     IdColumn,
     InputColumn,
     LabelColumn,
@@ -38,6 +39,7 @@ def evaluate(
     label_values: LabelValues = "usual",
     encoding: Encoding = None,
     follow_links: FollowLinks = False,
+    frame: Frame = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
     report: Annotated[
         Path | None, typer.Option("--report", help="An .html file to write a report with figures to.")
@@ -69,7 +71,7 @@ def evaluate(
         follow_links=follow_links,
         modality=modality,
         expected=labeler.modality,
-    )
+    ).with_frame(frame)
     for note in dataset.notes:
         remark(quiet)(note)
     measured = measure_model(labeler, dataset, batch_size=batch_size, progress=not quiet)

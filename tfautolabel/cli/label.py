@@ -14,6 +14,7 @@ from tfautolabel.cli.options import (
     Data,
     Encoding,
     FollowLinks,
+    Frame,
     IdColumn,
     InputColumn,
     Modality,
@@ -37,6 +38,7 @@ def label(
     modality: Modality = None,
     encoding: Encoding = None,
     follow_links: FollowLinks = False,
+    frame: Frame = None,
     min_confidence: Annotated[
         float | None,
         typer.Option(
@@ -58,6 +60,7 @@ def label(
         modality=modality,
         encoding=encoding,
         follow_links=follow_links,
+        frame=frame,
         min_confidence=min_confidence,
         batch_size=batch_size,
         progress=not quiet,

@@ -52,6 +52,14 @@ LabelValues = Annotated[
 Modality = Annotated[
     str | None, typer.Option("--modality", help="image, text or audio; else recognised from the data.")
 ]
+Frame = Annotated[
+    int | None,
+    typer.Option(
+        "--frame",
+        help="Which frame of DICOM and TIFF pictures that have several, from 1; by default the middle one of "
+        "DICOM, the first of TIFF.",
+    ),
+]
 Backbone = Annotated[
     str | None,
     typer.Option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from tfautolabel.data.encoded_text import as_text
 from tfautolabel.data.in_memory import held_inputs
 from tfautolabel.data.label_values import Rules, class_key, is_label, label_rules, resolve
 from tfautolabel.data.modality import MODALITIES
+from tfautolabel.data.picture_files import FrameReader, as_picture
 from tfautolabel.data.readers import Reader, ReadFailure, SelectedReader, read_rows
 from tfautolabel.data.sound_files import as_wav
 from tfautolabel.data.stratified import stratified_sample
 from tfautolabel.labels import ABSTAIN, Rejected
 
-_READY: dict[str, Callable[[bytes], bytes]] = {"text": as_text, "audio": as_wav}
+_READY: dict[str, Callable[[bytes], bytes]] = {"text": as_text, "audio": as_wav, "image": as_picture}
 """What is done to an example's bytes when they are read."""
 
 _NAMES = np.dtypes.StringDType()
@@ -171,7 +173,8 @@ class Dataset:
         Returns:
             m values in the order of `rows`: the bytes, or where a row could not be read a `ReadFailure`
             (returned, not raised) whose text is the reason. Texts lose a byte order mark, and one that is not
-            UTF-8 is a failure; FLAC, OGG and MP3 sound comes as WAV.
+            UTF-8 is a failure; FLAC, OGG and MP3 sound comes as WAV; TIFF, HEIC, AVIF
+            and DICOM pictures come as PNG.
 
         Raises:
             ValueError: If a mask has another length than n.
@@ -301,6 +304,16 @@ class Dataset:
         # One place more than there are classes: ABSTAIN (-1) reads the last, which holds ABSTAIN.
         new_ids = np.array([*(position.get(name, ABSTAIN) for name in self.classes), ABSTAIN], np.int64)
         return self._relabelled(new_ids[self.class_ids], classes)
+
+    def with_frame(self, frame: int | None) -> Dataset:
+        """The same rows, with another frame of pictures that have several and are converted when read.
+
+        Args:
+            frame: from 1; None for the middle one of DICOM and the first of other kinds.
+        """
+        changed = copy(self)
+        changed.reader = self.reader if frame is None else FrameReader(self.reader, frame)
+        return changed
 
     def with_notes(self, notes: Iterable[str]) -> Dataset:
         """The same rows and labels, with more notes."""

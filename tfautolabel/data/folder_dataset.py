@@ -22,6 +22,7 @@ from tfautolabel.data.folder_layout import (
 )
 from tfautolabel.data.label_values import SHOWN
 from tfautolabel.data.modality import PLURALS, SAMPLE, recognise_modality
+from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import FileReader, ReadFailure
 from tfautolabel.labels import Rejected
 
@@ -68,9 +69,12 @@ def load_folder(
         raise ValueError(f"the folder must hold files. Received: path={root!r}, {_found(listing)}")
     media = find_media(listing.ids)
     notes = [*listing.notes]
-    known = modality or _recognised(listing, media) or expected or "image"
+    samples = _samples(listing, media)
+    known = modality or recognise_modality(samples) or expected or "image"
     if modality is None and expected is not None and media.kind == expected:
         known = expected  # a folder of pictures of which most are damaged is still one
+    if known == "image" and (note := note_of_range(samples)):
+        notes.append(note)
     if known in ("image", "audio") and media.kind is not None and media.beside:
         listing, note = _without_sidecars(listing, media, known)
         notes.insert(0, note)
@@ -97,15 +101,15 @@ def load_folder(
     return LoadedFolder(dataset, None if classes is None else classes.labels)
 
 
-def _recognised(listing: FolderListing, media: Media) -> str | None:
-    """What most of some files are: of the media, if these are what is meant; else from all over."""
+def _samples(listing: FolderListing, media: Media) -> list[bytes]:
+    """The bytes of some files: of the media, if these are what is meant; else from all over."""
     reader = FileReader(listing.base, listing.paths)
     rows = media.rows if media.kind is not None and media.beside else range(len(reader))
     samples = []
     for place in np.unique(np.linspace(0, len(rows) - 1, SAMPLE, dtype=int)).tolist():
         with contextlib.suppress(ReadFailure):
             samples.append(reader.read(rows[place]))
-    return recognise_modality(samples)
+    return samples
 
 
 def _without_sidecars(listing: FolderListing, media: Media, known: str) -> tuple[FolderListing, str]:

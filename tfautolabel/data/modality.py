@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from tfautolabel.data.picture_files import converted_kind
 from tfautolabel.data.sound_files import compressed_kind
 
 MODALITIES = ("image", "text", "audio")
@@ -16,7 +17,7 @@ PLURALS = {"image": "pictures", "text": "texts", "audio": "sound clips"}
 SAMPLE = 20
 """How many examples are looked at."""
 
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")
 _TEXT_CONTROLS = frozenset(b"\t\n\x0b\x0c\r\x1b")
 
 
@@ -32,6 +33,8 @@ def modality_of(data: bytes) -> str | None:
     """
     if data.startswith((b"RIFF", b"RIFX", b"RF64")):
         return "image" if data[8:12] == b"WEBP" else "audio"
+    if converted_kind(data) is not None:
+        return "image"
     # Before the short marks of other formats, with which a text can begin too: "BMW", "ID3".
     if data and _is_text(data):
         return "text"

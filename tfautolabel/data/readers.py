@@ -156,7 +156,7 @@ def read_rows(
         return values
 
     if hasattr(reader, "read_many"):
-        return [_made_ready(value, ready) for value in _in_order(reader.read_many, rows)]
+        return [made_ready(value, ready) for value in _in_order(reader.read_many, rows)]
     # Handing a row to a thread costs as much as reading a cached file, so threads take a few rows at a time.
     step = max(4, -(-len(rows) // (READ_THREADS * 4)))
     if len(rows) <= step:
@@ -173,7 +173,8 @@ def _in_order(
     return [values[place] for place in np.argsort(order, kind="stable").tolist()]
 
 
-def _made_ready(value: bytes | ReadFailure, ready: Callable[[bytes], bytes] | None) -> bytes | ReadFailure:
+def made_ready(value: bytes | ReadFailure, ready: Callable[[bytes], bytes] | None) -> bytes | ReadFailure:
+    """What was read, with something done to it; a failure stays, and one on the way takes its place."""
     if ready is None or isinstance(value, ReadFailure):
         return value
     try:

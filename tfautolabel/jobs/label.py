@@ -80,6 +80,7 @@ def label(
     modality: str | None = None,
     encoding: str | None = None,
     follow_links: bool = False,
+    frame: int | None = None,
     min_confidence: float | None = None,
     batch_size: int = 32,
     progress: bool = True,
@@ -102,6 +103,7 @@ def label(
         modality: "image", "text" or "audio", what the data are if that is recognised wrongly.
         encoding: how the text of a table is encoded; found out by default.
         follow_links: whether links that lead out of a folder are followed.
+        frame: of pictures with several frames, see `Dataset.with_frame`.
         min_confidence: in [0, 1], instead of the thresholds that the model was exported with.
         batch_size: examples in one call of the model.
         progress: shows a progress bar where standard error is a terminal.
@@ -139,14 +141,14 @@ def label(
             encoding=encoding,
             follow_links=follow_links,
             expected=labeler.modality,
-        )
+        ).with_frame(frame)
         for note in dataset.notes:
             say(note)
         changed = parts.begin(
             {
                 "model": files_digest(labeler.folder),
                 "list of rows": names_digest(dataset.ids),
-                "settings": json.dumps([min_confidence, batch_size, PART_ROWS]),
+                "settings": json.dumps([min_confidence, batch_size, frame, PART_ROWS]),
                 "versions": json.dumps([__version__, version("tensorflow")]),
             }
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfautolabel.data import Dataset
+from tfautolabel.data.picture_files import scaled_to_bytes
 from tfautolabel.data.readers import ReadFailure
 
 SIDE = 96
@@ -22,6 +23,9 @@ BUDGET = 5_000_000
 """Characters that all pictures or sounds of a page may take together."""
 
 _AT_ONCE = 32
+
+_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+"""By EXIF orientation, what Pillow's `Image.Transpose` calls it."""
 
 
 @dataclass(frozen=True)
@@ -97,16 +101,18 @@ def thumbnail(content: bytes, side: int = SIDE) -> Medium:
 
     with Image.open(io.BytesIO(content)) as picture:
         picture.draft("RGB", (2 * side, 2 * side))
+        orientation = picture.getexif().get(274, 1)
         if picture.mode.startswith("I"):
             # 16 bits a pixel: Pillow itself would cut off what is above 255.
-            values = np.clip(np.asarray(picture, np.int64) // 256, 0, 255)
-            small = Image.fromarray(values.astype(np.uint8))
+            small = Image.fromarray(scaled_to_bytes(np.clip(np.asarray(picture, np.int64), 0, 65535)))
         elif "A" in picture.getbands() or "transparency" in picture.info:
             layer = picture.convert("RGBA")
             small = Image.new("RGB", layer.size, "white")
             small.paste(layer, mask=layer.getchannel("A"))
         else:
             small = picture.convert("RGB")
+    if orientation in _TURNS:
+        small = small.transpose(Image.Transpose(_TURNS[orientation]))
     small.thumbnail((side, side))
     stream = io.BytesIO()
     small.save(stream, "JPEG", quality=82, optimize=True)

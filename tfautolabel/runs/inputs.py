@@ -258,7 +258,7 @@ def _read_pool(source: Source, out: Path, modality: str | None) -> Dataset:
         modality=modality,
         encoding=settings.encoding,
         follow_links=settings.follow_links,
-    )
+    ).with_frame(settings.frame)
 
 
 def _load(source: Source, data: Any, labels: Place, exclude: Sequence[Path]) -> Dataset:
@@ -274,4 +274,4 @@ def _load(source: Source, data: Any, labels: Place, exclude: Sequence[Path]) -> 
         label_values=settings.label_values,
         encoding=settings.encoding,
         follow_links=settings.follow_links,
-    )
+    ).with_frame(settings.frame)

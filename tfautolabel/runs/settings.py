@@ -25,6 +25,8 @@ class RunSettings:
         label_values: "usual", or "keep" to make each value a class as it is written; see `load_dataset`.
         encoding: how the text of a table is encoded; found out by default.
         follow_links: whether links that lead out of a folder are followed.
+        frame: of DICOM and TIFF pictures with several frames, which one, from 1; the middle one of DICOM and
+            the first of TIFF by default.
         backbone: a string for `load_backbone`, or "auto" to choose a packaged one by cross-validation; by
             default the modality's own, or where that is cheap as with "auto".
         long_text: "truncate" for texts longer than the backbone takes, or "average" over their windows.
@@ -56,6 +58,7 @@ class RunSettings:
     label_values: str = "usual"
     encoding: str | None = None
     follow_links: bool = False
+    frame: int | None = None
     backbone: str | None = None
     long_text: str = "truncate"
     head: str = "linear"

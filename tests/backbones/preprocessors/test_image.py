@@ -68,6 +68,34 @@ def test_png_of_other_depths(samples, bits, colour_type, transparent, expected):
     np.testing.assert_array_equal(one(png(samples, bits, colour_type, chunks)), expected)
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sixteen_bits_that_use_fewer_are_scaled_by_what_they_use(bits, channels):
+    samples = DEEP[..., :1].repeat(channels, -1) % 2**bits
+    samples[0, 0] = 2**bits - 1
+    scaled = np.round(samples * (255 / (2**bits - 1)))
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    colours = channels - 1 + channels % 2
+    expected = scaled[..., :colours]
+    if channels % 2 == 0:
+        alpha = scaled[..., colours:] / 255
+        expected = expected * alpha + 255 * (1 - alpha)
+    np.testing.assert_allclose(
+        one(png(samples, 16, colour_type)), np.broadcast_to(expected, (SIDE, SIDE, 3)), rtol=0, atol=0.51
+    )
+
+
+def test_significant_bits_are_believed_where_the_samples_keep_to_them():
+    dark = DEEP[..., :1] % 2**9
+    significant = [(b"sBIT", b"\x0c")]
+    expected = np.broadcast_to(np.round(dark * (255 / 4095)), (SIDE, SIDE, 3))
+    np.testing.assert_allclose(one(png(dark, 16, 0, significant)), expected)
+    whole = DEEP[..., :1]
+    np.testing.assert_allclose(
+        one(png(whole, 16, 0, significant)), np.broadcast_to(whole >> 8, (SIDE, SIDE, 3))
+    )
+
+
 def test_transparent_colour_behind_a_long_profile():
     chunks = [(b"iTXt", b"x" * 5000), (b"tRNS", struct.pack(">3H", 0, 0, 0))]
     np.testing.assert_array_equal(one(png(np.zeros((SIDE, SIDE, 3), int), 8, 2, chunks)), 255.0)
@@ -88,11 +116,15 @@ def test_later_frames_do_not_matter():
     np.testing.assert_array_equal(one(cut), one(encoded))
 
 
-def test_animated_webp_is_refused():
-    assert not decoded([animation("WEBP"), animation("WEBP", mode="RGBA")])[1].any()
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("lossless", [False, True])
+def test_of_an_animated_webp_the_first_frame_counts(mode, lossless):
+    frames = [image(mode, seed) for seed in range(3)]
+    moving = encode(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=lossless)
+    np.testing.assert_allclose(one(moving), seen_by_pillow(moving), rtol=0, atol=1)
 
 
-def test_tiff_and_one_bit_bmp_are_refused():
+def test_a_graph_decodes_neither_tiff_nor_one_bit_bmp():
     assert not decoded([encode(image(), "TIFF"), encode(image("1"), "BMP")])[1].any()
 
 

@@ -15,9 +15,12 @@ from tfautolabel.backbones.preprocessors.contract import (
     output_spec,
 )
 from tfautolabel.backbones.preprocessors.image_formats import decode_picture
+from tfautolabel.backbones.preprocessors.orientation import orientations
 from tfautolabel.backbones.preprocessors.unreadable import MAX_PIXELS
+from tfautolabel.data.picture_files import as_picture, converted_kind
+from tfautolabel.data.readers import ReadFailure
 
-VERSION = 1
+VERSION = 2
 """Raised when the same bytes would give other pixels, so that cached features are not mixed up."""
 
 
@@ -31,7 +34,8 @@ class ImagePreprocessor(Preprocessor):
         **options: of `keras.layers.Layer`.
 
     Call arguments:
-        examples: (n,) string, the bytes of n JPEG, PNG, GIF, BMP or still WebP pictures.
+        examples: (n,) string, the bytes of n JPEG, PNG, GIF, BMP or WebP pictures. Outside a graph also of
+            those that `Dataset.read` converts: TIFF, HEIC, AVIF and DICOM.
 
     Returns:
         A `Preprocessed` with one window a picture and one input: (n, size, size, 3) float32 in [0, 255],
@@ -48,16 +52,18 @@ class ImagePreprocessor(Preprocessor):
     def call(self, examples: tf.Tensor) -> Preprocessed:
         """See the class."""
         examples = tf.reshape(examples, [-1])
+        if tf.executing_eagerly():
+            examples = _converted(examples)
         count = tf.size(examples, out_type=tf.int64)
 
-        def decode(row: tf.Tensor, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return row, decode_picture(encoded, self.size, self.max_pixels)
+        def decode(row: tf.Tensor, encoded: tf.Tensor, orientation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return row, decode_picture(encoded, orientation, self.size, self.max_pixels)
 
         # ignore_errors drops what did not decode, so every picture carries its row. The blank at the end
         # keeps the batch from being empty, which get_single_element would refuse.
         blank = tf.data.Dataset.from_tensors((count, tf.zeros([self.size, self.size, 3])))
         rows, pixels = (
-            tf.data.Dataset.from_tensor_slices((tf.range(count), examples))
+            tf.data.Dataset.from_tensor_slices((tf.range(count), examples, orientations(examples)))
             .map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .ignore_errors()
             .concatenate(blank)
@@ -108,3 +114,17 @@ class ImagePreprocessor(Preprocessor):
         config = super().get_config()
         config.pop("trainable")
         return {**config, "size": self.size, "max_pixels": self.max_pixels}
+
+
+def _converted(examples: tf.Tensor) -> tf.Tensor:
+    """The same pictures, as PNG where only Python can decode them; what fails stays, and is not readable."""
+    kinds = [converted_kind(encoded[:256]) for encoded in examples.numpy()]
+    if not any(kinds):
+        return examples
+    made = []
+    for encoded, kind in zip(examples.numpy(), kinds, strict=True):
+        try:
+            made.append(encoded if kind is None else as_picture(encoded))
+        except ReadFailure:
+            made.append(encoded)
+    return tf.constant(made)

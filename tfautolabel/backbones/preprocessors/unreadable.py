@@ -5,12 +5,9 @@ from __future__ import annotations
 import contextlib
 import struct
 
-MAX_PIXELS = 89_478_485
-"""Pillow's own limit: a quarter of a gigabyte of RGB pixels."""
+from tfautolabel.data.picture_files import MAX_PIXELS, converted_kind
 
 _OTHER_KINDS: tuple[tuple[bytes, str], ...] = (
-    (b"II*\x00", "a TIFF picture"),
-    (b"MM\x00*", "a TIFF picture"),
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -46,10 +43,10 @@ def why_unreadable(encoded: bytes, max_pixels: int = MAX_PIXELS) -> str:
     if not encoded.strip(b"\0"):
         return f"not a picture: only zero bytes; {_VALID}"
     kind = _kind(encoded)
+    if kind is None and (other := converted_kind(encoded)):
+        return f"{other} picture, which is converted when a data set is read and not by a model; {_VALID}"
     if kind is None:
         return f"not a picture: {_other_kind(encoded)}; {_VALID}"
-    if kind == "WebP" and encoded[12:16] == b"VP8X" and len(encoded) > 20 and encoded[20] & 2:
-        return "animated WebP; only still WebP pictures are read"
     size = _declared_size(encoded, kind)
     if size is not None and size[0] * size[1] > max_pixels:
         return f"too many pixels: {kind} of {size[0]} x {size[1]}, at most {max_pixels:,} are decoded"
@@ -78,7 +75,7 @@ def _other_kind(encoded: bytes) -> str:
         if encoded.startswith(magic) or head.startswith(magic):
             return name
     if encoded[4:8] == b"ftyp":
-        return "a HEIC, AVIF or video file"
+        return "sound or video"
     try:
         encoded[:1024].decode("utf-8")
     except UnicodeDecodeError as error:
