@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 from report_runs import write_run
 
+from tfautolabel.data.atomic import atomic_write
 from tfautolabel.runs import commit
 from tfautolabel.runs.commit import check_finished, finish, staging, staging_of_run
 from tfautolabel.runs.identity import check_whole, digests
@@ -180,6 +183,23 @@ def test_the_model_of_another_run_is_refused(out, tmp_path):
         check_model(out / "model")
     check_model(elsewhere)
     check_model(elsewhere / "1")
+
+
+def test_a_full_disk_is_told_with_the_name_that_the_file_would_have(out):
+    before, limits = content(out), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    message = f"^{re.escape(str(out / 'predictions.csv'))} cannot be written: file too large$"
+    try:
+        with pytest.raises(OSError, match=message), staging(out) as staged:
+            fill(staged.folder / "predictions.csv")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert content(out) == before
+
+
+def fill(file):
+    with atomic_write(file) as stream:
+        stream.write("x" * 100_000)
 
 
 HOLD = """

@@ -78,8 +78,22 @@ def staging(out: Path) -> Iterator[Staging]:
     """
     with locked(out):
         finish(out)
-        with scratch_folder(out) as scratch:
+        with scratch_folder(out) as scratch, _known_names(scratch / CONTENT, out):
             yield Staging(out, scratch / CONTENT)
+
+
+@contextmanager
+def _known_names(folder: Path, out: Path) -> Iterator[None]:
+    """Has errors name files where the user will find them, not where they were written."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if os.fspath(folder) not in str(error):
+            raise
+        told = type(error)(str(error).replace(os.fspath(folder), os.fspath(out)))
+        if isinstance(error, OSError) and isinstance(told, OSError):
+            told.errno = error.errno
+        raise told from error
 
 
 @contextmanager
