@@ -229,7 +229,7 @@ def test_an_input_is_not_overwritten_even_if_it_is_ours(place):
     file.write_text(",".join(COLUMNS) + "\n")
     (place.base / "link.csv").symlink_to("texts.csv")
     for name in ("texts.csv", "link.csv"):
-        with pytest.raises(ValueError, match="an output cannot be an input"):
+        with pytest.raises(ValueError, match="results must not replace an input"):
             place.run(name, data="texts.csv")
 
 

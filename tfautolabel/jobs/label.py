@@ -30,7 +30,7 @@ from tfautolabel.jobs.labelled_parts import (
 )
 from tfautolabel.labels import check_min_confidence
 from tfautolabel.runs.files import PREDICTIONS_CSV, REJECTED
-from tfautolabel.runs.outputs import check_model, check_no_run
+from tfautolabel.runs.outputs import check_model, check_no_run, check_outputs
 
 Place = str | os.PathLike[str]
 
@@ -265,12 +265,9 @@ def refuse_to_overwrite(outputs: dict[Path, tuple[str, ...]], inputs: list[Place
     Raises:
         ValueError: If one of them would be lost.
     """
+    check_outputs(outputs, inputs)
     for file, columns in outputs.items():
-        if not file.exists():
-            continue
-        if any(os.path.exists(name) and os.path.samefile(file, name) for name in inputs):
-            raise ValueError(f"an output cannot be an input. Received: {file}")
-        if file.stat().st_size and _columns_of(file) != columns:
+        if file.exists() and file.stat().st_size and _columns_of(file) != columns:
             raise ValueError(
                 f"{file} exists and was not written by this command, which would overwrite it: name another "
                 "file, or move that one away"
