@@ -26,6 +26,7 @@ ORDER = (
     *("linear_head", "startup", "hostile", "export_parity", "contrastive", "fine_tune", "do_no_harm"),
     *(
         "trust_validity",
+        "audit_answers",
         "trust_calibration",
         "trust_conformal",
         "trust_unlike",
@@ -57,6 +58,7 @@ HEADINGS = {
     "serving": "The server",
     "formats": "TFLite and ONNX",
     "trust_validity": "Certificates: how often they are wrong, and how much they accept",
+    "audit_answers": "Audits: how many answers they need, and how often they are wrong",
     "trust_calibration": "Calibration",
     "trust_conformal": "Label sets",
     "trust_unlike": "What is unlike everything labelled",

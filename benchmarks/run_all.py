@@ -38,6 +38,7 @@ QUICK = {
     "serving": ["--seconds", "2", "--rounds", "1"],
     "formats": ["--items", "50"],
     "trust_validity": ["--sets", "uci"],
+    "audit_answers": ["--sets", "uci", "--runs", "10", "--validity", "400"],
     "trust_calibration": ["--sets", "uci"],
     "trust_conformal": [],
     "trust_unlike": [],

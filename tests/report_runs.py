@@ -138,7 +138,15 @@ def write_run(
             "evaluation": evaluate_probabilities(given, probabilities[:labelled], resamples=50).to_dict(),
             "baseline": {
                 "majority": {"accuracy": 0.4, "interval": [0.3, 0.5]},
-                "probe": {"name": "pixels", "accuracy": 0.5, "interval": [0.4, 0.6]},
+                "probe": {
+                    "name": "pixels",
+                    "accuracy": 0.5,
+                    "interval": [0.4, 0.6],
+                    "examples": 40,
+                    "only_run_right": 17,
+                    "only_other_right": 1,
+                    "p_value": 0.00014,
+                },
             },
             "transfer": {"asked": "auto", "why": "<i>why</i> it was tuned"},
         }

@@ -90,7 +90,7 @@ def out(done, tmp_path):
 def test_right_answers_certify_and_all_files_agree(out):
     fill(out, yes)
     result = certify_run(out)
-    assert (result.state, result.more, result.wrong) == ("certified", 0, 0)
+    assert (result.state, result.needed.more, result.wrong) == ("certified", 0, 0)
     rule = assert_consistent(out)
     assert not any(rule["barred"])
     assert record(out)["certificate"]["kind"] == "certified"
@@ -117,7 +117,15 @@ def test_one_wrong_answer_early_decides_nothing(out):
     fill(out, lambda number, row: "no" if number == 0 else "yes" if number < 6 else "")
     result = certify_run(out)
     assert result.state == "undecided"
-    assert result.more > 10
+    needed = result.needed
+    assert 10 < needed.more < needed.to_list <= needed.pool_size
+    assert needed.to_dict() == record(out)["audit"]["needed"]
+    assert draw_audit_list(out) == (out / "audit.csv", needed.to_list, needed), "one figure everywhere"
+    fill(out, lambda number, row: "no" if number == 0 else "yes" if number < needed.if_right else "")
+    assert certify_run(out).state == "certified", "as many as it said, all of them right"
+    fill(out, lambda number, row: "no" if number == 0 else "yes" if number < needed.if_right - 1 else "")
+    result = certify_run(out)
+    assert (result.state, result.needed.more) == ("undecided", 1)
     assert assert_consistent(out) == before
 
 
@@ -125,7 +133,7 @@ def test_labels_that_are_known_to_be_worse_than_the_target_are_barred_until_answ
     before = record(out)
     fill(out, lambda number, row: "no" if number < 8 else "")
     result = certify_run(out)
-    assert (result.state, result.more) == ("refuted", None)
+    assert result.state == "refuted"
     assert all(assert_consistent(out)["barred"])
     assert record(out)["counts"]["accepted"] == 0
     fill(out, lambda number, row: "yes" if number < 2 else "")

@@ -134,7 +134,7 @@ def test_the_answer_comes_first_and_then_what_to_do(pages):
         )
     ]
     assert places == sorted(places)
-    assert "Yes: 48.0 points more than pixels" in words
+    assert "Yes: 40.0 points more than pixels" in words
 
 
 def test_pictures_are_small_jpegs_and_sounds_can_be_played(pages):
@@ -284,11 +284,12 @@ def test_a_probe_that_is_missing_says_why(tmp_path):
     out = write_run(tmp_path)
     record = json.loads((out / "run.json").read_text())
     majority = {"name": "always {cat}", "accuracy": 0.4, "accuracy_interval_95": [0.3, 0.5]}
+    majority |= {"examples": 40, "only_run_right": 17, "only_other_right": 1, "p_value": 0.00014}
     record["baseline"] = {"majority": majority, "probe": None, "why": "there is no probe: too few"}
     (out / "run.json").write_text(json.dumps(record))
     words = report(out).words
     assert "there is no probe: too few" in words
-    assert "Yes: 58.0 points more than always {cat}" in words
+    assert "Yes: 40.0 points more than always {cat}" in words
 
 
 def test_an_estimate_that_nobody_asked_for_is_no_answer(tmp_path):

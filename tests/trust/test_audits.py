@@ -141,29 +141,6 @@ def test_good_labels_are_all_certified_and_bad_ones_raise_the_threshold():
     assert raised.pool_accepted == raised.accepts(scores).sum()
 
 
-def test_audited_certificates_are_wrong_no_more_often_than_they_may_be():
-    rng = np.random.default_rng(3)
-    wrong = 0
-    for seed in range(500):
-        scores, correct = rng.random(1000), np.ones(1000, bool)
-        correct[rng.permutation(1000)[:56]] = False
-        order = draw_audit(1000, 500, seed)
-        found = certify_audited(scores, correct[order], order, target_error=0.05)
-        wrong += found.threshold is not None and (~correct[found.accepts(scores)]).mean() > 0.05
-    assert wrong <= binom.ppf(0.999, 500, 0.05)
-
-
-def test_an_audit_that_is_too_short_says_what_is_needed():
-    scores = np.linspace(0.5, 1.0, 1000)
-    found = certify_audited(scores, np.ones(10, bool), draw_audit(1000, 10), target_error=0.05)
-    assert found.kind == "impossible"
-    needed = found.needed_labels
-    longer = certify_audited(scores, np.ones(needed, bool), draw_audit(1000, needed), target_error=0.05)
-    assert longer.kind == "certified"
-    nothing = certify_audited(scores, np.ones(0, bool), draw_audit(1000, 0), target_error=0.05)
-    assert (nothing.kind, nothing.needed_labels) == ("impossible", needed)
-
-
 @pytest.mark.parametrize("order", [[0, 0], [0], [0, 1, 2]])
 def test_an_order_that_is_none_is_refused(order):
     with pytest.raises(ValueError, match="order must name a different label for each answer"):

@@ -43,7 +43,7 @@ def audit(
     from tfautolabel.jobs import certify_run, draw_audit_list
 
     if audited is None:
-        file, listed = draw_audit_list(
+        file, listed, needed = draw_audit_list(
             out,
             n=n,
             target_error=target_error,
@@ -52,7 +52,7 @@ def audit(
             say=remark(quiet),
         )
         if not quiet:
-            summaries.show_list(out, file, listed)
+            summaries.show_list(out, file, listed, needed)
         return
     result = certify_run(out, audited, target_error=target_error, confidence=certify_confidence)
     if not quiet:

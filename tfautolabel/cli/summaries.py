@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tfautolabel.jobs import AuditResult, DemoResult, ModelMeasures, RunResult
     from tfautolabel.jobs.label import LabelResult
     from tfautolabel.measures import Evaluation
+    from tfautolabel.trust import AnswersNeeded
 
 
 def show_run(result: RunResult) -> None:
@@ -94,12 +95,14 @@ def show_labels(result: LabelResult) -> None:
     )
 
 
-def show_list(out: Path, file: Path, listed: int) -> None:
+def show_list(out: Path, file: Path, listed: int, needed: AnswersNeeded) -> None:
     """Where the list is, and how to go on."""
     show(
         f"{listed:,} items to look at are in {file}, in random order; write yes, no or the right label into "
-        "the column correct, from the first row on, then",
+        "the column correct, from the first row on; you may stop at any row. Then:",
         f"  tfautolabel audit {shlex.quote(str(out))} --audited {shlex.quote(str(file))}",
+        "",
+        needed.sentence(),
     )
 
 
@@ -121,7 +124,7 @@ def show_audit(out: Path, result: AuditResult) -> None:
         return
     if result.standing is not None:
         show(f"{result.standing.sentence()}; this stays, the other target is not reached", "")
-    if result.more is None:
+    if result.state == "refuted":
         accepted = "" if result.standing is not None else ", so none is accepted"
         show(
             f"it cannot be certified that at most {percent(certificate.target_error)} are wrong: too many of "
@@ -131,13 +134,12 @@ def show_audit(out: Path, result: AuditResult) -> None:
             looked_at,
         )
     else:
-        total = result.answered + result.more
         show(
-            f"not certified yet that at most {percent(certificate.target_error)} are wrong: about "
-            f"{result.more:,} more answers are likely needed, in the order of {result.list_file}",
+            f"not certified yet that at most {percent(certificate.target_error)} are wrong: "
+            f"{result.needed.sentence()}",
             "",
             looked_at,
-            f"  tfautolabel audit {shlex.quote(str(out))} -n {total}",
+            f"  tfautolabel audit {shlex.quote(str(out))} -n {result.needed.to_list}",
         )
 
 
@@ -219,7 +221,7 @@ def _answer(result: RunResult) -> list[str]:
     found = result.record["certificate"]
     if found is None:
         return []
-    from tfautolabel.trust import Certificate
+    from tfautolabel.trust import AnswersNeeded, Certificate
 
     certificate, listed = Certificate.from_dict(found), result.record["audit"]["listed"]
     file = result.out / AUDIT_LIST
@@ -230,8 +232,11 @@ def _answer(result: RunResult) -> list[str]:
         cannot = f"with these labels it cannot be certified that at most {target} are wrong"
         if not listed:
             return [f"{cannot}; none is sure enough to be looked at: label more examples", ""]
-        return [f"{cannot}; look at the {listed:,} items in {file} and it may be", ""]
-    return [certificate.sentence(), f"look at the {listed:,} items in {file} to certify it", ""]
+        said = cannot
+    else:
+        said = certificate.sentence()
+    needed = AnswersNeeded.from_dict(result.record["audit"]["needed"]).sentence() if listed else ""
+    return [said, f"look at the {listed:,} items in {file} to certify it: {needed}" if listed else "", ""]
 
 
 def _command(result: RunResult) -> list[str]:
@@ -262,9 +267,13 @@ def _estimate(result: RunResult) -> list[str]:
 
 
 def _baseline(result: RunResult) -> list[str]:
+    from tfautolabel.report.transfer_verdict import transfer_verdict
+
     entries = [result.record["baseline"][name] for name in ("probe", "majority")]
     told = ", ".join(f"{one['accuracy']:.1%} {one['name']}" for one in entries if one)
-    return [f"without    {told}: what needs no pretrained model, on the same examples"]
+    verdict = transfer_verdict(result.record["baseline"])
+    helped = [] if verdict is None else [f"transfer   did it help? {verdict}"]
+    return [f"without    {told}: what needs no pretrained model, on the same examples", *helped]
 
 
 def _by_what(result: RunResult) -> str:

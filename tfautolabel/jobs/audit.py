@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel.data.writers import COLUMNS, as_utf8
-from tfautolabel.jobs.candidates import RESERVE, items_needed, list_items, read_answers, say_ambiguous
+from tfautolabel.jobs.candidates import list_items, read_answers, say_ambiguous
 from tfautolabel.labels import FOUND_WRONG
 from tfautolabel.runs.audit_list import has_answers
 from tfautolabel.runs.candidates import Candidates, read_candidates
@@ -22,7 +22,14 @@ from tfautolabel.runs.identity import RUN_ID, check_whole, digests
 from tfautolabel.runs.inputs import Place
 from tfautolabel.runs.predictions import prediction_parts, predictions_writers
 from tfautolabel.runs.record import settings_of, write_record
-from tfautolabel.trust import Certificate, certify_audited, draw_audit
+from tfautolabel.trust import (
+    AnswersNeeded,
+    AuditDesign,
+    Certificate,
+    answers_needed,
+    certify_audited,
+    design_audit,
+)
 from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.binomial import check_levels, error_bound
 
@@ -37,7 +44,7 @@ class AuditResult:
         wrong: labels among them that were wrong.
         certificate: what the answers certify so far.
         state: "certified", "refuted" where the labels are known to be worse than the target, or "undecided".
-        more: how many more answers are likely needed; 0 where it is certified, None where it is refuted.
+        needed: how many answers it takes.
         standing: an earlier certificate, for other levels, that the answers still give and that is kept.
     """
 
@@ -46,7 +53,7 @@ class AuditResult:
     wrong: int
     certificate: Certificate
     state: str
-    more: int | None
+    needed: AnswersNeeded
     standing: Certificate | None = None
 
 
@@ -58,19 +65,19 @@ def draw_audit_list(
     confidence: float | None = None,
     seed: int | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[Path, int]:
+) -> tuple[Path, int, AnswersNeeded]:
     """Draws labels of a run that are to be looked at into out/audit.csv, or more of them.
 
     Args:
         out: a folder that `run` wrote.
-        n: how many items in all; by default as many as an audit without an error needs, and a tenth more.
+        n: how many items in all; by default what `tfautolabel.trust.answers_needed` says.
         target_error: in (0, 1); by default the run's.
         confidence: in (0, 1); by default the run's.
         seed: decides the order; by default the run's, with which a longer list begins with the shorter one.
         say: told what became of an earlier list.
 
     Returns:
-        The list, and how many items are in it.
+        The list, how many items are in it, and how many answers it takes.
 
     Raises:
         FileNotFoundError: If the folder holds no run.
@@ -91,28 +98,40 @@ def _draw(
     levels: tuple[float, float],
     seed: int | None,
     say: Callable[[str], None],
-) -> tuple[Path, int]:
+) -> tuple[Path, int, AnswersNeeded]:
     out, candidates = staged.out, read_candidates(staged.out)
     if not len(candidates.scores):
         raise ValueError(
             f"there must be a label that is sure enough to be looked at. Received: none in {out}"
         )
-    drawn = record["audit"]["seed"]
-    if seed is None:
-        seed = drawn
-    elif seed != drawn and has_answers(out / AUDIT_LIST):
-        raise ValueError(
-            f"the seed of an audit stays {drawn} once answers are given, since who chooses between samples "
-            f"has no guarantee. Received: seed={seed}"
-        )
-    wanted = round(RESERVE * items_needed(candidates, *levels)) if n is None else n
-    listed = list_items(staged, candidates, wanted, seed, say)
-    record["audit"] |= {"seed": seed, "listed": listed}
+    target_error, confidence = levels
+    design = _design(record, candidates, target_error, confidence)
+    if seed is not None and seed != design.seed:
+        if has_answers(out / AUDIT_LIST):
+            raise ValueError(
+                f"the seed of an audit stays {design.seed} once answers are given, since who chooses between "
+                f"samples has no guarantee. Received: seed={seed}"
+            )
+        design = replace(design, seed=seed)
+    needed = _needed_before(record, target_error, confidence) or answers_needed(
+        candidates.scores,
+        np.zeros(0, bool),
+        target_error=target_error,
+        confidence=confidence,
+        design=design,
+    )
+    listed = list_items(staged, candidates, needed.to_list if n is None else n, design, say)
+    record["audit"] |= {
+        "seed": design.seed,
+        "listed": listed,
+        "design": design.to_dict(),
+        "needed": needed.to_dict(),
+    }
     record["files"] |= digests(staged.folder)
     write_record(record, staged.folder)
     staged.commit()
     say_ambiguous(tuple(record["counts"]["classes"]), say)
-    return out / AUDIT_LIST, listed
+    return out / AUDIT_LIST, listed, needed
 
 
 def certify_run(
@@ -138,7 +157,7 @@ def certify_run(
         confidence: in (0, 1); by default the run's.
 
     Returns:
-        What was certified, or how many more answers are likely needed.
+        What was certified, or how many more answers are needed.
 
     Raises:
         FileNotFoundError: If the run, the list or the model is not there.
@@ -155,13 +174,14 @@ def certify_run(
 def _certify(staged: Staging, record: dict[str, Any], file: Path, levels: tuple[float, float]) -> AuditResult:
     candidates, (target_error, confidence) = read_candidates(staged.out), levels
     classes = tuple(record["counts"]["classes"])
-    order, answers = read_answers(file, candidates, record["audit"]["seed"], classes)
+    design = _design(record, candidates, target_error, confidence)
+    order, answers = read_answers(file, candidates, design, classes)
     right = np.array([answers[i] == candidates.labels[place] for i, place in enumerate(order)], bool)
-    certificate = certify_audited(
-        candidates.scores, right, order, target_error=target_error, confidence=confidence
-    )
-    state, more = _state(candidates, certificate, right, record["audit"]["seed"])
-    earlier = _standing(candidates, record, right, order) if state != "certified" else None
+    by: dict[str, Any] = {"target_error": target_error, "confidence": confidence, "design": design}
+    certificate = certify_audited(candidates.scores, right, order, **by)
+    needed = answers_needed(candidates.scores, right, **by)
+    state = _state(certificate, needed, right[: design.uniform or None])
+    earlier = _standing(candidates, record, right, order, design) if state != "certified" else None
     rule = Acceptance.from_dict(record["acceptance"])
     # What the run said itself comes back if answers are taken back.
     before = record["audit"].setdefault("certificate_of_run", record["certificate"])
@@ -183,7 +203,7 @@ def _certify(staged: Staging, record: dict[str, Any], file: Path, levels: tuple[
         "answered": len(answers),
         "wrong": int((~right).sum()),
         "state": state,
-        "more": more,
+        "needed": needed.to_dict(),
         "target_error": target_error,
         "confidence": confidence,
         "acceptance": rule.to_dict(),
@@ -196,59 +216,49 @@ def _certify(staged: Staging, record: dict[str, Any], file: Path, levels: tuple[
     staged.commit()
     kept = None if earlier is None else _with_counts(earlier, counts)
     return AuditResult(
-        file, len(answers), int((~right).sum()), _with_counts(certificate, counts), state, more, kept
+        file, len(answers), int((~right).sum()), _with_counts(certificate, counts), state, needed, kept
     )
 
 
-def _state(
-    candidates: Candidates, certificate: Certificate, right: np.ndarray, seed: int
-) -> tuple[str, int | None]:
-    """What the answers decide, and how many more are likely needed."""
-    if certificate.kind == "certified":
-        return "certified", 0
-    n, target = len(right), certificate.target_error
-    # The lower bound for errors is what the upper bound for right ones leaves.
-    if 1.0 - error_bound(n, int(right.sum()), certificate.confidence) > target:
-        return "refuted", None
-    if certificate.needed_labels is not None:
-        return "undecided", max(certificate.needed_labels - n, 1)
-    more = _if_right(candidates, certificate, right, seed)
-    return ("refuted", None) if more is None else ("undecided", more)
+def _design(
+    record: dict[str, Any], candidates: Candidates, target_error: float, confidence: float
+) -> AuditDesign:
+    """The design that the list was drawn by, or a new one: answers are read against what drew them."""
+    drawn = record["audit"].get("design")
+    if drawn is not None:
+        return AuditDesign.from_dict(drawn)
+    seed = record["audit"]["seed"]
+    return design_audit(candidates.scores, target_error=target_error, confidence=confidence, seed=seed)
 
 
-def _if_right(candidates: Candidates, certificate: Certificate, right: np.ndarray, seed: int) -> int | None:
-    """The fewest more answers that certify the target if all of them say that the label is right.
-
-    It is what is known where errors were so far as frequent as the target or more so.
-    """
-    total, n = len(candidates.scores), len(right)
-    order = draw_audit(total, total, seed)
-
-    def is_enough(more: int) -> bool:
-        found = certify_audited(
-            candidates.scores,
-            np.concatenate([right, np.ones(more, bool)]),
-            order[: n + more],
-            target_error=certificate.target_error,
-            confidence=certificate.confidence,
-        )
-        return found.kind == "certified"
-
-    high = 1
-    while n + high < total and not is_enough(high):
-        high *= 2
-    high = min(high, total - n)
-    if not is_enough(high):
+def _needed_before(record: dict[str, Any], target_error: float, confidence: float) -> AnswersNeeded | None:
+    """What the last answers that were read made of it, if they were read at these levels."""
+    audit = record["audit"]
+    if not audit.get("answered") or (audit["target_error"], audit["confidence"]) != (
+        target_error,
+        confidence,
+    ):
         return None
-    low = high // 2
-    while low + 1 < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if is_enough(middle) else (middle, high)
-    return high
+    return AnswersNeeded.from_dict(audit["needed"])
+
+
+def _state(certificate: Certificate, needed: AnswersNeeded, alike: np.ndarray) -> str:
+    """What the answers decide; `alike` are those to a simple random sample, which counted errors need."""
+    if certificate.kind == "certified":
+        return "certified"
+    # The lower bound for errors is what the upper bound for right ones leaves.
+    n, right = len(alike), int(alike.sum())
+    if 1.0 - error_bound(n, right, certificate.confidence) > certificate.target_error:
+        return "refuted"
+    return "refuted" if needed.is_impossible else "undecided"
 
 
 def _standing(
-    candidates: Candidates, record: dict[str, Any], right: np.ndarray, order: np.ndarray
+    candidates: Candidates,
+    record: dict[str, Any],
+    right: np.ndarray,
+    order: np.ndarray,
+    design: AuditDesign,
 ) -> Certificate | None:
     """What was certified before, at its own levels, if today's answers give it still."""
     found = record["certificate"]
@@ -260,6 +270,7 @@ def _standing(
         order,
         target_error=found["target_error"],
         confidence=found["confidence"],
+        design=design,
     )
     return again if again.kind == "certified" else None
 

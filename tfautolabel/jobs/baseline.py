@@ -14,7 +14,7 @@ import numpy as np
 
 from tfautolabel.data import Dataset, ReadFailure
 from tfautolabel.data.folds import stratified_folds
-from tfautolabel.measures import accuracy_interval
+from tfautolabel.measures import accuracy_interval, paired_p_value
 
 LIMIT = 1_000
 """Labelled examples that the probe sees at most: it shall take seconds."""
@@ -27,51 +27,68 @@ _BATCH = 64
 _WORDS = r"(?u)[^\W\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]"
 
 
-def measure_baselines(examples: Dataset, classes: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
+def measure_baselines(
+    examples: Dataset, classes: Sequence[str], right: np.ndarray, *, seed: int = 0
+) -> dict[str, Any]:
     """Accuracies that need no transfer.
 
     Args:
         examples: n labelled examples; beyond `LIMIT` a sample of them is taken.
         classes: k names.
+        right: (n,) bool, which of them the run has right, each predicted without having been seen.
         seed: decides the sample and the folds.
 
     Returns:
-        "majority" and "probe", each a name, an accuracy and its exact 95 % interval; "why" where there is no
-        probe.
+        "majority" and "probe", each a name, an accuracy, its exact 95 % interval, and how many of the same
+        examples only the run or only it has right, with McNemar's p-value; "why" where there is no probe.
+
+    Raises:
+        ValueError: If `right` is not of each example.
     """
     examples = examples.labelled.with_classes(tuple(classes))
+    right = np.asarray(right, bool)
+    if right.shape != (len(examples),):
+        raise ValueError(f"right must have shape ({len(examples)},). Received: shape {right.shape}")
     # The folds are not to depend on the order of the labels.
-    examples = examples.subset(np.argsort(examples.ids, kind="stable"))
+    by_name = np.argsort(examples.ids, kind="stable")
+    examples, right = examples.subset(by_name), right[by_name]
     counts = np.bincount(examples.class_ids, minlength=len(classes))
-    majority = _entry(f"always {classes[int(counts.argmax())]}", int(counts.max()), len(examples))
+    commonest = int(counts.argmax())
+    majority = _entry(f"always {classes[commonest]}", examples.class_ids == commonest, right)
     if len(examples) > LIMIT:
         rows = np.random.default_rng(seed).choice(len(examples), LIMIT, replace=False)
-        examples = examples.subset(np.sort(rows))
+        rows = np.sort(rows)
+        examples, right = examples.subset(rows), right[rows]
     try:
-        correct, total, name = _probe(examples, seed)
+        correct, seen, name = _probe(examples, seed)
     except ValueError as error:
         return {"majority": majority, "probe": None, "why": f"there is no probe: {error}"}
-    return {"majority": majority, "probe": _entry(name, correct, total), "why": None}
+    return {"majority": majority, "probe": _entry(name, correct, right[seen]), "why": None}
 
 
-def _entry(name: str, correct: int, total: int) -> dict[str, Any]:
+def _entry(name: str, correct: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    only_run, only_other = int((right & ~correct).sum()), int((correct & ~right).sum())
+    total = len(correct)
     return {
         "name": name,
-        "accuracy": correct / total,
-        "accuracy_interval_95": list(accuracy_interval(correct, total)),
+        "accuracy": float(correct.mean()),
+        "accuracy_interval_95": list(accuracy_interval(int(correct.sum()), total)),
         "examples": total,
+        "only_run_right": only_run,
+        "only_other_right": only_other,
+        "p_value": paired_p_value(only_run, only_other),
     }
 
 
-def _probe(examples: Dataset, seed: int) -> tuple[int, int, str]:
-    """How many of how many a logistic regression gets right, and on what."""
+def _probe(examples: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray, str]:
+    """(m,) bool, what a logistic regression gets right, (m,) int64, of which rows, and what it looks at."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     read = examples.read(np.arange(len(examples)))
-    kept = [row for row, value in enumerate(read) if not isinstance(value, ReadFailure)]
+    kept = np.array([row for row, value in enumerate(read) if not isinstance(value, ReadFailure)], np.int64)
     encoded = [value for value in read if not isinstance(value, ReadFailure)]
     class_ids = examples.class_ids[kept]
     if examples.modality == "text":
@@ -85,11 +102,11 @@ def _probe(examples: Dataset, seed: int) -> tuple[int, int, str]:
     else:
         of_pictures = examples.modality == "image"
         found, readable = _thumbnails(encoded) if of_pictures else _spectra(encoded)
-        found, class_ids = found[readable], class_ids[readable]
+        found, class_ids, kept = found[readable], class_ids[readable], kept[readable]
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
         name = f"{_SIDE} x {_SIDE} pixels" if of_pictures else "mean log-mel spectrum"
     folds = stratified_folds(class_ids, N_FOLDS, seed)
-    correct = 0
+    correct = np.zeros(len(class_ids), bool)
     for fold in np.unique(folds):
         held_out = folds == fold
         if len(np.unique(class_ids[~held_out])) < 2:
@@ -97,8 +114,8 @@ def _probe(examples: Dataset, seed: int) -> tuple[int, int, str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a probe that has not quite converged is good enough to compare
             model.fit(found[~held_out], class_ids[~held_out])
-        correct += int((model.predict(found[held_out]) == class_ids[held_out]).sum())
-    return correct, len(class_ids), name
+        correct[held_out] = model.predict(found[held_out]) == class_ids[held_out]
+    return correct, kept, name
 
 
 def _thumbnails(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from tfautolabel.runs.audit_list import AuditItem, read_audit_list, write_audit_
 from tfautolabel.runs.candidates import Candidates
 from tfautolabel.runs.commit import Staging, free_name
 from tfautolabel.runs.files import AUDIT_LIST
-from tfautolabel.trust import certify_audited, draw_audit
+from tfautolabel.trust import AuditDesign
 
 # Spreadsheets write truth in the language of their user.
 YES = (
@@ -21,23 +21,14 @@ YES = (
     "waar",
 )  # fmt: skip
 NO = ("no", "n", "false", "f", "0", "wrong", "incorrect", "falsch", "faux", "falso", "onwaar")
-RESERVE = 1.1
-"""So many times as many as an audit without an error needs are drawn at first."""
-
-
-def items_needed(candidates: Candidates, target_error: float, confidence: float) -> int:
-    """How many items an audit that finds no error has to look at; 0 without candidates."""
-    if not len(candidates.scores):
-        return 0
-    none = np.zeros(0, np.int64)
-    first = certify_audited(
-        candidates.scores, none.astype(bool), none, target_error=target_error, confidence=confidence
-    )
-    return first.needed_labels or len(candidates.scores)
 
 
 def list_items(
-    staged: Staging, candidates: Candidates, n: int, seed: int, say: Callable[[str], None] = lambda _: None
+    staged: Staging,
+    candidates: Candidates,
+    n: int,
+    design: AuditDesign,
+    say: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Draws so many candidates into the list; answers that were given stay.
 
@@ -47,7 +38,7 @@ def list_items(
         staged: where the list is written; the earlier one is in the run's folder.
         candidates: what to draw from.
         n: how many items, counted with those that are listed already.
-        seed: decides the order; a longer list begins with the shorter one.
+        design: decides the order; a longer list begins with the shorter one.
         say: told what became of an earlier list.
 
     Returns:
@@ -55,9 +46,9 @@ def list_items(
     """
     file = staged.out / AUDIT_LIST
     staged.will_replace(AUDIT_LIST)
-    order = draw_audit(len(candidates.scores), n, seed)
+    order = design.order(candidates.scores, n)
     earlier = read_audit_list(file) if file.is_file() else []
-    longer = draw_audit(len(candidates.scores), max(n, len(earlier)), seed)
+    longer = design.order(candidates.scores, max(n, len(earlier)))
     expected = [(candidates.ids[place], candidates.labels[place]) for place in longer]
     if [(item.id, item.label) for item in earlier] == expected[: len(earlier)]:
         order = longer
@@ -74,14 +65,14 @@ def list_items(
 
 
 def read_answers(
-    file: Path, candidates: Candidates, seed: int, classes: Sequence[str]
+    file: Path, candidates: Candidates, design: AuditDesign, classes: Sequence[str]
 ) -> tuple[np.ndarray, list[str | None]]:
     """The answers of a list, which must begin with its first item and leave none out.
 
     Args:
         file: the list.
         candidates: what it was drawn from.
-        seed: with which it was drawn.
+        design: by which it was drawn.
         classes: k names.
 
     Returns:
@@ -93,7 +84,7 @@ def read_answers(
             the number of the row.
     """
     items = read_audit_list(file)
-    order = draw_audit(len(candidates.scores), len(items), seed)
+    order = design.order(candidates.scores, len(items))
     answers: list[str | None] = []
     unanswered = 0
     for number, item in enumerate(items, 1):

@@ -122,7 +122,9 @@ def label_pool(
     with clock("evidence"):
         _write_evidence(labeler, examples, extraction, sample, out, metadata[RUN_ID])
     with clock("baseline"), working("measuring what does without transfer", labeler.progress):
-        baselines = measure_baselines(examples.subset(extraction.rows), labeler.classes, seed=labeler.seed)
+        right = labeler.out_of_fold_.argmax(axis=1) == labeler.truth_
+        known = examples.subset(extraction.rows)
+        baselines = measure_baselines(known, labeler.classes, right, seed=labeler.seed)
     counts = np.bincount(examples.class_ids[extraction.rows], minlength=n_classes)
     return Done(
         metadata[RUN_ID],

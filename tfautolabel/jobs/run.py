@@ -8,18 +8,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tfautolabel.data import Rejected
-from tfautolabel.jobs.candidates import RESERVE, items_needed, list_items, say_ambiguous
+from tfautolabel.jobs.candidates import list_items, say_ambiguous
 from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.jobs.tune import search_head
 from tfautolabel.runs.candidates import read_candidates
 from tfautolabel.runs.commit import Staging, staging
-from tfautolabel.runs.files import MODELS, REPORT, TUNING, VERSION
+from tfautolabel.runs.files import AUDIT_LIST, MODELS, REPORT, TUNING, VERSION
 from tfautolabel.runs.identity import RUN_ID, digests
 from tfautolabel.runs.inputs import Inputs, Place, Source, check_source, make_folder, read_inputs
 from tfautolabel.runs.outputs import check_places
 from tfautolabel.runs.record import FORMAT_VERSION, versions, write_record
 from tfautolabel.runs.settings import RunSettings
+from tfautolabel.trust import AuditDesign, answers_needed, design_audit
 
 if TYPE_CHECKING:
     from tfautolabel.labeler import Labeler
@@ -134,7 +137,7 @@ def _run(
         "settings": settings.to_dict(),
         "tuning": tuned,
         **outcome(labeler, choice, done, settings),
-        "audit": {"seed": settings.seed, "listed": _list_items(staged, settings, labeler.classes, say)},
+        "audit": _first_list(staged, settings, labeler.classes, say),
         "seconds": clock.seconds,
         "files": digests(staged.folder),
     }
@@ -180,19 +183,27 @@ def _labeler(
     return labeler, choice
 
 
-def _list_items(
+def _first_list(
     staged: Staging, settings: RunSettings, classes: tuple[str, ...], say: Callable[[str], None]
-) -> int:
-    """Draws the items that an audit is to look at, if there is a target; returns how many.
+) -> dict[str, Any]:
+    """Draws the items that an audit is to look at, if there is a target; returns what the record keeps.
 
     Without one, a list that `tfautolabel audit` drew for this very run stays.
     """
-    candidates, wanted = read_candidates(staged.folder), 0
-    if settings.target_error is not None:
-        wanted = round(RESERVE * items_needed(candidates, settings.target, settings.certify_confidence))
-    if wanted:
+    candidates, asked = read_candidates(staged.folder), settings.target_error is not None
+    nothing = {"seed": settings.seed, "listed": 0, "design": None, "needed": None}
+    if not len(candidates.scores) or not (asked or (staged.out / AUDIT_LIST).is_file()):
+        list_items(staged, candidates, 0, AuditDesign.simple(settings.seed), say)
+        return nothing
+    levels = {"target_error": settings.target, "confidence": settings.certify_confidence}
+    design = design_audit(candidates.scores, seed=settings.seed, **levels)
+    needed = answers_needed(candidates.scores, np.zeros(0, bool), design=design, **levels)
+    if asked:
         say_ambiguous(classes, say)
-    return list_items(staged, candidates, wanted, settings.seed, say)
+    listed = list_items(staged, candidates, needed.to_list if asked else 0, design, say)
+    if not listed:
+        return nothing
+    return nothing | {"listed": listed, "design": design.to_dict(), "needed": needed.to_dict()}
 
 
 def _say_shortened(tally: Tally, say: Callable[[str], None]) -> None:

@@ -1,7 +1,7 @@
 """Plain functions on labels and probabilities: how good, how sure."""
 
 from tfautolabel.measures.classification import Evaluation, evaluate_predictions
-from tfautolabel.measures.intervals import accuracy_interval
+from tfautolabel.measures.intervals import accuracy_interval, paired_p_value
 from tfautolabel.measures.probabilities import (
     Measure,
     ProbabilityEvaluation,
@@ -19,6 +19,7 @@ __all__ = [
     "calibration_error",
     "evaluate_predictions",
     "evaluate_probabilities",
+    "paired_p_value",
     "reliability_table",
     "risk_coverage_curve",
 ]

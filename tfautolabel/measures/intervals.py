@@ -1,8 +1,8 @@
-"""Confidence intervals for shares."""
+"""Exact intervals for shares, and the exact test of two shares on the same examples."""
 
 from __future__ import annotations
 
-from scipy.stats import beta
+from scipy.stats import beta, binom
 
 
 def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -33,3 +33,29 @@ def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tup
     low = 0.0 if correct == 0 else float(beta.ppf(tail, correct, total - correct + 1))
     high = 1.0 if correct == total else float(beta.ppf(1.0 - tail, correct + 1, total - correct))
     return low, high
+
+
+def paired_p_value(only_first: int, only_second: int) -> float:
+    """The exact two-sided test of McNemar (Psychometrika 12, 1947) of two answerers on the same examples.
+
+    Only the examples tell that one of the two has right and the other wrong: if both were equally good, each
+    would be as likely to be the one.
+
+    Args:
+        only_first: examples that only the first has right.
+        only_second: examples that only the second has right.
+
+    Returns:
+        In (0, 1]: how likely at least so large a difference is between equally good ones.
+
+    Raises:
+        ValueError: If a count is negative.
+
+    Examples:
+        >>> round(paired_p_value(7, 0), 3), paired_p_value(0, 0)
+        (0.016, 1.0)
+    """
+    if only_first < 0 or only_second < 0:
+        raise ValueError(f"counts must not be negative. Received: {only_first}, {only_second}")
+    differ = only_first + only_second
+    return min(1.0, 2.0 * float(binom.cdf(min(only_first, only_second), differ, 0.5)))

@@ -1,8 +1,10 @@
 """How good probabilities and confidences are, each measure with an interval.
 
-Bootstrap intervals (Efron and Tibshirani, An introduction to the bootstrap, 1993, chapter 13): examples are
-drawn again with replacement, and the middle 95 % of the measures that come out are the interval. All
-resamples share one draw of counts, so that a measure of sums costs one matrix product.
+The accuracy is a share and has the exact interval that it has everywhere (`accuracy_interval`). The others
+have bootstrap intervals (Efron and Tibshirani, An introduction to the bootstrap, 1993, chapter 13): examples
+are drawn again with replacement, and the middle 95 % of the measures that come out are the interval. Where
+they all come out alike, as without a single error, that says nothing and there is no interval. All resamples
+share one draw of counts, so that a measure of sums costs one matrix product.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from tfautolabel.measures.intervals import accuracy_interval
 
 BINS = 15
 RESAMPLES = 1000
@@ -21,7 +25,7 @@ _TAILS = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class Measure:
-    """A value and its 95 % bootstrap interval; NaN where the data do not define it.
+    """A value and its 95 % interval; NaN where the data do not define it.
 
     Attributes:
         value: on the examples themselves.
@@ -130,6 +134,9 @@ def evaluate_probabilities(
             by_name.setdefault(name, []).append(values)
     measures = {name: _summary(np.concatenate(values)) for name, values in by_name.items()}
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    if resamples:
+        exact = accuracy_interval(int(right.sum()), n)
+        measures["accuracy"] = Measure(measures["accuracy"].value, *exact)
     return ProbabilityEvaluation(
         n, measures, reliability_table(confidence, right, bins), risk_coverage_curve(confidence, right)
     )
@@ -192,7 +199,9 @@ def _spread(errors: np.ndarray, ordered: np.ndarray) -> np.ndarray:
 
 def _summary(values: np.ndarray) -> Measure:
     drawn = values[1:][np.isfinite(values[1:])]
-    low, high = np.percentile(drawn, _TAILS) if len(drawn) else (np.nan, np.nan)
+    # Draws that all come out alike, as without an error, do not say how sure the value is.
+    spread = len(drawn) > 0 and np.ptp(drawn) > 1e-12
+    low, high = np.percentile(drawn, _TAILS) if spread else (np.nan, np.nan)
     return Measure(float(values[0]), float(low), float(high))
 
 

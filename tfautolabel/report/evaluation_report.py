@@ -13,7 +13,7 @@ from tfautolabel.measures import Evaluation, ProbabilityEvaluation
 from tfautolabel.report.galleries import LISTED, Gallery, Item
 from tfautolabel.report.media import Medium, read_media
 from tfautolabel.report.page import write_page
-from tfautolabel.report.plots import reliability_plot, risk_coverage_plot
+from tfautolabel.report.plots import halves, reliability_plot, risk_coverage_plot
 from tfautolabel.report.tables import class_rows, matrix, measure_rows
 
 
@@ -70,6 +70,7 @@ def write_evaluation_report(
             "risk_coverage": risk_coverage_plot(_thinned(probabilities.risk_coverage), chosen, None),
             "table": probabilities.reliability.tolist(),
             "chosen": chosen,
+            "halves": halves(probabilities.risk_coverage),
         }
     return write_page(
         "evaluation.html",

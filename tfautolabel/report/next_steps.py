@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tfautolabel.runs.contents import RunRecord
 from tfautolabel.runs.files import AUDIT_LIST, MODELS, PREDICTIONS_CSV
+from tfautolabel.trust import AnswersNeeded
 
 
 class Step(NamedTuple):
@@ -66,13 +67,25 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
                 "leave them out.",
             )
         )
-    model = out / MODELS
-    steps.append(
-        Step(
-            "Use the labels",
-            f"{out / PREDICTIONS_CSV} has a row for each item; take those with accepted = true.",
+    refuted = (run.record.get("audit") or {}).get("state") == "refuted"
+    if audit is None and accepted and not refuted and not _is_certified(run):
+        # Before they are used: nothing is known of how many of them are wrong.
+        steps.append(
+            Step(
+                "Check a random sample of the labels",
+                "Nothing is certified yet about how many of them are wrong. This lists items that are drawn "
+                "at random; your answers certify it.",
+                f"tfautolabel audit {_quoted(out)}",
+            )
         )
-    )
+    model = out / MODELS
+    if accepted:
+        steps.append(
+            Step(
+                "Use the labels",
+                f"{out / PREDICTIONS_CSV} has a row for each item; take those with accepted = true.",
+            )
+        )
     steps.append(
         Step(
             "Label new data with this model",
@@ -94,29 +107,32 @@ def _audit_step(run: RunRecord) -> Step | None:
     """What an audit needs next, unless it is over or nobody asked for one."""
     out, file = _quoted(run.out), run.out / AUDIT_LIST
     left = sum(not item.answer for item in run.audit)
-    certificate, state = run.certificate, run.record.get("audit") or {}
+    state = run.record.get("audit") or {}
+    needed = AnswersNeeded.from_dict(state["needed"]) if state.get("needed") else None
     if left and state.get("state") != "certified":
         return Step(
             f"Look through the audit list of {left:,} {'item' if left == 1 else 'items'}",
-            f"They were drawn at random: {file}. Each item looked at makes the statement about all the "
-            "others stronger. Write yes, no or the right label beside each, then:",
+            f"They were drawn at random: {file}. "
+            + (f"{_capital(needed.sentence())}. " if needed is not None else "")
+            + "Write yes, no or the right label beside each, then:",
             f"tfautolabel audit {out} --audited {_quoted(file)}",
         )
-    if state.get("more"):
+    if state.get("state") == "undecided" and needed is not None:
+        more = needed.to_list - needed.answered
         return Step(
-            f"Look at {state['more']:,} more {'item' if state['more'] == 1 else 'items'}",
-            "So many more answers are likely needed to certify the target. This lists them, below those "
-            "that were answered:",
-            f"tfautolabel audit {out} -n {state['answered'] + state['more']}",
-        )
-    if certificate is not None and certificate.kind == "impossible" and certificate.needed_labels:
-        return Step(
-            "Audit some of the surest labels",
-            f"About {certificate.needed_labels:,} of them, drawn at random and looked at, certify the target "
-            "if errors stay as frequent as they were. This draws them:",
-            f"tfautolabel audit {out}",
+            f"Look at {more:,} more {'item' if more == 1 else 'items'}",
+            f"{_capital(needed.sentence())}. This lists them, below those that were answered:",
+            f"tfautolabel audit {out} -n {needed.to_list}",
         )
     return None
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _is_certified(run: RunRecord) -> bool:
+    return run.certificate is not None and run.certificate.kind == "certified"
 
 
 def run_command(run: RunRecord) -> str:

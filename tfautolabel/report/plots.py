@@ -122,3 +122,16 @@ def map_plot(points: np.ndarray, class_ids: np.ndarray, given: np.ndarray, class
 
     said = f"Map of {len(points):,} examples in {len(classes)} classes; near means alike to the backbone"
     return draw("map", said, paint, 7.2, 5.0)
+
+
+def halves(curve: np.ndarray) -> tuple[float, float] | None:
+    """The share of errors among the surer half and among all; None without a curve.
+
+    Args:
+        curve: (n, 2) coverage and risk, as `risk_coverage_curve` gives it.
+    """
+    if not len(curve):
+        return None
+    # A curve that was thinned has no point at the half itself.
+    half = curve[min(int(np.searchsorted(curve[:, 0], 0.5)), len(curve) - 1)]
+    return float(half[1]), float(curve[-1, 1])

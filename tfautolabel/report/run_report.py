@@ -24,9 +24,17 @@ from tfautolabel.report.galleries import (
 from tfautolabel.report.next_steps import next_steps, run_command
 from tfautolabel.report.originals import find_originals
 from tfautolabel.report.page import write_page
-from tfautolabel.report.plots import SHAPES, map_plot, reliability_plot, risk_coverage_plot, shown_classes
+from tfautolabel.report.plots import (
+    SHAPES,
+    halves,
+    map_plot,
+    reliability_plot,
+    risk_coverage_plot,
+    shown_classes,
+)
 from tfautolabel.report.svg import COLOURS
 from tfautolabel.report.tables import class_rows, matrix, measure_rows, reason_counts
+from tfautolabel.report.transfer_verdict import transfer_verdict
 from tfautolabel.runs.audit_list import COLUMNS
 from tfautolabel.runs.commit import staging_of_run
 from tfautolabel.runs.contents import RunRecord, read_run
@@ -162,7 +170,7 @@ def _plots(run: RunRecord) -> dict[str, Any]:
         target = None if run.certificate is None else run.certificate.target_error
         plots["reliability"] = reliability_plot(table)
         plots["risk_coverage"] = risk_coverage_plot(curve, chosen, target)
-        plots["chosen"] = chosen
+        plots["chosen"], plots["halves"] = chosen, halves(curve)
         plots["table"] = table.tolist()
     if run.evidence is not None and len(run.evidence.points) > 2:
         given = np.isnan(run.evidence.point_confidence)
@@ -215,16 +223,4 @@ def _baseline(record: dict[str, Any]) -> dict[str, Any] | None:
             rows.append((words.replace("{}", str(entry.get("name") or usual)), entry["accuracy"], bounds))
     if len(rows) < 2:
         return None
-    return {"rows": rows, "verdict": _verdict(rows[0], rows[1]), "why": found.get("why")}
-
-
-def _verdict(own: tuple[str, float, Any], other: tuple[str, float, Any]) -> str:
-    gain = 100 * (own[1] - other[1])
-    said = f"{abs(gain):.1f} points {'more' if gain >= 0 else 'less'} than {other[0]}"
-    if not own[2] or not other[2]:
-        return f"{said}."
-    if own[2][0] > other[2][1]:
-        return f"Yes: {said}, and the intervals do not overlap."
-    if own[2][1] < other[2][0]:
-        return f"No: {said}, and the intervals do not overlap. Another backbone may suit these data better."
-    return f"It cannot be told from so few labels: {said}, but the intervals overlap."
+    return {"rows": rows, "verdict": transfer_verdict(found), "why": found.get("why")}

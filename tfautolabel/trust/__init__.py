@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tfautolabel.trust.answers_needed import AnswersNeeded, answers_needed, design_audit
+from tfautolabel.trust.audit_design import AuditDesign
 from tfautolabel.trust.audited import certify_audited
 from tfautolabel.trust.audits import SequentialAudit, audit_bound, draw_audit
 from tfautolabel.trust.binomial import error_bound, labels_needed
@@ -12,16 +14,20 @@ from tfautolabel.trust.selective import certify
 from tfautolabel.trust.unlike import UnlikeGate, fit_unlike_gate
 
 __all__ = [
+    "AnswersNeeded",
+    "AuditDesign",
     "Calibration",
     "Certificate",
     "ClassCertificate",
     "ConformalSets",
     "SequentialAudit",
     "UnlikeGate",
+    "answers_needed",
     "audit_bound",
     "calibrate_sets",
     "certify",
     "certify_audited",
+    "design_audit",
     "draw_audit",
     "error_bound",
     "fit_calibration",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from tfautolabel.trust.audits import SequentialAudit
-from tfautolabel.trust.betting import log_wealth
+from tfautolabel.trust.audit_design import AuditDesign
 from tfautolabel.trust.binomial import check_levels, error_bound
 from tfautolabel.trust.certificates import Certificate
+from tfautolabel.trust.stratified_betting import log_wealth
 
-SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+SHARES = (0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
 """Of the labels, the surest first: how many each threshold of the sequence accepts."""
-WHOLE = 0.75
-"""The part of the error budget that is spent on accepting all labels; the rest is for higher thresholds."""
+PARTS = (0.03, 0.0, 0.12, 0.0, 0.0, 0.85)
+"""How the error budget is split: most on accepting all labels, some on a part of them that passes sooner."""
 ASSUMPTION = (
     "The labels were looked at in the random order that was drawn beforehand, none was passed over, and each "
     "answer is right."
@@ -28,16 +26,16 @@ def certify_audited(
     *,
     target_error: float,
     confidence: float = 0.95,
+    design: AuditDesign | None = None,
 ) -> Certificate:
     """What an audit of n labels certifies so far; it may be asked after every answer.
 
-    The first n of a random permutation of the labels are a random sample of them all, and those of the
-    sample above a threshold are a random sample of all labels above it. Each threshold of a sequence fixed
-    beforehand has a bettor of its own, whose evidence holds at all times together (`betting`). Thresholds are
-    tested from strict to lax by the fallback procedure (Wiens, Pharmaceutical Statistics 2, 2003), which pays
-    for the choice: a quarter of the error budget starts at the strictest and is handed on as long as
-    thresholds pass, the rest is for accepting everything. So the chance that this ever certifies a threshold
-    whose labels are worse than the target is at most one minus the confidence, whenever one stops.
+    The labels of the sample above a threshold are a sample of the same kind of all labels above it. Each
+    threshold of a sequence fixed beforehand has a bettor of its own, whose evidence holds at all times
+    together (`stratified_betting`). Thresholds are tested from strict to lax by the fallback procedure
+    (Wiens, Pharmaceutical Statistics 2, 2003), which pays for the choice: each has a part of the error
+    budget, and what passes hands all that it had on to the next. So the chance that this ever certifies a
+    threshold whose labels are worse than the target is at most one minus the confidence, whenever one stops.
 
     Why the fallback procedure is valid: let the thresholds with too many errors be in places i1 < i2 < … If
     any of them passes, then so does a first one, and the one before it did not; its level is then at most the
@@ -46,13 +44,13 @@ def certify_audited(
     Args:
         scores: (m,) float of all labels that are accepted at first; higher is surer.
         correct: (n,) bool, the answers in the order in which they were given.
-        order: (n,) int64, the places in `scores` of what was looked at, from `draw_audit(m, n)`.
+        order: (n,) int64, the places in `scores` of what was looked at, as the design drew them.
         target_error: in (0, 1).
         confidence: in (0, 1).
+        design: by which they were drawn; None for `draw_audit`.
 
     Returns:
-        The certificate; its pool are the m labels. `needed_labels` counts all that are likely needed,
-        including those that were looked at already.
+        The certificate; its pool are the m labels. How many answers it takes is told by `answers_needed`.
 
     Raises:
         ValueError: If a level is not in (0, 1) or the shapes do not agree.
@@ -60,7 +58,7 @@ def certify_audited(
     Examples:
         >>> from tfautolabel.trust import draw_audit
         >>> order = draw_audit(1000, 66)
-        >>> certify_audited(np.linspace(0.5, 1, 1000), np.ones(66, bool), order, target_error=0.05).coverage
+        >>> certify_audited(np.ones(1000), np.ones(66, bool), order, target_error=0.05).coverage
         1.0
     """
     check_levels(target_error, confidence)
@@ -72,23 +70,20 @@ def certify_audited(
         )
     if len(scores) == 0:
         raise ValueError("there must be an accepted label to look at. Received: none")
-    budget = 1.0 - confidence
-    thresholds = _thresholds(scores)
-    shares = np.zeros(len(thresholds))
-    shares[0] += (1.0 - WHOLE) * budget
-    shares[-1] += WHOLE * budget
-    p_values = np.array([_p_value(scores, right, order, at, target_error) for at in thresholds])
-    levels = reject_in_sequence(p_values, shares)
-    passed = np.flatnonzero(levels)
-    if not len(passed):
-        needed = _needed(scores, right, order, thresholds, shares, target_error)
+    design = design or AuditDesign.simple()
+    thresholds, _ = audited_thresholds(scores)
+    passed = passed_thresholds(scores, right, order, design, target_error, confidence)
+    if not len(order) or passed[-1] < 0:
         return Certificate(
             "impossible", target_error, confidence, None, len(order), 0, 0, 1.0, 0.0, 0, len(scores),
-            assumptions=(ASSUMPTION,), needed_labels=needed,
+            assumptions=(ASSUMPTION,),
         )  # fmt: skip
     threshold = thresholds[passed[-1]]
     seen = scores[order] >= threshold
     errors, accepted = int((~right[seen]).sum()), int((scores >= threshold).sum())
+    # A sample that prefers some labels does not count errors as often as they are.
+    alike = len(order) <= design.uniform or len(design.weights) == 1
+    bound = error_bound(int(seen.sum()), errors, confidence) if alike else target_error
     return Certificate(
         kind="certified",
         target_error=target_error,
@@ -97,7 +92,7 @@ def certify_audited(
         n_labels=len(order),
         n_accepted=int(seen.sum()),
         errors=errors,
-        upper_bound=min(error_bound(int(seen.sum()), errors, confidence), target_error),
+        upper_bound=min(bound, target_error),
         coverage=accepted / len(scores),
         pool_accepted=accepted,
         pool_size=len(scores),
@@ -105,62 +100,52 @@ def certify_audited(
     )
 
 
+def audited_thresholds(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(j,) float32, falling: the sequence that is tested; and (j,) the parts of the error budget."""
+    ordered = np.sort(np.asarray(scores, np.float32))[::-1]
+    places = np.ceil(np.array(SHARES) * len(ordered)).astype(np.int64) - 1
+    thresholds, which = np.unique(-ordered[places], return_inverse=True)
+    return -thresholds, np.bincount(which, PARTS)
+
+
+def passed_thresholds(
+    scores: np.ndarray,
+    right: np.ndarray,
+    order: np.ndarray,
+    design: AuditDesign,
+    target_error: float,
+    confidence: float,
+) -> np.ndarray:
+    """(n,) int64: after each answer the place of the laxest threshold that has passed, -1 where none has."""
+    thresholds, parts = audited_thresholds(scores)
+    paths = [
+        log_wealth(scores, order, ~right, design, target_error, scores >= threshold)
+        for threshold in thresholds
+    ]
+    evidence = np.maximum.accumulate(np.maximum(np.array(paths), 0.0), axis=1)
+    levels = reject_in_sequence(np.exp(-evidence), (1.0 - confidence) * parts)
+    places = np.arange(len(thresholds))[:, None]
+    return np.where(levels > 0.0, places, -1).max(axis=0)
+
+
 def reject_in_sequence(p_values: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """The fallback procedure: who is rejected hands the whole level on to the next.
 
     Args:
-        p_values: (j,) in the order of the sequence.
+        p_values: (j, …) in the order of the sequence; each column is a test of its own.
         shares: (j,) of the error budget, which is their sum.
 
     Returns:
-        (j,) float64: the level at which each hypothesis was rejected, 0 where it was not.
+        (j, …) float64: the level at which each hypothesis was rejected, 0 where it was not.
 
     Examples:
         >>> reject_in_sequence(np.array([0.01, 0.04, 0.2, 0.01]), np.array([0.025, 0, 0, 0.025])).tolist()
         [0.025, 0.0, 0.0, 0.025]
     """
-    levels = np.zeros(len(p_values))
-    carried = 0.0
+    levels = np.zeros(np.shape(p_values))
+    carried = np.zeros(np.shape(p_values)[1:])
     for at, (p_value, share) in enumerate(zip(p_values, shares, strict=True)):
-        carried += share
-        if p_value <= carried:
-            levels[at] = carried
-        else:
-            carried = 0.0
+        carried = carried + share
+        levels[at] = np.where(p_value <= carried, carried, 0.0)
+        carried = levels[at]
     return levels
-
-
-def _thresholds(scores: np.ndarray) -> np.ndarray:
-    """(j,) falling; equal ones count once."""
-    ordered = np.sort(scores)[::-1]
-    places = np.ceil(np.array(SHARES) * len(ordered)).astype(np.int64) - 1
-    return np.unique(ordered[places])[::-1]
-
-
-def _p_value(
-    scores: np.ndarray, right: np.ndarray, order: np.ndarray, threshold: float, target_error: float
-) -> float:
-    size = int((scores >= threshold).sum())
-    claimed = math.floor(target_error * size + 1e-9) + 1
-    wealth = log_wealth(~right[scores[order] >= threshold], np.array([claimed]), size)
-    return math.exp(-max(float(wealth.max(initial=0.0)), 0.0))
-
-
-def _needed(
-    scores: np.ndarray,
-    right: np.ndarray,
-    order: np.ndarray,
-    thresholds: np.ndarray,
-    shares: np.ndarray,
-    target_error: float,
-) -> int | None:
-    """The fewest answers in all after which one of the thresholds is likely to pass."""
-    found = []
-    for threshold, share in zip(thresholds, shares, strict=True):
-        seen, of_all = scores[order] >= threshold, scores >= threshold
-        # In between the level is what the strictest hands on.
-        audit = SequentialAudit(target_error, 1.0 - (share or shares[0]), int(of_all.sum()))
-        more = audit.update(right[seen]).expected_more()
-        if more is not None:
-            found.append(len(order) + math.ceil(more / float(of_all.mean())))
-    return min(min(found), len(scores)) if found else None

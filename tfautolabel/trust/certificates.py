@@ -95,9 +95,8 @@ class Certificate:
         target, sure = percent(self.target_error), percent(self.confidence)
         if self.kind == "impossible":
             cannot = f"with these labels it cannot be certified that at most {target} are wrong"
-            if self.needed_labels is None:
-                return f"{cannot}, nor would more labels like them help: too many of the surest are wrong"
-            return f"{cannot}; look at {self.needed_labels:,} of the surest items and it can"
+            # How many an audit needs is told by `answers_needed` alone, from the pool that it looks at.
+            return cannot if self.needed_labels is None else f"{cannot}; an audit of the surest ones may"
         of_whom = "of each class" if self.per_class is not None else "of them"
         if self.kind == "estimated":
             return (

@@ -1,0 +1,161 @@
+"""How many answers an audit needs: the one function, and the one wording, that everything shows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tfautolabel.trust.audit_design import AuditDesign, design_weights
+from tfautolabel.trust.audited import passed_thresholds
+
+FURTHEST, FOLDS = 10_000, 40.0
+"""No more answers are thought of than the first, nor than the second x log(1 / (1 - confidence)) / target."""
+
+
+@dataclass(frozen=True)
+class AnswersNeeded:
+    """What it takes to certify a target, counting the answers that were given already.
+
+    Attributes:
+        answered: how many answers there are.
+        wrong: labels that they found wrong.
+        if_right: answers in all, if each further one says that the label is right; None where not even
+            that would do, or not within the limit.
+        expected: answers in all, if errors stay as frequent as they were; None where no number would do.
+        pool_size: how many labels there are to look at.
+        limit: more answers than this were not thought of.
+    """
+
+    answered: int
+    wrong: int
+    if_right: int | None
+    expected: int | None
+    pool_size: int
+    limit: int
+
+    @property
+    def more(self) -> int | None:
+        """Further answers, if each says that the label is right."""
+        return None if self.if_right is None else self.if_right - self.answered
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether too many labels were found wrong for any further answers to do."""
+        return self.if_right is None and self.limit >= self.pool_size
+
+    @property
+    def to_list(self) -> int:
+        """How many items a list holds that is likely to be enough; never more than there are."""
+        found = self.if_right if self.expected is None else self.expected
+        return self.limit if found is None else found
+
+    def sentence(self) -> str:
+        """The same in words.
+
+        Examples:
+            >>> AnswersNeeded(0, 0, 62, 62, 1000, 1000).sentence()
+            '62 answers are needed if all of them say that the label is right'
+            >>> AnswersNeeded(70, 1, 93, 118, 1000, 1000).sentence()
+            '23 more answers are needed if all of them say that the label is right, about 48 if errors stay as
+            frequent as they were (1 in 70)'
+        """
+        if self.is_impossible:
+            return "no number of answers would do: too many labels were found wrong"
+        if self.more is None:
+            return f"more than {self.limit:,} answers are needed, whatever they say"
+        if self.more == 0:
+            return "no more answers are needed"
+        kind = "more answer" if self.answered else "answer"
+        if self.more == 1:
+            said = f"1 {kind} is needed, if it says that the label is right"
+        else:
+            said = f"{self.more:,} {kind}s are needed if all of them say that the label is right"
+        if not self.wrong:
+            return said
+        rate = f"if errors stay as frequent as they were ({self.wrong:,} in {self.answered:,})"
+        if self.expected is None:
+            return f"{said}; {rate}, no number up to {self.limit:,} would do"
+        return f"{said}, about {self.expected - self.answered:,} {rate}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, entries: dict[str, Any]) -> AnswersNeeded:
+        """What `to_dict` gave, back again."""
+        return cls(**entries)
+
+
+def answers_needed(
+    scores: np.ndarray,
+    correct: np.ndarray,
+    *,
+    target_error: float,
+    confidence: float = 0.95,
+    design: AuditDesign | None = None,
+) -> AnswersNeeded:
+    """How many answers certify a threshold, by the rule of `certify_audited` in the order of the design.
+
+    Args:
+        scores: (m,) float of all labels that an audit may look at.
+        correct: (n,) bool, the answers so far.
+        target_error: in (0, 1).
+        confidence: in (0, 1).
+        design: by which labels are drawn; None for `draw_audit`.
+
+    Returns:
+        The numbers; both are the answers given where the target is reached already.
+
+    Examples:
+        >>> answers_needed(np.ones(10_000), np.zeros(0, bool), target_error=0.05).if_right
+        64
+    """
+    scores, right = np.asarray(scores, np.float32), np.asarray(correct, bool)
+    design = design or AuditDesign.simple()
+    n, wrong = len(right), int((~right).sum())
+    needed = FOLDS * -math.log(1.0 - confidence) / target_error
+    limit = min(len(scores), max(min(FURTHEST, math.ceil(needed)), n))
+    order = design.order(scores, limit)
+
+    def first_passed(rate: float) -> int | None:
+        """The fewest answers in all if errors come evenly at a rate."""
+        length = 0
+        while length < limit:
+            length = min(max(2 * length, n + 128), limit)
+            # The first error comes when half of one is due: on average neither early nor late.
+            due = np.floor(rate * np.arange(1, length - n + 1) + 0.5)
+            further = np.diff(due, prepend=0.0) == 0
+            answers = np.concatenate([right, further])
+            passed = passed_thresholds(scores, answers, order[:length], design, target_error, confidence)
+            found = np.flatnonzero(passed >= 0)
+            if len(found):
+                return max(int(found[0]) + 1, n)
+        return None
+
+    if_right = first_passed(0.0) if len(scores) else None
+    expected = if_right if not wrong or if_right in (None, n) else first_passed(wrong / n)
+    return AnswersNeeded(n, wrong, if_right, expected, len(scores), limit)
+
+
+def design_audit(
+    scores: np.ndarray, *, target_error: float, confidence: float = 0.95, seed: int = 0
+) -> AuditDesign:
+    """The design of an audit: a simple random sample as long as no error needs, then by `design_weights`.
+
+    Args:
+        scores: (m,) float, the confidences of all labels that may be looked at.
+        target_error: in (0, 1).
+        confidence: in (0, 1).
+        seed: decides the order.
+    """
+    scores = np.asarray(scores, np.float32)
+    alike = design_weights(scores, target_error, len(scores), seed)
+    none = np.zeros(0, bool)
+    first = answers_needed(
+        scores, none, target_error=target_error, confidence=confidence, design=alike
+    ).if_right
+    return replace(alike, uniform=len(scores) if first is None else first)
