@@ -25,6 +25,7 @@ ROWS = (
         "_scratch",
         "_progress",
         "_ahead",
+        "_forks",
         "_version",
         "_visible",
     ),

@@ -139,6 +139,16 @@ def test_a_byte_order_mark_and_wrapped_base64_are_read():
     assert found.tolist() == [b"ABCDEF"]
 
 
+@pytest.mark.parametrize("start", ["/9j/4AAQSkZJRgABAQAAAQ", "iVBORw0KGgoAAAANSUhEUg", "UklGRiQAAABXQVZF"])
+def test_base64_without_its_object_is_refused(start):
+    for value in (start + "A" * 40, f"data:image/jpeg;base64,{start}"):
+        with pytest.raises(Refusal, match=r'send \{"b64": ') as refusal:
+            read(tf.string, [value])
+        assert refusal.value.status == 400
+    assert read(tf.string, [{"b64": start}]).shape == (1,)
+    assert read(tf.string, ["/9j/ is how it begins"]).tolist() == [b"/9j/ is how it begins"]
+
+
 def test_complex_numbers_are_refused():
     with pytest.raises(Refusal, match="complex"):
         write_answer({"x": np.array([1 + 2j])}, rows=False)

@@ -12,6 +12,7 @@ from tfautolabel._version import __version__
 from tfautolabel.cli import audit, evaluate, export, label, models, run, serve, tune
 from tfautolabel.cli.console import say, show, show_warnings_plainly, silence_native_code
 from tfautolabel.cli.flags import flags_of, with_flags
+from tfautolabel.cli.options import READ
 from tfautolabel.cli.signals import Stopped, stop_in_order
 
 INTERRUPTED = 130
@@ -46,6 +47,9 @@ def _options(
     pass
 
 
+READERS = (run.run, label.label, evaluate.evaluate, tune.tune)
+"""Commands that read data."""
+
 for command in (
     run.run,
     run.demo,
@@ -58,7 +62,7 @@ for command in (
     serve.serve,
     tune.tune,
 ):
-    app.command()(command)
+    app.command(epilog=READ if command in READERS else None)(command)
 backbones_app.command("list")(models.list_backbones)
 backbones_app.command("fetch")(models.fetch_backbones)
 

@@ -7,18 +7,43 @@ from typing import Annotated
 
 import typer
 
+READ = "\n\n".join(
+    (
+        "What is read, what is guessed, and how to say it otherwise:",
+        "- tables, by content: CSV, TSV, JSON, JSONL, XLSX, Parquet, TFRecord; UTF-8, UTF-16, cp1252: "
+        "--encoding",
+        "- a header, unless the first line reads as a row: --input-column with one of its words, or 'column "
+        "1'",
+        "- columns, by name, then by content: --input-column, --label-column, --id-column (none: row "
+        "numbers)",
+        "- paths, beside the table, in the working directory or in full; never texts: --modality text",
+        "- nan, None, N/A, ? and -1 beside ids are no label; spellings of a name are one: --label-values "
+        "keep",
+        "- folders of classes, also below one folder or below train, val, test: give the folder that holds "
+        "them",
+        "- links out of a folder are set aside: --follow-links",
+        "- pictures, texts or sounds, as most media files or examples are: --modality",
+    )
+)
+"""What the help of commands that read data ends with."""
+
 Data = Annotated[
     Path,
-    typer.Argument(help="Folder of files (any tree), or a CSV, TSV, JSONL, Parquet or TFRecord file."),
+    typer.Argument(
+        help="Folder of files (any tree), or a CSV, TSV, JSON, JSONL, Excel, Parquet or TFRecord file."
+    ),
 ]
 Model = Annotated[Path, typer.Argument(help="Folder of an exported model, such as out/model/1 or out/model.")]
 Labels = Annotated[
     Path | None,
-    typer.Option("--labels", help="CSV with the columns path,label; paths are relative to the folder."),
+    typer.Option(
+        "--labels",
+        help="Table (CSV, JSON, Excel, …) with the columns path,label; paths are below the folder.",
+    ),
 ]
 InputColumn = Annotated[
     str | None,
-    typer.Option("--input-column", help="Column of texts, or of paths relative to the file; else guessed."),
+    typer.Option("--input-column", help="Column of texts, or of paths; else guessed."),
 ]
 LabelColumn = Annotated[
     str | None,

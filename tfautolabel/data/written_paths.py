@@ -26,6 +26,7 @@ _FILE_ENDING = re.compile(
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,15}://\S+$|www\.\S+$", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"([A-Za-z]:[\\/]|\\\\[^\\\s]|~[\\/]|\.{1,2}[\\/]|/[^/\s]+/|file:/)")
 _DATA_ADDRESS = re.compile(r"data:[a-z]+/[a-z0-9.+-]+(;[a-z0-9=-]+)*;base64,", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\r\n]+")
 _BASE64_STARTS = ("/9j/", "iVBORw0KGgo", "R0lGODlh", "R0lGODdh", "UklGR", "SUkqA", "TU0AK", "ZkxhQ")
 """How JPEG, PNG, GIF, RIFF (WebP and WAV), TIFF and FLAC begin in base64."""
 
@@ -124,7 +125,9 @@ def is_base64(value: str) -> bool:
         (True, False)
     """
     start = value[:100].strip()
-    return bool(_DATA_ADDRESS.match(start)) or (len(value) > 20 and start.startswith(_BASE64_STARTS))
+    if _DATA_ADDRESS.match(start):
+        return True
+    return len(value) > 20 and start.startswith(_BASE64_STARTS) and _BASE64.fullmatch(start) is not None
 
 
 def from_base64(value: bytes) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel._ahead import map_ahead
+from tfautolabel._forks import refuse_after_fork
 from tfautolabel._optional import require
 from tfautolabel._progress import progress_of
 from tfautolabel._scratch import restore
@@ -104,6 +105,7 @@ class ExportedLabeler:
         Raises:
             ValueError: If the modality does not fit or an argument is out of range.
         """
+        refuse_after_fork()
         if dataset.modality != self.modality:
             raise ValueError(f"this model labels {self.modality} data. Received: {dataset.modality} data")
         if batch_size < 1:

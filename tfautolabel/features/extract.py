@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfautolabel._ahead import map_ahead
 from tfautolabel._cache import cache_dir as default_cache_dir
+from tfautolabel._forks import refuse_after_fork
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.backbones.preprocessors import Preprocessed
@@ -96,6 +97,7 @@ class FeatureExtractor:
 
     Raises:
         ValueError: If `batch_size` is not positive.
+        RuntimeError: In a process that was forked after TensorFlow was used.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class FeatureExtractor:
         cache_dir: str | os.PathLike[str] | None = None,
         use_cache: bool = True,
     ) -> None:
+        refuse_after_fork()
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
         self.backbone = backbone

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel._optional import require
+from tfautolabel.data.written_paths import is_base64
 from tfautolabel.serving.refusals import Refusal
 from tfautolabel.serving.servable import Arrays, Servable, Signature
 
@@ -219,6 +220,12 @@ def _number_array(leaves: list[Any], dtype: tf.DType) -> np.ndarray | None:
 
 def _bytes(leaf: Any, name: str) -> bytes:
     if isinstance(leaf, str):
+        if is_base64(leaf):
+            raise Refusal(
+                400,
+                f"the value of input {name} is a file in base64, given as a plain string: "
+                f'send {{"b64": "{leaf.strip()[:12]}…"}} instead of "{leaf.strip()[:12]}…"',
+            )
         return leaf.encode("utf-8", "surrogatepass")
     if isinstance(leaf, dict):
         if _is_object(leaf):

@@ -1,0 +1,31 @@
+"""TensorFlow does not survive a fork: its threads stay behind, and the child waits for them for ever."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_state = {"forked": False}
+
+
+def refuse_after_fork() -> None:
+    """Refuses to begin what would hang.
+
+    Raises:
+        RuntimeError: If this process was forked from one in which TensorFlow had begun to work.
+    """
+    if _state["forked"]:
+        raise RuntimeError(
+            "TensorFlow does not work in a process that was forked after it was used: start the process with "
+            "multiprocessing.get_context('spawn'), or use TensorFlow only after the fork"
+        )
+
+
+def _in_child() -> None:
+    context = getattr(sys.modules.get("tensorflow.python.eager.context"), "context_safe", lambda: None)()
+    began = context is not None and getattr(context, "_context_handle", None) is not None
+    _state["forked"] = _state["forked"] or began
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
