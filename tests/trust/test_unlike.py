@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tfautolabel.trust import UnlikeGate, fit_unlike_gate
-from tfautolabel.trust.unlike import METHODS, energy_score, probability_score
+from tfautolabel.trust.unlike import METHODS, energy_score, enough_to_judge, probability_score
 
 
 def blobs(seed, per_class=40, d=24, k=4):
@@ -35,12 +35,51 @@ def test_about_the_share_asked_for_is_refused_of_what_is_like_the_labelled(metho
     shares = []
     for seed in range(8):
         features, class_ids, labelled = blobs(seed)
-        gate = fit_unlike_gate(
-            features[labelled], class_ids[labelled], features[~labelled], method=method, refused=0.05
-        )
         like = ~labelled & (class_ids != 3)
+        gate = fit_unlike_gate(
+            features[labelled], class_ids[labelled], features[like], method=method, refused=0.05
+        )
         shares.append(gate.refuses(features[like]).mean())
-    assert 0.01 < np.mean(shares) < 0.08
+    assert 0.01 < np.mean(shares) < 0.1
+
+
+def test_with_few_labels_a_kind_in_the_pool_that_has_none_is_refused():
+    unseen_passed, like_refused = [], []
+    for seed in range(6):
+        features, class_ids, labelled = blobs(seed, per_class=5)
+        gate = fit_unlike_gate(features[labelled], class_ids[labelled], features[~labelled])
+        refused, unseen = gate.refuses(features[~labelled]), class_ids[~labelled] == 3
+        unseen_passed.append(1 - refused[unseen].mean())
+        like_refused.append(refused[~unseen].mean())
+    assert np.mean(unseen_passed) < 0.1
+    assert np.mean(like_refused) < 0.35
+
+
+def test_the_order_of_the_labels_does_not_matter():
+    features, class_ids, labelled = blobs(6, per_class=6)
+    known, ids, pool = features[labelled], class_ids[labelled], features[~labelled]
+    gate, order = fit_unlike_gate(known, ids, pool), np.random.default_rng(0).permutation(len(ids))
+    again = fit_unlike_gate(known[order], ids[order], pool)
+    assert again.threshold == pytest.approx(gate.threshold, rel=1e-4)
+    np.testing.assert_array_equal(again.refuses(pool), gate.refuses(pool))
+
+
+def test_more_features_than_labels_give_the_same_gate_as_the_whole_covariance():
+    features, class_ids, labelled = blobs(7, per_class=5, d=40)
+    known, ids = features[labelled], class_ids[labelled]
+    gate = fit_unlike_gate(known, ids, features)
+    from sklearn.covariance import LedoitWolf
+
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    means = np.array([unit[labelled & (class_ids == number)].mean(axis=0) for number in range(3)])
+    precision = LedoitWolf(assume_centered=True).fit(unit[labelled] - means[ids]).precision_
+    towards = precision @ (means - unit.mean(axis=0)).T
+    np.testing.assert_allclose(gate.weights, -2 * towards, rtol=1e-3, atol=1e-3)
+
+
+def test_a_gate_needs_ten_labels_in_classes_with_more_than_one():
+    assert enough_to_judge(np.repeat([0, 1], 5))
+    assert not enough_to_judge(np.array([0] * 9 + [1]))
 
 
 def test_the_default_score_is_the_difference_of_two_mahalanobis_distances():

@@ -7,6 +7,10 @@ et al., arXiv 1807.03888, with a shrunk covariance: Ledoit and Wolf, 2004). The 
 out, so one matrix product and a minimum give it. The others are baselines to measure against: cosine
 distance to the nearest labelled examples after the pool's mean is taken off (Sun et al., arXiv 2204.06507),
 and what the probabilities alone say (Hendrycks and Gimpel, arXiv 1610.02136; Liu et al., arXiv 2010.03759).
+
+A few labels say little about how unlike their own kind can look, but the pool says more: if it holds a kind
+without labels, more of it scores high than held-out labels explain, and the threshold is lowered
+(`tfautolabel.trust.excess`).
 """
 
 from __future__ import annotations
@@ -19,9 +23,16 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import logsumexp
 from sklearn.covariance import ledoit_wolf
 
+from tfautolabel.data.folds import stratified_folds
+from tfautolabel.trust.excess import lowered_threshold
+
 METHODS = ("relative_mahalanobis", "neighbours")
 NEIGHBOURS = 5
-_FOLDS = 5
+FEWEST = 10
+"""Labelled examples, of classes with more than one, from which on a gate says something."""
+
+_FOLDS = 10
+_MANY = 500  # labels from which on half as many folds say as much
 _TINY = 1e-9
 
 
@@ -62,16 +73,22 @@ class UnlikeGate:
             raise ValueError(
                 f"features must have shape (n, {len(self.centre)}). Received: shape {features.shape}"
             )
-        centred = _normalised(features) - self.centre
-        if self.method == "neighbours":
-            near = _normalised(centred) @ self.weights
-            at = near.shape[1] - min(NEIGHBOURS, near.shape[1])
-            return (-np.partition(near, at, axis=1)[:, at]).astype(np.float32)
-        return (centred @ self.weights + self.bias).min(axis=1).astype(np.float32)
+        scores, _ = self._scores_and_nearest(features)
+        return scores
 
     def refuses(self, features: np.ndarray) -> np.ndarray:
         """(n,) bool: which examples are too unlike everything labelled."""
         return self.score(features) > np.float32(self.threshold)
+
+    def _scores_and_nearest(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) float32 scores, and (n,) int64, the column of `weights` that each example is nearest to."""
+        centred = _normalised(features) - self.centre
+        if self.method == "neighbours":
+            near = _normalised(centred) @ self.weights
+            at = near.shape[1] - min(NEIGHBOURS, near.shape[1])
+            return (-np.partition(near, at, axis=1)[:, at]).astype(np.float32), near.argmax(axis=1)
+        far = centred @ self.weights + self.bias
+        return far.min(axis=1).astype(np.float32), far.argmin(axis=1)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The numbers of the gate, for a file or a graph."""
@@ -106,13 +123,14 @@ def fit_unlike_gate(
     """Learns what the labelled examples look like.
 
     The threshold comes from labelled examples that were held out in turn: with so few labels an example
-    would look far more familiar to a gate that has seen it.
+    would look far more familiar to a gate that has seen it. With fewer than 1 / refused of them it is the
+    largest of their scores. It is lower where the pool holds more of what is unlike than they explain.
 
     Args:
         features: (n, d) float32 of the labelled examples, n at least 2.
         class_ids: (n,) int64, their classes.
-        pool: (p, d) float32 of unlabelled examples, with whatever may be unlike in it; the labelled ones by
-            default.
+        pool: (p, d) float32 of unlabelled examples, with whatever may be unlike in it; without it the
+            labelled ones are the background, and nothing lowers the threshold.
         method: one of `METHODS`.
         refused: the share of labelled-like examples that may be refused, in (0, 1).
         seed: decides the folds.
@@ -124,7 +142,6 @@ def fit_unlike_gate(
         ValueError: If there are too few examples, shapes do not agree, or an argument is not valid.
     """
     features, class_ids = np.asarray(features, np.float32), np.asarray(class_ids)
-    pool = features if pool is None or len(pool) == 0 else np.asarray(pool, np.float32)
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}. Received: method={method!r}")
     if not 0.0 < refused < 1.0:
@@ -134,21 +151,28 @@ def fit_unlike_gate(
             "features must have shape (n, d) and class_ids (n,), n at least 2. Received: shapes "
             f"{features.shape} and {class_ids.shape}"
         )
-    centre = _normalised(pool).mean(axis=0)
-    folds = _folds(class_ids, seed)
-    held_out_scores = np.empty(len(features), np.float32)
-    for fold in np.unique(folds):
-        held_out = folds == fold
-        fold_gate = _fit(features[~held_out], class_ids[~held_out], centre, method, refused)
-        held_out_scores[held_out] = fold_gate.score(features[held_out])
+    background = features if pool is None or len(pool) == 0 else np.asarray(pool, np.float32)
+    centre = _normalised(background).mean(axis=0)
+    scores, nearest = _held_out(features, class_ids, centre, method, refused, seed)
     gate = _fit(features, class_ids, centre, method, refused)
     # The only example of its class is rightly unlike the others, and says nothing about what is like them.
     _, places, counts = np.unique(class_ids, return_inverse=True, return_counts=True)
     with_others = counts[places] > 1
-    kept = np.sort(held_out_scores[with_others] if with_others.any() else held_out_scores)
-    rank = min(int(np.ceil((len(kept) + 1) * (1.0 - refused))), len(kept))
-    threshold = float(kept[rank - 1])
+    if with_others.any():
+        scores, nearest = scores[with_others], nearest[with_others]
+    rank = min(int(np.ceil((len(scores) + 1) * (1.0 - refused))), len(scores))
+    threshold = float(np.sort(scores)[rank - 1])
+    if background is not features:
+        pool_scores, columns = gate._scores_and_nearest(background)
+        pool_nearest = _classes_of_columns(class_ids, method)[columns]
+        threshold = lowered_threshold(threshold, scores, nearest, pool_scores, pool_nearest)
     return UnlikeGate(method, threshold, refused, gate.centre, gate.weights, gate.bias)
+
+
+def enough_to_judge(class_ids: np.ndarray) -> bool:
+    """Whether a gate fitted on such labels would say something; (n,) int64 >= 0."""
+    counts = np.bincount(class_ids)
+    return bool(counts[counts > 1].sum() >= FEWEST)
 
 
 def probability_score(probabilities: np.ndarray) -> np.ndarray:
@@ -175,6 +199,26 @@ def energy_score(logits: np.ndarray) -> np.ndarray:
     return -logsumexp(np.asarray(logits, np.float64), axis=1)
 
 
+def _held_out(
+    features: np.ndarray, class_ids: np.ndarray, centre: np.ndarray, method: str, refused: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) float32 scores, and (n,) int64 nearest classes, by gates that have not seen the example."""
+    scores, nearest = np.empty(len(features), np.float32), np.empty(len(features), np.int64)
+    n_folds = _FOLDS if len(features) < _MANY else _FOLDS // 2
+    folds = stratified_folds(class_ids, n_folds, seed, content=features)
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        gate = _fit(features[~held_out], class_ids[~held_out], centre, method, refused)
+        scores[held_out], columns = gate._scores_and_nearest(features[held_out])
+        nearest[held_out] = _classes_of_columns(class_ids[~held_out], method)[columns]
+    return scores, nearest
+
+
+def _classes_of_columns(class_ids: np.ndarray, method: str) -> np.ndarray:
+    """The class of each column of `weights` in a gate that was fitted on such classes."""
+    return class_ids if method == "neighbours" else np.unique(class_ids)
+
+
 def _fit(
     features: np.ndarray, class_ids: np.ndarray, centre: np.ndarray, method: str, refused: float
 ) -> UnlikeGate:
@@ -186,21 +230,32 @@ def _fit(
     classes = np.unique(class_ids)
     means = np.stack([centred[class_ids == number].mean(axis=0) for number in classes])
     spread = centred - means[np.searchsorted(classes, class_ids)]
-    covariance, _ = ledoit_wolf(spread.astype(np.float64), assume_centered=True)
-    covariance[np.diag_indices_from(covariance)] += _TINY
-    towards = cho_solve(cho_factor(covariance), means.T.astype(np.float64))
+    towards = _whitened(spread.astype(np.float64), means.T.astype(np.float64))
     # (x - m)' P (x - m) - x' P x, with x counted from the pool's mean: linear in x.
     weights, bias = -2.0 * towards, np.einsum("dc,cd->c", towards, means)
     return UnlikeGate(method, np.inf, refused, centre, weights.astype(np.float32), bias.astype(np.float32))
 
 
-def _folds(class_ids: np.ndarray, seed: int) -> np.ndarray:
-    """(n,) int64: the examples of each class dealt in turn, so that a fold holds out no class whole."""
-    order = np.random.default_rng(seed).permutation(len(class_ids))
-    by_class = order[np.argsort(class_ids[order], kind="stable")]
-    folds = np.empty(len(class_ids), np.int64)
-    folds[by_class] = np.arange(len(class_ids)) % min(_FOLDS, len(class_ids))
-    return folds
+def _whitened(spread: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """The inverse of the shrunk covariance of (n, d) deviations, times (d, c) vectors.
+
+    With fewer examples than features the same numbers come from the n x n products of the examples: the
+    covariance of Ledoit and Wolf is a multiple of the identity plus one of rank n (Woodbury's identity).
+    """
+    n, d = spread.shape
+    if n >= d:
+        covariance, _ = ledoit_wolf(spread, assume_centered=True)
+        covariance[np.diag_indices_from(covariance)] += _TINY
+        return cho_solve(cho_factor(covariance), vectors)
+    products = spread @ spread.T
+    variance = float(np.trace(products)) / n
+    squared = float((products**2).sum()) / n**2
+    noise = (float((np.diag(products) ** 2).sum()) / n - squared) / n
+    distance = squared - variance**2 / d
+    shrinkage = min(noise, distance) / distance if distance > 0.0 and noise > 0.0 else 0.0
+    flat, share = shrinkage * variance / d + _TINY, (1.0 - shrinkage) / n
+    inner = spread.T @ np.linalg.solve(np.eye(n) + share / flat * products, spread @ vectors)
+    return (vectors - share / flat * inner) / flat
 
 
 def _normalised(features: np.ndarray) -> np.ndarray:
