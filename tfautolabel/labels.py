@@ -19,11 +19,13 @@ ORIGINS = ("human", "rule", "model")
 
 NOT_SURE_ENOUGH = "not_sure_enough"
 UNLIKE = "unlike_anything_labelled"
+NOT_EARNED = "not_earned"
 NOT_CERTIFIED = "not_certified"
 FOUND_WRONG = "found_wrong"
-REASONS = (NOT_SURE_ENOUGH, UNLIKE, NOT_CERTIFIED, FOUND_WRONG)
-"""Why a label is not accepted: it is below the threshold; unlike all that was labelled; sure enough, but the
-target that was asked for cannot be certified; looked at and found wrong."""
+REASONS = (NOT_SURE_ENOUGH, UNLIKE, NOT_EARNED, NOT_CERTIFIED, FOUND_WRONG)
+"""Why a label is not accepted: it is below the threshold; unlike all that was labelled; sure enough, but
+held-out labels do not bear out that such labels can be accepted; sure enough, but the target that was asked
+for cannot be certified; looked at and found wrong."""
 
 
 def check_min_confidence(min_confidence: float) -> None:

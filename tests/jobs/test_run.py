@@ -170,7 +170,7 @@ def test_the_record_says_what_was_done(hostile):
         *("format_version", "id", "files"),
         *("started", "versions", "inputs", "notes", "settings", "backbone", "counts", "cross_validation"),
         *("seconds", "transfer", "calibration", "certificate", "estimate", "acceptance", "unlike", "audit"),
-        *("evaluation", "baseline", "tuning"),
+        *("earned", "evaluation", "baseline", "tuning"),
     }
     (note,) = made["notes"]
     assert re.fullmatch(rf"{re.escape(str(hostile.photos))}: \d+ files, taken for pictures", note)

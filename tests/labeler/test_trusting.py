@@ -108,11 +108,36 @@ def test_what_is_unlike_is_told_alike_by_labeler_save_and_export(tmp_path, trans
     assert accepted.tolist() == labeler.label(unknown).accepted.tolist()
 
 
-def test_few_labels_make_no_gate(tmp_path):
-    labeler = tal.Labeler(convolutional(), CLASSES, cache_dir=tmp_path / "cache", progress=False)
+def test_few_labels_are_enough_for_a_gate_and_very_few_accept_nothing(tmp_path):
+    labeler = tal.Labeler(
+        convolutional(), CLASSES, cache_dir=tmp_path / "cache", min_confidence=0.0, progress=False
+    )
     labeler.fit(coloured(8))
+    assert (labeler.label(strange()).reason == "unlike_anything_labelled").mean() > 0.8
+    labeler.fit(coloured(3))
     assert labeler.unlike_ is None
-    assert "unlike_anything_labelled" not in labeler.label(strange()).reason
+    assert set(labeler.label(strange()).reason) == {"not_earned"}
+    assert labeler.label(strange(), min_confidence=0.0).accepted.all()
     labeler.save(tmp_path / "saved")
     again = tal.Labeler.load(tmp_path / "saved", cache_dir=tmp_path / "cache")
+    assert again.earned_ == labeler.earned_
     assert again.label(strange()).reason.tolist() == labeler.label(strange()).reason.tolist()
+
+
+def test_no_better_than_one_class_for_all_accepts_nothing_in_labeler_and_export(tmp_path):
+    one_sided = coloured(12)
+    few = np.flatnonzero((one_sided.class_ids == 0) | (np.arange(36) < 3))
+    labeler = tal.Labeler(
+        convolutional(), CLASSES, cache_dir=tmp_path / "cache", min_confidence=0.0, progress=False
+    )
+    with pytest.warns(UserWarning, match="only one labelled example of"):
+        labeler.fit(one_sided.subset(few))
+    assert labeler.earned_.unjudged == (1, 2)
+    assert not labeler.earned_.better_than_one_class
+    pool = coloured(6, first=100)
+    assert not labeler.label(pool).accepted.any()
+    labeler.export(tmp_path / "model")
+    exported = tal.load_labeler(tmp_path / "model").label(pool)
+    assert exported.reason.tolist() == labeler.label(pool).reason.tolist()
+    served = tf.saved_model.load(str(tmp_path / "model" / "1")).signatures["serving_default"]
+    assert not served(examples=tf.constant(pool.read(range(len(pool)))))["accepted"].numpy().any()

@@ -1,3 +1,4 @@
+import html
 import html.parser
 import itertools
 import json
@@ -10,6 +11,7 @@ from report_runs import CLASSES, HOSTILE, seal, write_run
 
 from tfautolabel.data import Dataset
 from tfautolabel.report import write_report
+from tfautolabel.trust.earned import Earned
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 ADDRESSES = ("src", "href", "xlink:href", "action", "poster", "srcset", "data", "formaction")
@@ -299,3 +301,33 @@ def test_an_estimate_that_nobody_asked_for_is_no_answer(tmp_path):
     (out / "run.json").write_text(json.dumps(record))
     words = report(out).words
     assert words.index("Nothing is certified") < words.index("were the target:")
+
+
+def test_what_was_not_earned_is_said_before_all_else_with_what_to_do(tmp_path):
+    out = write_run(tmp_path, extras=False)
+    record = json.loads((out / "run.json").read_text("utf-8"))
+    earned = Earned(60, 20, 0, 20, 0.6, (40, 19, 1), guarded=True, floor=0.0)
+    choice = [
+        {"handle": name, "accuracy": share} for name, share in (("packaged:a", 0.5), ("packaged:b", 0.4))
+    ]
+    record |= {"earned": earned.to_dict(), "backbone": record["backbone"] | {"choice": choice}}
+    (out / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    page = write_report(out).read_text("utf-8")
+    answer = page[page.index('id="answer"') :]
+    assert answer.index("Nothing is accepted, because the labels are not shown to be better") < answer.index(
+        "Nothing is certified"
+    )
+    step = page[page.index('class="steps"') :]
+    assert step.index("Label more before any label is accepted") < step.index("Use the labels")
+    assert f"{html.escape(CLASSES[2])} (1), {html.escape(CLASSES[1])} (19)" in step
+    assert "other backbones were no better: packaged:b (40.0% right when held out)" in step
+
+
+def test_a_raised_threshold_is_the_one_that_is_told(tmp_path):
+    out = write_run(tmp_path, extras=False)
+    record = json.loads((out / "run.json").read_text("utf-8"))
+    record["earned"] = Earned(60, 58, 0, 20, 0.001, (20, 20, 20), guarded=True, floor=0.875).to_dict()
+    (out / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    page = write_report(out).read_text("utf-8")
+    assert "their confidence is at least 0.875." in page
+    assert "Only labels with a confidence of at least 0.875 are accepted" in page

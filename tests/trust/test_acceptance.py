@@ -4,6 +4,7 @@ import numpy as np
 
 from tfautolabel.trust import Certificate
 from tfautolabel.trust.acceptance import Acceptance
+from tfautolabel.trust.earned import Earned
 
 
 def certificate(kind, threshold):
@@ -32,6 +33,28 @@ def test_an_impossible_certificate_accepts_nothing_until_an_audit_raises_the_thr
     audited = rule.audited(certificate("certified", 0.9))
     assert audited.bounds.tolist() == [np.float32(0.9)] * 2
     assert np.isinf(audited.audited(certificate("impossible", None)).bounds).all()
+
+
+def earned(floor=0.0, p_value=0.001, counts=(9, 9)):
+    return Earned(18, 17, 0, 9, p_value, counts, guarded=True, floor=floor)
+
+
+def test_what_is_not_earned_is_not_accepted_and_an_audit_may_look_at_it():
+    rule = Acceptance.by_confidence(0.8, 2).after(earned(counts=(9, 1)))
+    confidence, predicted = np.array([0.9, 0.9, 0.7], np.float32), np.array([0, 1, 1])
+    assert rule.reasons(confidence, predicted).tolist() == ["", "not_earned", "not_sure_enough"]
+    assert rule.bounds.tolist() == [np.float32(0.8), np.inf]
+    assert np.isinf(Acceptance.by_confidence(0.8, 2).after(earned(p_value=0.2)).bounds).all()
+    again = Acceptance.from_dict(json.loads(json.dumps(rule.to_dict())))
+    assert again.bounds.tolist() == rule.bounds.tolist()
+    assert rule.audited(certificate("certified", 0.85)).bounds.tolist() == [np.float32(0.85)] * 2
+
+
+def test_held_out_errors_raise_the_threshold_but_not_that_of_a_certificate():
+    rule = Acceptance.by_confidence(0.8, 2)
+    assert rule.after(earned(floor=0.93)).bounds.tolist() == [np.float32(0.93)] * 2
+    assert rule.after(earned(floor=0.93), with_floor=False).bounds.tolist() == [np.float32(0.8)] * 2
+    assert np.isinf(rule.after(earned(floor=np.inf)).bounds).all()
 
 
 def test_an_audit_never_lowers_a_threshold():

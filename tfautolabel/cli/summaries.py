@@ -35,6 +35,7 @@ def show_run(result: RunResult) -> None:
     low, high = cross_validation["accuracy_interval_95"]
     reused = counts["features_reused"]
     show(
+        *_earned(result),
         *_answer(result),
         classes,
         "",
@@ -216,6 +217,18 @@ def show_backbones() -> None:
     )
 
 
+def _earned(result: RunResult) -> list[str]:
+    """What held-out labels do not bear out, and what to do about it."""
+    from tfautolabel.report.next_steps import another_backbone
+    from tfautolabel.trust.earned import Earned
+
+    earned, classes = Earned.from_dict(result.record["earned"]), list(result.record["counts"]["classes"])
+    said = earned.sentences(classes)
+    if earned.nothing:
+        said.insert(1, f"{earned.advice(classes)}{another_backbone(result.record['backbone'])}")
+    return [*said, ""] if said else []
+
+
 def _answer(result: RunResult) -> list[str]:
     """One sentence, if a target was asked for, and what makes it certain."""
     found = result.record["certificate"]
@@ -279,7 +292,8 @@ def _baseline(result: RunResult) -> list[str]:
 def _by_what(result: RunResult) -> str:
     settings = result.record["settings"]
     if settings["target_error"] is None:
-        return f"with confidence of at least {settings['min_confidence']:g}"
+        floor = result.record["earned"]["floor"] or 0.0
+        return f"with confidence of at least {max(settings['min_confidence'], floor):.4g}"
     return f"for a target of {settings['target_error']:g} wrong ones"
 
 

@@ -153,6 +153,7 @@ def outcome(
         "certificate": certificate if asked else None,
         "estimate": None if asked else certificate,
         "acceptance": done.acceptance.to_dict(),
+        "earned": labeler.earned_.to_dict(),
         "unlike": None if gate is None else gate.to_dict(),
         "transfer": labeler.transfer_,
         "calibration": labeler.calibration_.to_dict(),

@@ -65,7 +65,7 @@ class Labeler(Trusting):
             labeler that has not seen it, in the order of the examples that could be read.
         calibration_: after `fit`, the `Calibration` that probabilities go through.
         truth_: after `fit`, (m,) int64, the classes of the examples of `out_of_fold_`.
-        unlike_: after `fit`, the `UnlikeGate` that refuses what is unlike all that was labelled.
+        unlike_, earned_: after `fit`, the `UnlikeGate` or None, and what held-out labels bear out, `Earned`.
         pool_extraction_: after `fit` with a pool, what `extract` gave for it.
         certificate_: after `certify`, its `Certificate`, by which labels are accepted from then on.
         transfer_: after `fit`, a record of what was tuned, or why nothing was.

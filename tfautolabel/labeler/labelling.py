@@ -21,6 +21,7 @@ from tfautolabel.measures import Evaluation, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
 from tfautolabel.trust import Calibration, Certificate, UnlikeGate
 from tfautolabel.trust.acceptance import Acceptance
+from tfautolabel.trust.earned import Earned
 
 _HEAD_ROWS = 4096
 PART_ROWS = 16_384
@@ -41,6 +42,7 @@ class Labelling:
     unlike_: UnlikeGate | None
     certificate_: Certificate | None
     learnt_: Learnt
+    earned_: Earned
     _fitted: bool
     _foreign: bool
 
@@ -54,7 +56,7 @@ class Labelling:
 
     @property
     def acceptance(self) -> Acceptance:
-        """By which labels are accepted: the certificate's thresholds if there is one, and the gate."""
+        """By which labels are accepted: certificate or confidence, what held-out labels bear out, gate."""
         return self._acceptance(None)
 
     def extract(self, dataset: Dataset) -> Extraction:
@@ -101,13 +103,13 @@ class Labelling:
         Args:
             pool: examples; labels that they may have are not looked at.
             min_confidence: in [0, 1], instead of the certificate's threshold or, where `certify` was not
-                called, of the labeler's own.
+                called, of the labeler's own; then accepted without regard to what held-out labels bear out.
             extraction: what `extract` gave for `pool`, to spare looking it up again.
 
         Returns:
             One row for each example that could be read, `ABSTAIN` where the label is not accepted, with the
-            reason: not sure enough, unlike all that was labelled, or not certified; the others are in
-            `rejected`. A certificate that is impossible accepts nothing.
+            reason: not sure enough, unlike all that was labelled, not earned (see `earned_`), or not
+            certified; the others are in `rejected`. A certificate that is impossible accepts nothing.
 
         Raises:
             RuntimeError: If the labeler is not fitted.
@@ -185,9 +187,14 @@ class Labelling:
         above = np.inf if self.unlike_ is None else self.unlike_.threshold
         chosen = self.min_confidence if min_confidence is None else min_confidence
         check_min_confidence(chosen)
-        if min_confidence is None and self.certificate_ is not None:
-            return Acceptance.by_certificate(self.certificate_, self.classes, chosen, above)
-        return Acceptance.by_confidence(chosen, len(self.classes), above)
+        if min_confidence is not None:
+            return Acceptance.by_confidence(chosen, len(self.classes), above)
+        certificate = self.certificate_
+        if certificate is None:
+            return Acceptance.by_confidence(chosen, len(self.classes), above).after(self.earned_)
+        rule = Acceptance.by_certificate(certificate, self.classes, chosen, above)
+        # What examples that took no part in the fit certify needs no other evidence.
+        return rule if certificate.kind == "certified" else rule.after(self.earned_, with_floor=False)
 
     def _probabilities(
         self, dataset: Dataset, extraction: Extraction | None = None

@@ -147,5 +147,6 @@ def restore_labeler(
     labeler.out_of_fold_ = np.array(state["out_of_fold"], np.float32)
     labeler.rejected_ = tuple(Rejected(*pair) for pair in state["rejected"])
     labeler.learnt_ = Learnt(frozenset(state.get("learnt", [])))
+    labeler._judge()
     labeler._fitted = True
     return labeler

@@ -13,9 +13,12 @@ from tfautolabel.labeler.labelling import Labelling
 from tfautolabel.labels import Labels
 from tfautolabel.trust import Certificate, calibrate_sets, certify, fit_unlike_gate
 from tfautolabel.trust.binomial import check_levels
+from tfautolabel.trust.earned import judge
+from tfautolabel.trust.unlike import enough_to_judge
 
 REFUSED = 0.02
-"""The share of examples like the labelled ones that the gate may refuse; below 49 labels there is no gate."""
+"""The share of examples like the labelled ones that the gate may refuse, from 49 labels on; with fewer it
+refuses what is more unlike than each of them was when it was held out."""
 
 
 class Trusting(Labelling):
@@ -129,15 +132,24 @@ class Trusting(Labelling):
         """Learns what the labelled examples look like; what was certified before holds no longer."""
         self.pool_extraction_ = None if pool is None else self.extract(pool)
         background = None if self.pool_extraction_ is None else self.pool_extraction_.features
-        # With fewer labels no distance is reached by so small a share of examples like them.
-        enough = len(features) + 1 >= 1.0 / REFUSED
         self.unlike_ = (
             fit_unlike_gate(features, class_ids, background, refused=REFUSED, seed=self.seed)
-            if enough
+            if enough_to_judge(class_ids)
             else None
         )
         self._labelled_unlike = self._unlike(features)
         self.certificate_ = None
+        self._judge()
+
+    def _judge(self) -> None:
+        """Finds out what the out-of-fold probabilities bear out."""
+        self.earned_ = judge(
+            self.out_of_fold_,
+            self.truth_,
+            self._labelled_unlike,
+            self.min_confidence,
+            guarded=self.unlike_ is not None,
+        )
 
     def _unlike(self, features: np.ndarray) -> np.ndarray:
         gate = self.unlike_

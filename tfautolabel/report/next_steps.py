@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tfautolabel.runs.contents import RunRecord
 from tfautolabel.runs.files import AUDIT_LIST, MODELS, PREDICTIONS_CSV
@@ -37,6 +37,15 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
     accepted, total = counts["accepted"], counts["to_label"]
     again = run_command(run)
     steps = []
+    certified = (run.record.get("audit") or {}).get("state") == "certified"
+    if run.earned is not None and run.earned.nothing and not certified:
+        steps.append(
+            Step(
+                "Label more before any label is accepted",
+                f"Then {run.earned.advice(run.classes)}{another_backbone(run.record['backbone'])}.",
+                again,
+            )
+        )
     if suspects:
         steps.append(
             Step(
@@ -101,6 +110,21 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
         )
     )
     return steps
+
+
+def another_backbone(backbone: dict[str, Any]) -> str:
+    """What to try besides more labels; with the figures of the others, where they were compared.
+
+    Args:
+        backbone: the entry of run.json.
+    """
+    others = (backbone.get("choice") or [])[1:]
+    if not backbone.get("choice"):
+        return "; or compare the packaged backbones on your labels with --backbone auto"
+    if not others:
+        return ""
+    told = ", ".join(f"{one['handle']} ({one['accuracy']:.1%} right when held out)" for one in others)
+    return f"; other backbones were no better: {told}"
 
 
 def _audit_step(run: RunRecord) -> Step | None:

@@ -100,9 +100,13 @@ def render_report(out: Path, staged: Path | None = None, data: Any = None) -> Pa
     ]
     originals = find_originals(run.record, run.out, data)
     labelled_media, pool_media, notes = originals.media([item.id for item in suspicious.items], of_pool)
+    certified = (run.record.get("audit") or {}).get("state") == "certified"
+    earned = None if certified else run.earned
     return write_page(
         "run.html",
         (staged or out) / REPORT,
+        unearned=[] if earned is None else earned.sentences(run.classes),
+        least=run.settings.min_confidence if earned is None else earned.lowest(run.settings.min_confidence),
         run=run,
         record=run.record,
         title=f"Labels for {Path(str(run.record['inputs']['data'])).name}",

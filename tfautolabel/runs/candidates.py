@@ -12,7 +12,7 @@ import numpy as np
 
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.writers import as_utf8
-from tfautolabel.labels import NOT_CERTIFIED, Labels
+from tfautolabel.labels import NOT_CERTIFIED, NOT_EARNED, Labels
 from tfautolabel.runs.files import CANDIDATES
 
 
@@ -54,7 +54,7 @@ def candidates_writer(
 
         def write(labels: Labels) -> None:
             nonlocal first
-            rows = np.flatnonzero((labels.reason == "") | (labels.reason == NOT_CERTIFIED))
+            rows = np.flatnonzero(np.isin(labels.reason.astype(str), ("", NOT_EARNED, NOT_CERTIFIED)))
             columns = [
                 first + rows,
                 [as_utf8(name) for name in labels.ids[rows]],

@@ -16,6 +16,7 @@ from tfautolabel.runs.predictions import LabelTable, read_predictions
 from tfautolabel.runs.record import read_record, settings_of
 from tfautolabel.runs.settings import RunSettings
 from tfautolabel.trust import Certificate
+from tfautolabel.trust.earned import Earned
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ class RunRecord:
         evidence: predictions of the labelled examples, or None.
         certificate: what labels were accepted by, or None.
         estimate: what cross-validation says of a target that nobody asked for, or None.
+        earned: what held-out labels bear out of what would be accepted, or None.
         audit: the items of the audit list; empty if there is none.
         missing: sentences on what should be there and is not, or cannot be read.
     """
@@ -45,6 +47,7 @@ class RunRecord:
     evidence: Evidence | None
     certificate: Certificate | None
     estimate: Certificate | None
+    earned: Earned | None
     audit: tuple[AuditItem, ...]
     missing: tuple[str, ...]
 
@@ -88,6 +91,12 @@ def read_run(out: str | os.PathLike[str], staged: Path | None = None) -> RunReco
                 statements[name] = Certificate.from_dict(record[name])
             except (KeyError, TypeError) as error:
                 missing.append(f"the {name} in run.json cannot be read: {_first_line(error)}")
+    earned = None
+    if record.get("earned"):
+        try:
+            earned = Earned.from_dict(record["earned"])
+        except (KeyError, TypeError) as error:
+            missing.append(f"what was earned, in run.json, cannot be read: {_first_line(error)}")
     audit: list[AuditItem] = []
     if AUDIT_LIST in record["files"] and place(AUDIT_LIST).is_file():
         try:
@@ -103,6 +112,7 @@ def read_run(out: str | os.PathLike[str], staged: Path | None = None) -> RunReco
         labels,
         rejected,
         evidence,
+        earned=earned,
         audit=tuple(audit),
         missing=tuple(missing),
         **statements,

@@ -1,4 +1,4 @@
-"""Which labels are accepted, and why the others are not: thresholds, certificate and gate taken together."""
+"""Which labels are accepted, and why the others are not: thresholds, evidence, certificate and gate."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tfautolabel.labels import NOT_CERTIFIED, NOT_SURE_ENOUGH, UNLIKE
+from tfautolabel.labels import NOT_CERTIFIED, NOT_EARNED, NOT_SURE_ENOUGH, UNLIKE
 from tfautolabel.trust.certificates import Certificate
+from tfautolabel.trust.earned import Earned
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +22,14 @@ class Acceptance:
         barred: (k,) bool; classes of which nothing is accepted, because the target cannot be certified. What
             is sure enough in them is what an audit may look at.
         unlike_above: scores of a gate above this are unlike all that was labelled; infinite without a gate.
+        unearned: (k,) bool; classes of which nothing is accepted, because held-out labels do not bear it out.
+            An audit may look at them too. None by default: of no class.
     """
 
     thresholds: np.ndarray
     barred: np.ndarray
     unlike_above: float = np.inf
+    unearned: np.ndarray | None = None
 
     @classmethod
     def by_confidence(cls, min_confidence: float, n_classes: int, unlike_above: float = np.inf) -> Acceptance:
@@ -55,6 +59,18 @@ class Acceptance:
         thresholds = np.array([min_confidence if bound is None else bound for bound in bounds], np.float32)
         return cls(thresholds, barred, unlike_above)
 
+    def after(self, earned: Earned, *, with_floor: bool = True) -> Acceptance:
+        """The same rule within what held-out labels bear out.
+
+        Args:
+            earned: what they bear out.
+            with_floor: whether its floor raises the thresholds too; a certificate's are bounds of their own.
+        """
+        thresholds = self.thresholds
+        if with_floor and np.isfinite(earned.floor):
+            thresholds = np.maximum(thresholds, np.float32(earned.floor))
+        return replace(self, thresholds=thresholds, unearned=self._unearned | earned.refused())
+
     def audited(self, certificate: Certificate) -> Acceptance:
         """The same rule after an audit of what is sure enough by it.
 
@@ -62,14 +78,18 @@ class Acceptance:
             certificate: from `certify_audited`; its threshold is for all classes.
         """
         if certificate.threshold is None:
-            return replace(self, barred=np.ones(len(self.thresholds), bool))
+            return replace(self, barred=np.ones(len(self.thresholds), bool), unearned=None)
         raised = np.maximum(self.thresholds, np.float32(certificate.threshold))
-        return replace(self, thresholds=raised, barred=np.zeros(len(self.thresholds), bool))
+        return replace(self, thresholds=raised, barred=np.zeros(len(self.thresholds), bool), unearned=None)
 
     @property
     def bounds(self) -> np.ndarray:
-        """(k,) float32: the thresholds, infinite for classes that are barred."""
-        return np.where(self.barred, np.float32(np.inf), self.thresholds)
+        """(k,) float32: the thresholds, infinite for classes of which nothing is accepted."""
+        return np.where(self.barred | self._unearned, np.float32(np.inf), self.thresholds)
+
+    @property
+    def _unearned(self) -> np.ndarray:
+        return np.zeros(len(self.thresholds), bool) if self.unearned is None else self.unearned
 
     def reasons(
         self, confidence: np.ndarray, predicted: np.ndarray, ood_score: np.ndarray | None = None
@@ -86,6 +106,7 @@ class Acceptance:
         """
         reasons = np.full(len(confidence), "", dtype=object)
         reasons[self.barred[predicted]] = NOT_CERTIFIED
+        reasons[self._unearned[predicted]] = NOT_EARNED
         reasons[confidence < self.thresholds[predicted]] = NOT_SURE_ENOUGH
         if ood_score is not None:
             reasons[ood_score > np.float32(self.unlike_above)] = UNLIKE
@@ -96,6 +117,7 @@ class Acceptance:
         return {
             "thresholds": self.thresholds.tolist(),
             "barred": self.barred.tolist(),
+            "unearned": self._unearned.tolist(),
             "unlike_above": self.unlike_above if np.isfinite(self.unlike_above) else None,
         }
 
@@ -107,4 +129,5 @@ class Acceptance:
             np.array(entries["thresholds"], np.float32),
             np.array(entries["barred"], bool),
             np.inf if above is None else above,
+            np.array(entries["unearned"], bool) if "unearned" in entries else None,
         )

@@ -1,0 +1,185 @@
+"""What held-out labels give a labeler the right to accept.
+
+A probability is a claim of the model about itself. Before labels are accepted by it, the labelled examples
+that were held out must bear it out: the labels must be better than one class for all, each class must have
+been judged at all, and what would be accepted must be right about as often as it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import binom, poisson
+
+LEVEL = 0.05
+"""How often a labeler that is no better than one class for all passes for better, at most."""
+
+OVERCONFIDENT = 0.1
+"""So unlikely may the errors among the held-out labels be, if their confidences were true; below, fewer are
+accepted."""
+
+
+@dataclass(frozen=True)
+class Earned:
+    """What may be accepted.
+
+    Attributes:
+        labels: how many labelled examples were held out in turn.
+        right: how many of their labels were right.
+        commonest: the commonest class id among them.
+        commonest_count: how many of them it would be right for.
+        p_value: of the exact sign test (McNemar) that the labeler is better than that class for all.
+        counts: labelled examples of each class.
+        guarded: whether there is a gate against kinds that have no label.
+        floor: the confidence below which nothing is accepted, because held-out labels as sure were wrong more
+            often than they say; 0 where they were not, infinite where no confidence could be borne out.
+    """
+
+    labels: int
+    right: int
+    commonest: int
+    commonest_count: int
+    p_value: float
+    counts: tuple[int, ...]
+    guarded: bool
+    floor: float
+
+    @property
+    def better_than_one_class(self) -> bool:
+        """Whether held-out labels are better than the commonest class for all, with 95 % confidence."""
+        return self.p_value <= LEVEL
+
+    @property
+    def unjudged(self) -> tuple[int, ...]:
+        """Classes with one label: it is always wrong when held out, so nothing is known of them."""
+        return tuple(number for number, count in enumerate(self.counts) if count < 2)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing may be accepted at all."""
+        return not (self.better_than_one_class and self.guarded and np.isfinite(self.floor))
+
+    def refused(self) -> np.ndarray:
+        """(k,) bool: classes of which nothing may be accepted."""
+        refused = np.full(len(self.counts), self.nothing)
+        refused[list(self.unjudged)] = True
+        return refused
+
+    def lowest(self, min_confidence: float) -> float:
+        """The confidence from which labels are accepted, where any are."""
+        return max(min_confidence, self.floor)
+
+    def sentences(self, classes: Sequence[str]) -> list[str]:
+        """What was not earned, in words; empty where all was.
+
+        Args:
+            classes: k names.
+        """
+        said = []
+        if self.nothing:
+            said.append(f"nothing is accepted, because {self._why(classes)}")
+        elif self.floor > 0.0:
+            said.append(
+                f"only labels with a confidence of at least {self.floor:.3f} are accepted, because less sure "
+                "ones were wrong more often than they say when they were held out"
+            )
+        if self.unjudged and not self.nothing:
+            names = ", ".join(classes[number] for number in self.unjudged)
+            said.append(f"nothing is accepted of {names}: one label cannot be judged")
+        return said
+
+    def _why(self, classes: Sequence[str]) -> str:
+        if not self.better_than_one_class:
+            return (
+                f"the labels are not shown to be better than one class for all: of the {self.labels:,} "
+                f"labelled examples, each predicted without having been seen, {self.right:,} are right, and "
+                f"always {classes[self.commonest]!r} is right for {self.commonest_count:,}"
+            )
+        if not self.guarded:
+            return (
+                "nothing guards against kinds that have no label: that takes 10 labels in classes with more "
+                "than one"
+            )
+        return "even the surest labels were wrong more often than they say when they were held out"
+
+    def advice(self, classes: Sequence[str]) -> str:
+        """Which labels would help most.
+
+        Args:
+            classes: k names.
+        """
+        fewest = sorted(range(len(self.counts)), key=lambda number: self.counts[number])[:3]
+        if self.counts[fewest[0]] == max(self.counts):
+            return f"label more of every class; each has {self.counts[fewest[0]]:,}"
+        rarest = [number for number in fewest if self.counts[number] < max(self.counts)]
+        named = ", ".join(f"{classes[number]} ({self.counts[number]:,})" for number in rarest)
+        return f"label more, first of the classes with the fewest labels: {named}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values, ready for JSON; None for an infinite floor."""
+        floor = self.floor if np.isfinite(self.floor) else None
+        return asdict(self) | {"counts": list(self.counts), "floor": floor}
+
+    @classmethod
+    def from_dict(cls, entries: dict[str, Any]) -> Earned:
+        """What `to_dict` gave, back again."""
+        floor = np.inf if entries["floor"] is None else entries["floor"]
+        return cls(**(entries | {"counts": tuple(entries["counts"]), "floor": floor}))
+
+
+def judge(
+    out_of_fold: np.ndarray,
+    truth: np.ndarray,
+    unlike: np.ndarray,
+    min_confidence: float,
+    *,
+    guarded: bool = True,
+) -> Earned:
+    """Finds out what may be accepted.
+
+    Args:
+        out_of_fold: (n, k) float32, probabilities of labelled examples from labelers that have not seen them.
+        truth: (n,) int64 in [0, k), their classes.
+        unlike: (n,) bool, which of them a gate refuses.
+        min_confidence: in [0, 1], from which labels would be accepted.
+        guarded: whether there is a gate.
+    """
+    counts = np.bincount(truth, minlength=out_of_fold.shape[1])
+    commonest = int(counts.argmax())
+    predicted = out_of_fold.argmax(axis=1)
+    right, constant = predicted == truth, truth == commonest
+    gained, lost = int((right & ~constant).sum()), int((~right & constant).sum())
+    # One label of a class is always wrong when held out; what is predicted as that class is barred anyway.
+    counted = ~unlike & (counts[truth] > 1) & (counts[predicted] > 1)
+    return Earned(
+        labels=len(truth),
+        right=int(right.sum()),
+        commonest=commonest,
+        commonest_count=int(counts[commonest]),
+        p_value=float(binom.sf(gained - 1, gained + lost, 0.5)),
+        counts=tuple(counts.tolist()),
+        guarded=guarded,
+        floor=_floor(out_of_fold.max(axis=1)[counted], right[counted], min_confidence),
+    )
+
+
+def _floor(confidence: np.ndarray, right: np.ndarray, min_confidence: float) -> float:
+    """The lowest confidence at which the errors are as many as the confidences say, or by chance more.
+
+    With true confidences the errors are a sum of rare events; Poisson's tail is heavier than its own.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    confidence, right = confidence[order], right[order]
+    errors, expected = np.cumsum(~right), np.cumsum(1.0 - confidence.astype(np.float64))
+    # Equal confidences are accepted together: only the last of them closes a group.
+    closes = np.append(confidence[1:] < confidence[:-1], True)[: len(confidence)]
+    sure = confidence >= np.float32(min_confidence)
+    fine = poisson.sf(errors - 1, expected) > OVERCONFIDENT
+    groups = np.flatnonzero(closes & sure)
+    if len(groups) == 0 or fine[groups[-1]]:
+        return 0.0
+    good = groups[fine[groups]]
+    return float(confidence[good[-1]]) if len(good) else float("inf")
