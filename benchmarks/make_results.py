@@ -30,6 +30,7 @@ ORDER = (
         "trust_calibration",
         "trust_conformal",
         "trust_unlike",
+        "trust_earned",
         "report",
         "tuning",
         "serving",
@@ -62,6 +63,7 @@ HEADINGS = {
     "trust_calibration": "Calibration",
     "trust_conformal": "Label sets",
     "trust_unlike": "What is unlike everything labelled",
+    "trust_earned": "Labels are accepted only where that was earned",
     "report": "Report",
 }
 COLUMNS = ("row", "measure", "bar", "result", "peer", "ratio")

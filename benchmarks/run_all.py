@@ -42,6 +42,7 @@ QUICK = {
     "trust_calibration": ["--sets", "uci"],
     "trust_conformal": [],
     "trust_unlike": [],
+    "trust_earned": ["--parts", "unequal", "--sets", "tiles"],
     "report": [],
 }
 

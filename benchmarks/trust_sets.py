@@ -5,8 +5,11 @@
     spam           6,046 English e-mails, 2 classes                      minilm-l6
     digits         3,000 spoken digits, 10 classes                       speech-embedding
     speakers       the same clips, 6 speakers                            speech-embedding
+    uci-e5         the sentences of uci                                  e5-small
+    tiles          192 grey pictures, brick, grass and gravel            efficientnet-lite0
 
-Each is extracted once with the default backbone of its modality; its features are kept below the data folder.
+Each is extracted once; its features are kept below the data folder. The last two are read only where they
+are asked for.
 """
 
 from __future__ import annotations
@@ -32,7 +35,10 @@ BACKBONES = {
     "spam": "packaged:minilm-l6",
     "digits": "packaged:speech-embedding",
     "speakers": "packaged:speech-embedding",
+    "uci-e5": "packaged:e5-small",
+    "tiles": "packaged:efficientnet-lite0",
 }
+USUAL = ("fashion-mnist", "uci", "spam", "digits", "speakers")
 
 
 class Features(NamedTuple):
@@ -63,7 +69,7 @@ class Outcome(NamedTuple):
 
 def trust_options(description: str | None) -> argparse.ArgumentParser:
     parser = options(description or "")
-    parser.add_argument("--sets", nargs="+", choices=BACKBONES, default=list(BACKBONES))
+    parser.add_argument("--sets", nargs="+", choices=BACKBONES, default=list(USUAL))
     parser.add_argument("--fsdd", type=Path, help="the zip archive of the recordings; without it no sound")
     return parser
 
@@ -118,7 +124,9 @@ def _parts(name: str, arguments: argparse.Namespace) -> list[tal.Dataset]:
         place = 0 if name == "digits" else 1
         labels = {path.name: path.stem.split("_")[place] for path in folder.glob("*.wav")}
         return [tal.load_dataset(folder, labels, modality="audio")]
-    return [tal.load_dataset(text_set(arguments.data, name))]
+    if name == "tiles":
+        return [tal.load_dataset(datasets.tiles(arguments.data))]
+    return [tal.load_dataset(text_set(arguments.data, name.removesuffix("-e5")))]
 
 
 def fit_head(features: Features, per_class: int, seed: int) -> Outcome:
