@@ -57,13 +57,13 @@ def rows_of_document(document: Any, name: str) -> Iterator[Any]:
             )
     elif _is_task(document):
         yield _of_task(document)
+    elif all(not isinstance(value, dict) and looks_like_path(key) for key, value in document.items()):
+        yield from ({"path": key, "label": value} for key, value in document.items())
     elif len(values) > 1 and _are_columns(values):
         yield from _of_columns(document, name)
     elif (rows := _wrapped(document)) is not None:
         for item in rows:
             yield from rows_of_item(item)
-    elif all(not isinstance(value, dict) and looks_like_path(key) for key, value in document.items()):
-        yield from ({"path": key, "label": value} for key, value in document.items())
     elif all(isinstance(value, list) for value in values):
         yield from _of_columns(document, name)
     elif all(isinstance(value, dict) for value in values):
