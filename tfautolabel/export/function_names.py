@@ -80,7 +80,7 @@ def _settle_captured(function: Any) -> None:
         node.name = names.get(node.name, node.name)
         node.input[:] = [_rewired(wire, names) for wire in node.input]
     for outputs in (function.ret, function.control_ret):
-        for key, wire in outputs.items():
+        for key, wire in list(outputs.items()):
             outputs[key] = _rewired(wire, names)
     for place, argument in function.arg_attr.items():
         # For people who debug; of a captured tensor it is the same count.
