@@ -71,8 +71,18 @@ DEPTHS = {
 """Name to format tag and bits a sample."""
 
 
+def _unpadded(*order):
+    """As `_arranged`, without the byte behind an odd length."""
+    odd = chunk(b"note", b"an odd number of by")
+    return riff(*(part if part != odd else odd[:-1] for part in map(_known, order)))
+
+
 def _arranged(*order):
     """A file whose chunks come in another order or among others."""
+    return riff(*map(_known, order))
+
+
+def _known(name):
     known = {
         "fmt": chunk(b"fmt ", form(PCM, 16)),
         "long-fmt": chunk(b"fmt ", form(PCM, 16) + b"\0\0"),
@@ -82,7 +92,7 @@ def _arranged(*order):
         "fact": chunk(b"fact", struct.pack("<I", len(tones()))),
         "empty": chunk(b"JUNK", b""),
     }
-    return riff(*(known[name] for name in order))
+    return known[name]
 
 
 def _claiming(size, magic=b"RIFF", whole=None):
@@ -99,6 +109,10 @@ ARRANGED = {
     "size-all-ones": lambda: _claiming(0xFFFFFFFF, whole=0xFFFFFFFF),
     "size-beyond-the-file": lambda: _claiming(1_000_000),
     "size-never-filled-in": lambda: _claiming(0, whole=0),
+    "size-zero-in-an-endless-file": lambda: _claiming(0, whole=0xFFFFFFFF),
+    "size-zero-in-a-file-of-the-most": lambda: _claiming(0, whole=0x7FFFFFFF),
+    "odd-chunks-without-padding": lambda: _unpadded("odd", "fmt", "odd", "data"),
+    "odd-chunk-without-padding-before-another": lambda: _unpadded("odd", "list", "fmt", "data"),
     "rf64": lambda: _claiming(0xFFFFFFFF, b"RF64", 0xFFFFFFFF),
     "extensible": lambda: wav(tones(), extensible=True),
 }

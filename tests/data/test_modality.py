@@ -10,7 +10,7 @@ from tfautolabel.backbones.preprocessors.wave import wav_bytes
 from tfautolabel.data import Dataset, ReadFailure, load_dataset
 from tfautolabel.data.encoded_text import as_text
 from tfautolabel.data.modality import modality_of, recognise_modality
-from tfautolabel.data.sound_files import as_wav, compressed_kind
+from tfautolabel.data.sound_files import as_wav, converted_sound
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png-rgba", "gif", "webp"])
@@ -48,7 +48,7 @@ def compressed(kind, samples, rate=16_000):
 def test_compressed_sound_is_read_as_wav(kind, tmp_path):
     samples = 0.5 * tones(1.0)
     data = compressed(kind, samples)
-    assert (compressed_kind(data), modality_of(data)) == (kind, "audio")
+    assert (converted_sound(data), modality_of(data)) == (kind, "audio")
     (tmp_path / "clip.x").write_bytes(data)
     (tmp_path / "cut.x").write_bytes(data[: len(data) // 40])
     (value,) = load_dataset(tmp_path, modality="audio").subset(np.array([0])).read([0])

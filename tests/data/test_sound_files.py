@@ -6,11 +6,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from clips import tones
 
+from tfautolabel.backbones.preprocessors.resample import resample
 from tfautolabel.data import Dataset, sound_files
+from tfautolabel.data.modality import modality_of
 from tfautolabel.data.readers import ReadFailure
-from tfautolabel.data.sound_files import as_wav
+from tfautolabel.data.sound_files import as_wav, converted_sound
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -87,6 +90,74 @@ def test_samples_keep_their_width():
     np.testing.assert_array_equal(found, fine)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "name"),
+    [
+        ("AIFF", {}, "AIFF"),
+        ("AIFF", {"endian": "LITTLE"}, "AIFF"),
+        ("AIFF", {"subtype": "FLOAT"}, "AIFF"),
+        ("AU", {}, "AU"),
+        ("AU", {"endian": "LITTLE"}, "AU"),
+        ("CAF", {}, "CAF"),
+        ("CAF", {"subtype": "ALAC_16"}, "CAF"),
+        ("W64", {"subtype": "PCM_24"}, "W64"),
+        ("WAV", {"endian": "BIG"}, "big-endian WAV"),
+        ("NIST", {}, "NIST SPHERE"),
+        ("VOC", {}, "VOC"),
+    ],
+)
+def test_kinds_that_hold_what_wav_holds(kind, options, name):
+    samples = 0.5 * tones(0.2, channels=2)
+    data = encoded(kind, samples, **options)
+    assert (converted_sound(data), modality_of(data)) == (name, "audio")
+    found, rate = soundfile.read(io.BytesIO(as_wav(data)))
+    assert rate == 16_000
+    np.testing.assert_allclose(
+        found, samples.mean(axis=1), rtol=0, atol=2 / 32768
+    )  # soundfile writes 1 as 32767
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "AIFF"])
+def test_channels_that_cancel_give_the_louder_one(kind, monkeypatch):
+    monkeypatch.setattr(sound_files, "BLOCK_SAMPLES", 1000)
+    tone = 0.5 * tones(0.5)[:, 0]
+    found, _ = soundfile.read(io.BytesIO(as_wav(encoded(kind, np.stack([0.5 * tone, -tone], axis=1)))))
+    np.testing.assert_allclose(found, -tone, rtol=0, atol=1 / 32768)
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
+def test_high_rates_are_lowered_while_the_file_is_decoded(rate, monkeypatch):
+    samples = 0.5 * tones(0.5, rate, channels=2)
+    data = encoded("FLAC", samples, rate)
+    whole = as_wav(data)
+    monkeypatch.setattr(sound_files, "BLOCK_SAMPLES", 1000)
+    # Other blocks give other sums: by less than a step of 16 bits.
+    found, found_rate = soundfile.read(io.BytesIO(as_wav(data)))
+    assert (len(whole), found_rate) == (44 + 2 * len(found), 16_000)
+    wanted = resample(tf.constant(samples.mean(axis=1), tf.float32), tf.constant(rate, tf.int64), 16_000)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1.1 / 32768)
+    kept, kept_rate = soundfile.read(io.BytesIO(as_wav(data, most=48_000)))
+    assert (len(kept), kept_rate) == (len(samples), rate)
+
+
+def test_a_dataset_gives_the_rate_that_a_backbone_takes():
+    dataset = Dataset.from_inputs([encoded("FLAC", 0.5 * tones(0.1, 48_000), 48_000)], modality="audio")
+    for asked, given in ((None, 16_000), (8000, 16_000), (32_000, 32_000), (48_000, 48_000)):
+        (value,) = dataset.read([0], asked)
+        assert len(value) == 44 + 2 * given // 10
+
+
+def test_decoding_takes_little_more_memory_than_its_result():
+    data = encoded("FLAC", np.zeros((44_100 * 60, 2), np.int16), 44_100)
+    as_wav(encoded("FLAC", rate=44_100))  # the filter is kept
+    tracemalloc.start()
+    held = len(as_wav(data))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held == 44 + 60 * 32_000
+    assert peak < held + 12_000_000
+
+
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
 def test_one_file_gives_the_same_bytes_at_all_times(subtype):
     # libsndfile writes the time of day into a WAV file of floats.
@@ -95,7 +166,7 @@ def test_one_file_gives_the_same_bytes_at_all_times(subtype):
     assert value[40:44] == (len(value) - 44).to_bytes(4, "little")
 
 
-@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3"])
+@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64"])
 def test_damaged_files_are_read_or_set_aside(kind):
     chance = random.Random(kind)
     data = encoded(kind, 0.5 * tones(0.2))

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any
 
 import numpy as np
 
 from tfautolabel._visible import visible
-from tfautolabel.data.encoded_text import as_text
 from tfautolabel.data.in_memory import held_inputs
 from tfautolabel.data.label_values import Rules, class_key, is_label, label_rules, resolve
+from tfautolabel.data.made_readable import made_readable
 from tfautolabel.data.modality import MODALITIES
-from tfautolabel.data.picture_files import FrameReader, as_picture
+from tfautolabel.data.picture_files import FrameReader
 from tfautolabel.data.readers import Reader, ReadFailure, SelectedReader, read_rows
-from tfautolabel.data.sound_files import as_wav
 from tfautolabel.data.stratified import stratified_sample
 from tfautolabel.labels import ABSTAIN, Rejected
-
-_READY: dict[str, Callable[[bytes], bytes]] = {"text": as_text, "audio": as_wav, "image": as_picture}
-"""What is done to an example's bytes when they are read."""
 
 _NAMES = np.dtypes.StringDType()
 """16 bytes for a short name, where a Python string takes 60."""
@@ -163,25 +159,29 @@ class Dataset:
         """The rows that have no label, with the same `classes`, and `rejected`."""
         return self._select(np.flatnonzero(self.class_ids == ABSTAIN), self.rejected)
 
-    def read(self, rows: Sequence[int] | np.ndarray) -> list[bytes | ReadFailure]:
+    def read(
+        self, rows: Sequence[int] | np.ndarray, sample_rate: int | None = None
+    ) -> list[bytes | ReadFailure]:
         """Reads the bytes of some rows in parallel.
 
         Args:
             rows: m indices in [0, n), or an (n,) bool mask. All m values are in memory at once: read a large
                 set in batches.
+            sample_rate: of a backbone that takes sound of more than `sound_files.READ_RATE` samples a second.
 
         Returns:
             m values in the order of `rows`: the bytes, or where a row could not be read a `ReadFailure`
             (returned, not raised) whose text is the reason. Texts lose a byte order mark, and one that is not
-            UTF-8 is a failure; FLAC, OGG and MP3 sound comes as WAV; TIFF, HEIC, AVIF
-            and DICOM pictures come as PNG.
+            UTF-8 is a failure; FLAC, OGG, MP3, AIFF, AU, CAF and W64 sound comes as WAV of one channel; TIFF,
+            HEIC, AVIF and DICOM pictures come as PNG.
 
         Raises:
             ValueError: If a mask has another length than n.
             IndexError: If an index is outside [0, n).
             TypeError: If the rows are neither integers nor booleans.
         """
-        return read_rows(self.reader, self._row_indices(rows).tolist(), _READY.get(self.modality))
+        ready = made_readable(self.modality, sample_rate)
+        return read_rows(self.reader, self._row_indices(rows).tolist(), ready)
 
     def subset(self, rows: Sequence[int] | Sequence[bool] | np.ndarray) -> Dataset:
         """Some of the rows, in the order asked for, with the same `classes`.

@@ -12,9 +12,16 @@ IMAGES = frozenset((
     ".dcm",
 ))  # fmt: skip
 SOUNDS = frozenset((
-    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".au", ".caf",
-    ".w64", ".wma",
+    ".wav", ".wave", ".bwf", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".mpga", ".aif",
+    ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".sph", ".voc", ".m4a", ".m4b", ".aac", ".amr", ".3ga",
+    ".wma", ".mka", ".weba", ".wv", ".ape", ".ac3", ".mpc", ".tta", ".dsf",
 ))  # fmt: skip
+VIDEOS = frozenset((
+    ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".wmv", ".mpg", ".mpeg", ".3gp", ".3g2", ".flv",
+    ".ogv",
+))  # fmt: skip
+"""Endings of films, which telephones put among photographs; they say what is meant only where alone."""
+
 SIDECARS = frozenset((
     ".json", ".xml", ".txt", ".textgrid", ".csv", ".tsv", ".md", ".rst", ".yaml", ".yml", ".html", ".htm",
     ".pdf", ".log", ".ini", ".cfg", ".toml", ".lab", ".eaf", ".cue", ".srt", ".vtt", ".npy", ".npz", ".pkl",
@@ -82,13 +89,19 @@ def find_media(ids: Sequence[str]) -> Media:
     counts: Counter[str] = Counter()
     rows: list[int] = []
     others: list[int] = []
+    films = 0
     for row, path in enumerate(ids):
         ending = ending_of(path)
         if ending in IMAGES or ending in SOUNDS:
             counts["image" if ending in IMAGES else "audio"] += 1
             rows.append(row)
+        elif ending in VIDEOS:
+            films += 1
+            rows.append(row)
         elif ending in SIDECARS or is_document(path):
             others.append(row)
+    if films and not counts:
+        counts["audio"] = films
     if not rows or not others:
         return Media(counts.most_common(1)[0][0] if counts else None, rows, [])
     names = {_stem(ids[row]) for row in rows} | {ids[row].rpartition("/")[2].casefold() for row in rows}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from tfautolabel.data.foreign_media import foreign_media
 from tfautolabel.data.picture_files import converted_kind
-from tfautolabel.data.sound_files import compressed_kind
+from tfautolabel.data.sound_files import SPHERE, converted_sound
 
 MODALITIES = ("image", "text", "audio")
 """What the inputs of a data set can be."""
@@ -25,7 +26,8 @@ def modality_of(data: bytes) -> str | None:
     r"""The modality of one example, or None if it is none of them.
 
     Args:
-        data: the bytes of a file or of a field, or at least the first few hundred.
+        data: the bytes of a file or of a field, or at least the first few hundred. Sound and video that is
+            not read is "audio" too.
 
     Examples:
         >>> modality_of(b"RIFF\x00\x00\x00\x00WAVE"), modality_of(b"It was late."), modality_of(b"\x00\x01")
@@ -35,18 +37,33 @@ def modality_of(data: bytes) -> str | None:
         return "image" if data[8:12] == b"WEBP" else "audio"
     if converted_kind(data) is not None:
         return "image"
+    if data.startswith(SPHERE):  # its header is text
+        return "audio"
     # Before the short marks of other formats, with which a text can begin too: "BMW", "ID3".
     if data and _is_text(data):
         return "text"
     if data.startswith(_PICTURES):
         return "image"
-    return "audio" if compressed_kind(data) is not None else None
+    is_sound = converted_sound(data) is not None or foreign_media(data) is not None
+    return "audio" if is_sound else None
 
 
 def recognise_modality(samples: Iterable[bytes]) -> str | None:
-    """The modality of most of some examples, or None if none of them tells."""
-    found = Counter(kind for kind in map(modality_of, samples) if kind is not None)
-    return found.most_common(1)[0][0] if found else None
+    """The modality of most of some examples, or None if none of them tells.
+
+    Sound and video that is not read counts only where no picture or sound is: films lie among photographs.
+    """
+    found: Counter[str] = Counter()
+    foreign = 0
+    for data in samples:
+        kind = modality_of(data)
+        if kind == "audio" and foreign_media(data) is not None:
+            foreign += 1
+        elif kind is not None:
+            found[kind] += 1
+    if foreign > found["text"] and not found["image"] and not found["audio"]:
+        return "audio"
+    return found.most_common(1)[0][0] if found.total() else None
 
 
 def _is_text(data: bytes) -> bool:

@@ -175,10 +175,11 @@ def windows(
     """
     recorded = [base64.b64decode(one["input"]) for one in model.labeler.description["examples"]]
     count = len(recorded) if dataset is None else len(dataset)
+    rate = model.labeler.sample_rate
     with progress_of(count, "comparing", progress) as advance:
         for start in range(0, count, BATCH):
             rows = range(start, min(start + BATCH, count))
-            read = [recorded[row] for row in rows] if dataset is None else dataset.read(rows)
+            read = [recorded[row] for row in rows] if dataset is None else dataset.read(rows, rate)
             class_ids = np.full(len(rows), -1) if dataset is None else dataset.class_ids[list(rows)]
             kept = [position for position, one in enumerate(read) if not isinstance(one, ReadFailure)]
             if kept:

@@ -21,6 +21,7 @@ from tfautolabel.data import Dataset, Learnt, ReadFailure, Rejected
 from tfautolabel.data.learnt import rows_to_measure
 from tfautolabel.export.saved_model import DESCRIPTION, FORMAT_VERSION
 from tfautolabel.features.batches import Example, byte_lengths, even_batches
+from tfautolabel.features.row_groups import MAX_WAITING, bytes_of, row_groups
 from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
@@ -70,6 +71,11 @@ class ExportedLabeler:
         )
         found = description.get("certificate")
         self.certificate = None if found is None else Certificate.from_dict(found)
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Samples a second that the backbone takes; None if it takes no sound."""
+        return self.description.get("preprocessor", {}).get("sample_rate")
 
     @property
     def module(self) -> Any:
@@ -185,9 +191,14 @@ class ExportedLabeler:
 
     def _readable(self, dataset: Dataset, count: int, reasons: dict[int, str]) -> Iterator[Example]:
         """The examples whose bytes can be read, and into `reasons` why the others cannot."""
-        starts = range(0, len(dataset), count)
-        chunks = (range(start, min(start + count, len(dataset))) for start in starts)
-        for rows, values in map_ahead(lambda rows: (rows, dataset.read(rows)), chunks):
+        groups = row_groups(len(dataset), count, self.modality)
+
+        def read(rows: range) -> tuple[range, list[bytes | ReadFailure]]:
+            values = dataset.read(rows, self.sample_rate)
+            groups.took(values)
+            return rows, values
+
+        for rows, values in map_ahead(read, groups, size=lambda read: bytes_of(read[1]), most=MAX_WAITING):
             for row, value in zip(rows, values, strict=True):
                 if isinstance(value, ReadFailure):
                     reasons[row] = str(value)

@@ -57,8 +57,12 @@ def even_batches(
         return [window[place] for place in sorted(range(len(window)), key=lambda place: -known[place])]
 
     windows = cut(examples, batch_size * WINDOW_BATCHES, WINDOW_BYTES)
-    for window in map_ahead(in_order, windows, ahead=1):
+    for window in map_ahead(in_order, windows, ahead=1, size=_bytes_in, most=WINDOW_BYTES):
         yield from cut(window, batch_size, max_bytes)
+
+
+def _bytes_in(examples: list[Example]) -> int:
+    return sum(len(example.encoded) for example in examples)
 
 
 def byte_lengths(examples: list[Example]) -> list[int]:

@@ -25,6 +25,7 @@ from tfautolabel.data import Dataset, ReadFailure, Rejected
 from tfautolabel.features.batches import Example, cut, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
 from tfautolabel.features.frozen import CalledNetwork, FrozenNetwork, inference_network
+from tfautolabel.features.row_groups import MAX_WAITING, bytes_of, row_groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,12 +146,21 @@ class FeatureExtractor:
     def _run(self, dataset: Dataset, work: _Work, advance: Callable[[int], None]) -> None:
         """Three stages side by side: reading and decoding in a thread each, and the network in this one."""
         preprocessor = self.backbone.preprocessor
-        starts = range(0, len(dataset), self.batch_size)
-        chunks = (range(start, min(start + self.batch_size, len(dataset))) for start in starts)
-        missing = work.missing(map_ahead(lambda rows: _read(dataset, rows), chunks), advance)
+        groups = row_groups(len(dataset), self.batch_size, dataset.modality)
+
+        def read(rows: range) -> list[tuple[int, bytes | ReadFailure, bytes]]:
+            values = dataset.read(rows, preprocessor.sample_rate)
+            groups.took(values)
+            keys = [b"" if isinstance(value, ReadFailure) else content_key(value) for value in values]
+            return list(zip(rows, values, keys, strict=True))
+
+        chunks = map_ahead(
+            read, groups, size=lambda some: bytes_of([value for _, value, _ in some]), most=MAX_WAITING
+        )
+        missing = work.missing(chunks, advance)
         lengths = self._lengths if preprocessor.varying_length else None
         batches = even_batches(missing, self.batch_size, preprocessor.max_batch_bytes, lengths)
-        for batch in map_ahead(self._prepare, batches):
+        for batch in map_ahead(self._prepare, batches, size=_Batch.size, most=MAX_WAITING):
             features = _window_means(self._graphs.network(*batch.inputs), batch.example)
             if not work.computed and batch.readable.any() and not np.isfinite(features).any():
                 raise ValueError(
@@ -236,12 +246,6 @@ def _graphs(backbone: Backbone, fingerprint: str) -> _Graphs:
     return known[1]
 
 
-def _read(dataset: Dataset, rows: range) -> list[tuple[int, bytes | ReadFailure, bytes]]:
-    values = dataset.read(rows)
-    keys = [b"" if isinstance(value, ReadFailure) else content_key(value) for value in values]
-    return list(zip(rows, values, keys, strict=True))
-
-
 def _as_array(tensor: tf.Tensor) -> np.ndarray:
     """A view where there is one: `numpy()` would copy every pixel once more."""
     return tensor.numpy() if tensor.dtype == tf.string else np.asarray(memoryview(tensor))
@@ -265,6 +269,10 @@ class _Batch:
     example: np.ndarray
     readable: np.ndarray
     shortened: np.ndarray
+
+    def size(self) -> int:
+        """How many bytes wait in it for the network."""
+        return sum(array.nbytes for array in self.inputs)
 
 
 @dataclass(eq=False)

@@ -70,6 +70,7 @@ class TrainingExamples:
         self._dataset = dataset
         self._augmentation = augmentation
         self._prepare = backbone.prepare
+        self._sample_rate = backbone.preprocessor.sample_rate
         self._before = before
         self._seed = seed
         self._rest = self._plain_rest if eager else tf.function(self._plain_rest, autograph=False)
@@ -132,7 +133,7 @@ class TrainingExamples:
         self._views = views
 
     def _compute(self, rows: Sequence[int], seed: int | None) -> Batch:
-        encoded = self._dataset.read(list(rows))
+        encoded = self._dataset.read(list(rows), self._sample_rate)
         broken = [row for row, value in zip(rows, encoded, strict=True) if isinstance(value, ReadFailure)]
         if broken:
             raise self._unreadable(broken[0])

@@ -55,6 +55,25 @@ def test_chunks_in_any_order_and_of_any_claimed_size(kind):
     np.testing.assert_array_equal(one(ARRANGED[kind]()), one(wav(tones())))
 
 
+@pytest.mark.parametrize("kind", ARRANGED)
+def test_the_reason_finds_the_chunks_that_decoding_finds(kind):
+    assert why_no_clip(ARRANGED[kind]()) == "WAV with samples that are no numbers"
+
+
+@pytest.mark.parametrize("kind", [PCM, FLOAT])
+def test_channels_that_cancel_give_the_louder_one(kind):
+    tone, other = tones(0.1)[:, 0], tones(0.1, seed=1)[:, 0]
+    bits = 16 if kind == PCM else 32
+    for channels, wanted in (
+        ([0.5 * tone, -tone], -tone),
+        ([other, 0 * tone, -other], other),
+        ([tone, -0.2 * tone], 0.4 * tone),
+        ([tone, other], (tone + other) / 2),
+    ):
+        found = one(wav(np.stack(channels, axis=1), kind, bits))
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5)
+
+
 @pytest.mark.parametrize("bits", [8, 16, 24, 32])
 def test_extremes_of_whole_numbers(bits):
     np.testing.assert_allclose(one(wav([-1.0, 0.0, 1.0], PCM, bits)), [-1, 0, 1], atol=2.0 ** -(bits - 1))

@@ -40,6 +40,7 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
             made of examples of similar length.
         network_part: windows that one thread best takes through the network at a time.
         max_batch_bytes: the most bytes of encoded examples to give to one call, unless a single one has more.
+        sample_rate: samples a second that the network takes; None if it takes no sound.
     """
 
     modality: ClassVar[str]
@@ -47,6 +48,7 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
     varying_length: ClassVar[bool] = False
     max_batch_bytes: ClassVar[int] = 1 << 30
     network_part: ClassVar[int] = 4
+    sample_rate: int | None = None
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("trainable", False)

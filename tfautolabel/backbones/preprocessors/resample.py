@@ -10,17 +10,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-ZEROS = 32
-"""Zero crossings of the sinc on each side."""
-
-ROLLOFF = 0.92
-"""The filter's corner, as a share of the lower of the two Nyquist frequencies."""
-
-BETA = 10.0
-"""Of the Kaiser window: about 100 dB between what passes and what does not."""
-
-MAX_PHASES = 640
-"""More phases than this are not worth a kernel."""
+from tfautolabel.data.sound_rates import BETA, MAX_PHASES, ROLLOFF, ZEROS
 
 _BLOCK = 16_000
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfautolabel.data.sound_mixing import ALIKE, CANCELLED
+
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 KINDS = ((PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64), (A_LAW, 8), (MU_LAW, 8))
 """Format and bits a sample of everything that is read."""
@@ -20,6 +22,14 @@ MIN_RATE, MAX_RATE = 1000, 768_000
 
 MAX_CHUNKS = 1000
 """Chunks after this many are not looked for; a file can consist of millions of empty ones."""
+
+KNOWN_CHUNKS = (
+    b"fmt ", b"data", b"LIST", b"fact", b"JUNK", b"junk", b"PAD ", b"FLLR", b"bext", b"cue ", b"plst",
+    b"smpl", b"inst", b"acid", b"PEAK", b"id3 ", b"ID3 ", b"iXML", b"axml", b"cart", b"DISP", b"ds64",
+    b"note", b"labl", b"_PMX", b"strc", b"afsp", b"minf", b"elm1", b"regn", b"umid", b"levl", b"chna",
+    b"LGWV", b"ResU",
+)  # fmt: skip
+"""Names by which a chunk is known where it does not begin at an even place."""
 
 MAX_LEVEL = 2.0**20
 """Files of floats hold values to 1, some to 2 ** 15; what is far beyond would overflow in a spectrum."""
@@ -75,7 +85,8 @@ def decode_wav(encoded: tf.Tensor) -> Sound:
         tf.argmax(matches, output_type=tf.int32),
         [lambda known=known, depth=depth: _samples(raw, known, depth) for known, depth in KINDS],
     )
-    mono = tf.reduce_mean(tf.reshape(samples, [-1, channels]), axis=1)
+    samples = tf.reshape(samples, [-1, channels])
+    mono = tf.cond(channels > 1, lambda: _mixed(samples), lambda: samples[:, 0])
     usable = (frames > 0) & in_range(mono)
     with tf.control_dependencies([tf.debugging.Assert(usable, ["no samples, or some that are no numbers"])]):
         return Sound(tf.identity(mono), rate)
@@ -84,6 +95,16 @@ def decode_wav(encoded: tf.Tensor) -> Sound:
 def in_range(samples: tf.Tensor) -> tf.Tensor:
     """Whether all samples are numbers, and not absurd ones; () bool."""
     return tf.reduce_all(tf.abs(samples) <= MAX_LEVEL)
+
+
+def _mixed(samples: tf.Tensor) -> tf.Tensor:
+    """(t, c) samples to (t,): see `data.sound_mixing`."""
+    mean = tf.reduce_mean(samples, axis=1)
+    each = tf.reduce_sum(tf.square(samples), axis=0)
+    together = tf.reduce_sum(tf.square(mean)) * tf.cast(tf.size(each), tf.float32) ** 2
+    loudest = tf.reduce_max(each)
+    channel = tf.argmax(tf.cast(each >= ALIKE * loudest, tf.int32), output_type=tf.int32)
+    return tf.cond(together < CANCELLED * loudest, lambda: samples[:, channel], lambda: mean)
 
 
 def _chunks(encoded: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -95,13 +116,17 @@ def _chunks(encoded: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, 
         name = tf.strings.substr(encoded, place, 4)
         claimed, left = _unsigned(encoded, place + 4), tf.cast(size - place - 8, tf.int64)
         is_data = tf.equal(name, "data") & (data < 0)
-        # A recorder that was cut off leaves lengths of all ones, or zeros in the file's length too: what is
-        # there counts.
-        unfinished = is_data & tf.equal(claimed, 0) & (whole <= tf.cast(place, tf.int64))
+        # A recorder that was cut off, or that wrote to a pipe, leaves lengths of all ones, or zeros beside a
+        # length of the file that cannot be: what is there counts.
+        impossible = (whole <= tf.cast(place, tf.int64)) | (whole + 8 > tf.cast(size, tf.int64))
+        unfinished = is_data & tf.equal(claimed, 0) & impossible
         held = tf.cast(tf.where(unfinished, left, tf.minimum(claimed, left)), tf.int32)
         is_form = tf.equal(name, "fmt ") & (held >= 16) & (form < 0)
+        end = place + 8 + held
+        # Some writers leave out the byte behind an odd length: the next chunk's name tells.
+        unpadded = tf.reduce_any(tf.equal(tf.strings.substr(encoded, end, 4), tf.constant(KNOWN_CHUNKS)))
         return (
-            place + 8 + held + held % 2,
+            tf.where(unpadded, end, end + held % 2),
             tf.where(is_form, place + 8, form),
             tf.where(is_data, place + 8, data),
             tf.where(is_data, held, length),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 
+from tfautolabel.data.foreign_media import foreign_media
 from tfautolabel.data.picture_files import MAX_PIXELS, converted_kind
 
 _OTHER_KINDS: tuple[tuple[bytes, str], ...] = (
@@ -74,8 +75,8 @@ def _other_kind(encoded: bytes) -> str:
     for magic, name in _OTHER_KINDS:
         if encoded.startswith(magic) or head.startswith(magic):
             return name
-    if encoded[4:8] == b"ftyp":
-        return "sound or video"
+    if (foreign := foreign_media(encoded)) is not None:
+        return f"sound or video ({foreign.name})"
     try:
         encoded[:1024].decode("utf-8")
     except UnicodeDecodeError as error:

@@ -7,12 +7,16 @@ import struct
 from tfautolabel.backbones.preprocessors.riff import (
     EXTENSIBLE,
     KINDS,
+    KNOWN_CHUNKS,
     MAX_CHANNELS,
     MAX_CHUNKS,
     MAX_RATE,
     MIN_RATE,
 )
-from tfautolabel.data.sound_files import MAX_SECONDS
+from tfautolabel.data.foreign_media import foreign_media
+from tfautolabel.data.sound_files import MAX_SECONDS, converted_sound
+
+_VALID = "valid are WAV and, with the extra audio, FLAC, OGG, MP3, AIFF, AU, CAF and W64"
 
 
 def why_no_clip(encoded: bytes, max_seconds: int = MAX_SECONDS) -> str:
@@ -30,16 +34,20 @@ def why_no_clip(encoded: bytes, max_seconds: int = MAX_SECONDS) -> str:
     """
     if not encoded:
         return "empty file"
+    if (foreign := foreign_media(encoded)) is not None:
+        return foreign.reason
+    if (kind := converted_sound(encoded)) is not None:
+        return f"not a sound file that a model reads: {kind}, which is converted when a data set is read"
     if encoded[:4] not in (b"RIFF", b"RF64") or encoded[8:12] != b"WAVE":
-        return "not a sound file; valid are WAV and, with the extra audio, FLAC, OGG and MP3"
+        return f"not a sound file; {_VALID}"
     form, data = _find_chunks(encoded)
     if form is None or len(form) < 16:
         return "damaged WAV: it does not say what format its samples have"
-    kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", form)
-    if kind == EXTENSIBLE and len(form) >= 26:
-        kind = struct.unpack_from("<H", form, 24)[0]
-    if (kind, bits) not in KINDS:
-        return f"WAV of format {kind} with {bits} bits a sample; valid are PCM, float, A-law and mu-law"
+    tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", form)
+    if tag == EXTENSIBLE and len(form) >= 26:
+        tag = struct.unpack_from("<H", form, 24)[0]
+    if (tag, bits) not in KINDS:
+        return f"WAV of format {tag} with {bits} bits a sample; valid are PCM, float, A-law and mu-law"
     if not 1 <= channels <= MAX_CHANNELS or not MIN_RATE <= rate <= MAX_RATE:
         return f"damaged WAV: {channels} channels at {rate:,} samples a second"
     frame = channels * bits // 8
@@ -59,11 +67,13 @@ def _find_chunks(encoded: bytes) -> tuple[bytes | None, int | None]:
         claimed, left = int.from_bytes(encoded[place + 4 : place + 8], "little"), len(encoded) - place - 8
         name = encoded[place : place + 4]
         unfinished = name == b"data" and data is None and not claimed
-        unfinished &= int.from_bytes(encoded[4:8], "little") <= place
+        whole = int.from_bytes(encoded[4:8], "little")
+        unfinished &= whole <= place or whole + 8 > len(encoded)
         held = left if unfinished else min(claimed, left)
         if name == b"fmt " and form is None and held >= 16:
             form = encoded[place + 8 : place + 8 + held]
         if name == b"data" and data is None:
             data = held
-        place += 8 + held + held % 2
+        end = place + 8 + held
+        place = end if encoded[end : end + 4] in KNOWN_CHUNKS else end + held % 2
     return form, data

@@ -15,7 +15,7 @@ from tfautolabel.backbones.preprocessors.resample import resample
 from tfautolabel.backbones.preprocessors.riff import MAX_RATE, MIN_RATE, decode_wav, in_range
 from tfautolabel.data.sound_files import MAX_SECONDS
 
-VERSION = 1
+VERSION = 2
 """Raised when the same bytes would give other samples, so that cached features are not mixed up."""
 
 
@@ -41,6 +41,7 @@ class WavePreprocessor(Preprocessor):
 
     modality = "audio"
     varying_length = True
+    sample_rate: int
     max_batch_bytes = 8 * 1024 * 1024
 
     def __init__(
