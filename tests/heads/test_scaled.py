@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfautolabel.heads import LinearHead, ScaledLinearHead
 from tfautolabel.heads.normalization import PowerNormalization
@@ -22,6 +23,18 @@ def test_rows_have_length_one_and_the_layer_comes_back_from_its_description(kind
     again = FeatureScaling.from_config(layer.get_config())
     again.set_weights(layer.get_weights())
     np.testing.assert_array_equal(np.asarray(again(features(signed))), scaled)
+
+
+@pytest.mark.parametrize("kind", SCALINGS)
+def test_gradients_through_rows_of_zeros_are_numbers(kind):
+    layer = FeatureScaling(kind, 6)
+    rows = np.concatenate([features(), np.zeros((2, 6), np.float32)])
+    layer.adapt(rows)
+    with tf.GradientTape() as tape:
+        given = tf.Variable(rows)
+        scaled = layer(given)
+    assert np.isfinite(scaled.numpy()).all()
+    assert np.isfinite(tape.gradient(scaled, given).numpy()).all()
 
 
 def test_power_is_what_heads_do_by_default():

@@ -9,7 +9,25 @@ import numpy as np
 from keras import ops
 
 SQUARE_ROOT = 0.5
-_SMALL = 1e-6  # keeps the root's slope finite at zero, for whoever trains through this layer
+SMALL = 1e-6  # keeps the root's slope finite at zero, for whoever trains through this layer
+
+
+_LEAST_SQUARE = 1e-14  # of a row's length
+
+
+def unit_rows(features: Any) -> Any:
+    """Rows scaled to length one; a row of zeros stays one.
+
+    `keras.ops.normalize` gives the same, but through a row of zeros no gradient that is a number.
+
+    Args:
+        features: (n, d) float32.
+
+    Returns:
+        (n, d) float32.
+    """
+    squares = ops.sum(ops.square(features), axis=-1, keepdims=True)
+    return features * ops.rsqrt(ops.maximum(squares, _LEAST_SQUARE))
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
@@ -38,8 +56,8 @@ class PowerNormalization(keras.layers.Layer):
 
     def call(self, features: Any) -> Any:
         """See the class."""
-        raised = ops.sign(features) * ops.power(ops.abs(features) + _SMALL, self.power)
-        return ops.normalize(raised, axis=-1, order=2)
+        raised = ops.sign(features) * ops.power(ops.abs(features) + SMALL, self.power)
+        return unit_rows(raised)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The shape does not change."""

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from tfautolabel.heads.linear import LinearHead
-from tfautolabel.heads.normalization import PowerNormalization
+from tfautolabel.heads.normalization import SMALL, PowerNormalization, unit_rows
 
 SCALINGS = ("power", "length", "centred", "standard")
 """What `FeatureScaling` can do; "power" is what heads do by default."""
@@ -54,7 +54,7 @@ class FeatureScaling(PowerNormalization):
         super().adapt(features)
         if self.kind == "power":
             return
-        raised = np.sign(features) * np.abs(features) ** float(self.power)
+        raised = np.sign(features) * (np.abs(features) + SMALL) ** float(self.power)
         self.centre.assign(raised.mean(axis=0))
         if self.kind == "standard":
             spread = raised.std(axis=0)
@@ -65,8 +65,8 @@ class FeatureScaling(PowerNormalization):
         """See the class."""
         if self.kind in ("power", "length"):
             return super().call(features)
-        raised = ops.sign(features) * ops.power(ops.abs(features), self.power)
-        return ops.normalize((raised - self.centre) / self.spread, axis=-1, order=2)
+        raised = ops.sign(features) * ops.power(ops.abs(features) + SMALL, self.power)
+        return unit_rows((raised - self.centre) / self.spread)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
