@@ -21,7 +21,7 @@ def test_rows_of_the_usual_size_are_read_as_asked():
 
 
 def test_sound_begins_with_few_and_doubles():
-    assert [len(rows) for rows in ranges(row_groups(70, 32, "audio"), [10] * 70)] == [4, 8, 16, 32, 10]
+    assert [len(rows) for rows in ranges(row_groups(70, 32, "audio"), [10] * 70)] == [1, 2, 4, 8, 16, 32, 7]
 
 
 def test_large_rows_are_read_alone(monkeypatch):

@@ -9,8 +9,8 @@ from tfautolabel.data import ReadFailure
 MAX_WAITING = 128 * 1024 * 1024
 """Bytes that are read, or made ready, at a time; an hour of sound has as many."""
 
-FIRST = 4
-"""Compressed sound does not show its size before it is decoded: so many rows are read first."""
+FIRST = 1
+"""Compressed sound does not show its size before it is decoded: so many rows are read at first."""
 
 
 class RowGroups:
