@@ -10,6 +10,7 @@ import numpy as np
 
 from tfautolabel.data.dataset import Dataset
 from tfautolabel.data.readers import ReadFailure
+from tfautolabel.data.row_groups import read_in_groups
 
 _ROWS = 256
 """Examples in memory at once."""
@@ -59,7 +60,6 @@ def rows_to_measure(learnt_from: np.ndarray) -> np.ndarray:
 def _hashes(dataset: Dataset) -> list[str]:
     """The hash of each example; "" where it cannot be read."""
     found: list[str] = []
-    for start in range(0, len(dataset), _ROWS):
-        values = dataset.read(range(start, min(start + _ROWS, len(dataset))))
+    for _, values in read_in_groups(dataset, _ROWS):
         found += ["" if isinstance(v, ReadFailure) else hashlib.sha256(v).hexdigest() for v in values]
     return found

@@ -19,9 +19,9 @@ from tfautolabel._scratch import restore
 from tfautolabel.backbones.preprocessors import why_unreadable
 from tfautolabel.data import Dataset, Learnt, ReadFailure, Rejected
 from tfautolabel.data.learnt import rows_to_measure
+from tfautolabel.data.row_groups import MAX_WAITING, bytes_of, row_groups
 from tfautolabel.export.saved_model import DESCRIPTION, FORMAT_VERSION
 from tfautolabel.features.batches import Example, byte_lengths, even_batches
-from tfautolabel.features.row_groups import MAX_WAITING, bytes_of, row_groups
 from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out

@@ -22,10 +22,10 @@ from tfautolabel._progress import progress_of
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.backbones.preprocessors import Preprocessed
 from tfautolabel.data import Dataset, ReadFailure, Rejected
+from tfautolabel.data.row_groups import MAX_WAITING, bytes_of, row_groups
 from tfautolabel.features.batches import Example, cut, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
 from tfautolabel.features.frozen import CalledNetwork, FrozenNetwork, inference_network
-from tfautolabel.features.row_groups import MAX_WAITING, bytes_of, row_groups
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,8 @@ import numpy as np
 
 from tfautolabel.data import Dataset, ReadFailure
 from tfautolabel.data.folds import stratified_folds
+from tfautolabel.data.row_groups import MAX_WAITING, read_in_groups
+from tfautolabel.features.batches import Example, cut
 from tfautolabel.measures import accuracy_interval, paired_p_value
 
 LIMIT = 1_000
@@ -87,24 +89,16 @@ def _probe(examples: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray, str]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    read = examples.read(np.arange(len(examples)))
-    kept = np.array([row for row, value in enumerate(read) if not isinstance(value, ReadFailure)], np.int64)
-    encoded = [value for value in read if not isinstance(value, ReadFailure)]
+    kept, found = _looked_at(examples)
     class_ids = examples.class_ids[kept]
     if examples.modality == "text":
-        found = np.array(
-            [text[: 4 * _CHARACTERS].decode("utf-8", "replace")[:_CHARACTERS] for text in encoded]
-        )
         vectorizer = TfidfVectorizer(
             ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORDS, max_features=_TERMS
         )
         model, name = make_pipeline(vectorizer, LogisticRegression(C=10.0, max_iter=200)), "TF-IDF"
     else:
-        of_pictures = examples.modality == "image"
-        found, readable = _thumbnails(encoded) if of_pictures else _spectra(encoded)
-        found, class_ids, kept = found[readable], class_ids[readable], kept[readable]
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
-        name = f"{_SIDE} x {_SIDE} pixels" if of_pictures else "mean log-mel spectrum"
+        name = f"{_SIDE} x {_SIDE} pixels" if examples.modality == "image" else "mean log-mel spectrum"
     folds = stratified_folds(class_ids, N_FOLDS, seed)
     correct = np.zeros(len(class_ids), bool)
     for fold in np.unique(folds):
@@ -118,6 +112,35 @@ def _probe(examples: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray, str]:
     return correct, kept, name
 
 
+def _looked_at(examples: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """(m,) int64, the rows that can be read, and what the probe is shown of each.
+
+    Raises:
+        ValueError: If none can be read.
+    """
+    look = {"text": _beginnings, "image": _thumbnails, "audio": _spectra}[examples.modality]
+    kept, found = [], []
+    could_be_read = (
+        Example(row, value, b"")
+        for rows, values in read_in_groups(examples, _BATCH)
+        for row, value in zip(rows, values, strict=True)
+        if not isinstance(value, ReadFailure)
+    )
+    for batch in cut(could_be_read, _BATCH, MAX_WAITING):
+        part, readable = look([example.encoded for example in batch])
+        found.append(part[readable])
+        kept.append(np.array([example.row for example in batch], np.int64)[readable])
+    if not found:
+        raise ValueError("no example can be read")
+    return np.concatenate(kept), np.concatenate(found)
+
+
+def _beginnings(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) str, how texts begin, and (n,) bool, all of which could be read."""
+    texts = [text[: 4 * _CHARACTERS].decode("utf-8", "replace")[:_CHARACTERS] for text in encoded]
+    return np.array(texts), np.ones(len(texts), bool)
+
+
 def _thumbnails(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """(n, 768) pixels and (n,) bool, which could be read."""
     import tensorflow as tf
@@ -125,9 +148,8 @@ def _thumbnails(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     from tfautolabel.backbones.preprocessors import ImagePreprocessor
 
     preprocess = ImagePreprocessor(_SIDE)
-    parts = [preprocess(tf.constant(part, tf.string)) for part in _batches(encoded)]
-    pixels = np.concatenate([part.inputs[0].numpy() for part in parts])
-    return pixels.reshape(len(pixels), -1), np.concatenate([part.readable.numpy() for part in parts])
+    ready = preprocess(tf.constant(encoded, tf.string))
+    return ready.inputs[0].numpy().reshape(len(encoded), -1), ready.readable.numpy()
 
 
 def _spectra(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
@@ -138,16 +160,8 @@ def _spectra(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
 
     preprocess = WavePreprocessor(_RATE, min_samples=400)
     mel = tf.signal.linear_to_mel_weight_matrix(_MELS, 257, _RATE, 60.0, 7_600.0)
-    found, readable = [], []
-    for part in _batches(encoded):
-        ready = preprocess(tf.constant(part, tf.string))
-        spectrum = tf.abs(tf.signal.stft(ready.inputs[0], 400, 160, 512))
-        bands = tf.math.log(spectrum @ mel + 1e-4)
-        of_windows = tf.concat([tf.reduce_mean(bands, 1), tf.math.reduce_std(bands, 1)], axis=1)
-        found.append(tf.math.segment_mean(of_windows, ready.example).numpy())
-        readable.append(ready.readable.numpy())
-    return np.concatenate(found), np.concatenate(readable)
-
-
-def _batches(encoded: list[bytes]) -> list[list[bytes]]:
-    return [encoded[start : start + _BATCH] for start in range(0, len(encoded), _BATCH)]
+    ready = preprocess(tf.constant(encoded, tf.string))
+    spectrum = tf.abs(tf.signal.stft(ready.inputs[0], 400, 160, 512))
+    bands = tf.math.log(spectrum @ mel + 1e-4)
+    of_windows = tf.concat([tf.reduce_mean(bands, 1), tf.math.reduce_std(bands, 1)], axis=1)
+    return tf.math.segment_mean(of_windows, ready.example).numpy(), ready.readable.numpy()

@@ -12,6 +12,7 @@ import numpy as np
 from tfautolabel.data import Dataset
 from tfautolabel.data.picture_files import scaled_to_bytes
 from tfautolabel.data.readers import ReadFailure
+from tfautolabel.data.row_groups import read_in_groups
 
 SIDE = 96
 SNIPPET = 280
@@ -64,9 +65,10 @@ def read_media(dataset: Dataset, names: Sequence[str], budget: int = BUDGET) -> 
     in_order = [name for name in dict.fromkeys(names) if name in rows]
     share = budget // max(len(in_order), 1)
     spent = 0
-    for start in range(0, len(in_order), _AT_ONCE):
-        some = in_order[start : start + _AT_ONCE]
-        for name, value in zip(some, dataset.read([rows[name] for name in some]), strict=True):
+    chosen = dataset.subset([rows[name] for name in in_order])
+    for group, values in read_in_groups(chosen, _AT_ONCE):
+        for row, value in zip(group, values, strict=True):
+            name = in_order[row]
             if isinstance(value, ReadFailure):
                 medium = Medium("none", str(value))
             elif spent > budget:

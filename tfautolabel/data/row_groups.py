@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tfautolabel.data import ReadFailure
+from tfautolabel.data.dataset import Dataset
+from tfautolabel.data.readers import ReadFailure
 
 MAX_WAITING = 128 * 1024 * 1024
 """Bytes that are read, or made ready, at a time; an hour of sound has as many."""
@@ -49,6 +50,23 @@ def row_groups(count: int, size: int, modality: str) -> RowGroups:
         modality: "image", "text" or "audio".
     """
     return RowGroups(count, size, FIRST if modality == "audio" else None)
+
+
+def read_in_groups(dataset: Dataset, size: int) -> Iterator[tuple[range, list[bytes | ReadFailure]]]:
+    """Reads a whole data set, a range of rows at a time.
+
+    Args:
+        dataset: n examples.
+        size: the most rows in a range.
+
+    Yields:
+        The rows, and what `Dataset.read` gives for them.
+    """
+    groups = row_groups(len(dataset), size, dataset.modality)
+    for rows in groups:
+        values = dataset.read(rows)
+        groups.took(values)
+        yield rows, values
 
 
 def bytes_of(values: Sequence[bytes | ReadFailure]) -> int:

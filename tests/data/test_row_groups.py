@@ -1,7 +1,7 @@
 from tfautolabel._ahead import map_ahead
 from tfautolabel.data import ReadFailure
-from tfautolabel.features import row_groups as module
-from tfautolabel.features.row_groups import RowGroups, bytes_of, row_groups
+from tfautolabel.data import row_groups as module
+from tfautolabel.data.row_groups import RowGroups, bytes_of, row_groups
 
 
 def ranges(groups, sizes):
