@@ -53,9 +53,16 @@ def test_a_header_that_declares_days_is_set_aside_in_little_memory(data):
     assert peak < 4_000_000
 
 
-def test_what_does_not_say_how_long_it_is_is_set_aside():
-    with pytest.raises(ReadFailure, match="does not say how long"):
+def test_what_was_written_to_a_pipe_is_read_to_its_end(monkeypatch):
+    assert as_wav(flac_of(0)) == as_wav(encoded("FLAC"))
+    monkeypatch.setattr(sound_files, "MAX_SECONDS", 1)
+    with pytest.raises(ReadFailure, match="too long: at most 1 seconds"):
         as_wav(flac_of(0))
+
+
+def test_reasons_are_the_same_at_all_times():
+    with pytest.raises(ReadFailure, match=r"^damaged CAF sound: [^<]*$"):
+        as_wav(b"caff\0\1\0\0" + bytes(100))
 
 
 def test_two_hours_are_read_and_more_is_not(monkeypatch):

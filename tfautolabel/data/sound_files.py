@@ -6,6 +6,7 @@ FLAC, OGG, MP3, AIFF, AU, CAF, W64, big-endian WAV, NIST SPHERE and VOC, through
 from __future__ import annotations
 
 import io
+import re
 import struct
 from typing import Any
 
@@ -31,6 +32,9 @@ CONVERTED = (
     (b"Creative Voice File\x1a", "VOC"),
 )
 """How files begin; an MP3 without tags begins with a frame's sync bits instead."""
+
+_FLAC_SAMPLES = (1 << 36) - 1
+"""The bits of a FLAC file's length; the sampling rate stands in the 20 upper bits of the same eight bytes."""
 
 READ_RATE = 16_000
 """Converted sound has at most so many samples a second, unless a backbone takes more: no default one does."""
@@ -99,31 +103,54 @@ def as_wav(data: bytes, most: int = READ_RATE) -> bytes:
         soundfile = require("soundfile", extra="audio")
     except MissingExtraError as error:
         raise ReadFailure(f"{kind} sound: {error}") from error
+    endless = kind == "FLAC" and _is_stream(data)
+    if endless:
+        data = _of_the_most_samples(data)
     try:
         with soundfile.SoundFile(_Content(data)) as sound:
             _check_length(sound, most, kind)
+            longest = MAX_SECONDS * sound.samplerate
             energies = ChannelEnergies(sound.channels)
-            wav = _decoded(sound, most, energies)
+            wav = _decoded(sound, most, energies, straight_on=endless)
+            if endless and sound.tell() >= longest:
+                raise ReadFailure(f"too long: at most {MAX_SECONDS:,} seconds are read")
         if energies.louder is None:
             return wav
         # Seldom: only the whole clip shows that its channels cancel.
         with soundfile.SoundFile(_Content(data)) as sound:
-            return _decoded(sound, most, energies.louder)
+            return _decoded(sound, most, energies.louder, straight_on=endless)
     except ReadFailure:
         raise
     # libsndfile's error is a RuntimeError; soundfile asserts what a damaged file may break.
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        raise ReadFailure(f"damaged {kind} sound: {str(error).strip().rstrip('.')}") from error
+        # libsndfile names the object in memory, by an address that is another one each time.
+        reason = re.sub(r"^Error opening <.*?>: ", "", str(error).strip()).rstrip(".")
+        raise ReadFailure(f"damaged {kind} sound: {reason}") from error
 
 
-def _decoded(sound: Any, most: int, mixing: ChannelEnergies | int) -> bytes:
+def _is_stream(data: bytes) -> bool:
+    """Whether a FLAC file says that it does not know its length, as one that was written to a pipe does."""
+    return len(data) >= 26 and data[4] & 0x7F == 0 and not int.from_bytes(data[18:26], "big") & _FLAC_SAMPLES
+
+
+def _of_the_most_samples(data: bytes) -> bytes:
+    """The same FLAC file with the most samples that are read as its length: decoding ends where it ends."""
+    field = int.from_bytes(data[18:26], "big")
+    longest = MAX_SECONDS * (field >> 44)
+    return data[:18] + (field | min(longest, _FLAC_SAMPLES)).to_bytes(8, "big") + data[26:]
+
+
+def _decoded(sound: Any, most: int, mixing: ChannelEnergies | int, straight_on: bool) -> bytes:
     """The rest of an open file as WAV.
 
     Args:
         sound: a `soundfile.SoundFile`.
         most: samples a second.
         mixing: takes the energies while the channels' mean is made; or the one channel to take.
+        straight_on: Do not let soundfile look for its place after each block, which fails behind the end.
     """
+    if straight_on:
+        sound.seekable = lambda: False
     width, rate = _width(sound), _rate(sound, most)
     lowering = RateLowering(sound.samplerate, rate) if rate != sound.samplerate else None
     wav = io.BytesIO()
