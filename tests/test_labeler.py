@@ -231,7 +231,8 @@ def test_class_weights_reach_the_head(make, backbone):
         shares[str(weight)] = labeler.predict(inputs)[:, 1].mean()
     assert shares["{}"] == pytest.approx(3 / 18, abs=0.05)
     assert shares["balanced"] == pytest.approx(0.5, abs=0.15)
-    assert shares["{'green': 100.0}"] > 0.9
+    # What so few alike examples do not bear out is held down, but the weight decides.
+    assert shares["{'green': 100.0}"] > 0.6
     for sampling, expected in {"unknown": 0.5, "random": 8 / 28, "chosen": 0.5}.items():
         labeler = make(classes=["blue", "green"])
         labeler.fit(labelled, sampling=sampling)

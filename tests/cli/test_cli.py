@@ -124,17 +124,17 @@ MISTAKES = {
     "missing folder": (["nowhere", "--labels", "labels.csv"], ["no folder or file 'nowhere'"]),
     "folder is a file": (
         ["labels.csv", "--labels", "labels.csv"],
-        ["none of its 2 paths is a row's id"],
+        ["several folders below the table", "'000.png'"],
     ),
     "missing labels file": (["photos", "--labels", "gone.csv"], ["gone.csv"]),
     "labels are a folder": (["photos", "--labels", "photos"], ["photos"]),
-    "wrong columns": (["photos", "--labels", "columns.csv"], ["'path' (or 'id') and 'label'", "'file'"]),
+    "wrong columns": (["photos", "--labels", "columns.csv"], ["'path' (or 'id') and 'label'", "'size'"]),
     "empty labels file": (["photos", "--labels", "empty.csv"], ["empty.csv"]),
     "neither": (["photos"], ["--labels", "--labelled", "Received: neither"]),
     "both": (["photos", "--labels", "labels.csv", "--labelled", "train"], ["Received: both"]),
     "one class": (["photos", "--labels", "one-class.csv"], ["at least two classes", "red"]),
     "one class folder": (["photos", "--labelled", "one"], ["at least two classes", "red"]),
-    "not UTF-8": (["photos", "--labels", "latin.csv"], ["latin.csv", "line 3", "UTF-8"]),
+    "not UTF-8": (["photos", "--labels", "cyrillic.csv"], ["cyrillic.csv", "line 2", "UTF-8", "--encoding"]),
     "two labels": (["photos", "--labels", "conflict.csv"], ["000.png", "'red'", "'blue'", "two labels"]),
     "paths that are nowhere": (["photos", "--labels", "elsewhere.csv"], ["none of its 2 paths"]),
     "all labelled": (["photos", "--labels", "all.csv"], ["something to label", "every file has a label"]),
@@ -155,7 +155,7 @@ MISTAKES = {
     "bound": (["photos", "--labels", "labels.csv", "--min-confidence", "80"], ["[0, 1]", "80"]),
     "batch size": (
         ["photos", "--labels", "labels.csv", "--backbone", "module", "--batch-size", "0"],
-        ["batch_size must be at least 1", "0"],
+        ["--batch-size must be at least 1", "0"],
     ),
     "unreadable class": (
         ["photos", "--labels", "broken-class.csv", "--backbone", "module"],
@@ -177,7 +177,7 @@ def mistakes(place, tmp_path_factory):
     (base / "void").mkdir()
     files = {
         "labels": "path,label\n000.png,red\n001.png,blue\n",
-        "columns": "file,class\n000.png,red\n",
+        "columns": "size,colour\n12,red\n",
         "empty": "",
         "one-class": "path,label\n000.png,red\n001.png,red\n",
         "conflict": "path,label\n000.png,red\n001.png,blue\n000.png,blue\n",
@@ -187,7 +187,7 @@ def mistakes(place, tmp_path_factory):
     }
     for name, content in files.items():
         (base / f"{name}.csv").write_text(content)
-    (base / "latin.csv").write_bytes("path,label\n000.png,red\n001.png,grün\n".encode("latin-1"))
+    (base / "cyrillic.csv").write_bytes("path,label\n000.png,красный\n001.png,синий\n".encode("cp1251"))
     return base
 
 
@@ -214,7 +214,7 @@ def test_a_place_for_results_that_is_none_is_refused_before_the_work(mistakes, o
 
 def test_label_to_a_folder(place, tmp_path):
     done = tfautolabel("label", place.model, place.photos, "--out", tmp_path / "out")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, f"{place.photos}: 13 files, taken for pictures\n")
     labels = rows(tmp_path / "out" / "predictions.csv")
     assert {row["id"]: row["label"] for row in labels} == place.truth
     accepted = sum(row["accepted"] == "true" for row in labels)
@@ -275,8 +275,10 @@ def test_evaluate_in_words(evaluated):
         *("precision", "recall", "F1", "true \\ predicted")
     ]
     assert "[green]緑[/green]" in text.stdout, "a class's name is no markup"
-    assert text.stderr.startswith("warning: 1 of 13 labelled examples could not be read and are left out")
-    assert text.stderr.count("\n") == 1
+    taken, warning, nothing = text.stderr.split("\n")
+    assert taken.endswith("13 files, taken for pictures")
+    assert warning.startswith("warning: 1 of 13 labelled examples could not be read and are left out")
+    assert nothing == ""
 
 
 def test_evaluate_for_machines(evaluated):

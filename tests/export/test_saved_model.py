@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import json
 
 import numpy as np
@@ -164,8 +165,18 @@ def unchecked(traced, monkeypatch):
     """Exports without the check and the tracing, which take seconds; the folders that would be checked."""
     seen = []
     monkeypatch.setattr(saved_model, "LabelingModule", lambda *_: traced)
-    monkeypatch.setattr(saved_model, "check_saved_model", seen.append)
+    checked_by(monkeypatch, seen.append)
     return seen
+
+
+def checked_by(monkeypatch, check):
+    """Exports with another check than that in a process of its own."""
+
+    class Check(contextlib.nullcontext):
+        def run(self, folder):
+            check(folder)
+
+    monkeypatch.setattr(saved_model, "SelfCheck", Check)
 
 
 def listing(folder):
@@ -213,7 +224,7 @@ def test_a_version_that_another_process_made_meanwhile_is_not_replaced(
         (tmp_path / "m" / "1").mkdir()
         (tmp_path / "m" / "1" / "saved_model.pb").write_text("theirs")
 
-    monkeypatch.setattr(saved_model, "check_saved_model", race)
+    checked_by(monkeypatch, race)
     with pytest.raises(FileExistsError, match="m/1 exists already"):
         labeler.export(tmp_path / "m")
     assert (tmp_path / "m" / "1" / "saved_model.pb").read_text() == "theirs"
@@ -236,7 +247,7 @@ def test_a_failed_check_leaves_the_old_version_and_nothing_else(labeler, uncheck
     def fail(folder):
         raise CheckFailure(f"{folder} is not healthy: it does not run")
 
-    monkeypatch.setattr(saved_model, "check_saved_model", fail)
+    checked_by(monkeypatch, fail)
     with pytest.raises(CheckFailure, match=f"^{version} is not healthy"):
         labeler.export(version, overwrite=True)
     with pytest.raises(CheckFailure):

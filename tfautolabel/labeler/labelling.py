@@ -184,6 +184,7 @@ class Labelling:
         )
 
     def _acceptance(self, min_confidence: float | None) -> Acceptance:
+        self._check_fitted()
         above = np.inf if self.unlike_ is None else self.unlike_.threshold
         chosen = self.min_confidence if min_confidence is None else min_confidence
         check_min_confidence(chosen)
