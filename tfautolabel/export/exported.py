@@ -341,9 +341,9 @@ def read_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
         FileNotFoundError: If there is no exported model.
         ValueError: If the file is damaged or of another format.
     """
-    if not os.path.exists(folder):
-        raise FileNotFoundError(f"there is no folder {os.fspath(folder)!r}")
-    folder = newest_version(Path(folder))
+    given, folder = folder, newest_version(Path(folder))
+    if not folder.exists():
+        raise FileNotFoundError(f"there is no folder {os.fspath(given)!r}")
     if not (folder / "saved_model.pb").is_file() or not (folder / DESCRIPTION).is_file():
         raise FileNotFoundError(
             f"an exported model is a folder with saved_model.pb and {DESCRIPTION}. Received: {folder}"

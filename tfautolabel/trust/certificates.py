@@ -96,7 +96,9 @@ class Certificate:
         if self.kind == "impossible":
             cannot = f"with these labels it cannot be certified that at most {target} are wrong"
             # How many an audit needs is told by `answers_needed` alone, from the pool that it looks at.
-            return cannot if self.needed_labels is None else f"{cannot}; an audit of the surest ones may"
+            if self.needed_labels is None:
+                return f"{cannot}: too many of the surest are wrong"
+            return f"{cannot}; an audit of the surest ones may"
         of_whom = "of each class" if self.per_class is not None else "of them"
         if self.kind == "estimated":
             return (
