@@ -10,7 +10,7 @@ from PIL import Image
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 40, 40)}
 CLASSES = tuple(COLOURS)
 
-NAMES = ("Блау, 'blau'", "[green]緑[/green]", "röd\n🟥")
+NAMES = ("Блау, 'blau'", "[green]緑[/green]", "röd 🟥")
 """Names for the same classes that need UTF-8, quoting, and to be kept from markup."""
 
 

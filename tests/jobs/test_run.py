@@ -54,7 +54,7 @@ def broken_files(folder):
         "cut.png": (whole[:-300], "truncated PNG"),
         "damaged.png": (whole[:60] + bytes(200) + whole[260:], "damaged PNG"),
         "bomb.png": (png(np.zeros((4, 4, 3), np.uint8), 8, 2, width=50000, height=50000), "too many pixels"),
-        "paper.pdf": (b"%PDF-1.7\n%\xe2\xe3\n", "a PDF document"),
+        "paper.pdf": (b"%PDF-1.7\n%\xe2\xe3\n", "no picture: a .pdf file beside pictures"),
         "one-bit.bmp": (encode(image("1"), "BMP"), "BMP with 1 bits a pixel"),
         "deep/cut.gif": (encode(image("P"), "GIF")[:200], "truncated GIF"),
         "cut.tif": (encode(image(), "TIFF")[:90], "damaged TIFF picture"),
@@ -172,8 +172,11 @@ def test_the_record_says_what_was_done(hostile):
         *("seconds", "transfer", "calibration", "certificate", "estimate", "acceptance", "unlike", "audit"),
         *("earned", "evaluation", "baseline", "tuning"),
     }
-    (note,) = made["notes"]
-    assert re.fullmatch(rf"{re.escape(str(hostile.photos))}: \d+ files, taken for pictures", note)
+    taken, *others = made["notes"]
+    assert re.fullmatch(rf"{re.escape(str(hostile.photos))}: \d+ files, taken for pictures", taken)
+    assert len(others) == 2
+    assert "'paper.pdf'" in others[0]
+    assert "1 link leads out of the folder" in others[1]
     assert {"tfautolabel", "python", "tensorflow", "keras", "numpy", "scikit-learn"} <= set(made["versions"])
     assert made["inputs"]["labels_sha256"] == hashlib.sha256(hostile.labels.read_bytes()).hexdigest()
     assert made["inputs"]["data"] == str(hostile.photos)

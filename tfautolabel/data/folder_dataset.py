@@ -21,7 +21,7 @@ from tfautolabel.data.folder_layout import (
     only_parts,
 )
 from tfautolabel.data.label_values import SHOWN
-from tfautolabel.data.modality import PLURALS, SAMPLE, recognise_modality
+from tfautolabel.data.modality import PLURALS, SAMPLE, modality_of, recognise_modality
 from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import FileReader, ReadFailure
 from tfautolabel.labels import Rejected
@@ -75,6 +75,8 @@ def load_folder(
         known = expected  # a folder of pictures of which most are damaged is still one
     if known == "image" and (note := note_of_range(samples)):
         notes.append(note)
+    if known in ("image", "audio") and media.kind is not None:
+        media = media._replace(beside=_no_media(listing, media, known))
     if known in ("image", "audio") and media.kind is not None and media.beside:
         listing, note = _without_sidecars(listing, media, known)
         notes.insert(0, note)
@@ -110,6 +112,24 @@ def _samples(listing: FolderListing, media: Media) -> list[bytes]:
         with contextlib.suppress(ReadFailure):
             samples.append(reader.read(rows[place]))
     return samples
+
+
+def _no_media(listing: FolderListing, media: Media, known: str) -> list[int]:
+    """What lies beside the media and is none of them: the content decides, whatever a name says.
+
+    A file that has the name of a picture or a clip belongs to it, and is not looked at.
+    """
+    reader = FileReader(listing.base, listing.paths)
+    owners = {os.path.splitext(listing.ids[row])[0].casefold() for row in media.rows}
+    beside = []
+    for row in media.beside:
+        found = None
+        if os.path.splitext(listing.ids[row])[0].casefold() not in owners:
+            with contextlib.suppress(ReadFailure):
+                found = modality_of(reader.read(row))
+        if found != known:
+            beside.append(row)
+    return beside
 
 
 def _without_sidecars(listing: FolderListing, media: Media, known: str) -> tuple[FolderListing, str]:
