@@ -39,13 +39,13 @@ def tfautolabel(*arguments, **options):
 def assert_one_sentence(done, *parts):
     """A user's mistake: exit code 2, nothing on stdout, one line that names what was received.
 
-    What the data were taken for may have been said before.
+    What was understood, of which file, may have been said before.
     """
     assert done.returncode == 2, done
     assert done.stdout == ""
     *remarks, last = done.stderr.splitlines()
     assert last.startswith("error: "), done.stderr
-    assert all(", taken for " in remark for remark in remarks), done.stderr
+    assert all(": " in remark and not remark.startswith("warning") for remark in remarks), done.stderr
     assert "Traceback" not in done.stderr
     for part in parts:
         assert part in done.stderr, done.stderr
