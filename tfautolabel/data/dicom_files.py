@@ -1,4 +1,4 @@
-"""Medical pictures (DICOM) turned into PNG when they are read, as a viewer shows them and without any tag.
+"""Medical pictures (DICOM) decoded when they are read, as a viewer shows them and without any tag.
 
 Pixels go the standard's way (DICOM PS3.3 C.7.6.3, C.11.1, C.11.2): rescale or modality table, the first
 window or table of values of interest, and without one the range of nearly all values; MONOCHROME1 is
@@ -54,13 +54,16 @@ def is_dicom(data: bytes) -> bool:
     return data[:2] in (b"\x00\x02", b"\x00\x08") and data[2:3] == b"\0" and data[4:6] in _VALUE_KINDS
 
 
-def dicom_as_png(data: bytes, frame: int | None, max_pixels: int) -> bytes:
-    """A DICOM picture as an 8-bit PNG.
+def dicom_pixels(data: bytes, frame: int | None, max_pixels: int) -> np.ndarray:
+    """A DICOM picture as a viewer shows it.
 
     Args:
         data: the content of the file.
         frame: which one of several frames, from 1; the middle one by default.
         max_pixels: the largest width times height that is decoded.
+
+    Returns:
+        (h, w) or (h, w, 3) uint8.
 
     Raises:
         MissingExtraError: If pydicom is not installed.
@@ -68,16 +71,10 @@ def dicom_as_png(data: bytes, frame: int | None, max_pixels: int) -> bytes:
     """
     require("pydicom", extra="medical")
     with quietly():
-        pixels = _read_pixels(data, frame, max_pixels)
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
-    return stream.getvalue()
+        return _read_pixels(data, frame, max_pixels)
 
 
 def _read_pixels(data: bytes, frame: int | None, max_pixels: int) -> np.ndarray:
-    """(h, w) or (h, w, 3) uint8."""
     import pydicom
 
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel._optional import MissingExtraError, require
-from tfautolabel.data.dicom_files import dicom_as_png, is_dicom, quietly
+from tfautolabel.data.dicom_files import dicom_pixels, is_dicom, quietly
 from tfautolabel.data.readers import Reader, ReadFailure, made_ready
 
 MAX_PIXELS = 89_478_485
@@ -69,8 +69,10 @@ def as_picture(data: bytes, frame: int | None = None) -> bytes:
         return data
     try:
         if kind == "DICOM":
-            return dicom_as_png(data, frame, MAX_PIXELS)
-        return _as_png(data, kind, frame)
+            from PIL import Image
+
+            return _png(Image.fromarray(dicom_pixels(data, frame, MAX_PIXELS)))
+        return _png(_decoded(data, kind, frame))
     except MissingExtraError as error:
         raise ReadFailure(f"{kind} picture: {error}") from error
 
@@ -122,8 +124,7 @@ def scaled_to_bytes(samples: np.ndarray) -> np.ndarray:
         >>> scaled_to_bytes(np.array([0, 4095])).tolist(), scaled_to_bytes(np.array([0, 65535])).tolist()
         ([0, 255], [0, 255])
     """
-    highest = int(samples.max(initial=0))
-    bits = next((bits for bits in DEPTHS if 0 < highest < 2**bits), None)
+    bits = _bits_used(int(samples.max(initial=0)))
     if bits is None:
         return (samples // 256).astype(np.uint8)
     return np.round(samples * (255.0 / (2**bits - 1))).astype(np.uint8)
@@ -146,8 +147,7 @@ def note_of_range(samples: list[bytes]) -> str | None:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue
         # Of a grey picture Pillow gives the samples themselves, of others the upper eight bits.
-        highest = int(values.max(initial=0)) * (1 if values.ndim == 2 else 256)
-        bits = next((bits for bits in DEPTHS if 0 < highest < 2**bits), None)
+        bits = _bits_used(int(values.max(initial=0)) * (1 if values.ndim == 2 else 256))
         if bits is not None:
             return (
                 f"pictures of 16 bits that use {bits} of them are scaled by what they use; "
@@ -156,7 +156,13 @@ def note_of_range(samples: list[bytes]) -> str | None:
     return None
 
 
-def _as_png(data: bytes, kind: str, frame: int | None) -> bytes:
+def _bits_used(highest: int) -> int | None:
+    """How many of 16 bits hold all samples up to the highest; None where no depth of `DEPTHS` does."""
+    return next((bits for bits in DEPTHS if 0 < highest < 2**bits), None)
+
+
+def _decoded(data: bytes, kind: str, frame: int | None) -> Any:
+    """What Pillow makes of a file, in a mode that PNG has."""
     from PIL import Image, ImageOps
 
     if kind == "HEIC":
@@ -176,7 +182,7 @@ def _as_png(data: bytes, kind: str, frame: int | None) -> bytes:
                     raise ReadFailure(f"there is no frame {frame}: the {kind} picture has {frames}")
                 picture.seek(frame - 1)
             inverted = kind == "TIFF" and picture.mode.startswith("I;16") and _white_is_zero(picture)
-            pixels = _plain(ImageOps.exif_transpose(picture), inverted)
+            return _plain(ImageOps.exif_transpose(picture), inverted)
     except ReadFailure:
         raise
     except Image.DecompressionBombError as error:
@@ -184,10 +190,9 @@ def _as_png(data: bytes, kind: str, frame: int | None) -> bytes:
     # Pillow's decoders raise what their damage leads to; one picture must not end a run.
     except Exception as error:
         raise ReadFailure(f"damaged {kind} picture, or one of a variant that is not read") from error
-    return png_bytes(pixels)
 
 
-def png_bytes(picture: Any) -> bytes:
+def _png(picture: Any) -> bytes:
     """A PNG of a Pillow image, quickly."""
     stream = io.BytesIO()
     picture.save(stream, "PNG", compress_level=1)

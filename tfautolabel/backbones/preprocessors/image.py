@@ -17,8 +17,8 @@ from tfautolabel.backbones.preprocessors.contract import (
 from tfautolabel.backbones.preprocessors.image_formats import decode_picture
 from tfautolabel.backbones.preprocessors.orientation import orientations
 from tfautolabel.backbones.preprocessors.unreadable import MAX_PIXELS
-from tfautolabel.data.picture_files import as_picture, converted_kind
-from tfautolabel.data.readers import ReadFailure
+from tfautolabel.data.picture_files import as_picture
+from tfautolabel.data.readers import ReadFailure, made_ready
 
 VERSION = 2
 """Raised when the same bytes would give other pixels, so that cached features are not mixed up."""
@@ -118,13 +118,9 @@ class ImagePreprocessor(Preprocessor):
 
 def _converted(examples: tf.Tensor) -> tf.Tensor:
     """The same pictures, as PNG where only Python can decode them; what fails stays, and is not readable."""
-    kinds = [converted_kind(encoded[:256]) for encoded in examples.numpy()]
-    if not any(kinds):
-        return examples
-    made = []
-    for encoded, kind in zip(examples.numpy(), kinds, strict=True):
-        try:
-            made.append(encoded if kind is None else as_picture(encoded))
-        except ReadFailure:
-            made.append(encoded)
-    return tf.constant(made)
+    encoded = examples.numpy()
+    read = [made_ready(one, as_picture) for one in encoded]
+    made = [
+        one if isinstance(found, ReadFailure) else found for one, found in zip(encoded, read, strict=True)
+    ]
+    return tf.constant(made, tf.string, examples.shape)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfautolabel.backbones.preprocessors.picture_bytes import lay_on_white, number, within
-
-DEPTHS = (8, 10, 12, 14)
-"""How many of 16 bits cameras, microscopes and X-ray detectors use, where they do not use all."""
+from tfautolabel.data.picture_files import DEPTHS
 
 
 def decode_png(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
