@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from tfautolabel._ahead import map_ahead
 from tfautolabel.data.dataset import Dataset
 from tfautolabel.data.readers import ReadFailure
 
@@ -67,6 +68,37 @@ def read_in_groups(dataset: Dataset, size: int) -> Iterator[tuple[range, list[by
         values = dataset.read(rows)
         groups.took(values)
         yield rows, values
+
+
+def read_ahead(
+    dataset: Dataset,
+    size: int,
+    sample_rate: int | None = None,
+    key: Callable[[bytes], bytes] = lambda _: b"",
+) -> Iterator[list[tuple[int, bytes | ReadFailure, bytes]]]:
+    """Reads a whole data set in a thread of its own, some rows ahead of what is worked on.
+
+    Args:
+        dataset: n examples.
+        size: the most rows at a time.
+        sample_rate: as `Dataset.read` takes it.
+        key: made of the bytes of each row, in that thread.
+
+    Yields:
+        Of some rows each: the row, what `Dataset.read` gives for it, and its key, empty for a failure.
+    """
+    groups = row_groups(len(dataset), size, dataset.modality)
+
+    def read(rows: range) -> list[tuple[int, bytes | ReadFailure, bytes]]:
+        values = dataset.read(rows, sample_rate)
+        groups.took(values)
+        keys = [b"" if isinstance(value, ReadFailure) else key(value) for value in values]
+        return list(zip(rows, values, keys, strict=True))
+
+    def waiting(some: list[tuple[int, bytes | ReadFailure, bytes]]) -> int:
+        return bytes_of([value for _, value, _ in some])
+
+    yield from map_ahead(read, groups, size=waiting, most=MAX_WAITING)
 
 
 def bytes_of(values: Sequence[bytes | ReadFailure]) -> int:

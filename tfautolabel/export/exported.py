@@ -19,7 +19,7 @@ from tfautolabel._scratch import restore
 from tfautolabel.backbones.preprocessors import why_unreadable
 from tfautolabel.data import Dataset, Learnt, ReadFailure, Rejected
 from tfautolabel.data.learnt import rows_to_measure
-from tfautolabel.data.row_groups import MAX_WAITING, bytes_of, row_groups
+from tfautolabel.data.row_groups import read_ahead
 from tfautolabel.export.saved_model import DESCRIPTION, FORMAT_VERSION
 from tfautolabel.features.batches import Example, byte_lengths, even_batches
 from tfautolabel.labels import Labels, check_min_confidence
@@ -191,15 +191,8 @@ class ExportedLabeler:
 
     def _readable(self, dataset: Dataset, count: int, reasons: dict[int, str]) -> Iterator[Example]:
         """The examples whose bytes can be read, and into `reasons` why the others cannot."""
-        groups = row_groups(len(dataset), count, self.modality)
-
-        def read(rows: range) -> tuple[range, list[bytes | ReadFailure]]:
-            values = dataset.read(rows, self.sample_rate)
-            groups.took(values)
-            return rows, values
-
-        for rows, values in map_ahead(read, groups, size=lambda read: bytes_of(read[1]), most=MAX_WAITING):
-            for row, value in zip(rows, values, strict=True):
+        for some in read_ahead(dataset, count, self.sample_rate):
+            for row, value, _ in some:
                 if isinstance(value, ReadFailure):
                     reasons[row] = str(value)
                 else:

@@ -22,7 +22,7 @@ from tfautolabel._progress import progress_of
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.backbones.preprocessors import Preprocessed
 from tfautolabel.data import Dataset, ReadFailure, Rejected
-from tfautolabel.data.row_groups import MAX_WAITING, bytes_of, row_groups
+from tfautolabel.data.row_groups import MAX_WAITING, read_ahead
 from tfautolabel.features.batches import Example, cut, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
 from tfautolabel.features.frozen import CalledNetwork, FrozenNetwork, inference_network
@@ -146,17 +146,7 @@ class FeatureExtractor:
     def _run(self, dataset: Dataset, work: _Work, advance: Callable[[int], None]) -> None:
         """Three stages side by side: reading and decoding in a thread each, and the network in this one."""
         preprocessor = self.backbone.preprocessor
-        groups = row_groups(len(dataset), self.batch_size, dataset.modality)
-
-        def read(rows: range) -> list[tuple[int, bytes | ReadFailure, bytes]]:
-            values = dataset.read(rows, preprocessor.sample_rate)
-            groups.took(values)
-            keys = [b"" if isinstance(value, ReadFailure) else content_key(value) for value in values]
-            return list(zip(rows, values, keys, strict=True))
-
-        chunks = map_ahead(
-            read, groups, size=lambda some: bytes_of([value for _, value, _ in some]), most=MAX_WAITING
-        )
+        chunks = read_ahead(dataset, self.batch_size, preprocessor.sample_rate, content_key)
         missing = work.missing(chunks, advance)
         lengths = self._lengths if preprocessor.varying_length else None
         batches = even_batches(missing, self.batch_size, preprocessor.max_batch_bytes, lengths)
