@@ -4,7 +4,8 @@ import pytest
 from report_runs import write_run
 
 from tfautolabel.report import write_report
-from tfautolabel.runs.outputs import FILES, check_no_run, check_outputs, check_places
+from tfautolabel.runs.files import FILES
+from tfautolabel.runs.outputs import check_no_run, check_outputs, check_places
 
 
 def test_a_folder_of_a_run_is_ours(tmp_path):

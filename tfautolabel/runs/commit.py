@@ -20,7 +20,16 @@ from typing import Any
 
 from tfautolabel._durable import CONTENT, cannot_write, exchange, sync_directory, sync_file
 from tfautolabel._scratch import scratch_folder
-from tfautolabel.runs.files import AUDIT_LIST, COMMIT, DESCRIPTION, MODELS, RECORD, REPORT, VERSION
+from tfautolabel.runs.files import (
+    AUDIT_LIST,
+    COMMIT,
+    DESCRIPTION,
+    MODEL_DESCRIPTION,
+    MODELS,
+    RECORD,
+    REPORT,
+    VERSION,
+)
 from tfautolabel.runs.identity import file_digest
 from tfautolabel.runs.lock import locked
 from tfautolabel.runs.record import read_record
@@ -185,7 +194,7 @@ def _move_model(commit: Path, out: Path) -> None:
 
 
 def _has_description(model: Path, digest: str | None) -> bool:
-    file = model / os.path.basename(DESCRIPTION)
+    file = model / MODEL_DESCRIPTION
     return file.is_file() and file_digest(file) == digest
 
 

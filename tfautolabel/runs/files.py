@@ -37,5 +37,13 @@ LOCK = ".lock"
 COMMIT = ".commit"
 """A run that is decided and not yet all in its place; see `tfautolabel.runs.commit`."""
 
-DESCRIPTION = f"{MODELS}/{VERSION}/labeler.json"
-"""What the model says of itself."""
+MODEL_DESCRIPTION = "labeler.json"
+"""What the model says of itself, in its version folder."""
+
+DESCRIPTION = f"{MODELS}/{VERSION}/{MODEL_DESCRIPTION}"
+
+DATA = (*PREDICTIONS, REJECTED, CANDIDATES, EVIDENCE, LEARNT)
+"""What nobody but a run writes."""
+
+FILES = (*DATA, AUDIT_LIST, REPORT, RECORD)
+"""All files of a run that lie directly in its folder."""

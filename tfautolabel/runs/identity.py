@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,23 +12,27 @@ from typing import Any
 
 import numpy as np
 
+from tfautolabel.data.writers import COLUMNS
 from tfautolabel.labels import Rejected
+from tfautolabel.runs.audit_list import COLUMNS as AUDIT_COLUMNS
 from tfautolabel.runs.audit_list import read_audit_list
 from tfautolabel.runs.files import (
     AUDIT_LIST,
     CANDIDATES,
+    DATA,
     DESCRIPTION,
     EVIDENCE,
     LEARNT,
-    PREDICTIONS,
+    MODEL_DESCRIPTION,
+    PREDICTIONS_CSV,
+    PREDICTIONS_PARQUET,
     RECORD,
     REJECTED,
+    REPORT,
 )
 
 RUN_ID = "tfautolabel.run"
 """The key in the metadata of Parquet files and in labeler.json."""
-
-DIGESTED = (*PREDICTIONS, REJECTED, CANDIDATES, EVIDENCE, LEARNT, DESCRIPTION)
 
 
 def run_id(
@@ -64,7 +67,7 @@ def digests(out: Path) -> dict[str, str]:
 
     Of the audit list only what a person does not write counts.
     """
-    found = {name: file_digest(out / name) for name in DIGESTED if (out / name).is_file()}
+    found = {name: file_digest(out / name) for name in (*DATA, DESCRIPTION) if (out / name).is_file()}
     if (out / AUDIT_LIST).is_file():
         found[AUDIT_LIST] = list_digest(out / AUDIT_LIST)
     return found
@@ -149,23 +152,16 @@ def _has_entry(name: str) -> Any:
     return check
 
 
-def _signs() -> dict[str, Any]:
-    from tfautolabel.data.writers import COLUMNS
-    from tfautolabel.runs.audit_list import COLUMNS as AUDIT_COLUMNS
-    from tfautolabel.runs.files import PREDICTIONS_CSV, PREDICTIONS_PARQUET, REPORT
-
-    return {
-        RECORD: _has_entry("format_version"),
-        PREDICTIONS_CSV: _has_header(*COLUMNS),
-        PREDICTIONS_PARQUET: _has_metadata,
-        REJECTED: _has_header(*Rejected._fields),
-        CANDIDATES: _has_metadata,
-        AUDIT_LIST: _has_header(*AUDIT_COLUMNS),
-        EVIDENCE: _has_array,
-        LEARNT: _begins_with_a_digest,
-        REPORT: _has_meta,
-        os.path.basename(DESCRIPTION): _has_entry(RUN_ID),
-    }
-
-
-_SIGNS = _signs()
+_SIGNS = {
+    RECORD: _has_entry("format_version"),
+    PREDICTIONS_CSV: _has_header(*COLUMNS),
+    PREDICTIONS_PARQUET: _has_metadata,
+    REJECTED: _has_header(*Rejected._fields),
+    CANDIDATES: _has_metadata,
+    AUDIT_LIST: _has_header(*AUDIT_COLUMNS),
+    EVIDENCE: _has_array,
+    LEARNT: _begins_with_a_digest,
+    REPORT: _has_meta,
+    MODEL_DESCRIPTION: _has_entry(RUN_ID),
+}
+"""By its name, how a file of a run is told."""

@@ -8,23 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tfautolabel.runs.commit import check_finished
-from tfautolabel.runs.files import (
-    AUDIT_LIST,
-    CANDIDATES,
-    DESCRIPTION,
-    EVIDENCE,
-    LEARNT,
-    MODELS,
-    PREDICTIONS,
-    RECORD,
-    REJECTED,
-    REPORT,
-    VERSION,
-)
+from tfautolabel.runs.files import DESCRIPTION, FILES, MODEL_DESCRIPTION, MODELS, RECORD, VERSION
 from tfautolabel.runs.identity import check_whole, is_ours
 from tfautolabel.runs.record import read_record
-
-FILES = (*PREDICTIONS, REJECTED, CANDIDATES, AUDIT_LIST, EVIDENCE, LEARNT, REPORT, RECORD)
 
 
 def check_places(out: Path, inputs: Sequence[Any]) -> None:
@@ -110,7 +96,7 @@ def check_model(model: Path) -> None:
     if (version.parent.name, version.name) != (MODELS, VERSION):
         return
     check_finished(out)
-    if is_ours(version / DESCRIPTION.rpartition("/")[2]) and (out / RECORD).is_file():
+    if is_ours(version / MODEL_DESCRIPTION) and (out / RECORD).is_file():
         record = read_record(out)
         check_whole(out, record, but=[name for name in record["files"] if name != DESCRIPTION])
 
