@@ -47,14 +47,20 @@ def rows_to_measure(learnt_from: np.ndarray) -> np.ndarray:
     Returns:
         (n,) bool.
     """
-    count, total = int(learnt_from.sum()), len(learnt_from)
-    if count == 0:
-        return np.ones(total, bool)
-    if count < total:
+    kept, total = others_or_all(learnt_from), len(learnt_from)
+    if not kept.all():
+        count = total - int(kept.sum())
         warnings.warn(f"{count:,} of {total:,} examples were learnt from and are left out", stacklevel=3)
-        return ~learnt_from
-    warnings.warn(f"all {total:,} examples were learnt from: what is measured is no accuracy", stacklevel=3)
-    return np.ones(total, bool)
+    elif learnt_from.any():
+        warnings.warn(
+            f"all {total:,} examples were learnt from: what is measured is no accuracy", stacklevel=3
+        )
+    return kept
+
+
+def others_or_all(learnt_from: np.ndarray) -> np.ndarray:
+    """(n,) bool: what was not learnt from; where that is nothing, all."""
+    return np.ones(len(learnt_from), bool) if learnt_from.all() else ~learnt_from
 
 
 def _hashes(dataset: Dataset) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel.data import Dataset, Learnt
+from tfautolabel.data.learnt import others_or_all
 from tfautolabel.export import ExportedLabeler
 from tfautolabel.export.exported import learnt_rows
 from tfautolabel.labels import Labels
@@ -159,13 +160,14 @@ def measure_model(
     learnt = learnt_by(labeler.folder) if learnt is None else learnt
     among = learnt_rows(learnt, dataset, labels)
     agree = int(np.count_nonzero(labels.probabilities[among].argmax(axis=1) == class_ids[among]))
-    if among.any() and not among.all():
-        labels, class_ids = _some(labels, ~among), class_ids[~among]
+    kept = others_or_all(among)
+    if not kept.all():
+        labels, class_ids = _some(labels, kept), class_ids[kept]
     evaluation = evaluate_predictions(
         class_ids,
         labels.probabilities.argmax(axis=1),
         labeler.classes,
-        learnt_from=int(among.sum()) if among.all() else 0,
+        learnt_from=int((among & kept).sum()),
     )
     probabilities = evaluate_probabilities(class_ids, labels.probabilities)
     known = None if learnt is None else (int(among.sum()), agree)
