@@ -60,7 +60,7 @@ def loaded(monkeypatch, cached):
 
     def load(handle, **_):
         found.append(handle)
-        return SimpleNamespace(handle=handle)
+        return SimpleNamespace(handle=handle, modality="audio")
 
     def extract(examples, backbone, **_):
         good = backbone.handle.endswith("resemblyzer")

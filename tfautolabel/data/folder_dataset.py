@@ -88,8 +88,7 @@ def load_folder(
         elif any("/" in name for name in listing.ids):
             notes.append(
                 f"{root}: its folders are not taken for classes, since files lie beside them or there is "
-                f"only one; "
-                f"labels='folder' takes them for such"
+                "only one; labels='folder' takes them for such"
             )
     if modality is None:
         notes.insert(0, f"{listing.root}: {len(listing.ids):,} files, taken for {PLURALS[known]}")

@@ -159,8 +159,8 @@ def _check_expected(dataset: Dataset, expected: str | None, name: str) -> None:
         understood = "; ".join(dataset.notes)
         raise ValueError(
             f"the model takes {PLURALS[expected]}. Received: {name}, which holds "
-            f"{PLURALS[dataset.modality]}; if "
-            f"it does not, say modality={expected!r} (--modality {expected}). Understood was: {understood}"
+            f"{PLURALS[dataset.modality]}; if it does not, say modality={expected!r} "
+            f"(--modality {expected}). Understood was: {understood}"
         )
 
 

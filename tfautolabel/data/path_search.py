@@ -129,8 +129,7 @@ def _folder_below(folder: str, values: Sequence[str], what: str) -> tuple[Place 
         shown = ", ".join(repr(os.path.relpath(path, folder)) for path, _ in found[:3])
         raise ValueError(
             f"{what} holds names that several folders below the table have. Received: {names[0]!r}, which "
-            f"is in "
-            f"{shown}; write the paths with their folder"
+            f"is in {shown}; write the paths with their folder"
         )
     if not found:
         return None, searched
@@ -145,8 +144,7 @@ def _refusal(values: Sequence[str], what: str, bases: Sequence[Place], searched:
     if sum(map(is_address, values)) * 2 > len(values):
         return (
             f"{what} holds addresses, which are not fetched. Received: {shown}; download the files and name "
-            f"them "
-            f"by path, or {_AS_TEXTS}"
+            f"them by path, or {_AS_TEXTS}"
         )
     places = [base.words for base in bases]
     if searched:

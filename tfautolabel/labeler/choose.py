@@ -104,8 +104,7 @@ def select_backbone(
         if chosen.modality != modality:
             raise ValueError(
                 f"backbone must be one for {modality} data. Received: {handle}, which is for "
-                f"{chosen.modality} "
-                f"data; what the data are is said by modality=… (--modality)"
+                f"{chosen.modality} data; what the data are is said by modality=… (--modality)"
             )
         return chosen, None
     backbones, scores = {}, {}
