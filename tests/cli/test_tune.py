@@ -44,4 +44,6 @@ def test_it_shows_the_ways_to_fine_tune(place):
     [(["--tuner", "grid"], "random, bayesian, hyperband"), (["--trials", "0"], "at least 1")],
 )
 def test_a_mistake_is_one_sentence(place, options, said):
+    before = sorted((place / "out").iterdir()) if (place / "out").exists() else []
     assert_one_sentence(tune(place, *options), said)
+    assert sorted((place / "out").iterdir()) == before, "the trials of an earlier search stay where they are"

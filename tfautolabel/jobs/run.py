@@ -112,6 +112,10 @@ def _run(
     from tfautolabel.export.saved_model import keep_additions
     from tfautolabel.jobs.outcome import label_pool, outcome
 
+    if settings.tune:
+        from tfautolabel.tuning.search import check_search
+
+        check_search(settings.tuner, settings.trials)
     with clock("backbone"):
         labeler, choice = _labeler(inputs, settings, cache_dir, progress, say)
     tuned = None

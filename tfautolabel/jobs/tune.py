@@ -139,7 +139,10 @@ def tune(
     check_classes(labelled.classes, examples.notes)
     # Only now, because importing TensorFlow takes seconds: a mistake in the input is told at once.
     from tfautolabel.labeler import Labeler, select_backbone
+    from tfautolabel.tuning import search
 
+    trials = search.TRIALS if trials is None else trials
+    search.check_search(tuner, trials)
     with clock("backbone"):
         chosen, choice = select_backbone(
             backbone, labelled, long_text=long_text, seed=seed, batch_size=batch_size,
@@ -195,7 +198,7 @@ def search_head(
     labelled: Any,
     extraction: Any,
     tuner: str,
-    trials: int | None,
+    trials: int,
     class_weight: str | dict[str, float] | None,
     sampling: str,
     out: Path,
@@ -208,22 +211,21 @@ def search_head(
         labelled: its examples.
         extraction: what it extracted from them.
         tuner: "random", "bayesian" or "hyperband".
-        trials: how many heads are tried; None for the default.
+        trials: how many heads are tried.
         class_weight: as in `Labeler.fit`.
         sampling: likewise.
         out: the folder of the search, which can be written.
         say: told what came out.
     """
     from tfautolabel.labeler.transfer import seconds_of
-    from tfautolabel.tuning import search, tune_head
+    from tfautolabel.tuning import tune_head
     from tfautolabel.tuning.fine_tuning import TRIALS, tune_fine_tuning
 
-    wanted = search.TRIALS if trials is None else trials
     head = tune_head(
         labeler,
         labelled,
         tuner=tuner,
-        trials=wanted,
+        trials=trials,
         out=out,
         class_weight=class_weight,
         sampling=sampling,
@@ -239,7 +241,7 @@ def search_head(
         labeler,
         labelled,
         tuner=tuner,
-        trials=min(wanted, TRIALS),
+        trials=min(trials, TRIALS),
         out=out / "fine_tuning",
         class_weight=class_weight,
         sampling=sampling,

@@ -31,7 +31,7 @@ from tfautolabel.training.model_transfer import probabilities_by_epoch
 from tfautolabel.training.parameters import parameters
 from tfautolabel.training.tuner import DivergedError, OutOfTimeError
 from tfautolabel.tuning.cross_validation import ACCURACY, OBJECTIVE, metrics_of
-from tfautolabel.tuning.oracles import make_oracle
+from tfautolabel.tuning.oracles import check_name, make_oracle
 from tfautolabel.tuning.resume import Key, begun, key_of, mark, set_aside
 from tfautolabel.tuning.trials import DEFAULT, TrialRow, check_completed, log_trial, row_of, write_trials
 from tfautolabel.tuning.tuners import open_tuner, run_trials
@@ -220,7 +220,8 @@ def tune_fine_tuning(
         What became of it.
 
     Raises:
-        ValueError: If the labeler's backbone stays frozen, or trials are fewer than 1.
+        ValueError: If the labeler's backbone stays frozen, the tuner's name is unknown, or trials are fewer
+            than 1.
         RuntimeError: If no trial was completed, with the cause, though there was time.
     """
     if labeler.transfer != "model" or trials < 1:
@@ -228,6 +229,7 @@ def tune_fine_tuning(
             'fine-tuning is tuned for a labeler with transfer="model", with at least 1 trial. Received: '
             f"transfer={labeler.transfer!r}, trials={trials}"
         )
+    check_name(tuner)
     if settings is None and isinstance(labeler.transfer_settings, FineTuneSettings):
         settings = labeler.transfer_settings
     labelled, extraction, class_ids = labeler.labelled_features(labelled)

@@ -90,6 +90,18 @@ class _Hyperband(_Resumable, oracles.HyperbandOracle):
     pass
 
 
+def check_name(name: str) -> None:
+    """Refuses a name that no search has.
+
+    Raises:
+        ValueError: If it is none of `ORACLES`.
+    """
+    if name not in ORACLES:
+        raise ValueError(
+            f"tuner must be one of {', '.join(ORACLES)}, or a keras_tuner.Tuner. Received: {name!r}"
+        )
+
+
 def make_oracle(name: str, objective: Any, trials: int, seed: int) -> keras_tuner.Oracle:
     """An oracle by name.
 
@@ -102,10 +114,7 @@ def make_oracle(name: str, objective: Any, trials: int, seed: int) -> keras_tune
     Raises:
         ValueError: If the name is unknown.
     """
-    if name not in ORACLES:
-        raise ValueError(
-            f"tuner must be one of {', '.join(ORACLES)}, or a keras_tuner.Tuner. Received: {name!r}"
-        )
+    check_name(name)
     # To keras-tuner a seed of 0 is none. A trial that failed once fails again; no failure ends the search.
     shared = {"objective": objective, "seed": seed + 1, "max_consecutive_failed_trials": trials + 1}
     oracle = ORACLES[name](**shared, **_OPTIONS.get(name, {}))

@@ -37,6 +37,7 @@ from tfautolabel.tuning.cross_validation import (
     metrics_of,
 )
 from tfautolabel.tuning.hypermodel import HeadHyperModel
+from tfautolabel.tuning.oracles import check_name
 from tfautolabel.tuning.resume import begun, check_adopted, key_of, mark, set_aside, warn_unknowable
 from tfautolabel.tuning.trials import (
     DEFAULT,
@@ -146,8 +147,7 @@ def tune_head(
         ValueError: If an argument is out of range, or labels and classes do not agree.
         RuntimeError: If no trial was completed, with the cause.
     """
-    if trials < 1:
-        raise ValueError(f"trials must be at least 1. Received: trials={trials}")
+    check_search(tuner, trials)
     data, digest = _data(labeler, labelled, class_weight, sampling, n_folds, extraction)
     if hypermodel is None and not hasattr(tuner, "oracle"):
         hypermodel = HeadHyperModel(
@@ -171,6 +171,18 @@ def tune_head(
         mark(folder, key)
         search = _search(labeler, data, searched, folder, None if out is None else Path(out))
     return search
+
+
+def check_search(tuner: Any, trials: int) -> None:
+    """Refuses a search that cannot begin, before anything is computed or moved for it.
+
+    Raises:
+        ValueError: If the tuner's name is unknown, or there are no trials.
+    """
+    if isinstance(tuner, str):
+        check_name(tuner)
+    if trials < 1:
+        raise ValueError(f"trials must be at least 1. Received: trials={trials}")
 
 
 def _data(
