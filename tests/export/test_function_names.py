@@ -5,15 +5,23 @@ from tfautolabel.export.function_names import settle_function_names, settled
 
 
 class Doubling(tf.Module):
-    """Functions within functions, a captured tensor and a variable."""
+    """Functions within functions, a loop, a captured tensor, a table and a variable."""
 
-    def __init__(self):
+    def __init__(self, word="a"):
+        words = tf.lookup.KeyValueTensorInitializer([word], [1.0])
+        self.table = tf.lookup.StaticHashTable(words, default_value=0.0)
         self.weight = tf.Variable([2.0, 2.0])
         self.captured = tf.constant([1.0, 0.0])
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def __call__(self, words):
-        found = 3.0 * tf.cast(words == "a", tf.float32)
+        # Three times what the table says; the loop's condition looks at the count alone.
+        _, found = tf.while_loop(
+            lambda count, _: count < 3,
+            lambda count, found: (count + 1, found + self.table.lookup(words)),
+            (0, tf.zeros(tf.shape(words))),
+            shape_invariants=(tf.TensorShape([]), tf.TensorShape([None])),
+        )
         return {"out": tf.cond(tf.size(found) > 0, lambda: self.double(found), lambda: tf.zeros([0, 2]))}
 
     @tf.function
@@ -21,8 +29,8 @@ class Doubling(tf.Module):
         return found[:, None] * self.weight + self.captured
 
 
-def saved(folder):
-    module = Doubling()
+def saved(folder, word="a"):
+    module = Doubling(word)
     tf.saved_model.save(module, str(folder), signatures=module.__call__.get_concrete_function())
     settle_function_names(folder)
     return folder
@@ -47,6 +55,13 @@ def test_it_does_what_it_did(tmp_path):
     np.testing.assert_array_equal(loaded(words)["out"], expected)
     loaded.weight.assign([0.0, 0.0])
     np.testing.assert_array_equal(loaded(words)["out"], [[1.0, 0.0]] * 2)
+
+
+def test_tables_of_models_in_one_process_stay_apart(tmp_path):
+    loaded = [tf.saved_model.load(str(saved(tmp_path / word, word))) for word in ("a", "b")]
+    for model, expected in zip(loaded, ([3.0, 0.0], [0.0, 3.0]), strict=True):
+        out = model.signatures["serving_default"](tf.constant(["a", "b"]))["out"]
+        np.testing.assert_array_equal(out, np.array(expected)[:, None] * 2.0 + np.array([1.0, 0.0]))
 
 
 def test_the_order_of_functions_stays():

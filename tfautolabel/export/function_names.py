@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 GRAPH = "saved_model.pb"
 _NUMBERED = re.compile(r"(.*_)(\d+)", re.DOTALL)
 _CAPTURED = re.compile(r"(.*/)(\d+)", re.DOTALL)
+_UNUSED = re.compile(r"(.*_)\d+(___redundant_placeholder\d+)", re.DOTALL)
+"""What a loop's condition is given and does not look at, named after the condition, its number included."""
+_FILLING = re.compile(r"(?<=key_value_init)\d+")
+"""The count in the name of what fills a lookup table."""
 _WIRE = re.compile(r"(\^?)([^:]*)((?::.*)?)", re.DOTALL)
 """What a node takes: a node's name, before it ^ where it only waits for it, behind it which output."""
 
@@ -20,8 +24,7 @@ def settle_function_names(folder: Path) -> None:
     """Numbers the functions of a graph from 0 and orders them by name.
 
     TensorFlow ends their names with a number that counts all graphs which the process has made, and orders
-    them by a hash of that. Their order among each other stays. Names of lookup tables, and of what is in
-    some loops, still hold such a number.
+    them by a hash of that. Their order among each other stays.
 
     Args:
         folder: of a SavedModel. Its fingerprint.pb goes: it would hold the hash of the former file and a
@@ -67,26 +70,68 @@ def _settle(graph: Any) -> None:
     del library.function[:]
     library.function.extend(in_order)
     _rename_objects(graph.object_graph_def, names)
+    _settle_tables(graph)
+
+
+def _settle_tables(graph: Any) -> None:
+    """Numbers lookup tables and what fills them; a loader adds to a table's name what tells models apart."""
+    functions = graph.graph_def.library.function
+    within = [node for function in functions for node in function.node_def]
+    named = [node for node in (*graph.graph_def.node, *within) if "shared_name" in node.attr]
+    tables = _numbers(node.attr["shared_name"].s.decode("utf-8", "replace") for node in named)
+    for node in named:
+        name = node.attr["shared_name"].s.decode("utf-8", "replace")
+        if name in tables:
+            node.attr["shared_name"].s = tables[name].encode()
+    fillings = _numbers(found[0] for node in within for found in _FILLING.finditer(node.name))
+    for function in functions:
+        _rename_within(
+            function, lambda name: _FILLING.sub(lambda found: fillings.get(found[0], found[0]), name)
+        )
+
+
+def _numbers(counts: Iterable[str]) -> dict[str, str]:
+    """Those that are numbers to their ranks."""
+    return {
+        name: str(rank)
+        for rank, name in enumerate(sorted({name for name in counts if name.isdecimal()}, key=int))
+    }
 
 
 def _settle_captured(function: Any) -> None:
     """Numbers captured tensors within a function, which are named by a count over the process too."""
     names = _ranked((node.name for node in function.node_def), _CAPTURED, "")
     # As arguments they have another form; "arg" keeps the new names apart from those of nodes.
-    names |= _ranked((argument.name for argument in function.signature.input_arg), _NUMBERED, "arg")
-    for argument in function.signature.input_arg:
-        argument.name = names.get(argument.name, argument.name)
-    for node in function.node_def:
-        node.name = names.get(node.name, node.name)
-        node.input[:] = [_rewired(wire, names) for wire in node.input]
-    for outputs in (function.ret, function.control_ret):
-        for key, wire in list(outputs.items()):
-            outputs[key] = _rewired(wire, names)
+    arguments = [argument.name for argument in function.signature.input_arg]
+    names |= _ranked(arguments, _NUMBERED, "arg")
+    names |= {name: found[1] + found[2] for name in arguments if (found := _UNUSED.fullmatch(name))}
+    _rename_within(function, lambda name: names.get(name, name))
     for place, argument in function.arg_attr.items():
         # For people who debug; of a captured tensor it is the same count.
         specified = argument.attr.get("_user_specified_name")
         if specified is not None and specified.s.isdigit():
             argument.attr["_user_specified_name"].s = str(place).encode()
+
+
+def _rename_within(function: Any, new: Callable[[str], str]) -> None:
+    """Gives what is in a function other names."""
+    for argument in function.signature.input_arg:
+        argument.name = new(argument.name)
+    for node in function.node_def:
+        _rename_wires(node, new)
+    function.signature.control_output[:] = map(new, function.signature.control_output)
+    for outputs in (function.ret, function.control_ret):
+        wires = {key: _rewired(wire, new) for key, wire in outputs.items()}
+        outputs.clear()
+        outputs.update(wires)
+    renamed = {new(key): wire for key, wire in function.control_ret.items()}
+    function.control_ret.clear()
+    function.control_ret.update(renamed)
+
+
+def _rename_wires(node: Any, new: Callable[[str], str]) -> None:
+    node.name = new(node.name)
+    node.input[:] = [_rewired(wire, new) for wire in node.input]
 
 
 def _ranked(names: Iterable[str], pattern: re.Pattern[str], mark: str) -> dict[str, str]:
@@ -96,9 +141,9 @@ def _ranked(names: Iterable[str], pattern: re.Pattern[str], mark: str) -> dict[s
     return {match[0]: f"{match[1]}{mark}{rank}" for rank, match in enumerate(in_order)}
 
 
-def _rewired(wire: str, names: dict[str, str]) -> str:
+def _rewired(wire: str, new: Callable[[str], str]) -> str:
     control, name, output = _WIRE.fullmatch(wire).groups()  # type: ignore[union-attr] # it takes anything
-    return f"{control}{names.get(name, name)}{output}"
+    return f"{control}{new(name)}{output}"
 
 
 def _rename_node(node: Any, names: dict[str, str]) -> None:
