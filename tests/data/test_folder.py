@@ -34,7 +34,19 @@ def test_every_regular_file_at_any_depth_is_listed_in_order(photos):
 
 def test_hidden_and_system_files_are_left_out_silently(photos):
     write(
-        photos, ".hidden", ".git/x.jpg", "a/.DS_Store", "a/Thumbs.db", "desktop.ini", "a/._b.jpg", "a/b.jpg"
+        photos,
+        ".hidden",
+        ".git/x.jpg",
+        "a/.DS_Store",
+        "a/Thumbs.db",
+        "desktop.ini",
+        "a/._b.jpg",
+        "a/b.jpg",
+        "ehthumbs.db",
+        "a/Picasa.ini",
+        "~$labels.xlsx",
+        "a/Icon\r",
+        "a/ZbThumbnail.info",
     )
     listing = list_folder(photos)
     assert listing.ids == ["a/b.jpg"]

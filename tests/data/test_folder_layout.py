@@ -43,6 +43,12 @@ CLASSES = ["cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"]
         ("dev", "eval"),
         ("TRAIN", "TEST", "holdout"),
         ("train",),
+        ("train_set", "val_set", "Test-Set"),
+        ("Training Data", "Testing Data"),
+        ("01_train", "02_val"),
+        ("seg_train", "seg_test"),
+        ("train2017", "val2017"),
+        ("fold1", "fold2", "fold10"),
     ],
 )
 def test_parts_of_a_data_set_are_no_classes(tmp_path, how, names):
@@ -71,6 +77,25 @@ def test_a_part_without_classes_is_what_there_is_to_label(tmp_path):
     assert [item.id for item in load_dataset(tmp_path, "folder").rejected] == ["test/5.png", "test/6.png"]
 
 
+@pytest.mark.parametrize("name", ["predict", "unlabelled", "pool", "unlabeled_data"])
+def test_a_part_whose_name_says_that_it_has_no_labels(tmp_path, name):
+    make(tmp_path, *(f"train/{name}" for name in CLASSES), f"{name}/5.png", f"{name}/6.png")
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes == ("cat", "dog")
+    assert labels_of(dataset)[f"{name}/5.png"] is None
+
+
+def test_a_folder_around_the_classes_of_each_part(tmp_path):
+    make(tmp_path, *(f"{part}/images/{name}" for part in ("train", "test") for name in CLASSES))
+    assert load_dataset(tmp_path).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("names", [("steam_train", "bullet_train"), ("test1", "test2"), ("test", "control")])
+def test_classes_with_the_words_of_parts_in_them(tmp_path, names):
+    make(tmp_path, *(f"{name}/{n}/{n}.png" for name in names for n in range(2)))
+    assert load_dataset(tmp_path).classes == tuple(sorted(names))
+
+
 def test_classes_that_are_called_as_parts(tmp_path):
     make(tmp_path, "train/1.png", "car/2.png", "bus/3.png")
     assert load_dataset(tmp_path).classes == ("bus", "car", "train")
@@ -80,7 +105,9 @@ def test_classes_that_are_called_as_parts(tmp_path):
         load_dataset(tmp_path / "two", "folder")
 
 
-@pytest.mark.parametrize("beside", ["json", "xml", "txt", "jpg.txt", "csv", "TextGrid", "npy"])
+@pytest.mark.parametrize(
+    "beside", ["json", "xml", "txt", "csv", "TextGrid", "npy", "AAE", "thm", "f0", "xyz"]
+)
 @pytest.mark.parametrize("medium", ["png", "wav"])
 def test_what_lies_beside_media_is_set_aside(tmp_path, beside, medium):
     make(tmp_path, *(f"{n}.{medium}" for n in range(5)), *(f"{n}.{beside}" for n in range(5)))
@@ -90,6 +117,15 @@ def test_what_lies_beside_media_is_set_aside(tmp_path, beside, medium):
     assert len(dataset.rejected) == 5
     assert all("beside" in item.reason for item in dataset.rejected)
     assert any(f"'0.{beside}'" in note and "set aside" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("behind", [".png.txt", "_caption.txt", "-mask.txt", ".labels.txt", " (copy).txt"])
+def test_names_with_more_behind_belong_to_the_media(tmp_path, behind):
+    make(
+        tmp_path, *(f"{n}.png" for n in range(5)), *(f"{n}{b}" for n in range(5) for b in (behind, ".1.txt"))
+    )
+    dataset = load_dataset(tmp_path)
+    assert (dataset.modality, len(dataset), len(dataset.rejected)) == ("image", 5, 10)
 
 
 def test_many_sidecars_in_a_folder_of_their_own(tmp_path):
@@ -106,8 +142,10 @@ def test_a_few_pictures_among_many_texts_are_not_what_is_meant(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["README.txt", "readme", "LICENSE", "LICENCE.md", "CITATION.cff", "labels.csv"]
-)
+    "name",
+    ["README.txt", "readme", "LICENSE", "LICENCE.md", "CITATION.cff", "labels.csv", "SHA256SUMS",
+     "Readme.rtf", "images.zip", "4.jpg.part", "notes.txt~"],
+)  # fmt: skip
 @pytest.mark.parametrize("ending", ["png", "txt"])
 def test_documents_beside_classes(tmp_path, name, ending):
     make(tmp_path, f"cat/1.{ending}", f"dog/2.{ending}", f"dog/3.{ending}", name)

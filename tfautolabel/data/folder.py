@@ -8,15 +8,14 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from tfautolabel.data.endings import IMAGES, SOUNDS
 from tfautolabel.labels import Rejected
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
-SOUND_ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
-"""A directory whose name ends so was most likely meant to be a file."""
-
-SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
-"""What Windows leaves in folders of pictures; nobody means these to be labelled."""
-
+SYSTEM_FILES = frozenset((
+    "thumbs.db", "desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "thumbs.db:encryptable", "picasa.ini",
+    "zbthumbnail.info", "pspbrwse.jbf", "icon\r",
+))  # fmt: skip
+"""What systems and viewers leave in folders of pictures; nobody means these to be labelled."""
 
 SYSTEM_FOLDERS = frozenset((
     "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp", "@sharebin", "__macosx",
@@ -56,9 +55,9 @@ def list_folder(
 ) -> FolderListing:
     """Lists every regular file below a folder; its content decides later what it is, not its name.
 
-    Hidden names (a leading dot) and Windows' own files are left out silently, folders of thumbnails and of
-    what was deleted with a note. A link counts as the file it
-    leads to if that lies below the folder too; links to directories are not followed.
+    Hidden names (a leading dot) and files that systems write are left out silently, folders of thumbnails
+    and of what was deleted with a note. A link counts as the file it leads to if that lies below the folder
+    too; links to directories are not followed.
 
     Args:
         root: an existing folder.
@@ -120,7 +119,7 @@ class _Walk:
                 self.reject(directory, f"a directory that cannot be listed: {error.strerror}")
 
     def visit(self, entry: os.DirEntry[str], path: str) -> None:
-        if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
+        if entry.name.startswith((".", "~$")) or entry.name.lower() in SYSTEM_FILES:
             return
         if self.excluded and os.path.join(self.root, path) in self.excluded:
             return
@@ -132,9 +131,9 @@ class _Walk:
                     self.left_out[entry.name] = self.left_out.get(entry.name, 0) + 1
                     return
                 self.directories.append(path)
-                if entry.name.lower().endswith(IMAGE_ENDINGS):
+                if entry.name.lower().endswith(IMAGES):
                     self.reject(path, "a directory, not an image file")
-                elif entry.name.lower().endswith(SOUND_ENDINGS):
+                elif entry.name.lower().endswith(SOUNDS):
                     self.reject(path, "a directory, not a sound file")
             elif entry.is_file(follow_symlinks=False):
                 self.paths.append(path)

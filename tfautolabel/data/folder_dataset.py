@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tfautolabel.data.dataset import Dataset
+from tfautolabel.data.endings import ending_of
 from tfautolabel.data.folder import LEADS_OUT, FolderListing, list_folder
 from tfautolabel.data.folder_layout import (
     ClassFolders,
     Media,
-    ending_of,
     find_classes,
     find_media,
     is_document,
@@ -87,8 +87,7 @@ def load_folder(
             notes += [f"{root}: {note}" for note in classes.notes]
         elif any("/" in name for name in listing.ids):
             notes.append(
-                f"{root}: its folders are not taken for classes, since files lie beside them or there is "
-                "only one; labels='folder' takes them for such"
+                f"{root}: its folders are not taken for classes, since {_why_no_classes(listing.ids)}"
             )
     if modality is None:
         notes.insert(0, f"{listing.root}: {len(listing.ids):,} files, taken for {PLURALS[known]}")
@@ -100,6 +99,12 @@ def load_folder(
         notes=notes,
     )
     return LoadedFolder(dataset, None if classes is None else classes.labels)
+
+
+def _why_no_classes(ids: Sequence[str]) -> str:
+    if only_parts(ids):
+        return "they are called as the parts of a data set are"
+    return "files lie beside them or there is only one; labels='folder' takes them for such"
 
 
 def _samples(listing: FolderListing, media: Media) -> list[bytes]:

@@ -4,48 +4,37 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-IMAGES = frozenset((
-    ".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif",
-    ".dcm",
-))  # fmt: skip
-SOUNDS = frozenset((
-    ".wav", ".wave", ".bwf", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".mpga", ".aif",
-    ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".sph", ".voc", ".m4a", ".m4b", ".aac", ".amr", ".3ga",
-    ".wma", ".mka", ".weba", ".wv", ".ape", ".ac3", ".mpc", ".tta", ".dsf",
-))  # fmt: skip
-VIDEOS = frozenset((
-    ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".wmv", ".mpg", ".mpeg", ".3gp", ".3g2", ".flv",
-    ".ogv",
-))  # fmt: skip
-"""Endings of films, which telephones put among photographs; they say what is meant only where alone."""
+from tfautolabel.data.endings import ARCHIVES, IMAGES, PROSE, SIDECARS, SOUNDS, VIDEOS, ending_of
 
-SIDECARS = frozenset((
-    ".json", ".xml", ".txt", ".textgrid", ".csv", ".tsv", ".md", ".rst", ".yaml", ".yml", ".html", ".htm",
-    ".pdf", ".log", ".ini", ".cfg", ".toml", ".lab", ".eaf", ".cue", ".srt", ".vtt", ".npy", ".npz", ".pkl",
-    ".db", ".py", ".ipynb", ".sh", ".docx", ".xlsx", ".xmp", ".aae", ".jsonl", ".names", ".data", ".sha256",
-    ".md5", ".bib", ".cff", ".phn", ".trans", ".parquet",
-))  # fmt: skip
-"""Endings of what lies beside pictures and sounds and is neither."""
-
-SPLITS = frozenset((
-    "train", "training", "train_set", "trainset", "val", "valid", "validation", "valid_set", "dev", "test",
-    "testing", "test_set", "testset", "eval", "evaluation", "holdout", "held_out",
-))  # fmt: skip
+_ROLES = re.compile(
+    r"(?P<before>\w+[-_. ])??(?P<role>train(?:ing)?|val(?:id(?:ation)?)?|dev(?:elopment)?|test(?:ing)?|"
+    r"eval(?:uation)?|hold[-_ ]?out|held[-_ ]?out|fold(?=[-_ ]?\d)|split(?=[-_ ]?\d))"
+    r"(?:[-_. ]?(?:data|images|imgs|pics|files|samples|examples|clips|audio|texts|part))?"
+    r"(?:[-_. ]?(?:set|split|data|folder))?(?P<number>[-_. ]?\d+)?",
+    re.IGNORECASE,
+)
 """What the parts of a data set are called."""
+
+_NO_LABELS = re.compile(
+    r"(un[-_ ]?label+ed|un[-_ ]?annotated|unsup|pred(ict(ion|ions)?)?|pool|extra|infer(ence)?|submission)"
+    r"(?:[-_. ]?(?:data|set|images|\d+))*",
+    re.IGNORECASE,
+)
+"""What a part is called whose files have no labels."""
 
 _DOCUMENT = re.compile(
     r"(read[-_ ]?me|licen[cs]e|copying|notice|authors|contributors|citation|changelog|changes|about|"
     r"description|dataset[-_ ]?card|index|classes|labels|metadata|info|credits|attribution|sources?|manifest|"
-    r"makefile)"
+    r"makefile|data[-_ ]?sheet|summary|terms|(sha\d+|md5|check)[-_ ]?sums?|dicomdir)"
     r"([-_. ].*)?$",
     re.IGNORECASE,
 )
 _DOCUMENT_ENDINGS = frozenset((
     "", ".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".json", ".jsonl", ".csv", ".tsv", ".xlsx", ".yaml",
-    ".yml", ".xml", ".cff", ".bib", ".names", ".data", ".parquet",
+    ".yml", ".xml", ".cff", ".bib", ".names", ".data", ".parquet", ".rtf", ".doc", ".docx", ".odt",
 ))  # fmt: skip
 
 
@@ -80,8 +69,8 @@ class ClassFolders(NamedTuple):
 def find_media(ids: Sequence[str]) -> Media:
     """Tells media from what lies beside them, by the endings.
 
-    Texts with the name of a picture or sound belong to it. Where more texts than media are left, the texts
-    are what is meant.
+    Whatever has the name of a picture or sound, with another ending or with more behind it ("1.jpg.txt",
+    "1_caption.txt"), belongs to it. Where more texts than media are left, the texts are what is meant.
 
     Args:
         ids: n paths with `/`.
@@ -89,6 +78,7 @@ def find_media(ids: Sequence[str]) -> Media:
     counts: Counter[str] = Counter()
     rows: list[int] = []
     others: list[int] = []
+    unknown: list[int] = []
     films = 0
     for row, path in enumerate(ids):
         ending = ending_of(path)
@@ -100,30 +90,30 @@ def find_media(ids: Sequence[str]) -> Media:
             rows.append(row)
         elif ending in SIDECARS or is_document(path):
             others.append(row)
+        elif ending:
+            unknown.append(row)
     if films and not counts:
         counts["audio"] = films
+    owners = {_place(ids[row]) for row in rows}
+    others = sorted([*others, *(row for row in unknown if _place(ids[row]) in owners)])
     if not rows or not others:
         return Media(counts.most_common(1)[0][0] if counts else None, rows, [])
     names = {_stem(ids[row]) for row in rows} | {ids[row].rpartition("/")[2].casefold() for row in rows}
     texts = sum(
-        ending_of(ids[row]) == ".txt" and _stem(ids[row]) not in names and not is_document(ids[row])
+        ending_of(ids[row]) in PROSE and not _belongs(_stem(ids[row]), names) and not is_document(ids[row])
         for row in others
     )
     kind = counts.most_common(1)[0][0] if texts <= len(rows) else None
     return Media(kind, rows, others)
 
 
-def ending_of(path: str) -> str:
-    """The ending of a file's name, in small letters: "" if it has none."""
-    name = path.rpartition("/")[2]
-    place = name.rfind(".")
-    return name[place:].lower() if place > 0 else ""
-
-
 def is_document(path: str) -> bool:
-    """Whether a file is about the data and no example: a README, a licence, a list of labels."""
+    """Whether a file is about the data and no example: a README, a list of labels, an archive."""
     name = path.rpartition("/")[2]
-    return _DOCUMENT.match(name) is not None and ending_of(path) in _DOCUMENT_ENDINGS
+    ending = ending_of(path)
+    if ending in ARCHIVES or name.endswith("~"):
+        return True
+    return _DOCUMENT.match(name) is not None and ending in _DOCUMENT_ENDINGS
 
 
 def find_classes(ids: Sequence[str]) -> ClassFolders | None:
@@ -137,23 +127,22 @@ def find_classes(ids: Sequence[str]) -> ClassFolders | None:
     """
     notes: list[str] = []
     level = 0
-    apart: str | None = None
     while True:
         parts = [path.split("/") for path in ids]
         inside = [names for names in parts if len(names) > level + 1]
         tops = {names[level] for names in inside}
         beside = [path for path, names in zip(ids, parts, strict=True)
                   if len(names) <= level + 1 and not is_document(path)]  # fmt: skip
-        are_splits = bool(tops) and all(name.casefold() in SPLITS for name in tops)
+        are_splits = _are_parts(tops)
         deeper = {names[level + 1] for names in inside if len(names) > level + 2}
-        if not apart and are_splits and not beside and len(deeper) >= 2:
-            apart = ", ".join(sorted(tops))
+        if are_splits and not beside and _two_below([names[level:] for names in inside]):
             notes.append(
-                f"the folders {apart} are taken for parts of one data set, and the folders below them for "
-                f"classes; "
-                f"all parts are read: give one of them alone to leave the others out"
+                f"the folders {', '.join(sorted(tops))} are taken for parts of one data set, and the folders "
+                f"below them for classes; all parts are read: give one of them alone to leave the others out"
             )
             level += 1
+            while _one_around([names[level:] for names in inside if len(names) > level + 1]):
+                level += 1
             break
         if len(tops) == 1 and not beside and len(deeper) >= 1 and not _holds_files(inside, level + 1):
             notes.append(f"the folder {next(iter(tops))!r} lies around all others and is passed through")
@@ -168,7 +157,34 @@ def find_classes(ids: Sequence[str]) -> ClassFolders | None:
 
 def only_parts(ids: Sequence[str]) -> bool:
     """Whether all files lie in folders that are called as the parts of a data set."""
-    return all("/" in path and path.split("/", 1)[0].casefold() in SPLITS for path in ids)
+    return all("/" in path for path in ids) and _are_parts({path.split("/", 1)[0] for path in ids})
+
+
+def _are_parts(names: Collection[str]) -> bool:
+    """Whether folders are called as the parts of a data set, "train" and "val_set", also with one beginning.
+
+    A beginning ("seg_train") and numbers ("val2017") count if at least two roles are there: "steam_train" and
+    "bullet_train" are classes, and so are "test1" and "test2".
+    """
+    found = [_ROLES.fullmatch(name) for name in names if not _NO_LABELS.fullmatch(name)]
+    matches = [match for match in found if match is not None]
+    if not matches or len(matches) < len(found):
+        return False
+    begins = {re.sub(r"\d+", "", match["before"] or "").strip("-_. ") for match in matches}
+    roles = {match["role"][:3].lower() for match in matches}
+    plain = begins == {""} and (roles <= {"fol", "spl"} or not any(match["number"] for match in matches))
+    return plain or (len(begins) == 1 and len(roles) > 1)
+
+
+def _one_around(below: Sequence[Sequence[str]]) -> bool:
+    """Whether one folder lies around all others in each part, with two or more in it."""
+    return len({names[0] for names in below}) == 1 and len({n[1] for n in below if len(n) > 2}) >= 2
+
+
+def _two_below(inside: Sequence[Sequence[str]]) -> bool:
+    """Whether two or more folders lie below parts, also with one between."""
+    below = [names[1:] for names in inside if len(names) > 2]
+    return len({names[0] for names in below}) >= 2 or _one_around(below)
 
 
 def _holds_files(parts: Sequence[Sequence[str]], level: int) -> bool:
@@ -179,3 +195,14 @@ def _holds_files(parts: Sequence[Sequence[str]], level: int) -> bool:
 def _stem(path: str) -> str:
     name = path.rpartition("/")[2]
     return name.rpartition(".")[0].casefold()
+
+
+def _place(path: str) -> str:
+    """A file's folder and its name without the ending."""
+    return path[: len(path) - len(ending_of(path))].casefold()
+
+
+def _belongs(stem: str, names: Collection[str]) -> bool:
+    """Whether a name is that of a picture or sound, with nothing behind it or something after a mark."""
+    ends = (match.start() for match in re.finditer(r"[-_. ]", stem))
+    return stem in names or any(stem[:end] in names for end in ends)
