@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import quote
 
 import numpy as np
@@ -50,6 +51,10 @@ WAYS = {
     "the name alone": lambda name, root: name.rpartition("/")[2],
     "without its ending": lambda name, root: name.removesuffix(".png"),
     "the name alone without its ending": lambda name, root: name.rpartition("/")[2].removesuffix(".png"),
+    "in quotes": lambda name, root: f"'{name}'",
+    "behind a character that nobody sees": lambda name, root: f"\u200b{name}\u00a0",
+    "in a folder that the environment names": lambda name, root: "${PICTURES}/" + name.partition("/")[2],
+    "in other letters at the end": lambda name, root: name.removesuffix(".png") + ".PNG",
     "label studio": lambda name, root: f"/data/local-files/?d={quote(name)}",
 }
 
@@ -58,6 +63,7 @@ WAYS = {
 @pytest.mark.parametrize("kind", ["table", "frame", "list"])
 def test_paths_are_found_however_they_are_written(tmp_path, monkeypatch, way, kind):
     names = [name.replace(" ", "") for name in NAMES] if "ending" in way else NAMES
+    monkeypatch.setenv("PICTURES", str(tmp_path / "pics"))
     make_files(tmp_path, names)
     written = [WAYS[way](name, tmp_path) for name in names]
     if kind == "table":
@@ -73,6 +79,40 @@ def test_paths_are_found_however_they_are_written(tmp_path, monkeypatch, way, ki
         data = pd.DataFrame({"path": written, "label": ["a", "b"] * 3}) if kind == "frame" else written
         dataset = load_dataset(data)
     assert all_are_read(dataset)
+
+
+@pytest.mark.parametrize("there", [".JPEG", ".Png", ".HEIC", ".dicom", ".m4a"])
+@pytest.mark.parametrize("folder", ["", "p/"])
+def test_the_ending_is_the_one_that_is_there(tmp_path, folder, there):
+    make_files(tmp_path, [f"p/scan_{n:03d}{there}" for n in range(6)])
+    make_files(tmp_path, [f"p/scan_{n:03d}.txt" for n in range(6)])
+    dataset = load_dataset(write_list(tmp_path / "t.csv", [f"{folder}scan_{n:03d}" for n in range(6)]))
+    assert all_are_read(dataset)
+    assert f"with the ending {there}" in dataset.notes[0]
+
+
+@pytest.mark.parametrize(("disk", "table"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_composed_otherwise_than_on_the_disk(tmp_path, disk, table):
+    names = [f"été/crème {n}.png" for n in range(4)]
+    make_files(tmp_path, [normalize(disk, name) for name in names])
+    assert all_are_read(load_dataset(write_list(tmp_path / "t.csv", [normalize(table, n) for n in names])))
+
+
+@pytest.mark.parametrize("name", ["a#b/{}#1.png", "what?{}.png", "100%25 {}.png"])
+@pytest.mark.parametrize("write", [str, lambda path: f"file://{path}", lambda path: f"file://{quote(path)}"])
+def test_marks_of_addresses_in_names(tmp_path, name, write):
+    names = [name.format(n) for n in range(4)]
+    make_files(tmp_path, names)
+    written = [write(f"{tmp_path}/{name}") for name in names]
+    assert all_are_read(load_dataset(write_list(tmp_path / "lists" / "t.csv", written)))
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://bucket/a b/{}.png", "//cdn.example.org/{}", "gs://bucket/object{}"]
+)
+def test_addresses_of_stores_are_said_to_be_such(tmp_path, address):
+    with pytest.raises(ValueError, match="holds addresses, which are not fetched"):
+        load_dataset(write_list(tmp_path / "t.csv", [address.format(n) for n in range(4)], "text"))
 
 
 def test_paths_relative_to_the_working_directory(tmp_path, monkeypatch):

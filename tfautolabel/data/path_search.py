@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
+from tfautolabel.data.endings import IMAGES, SOUNDS, TEXTS
 from tfautolabel.data.written_paths import (
     MAX_PATH,
-    MEDIA_ENDINGS,
     Place,
     is_address,
     looks_like_path,
     spellings,
+    with_ending,
 )
 
 LOOKED_AT = 200
@@ -21,6 +22,9 @@ LOOKED_AT = 200
 
 MAX_FOLDERS = 2000
 """How many folders below a table's are searched for bare names."""
+
+_ADDED = frozenset((*IMAGES, *SOUNDS, *TEXTS))
+"""What may be missing at the end of a name such as "ISIC_0024306"."""
 
 _AS_TEXTS = 'if they are the texts themselves, say modality="text" (--modality text)'
 
@@ -87,10 +91,8 @@ def _places(bases: Sequence[Place], values: Sequence[str], mostly: bool) -> Iter
         return
     for base in bases:
         yield base._replace(words="paths in full or out of the folder", free=True)
-    if not any(os.path.splitext(value)[1] for value in values[:20]):
-        for base in bases:
-            for ending in MEDIA_ENDINGS:
-                yield base._replace(words=f"{base.words}, with {ending} behind", ending=ending)
+    for base in bases:
+        yield from _with_endings(base._replace(free=True), values[:20])
     for base in bases:
         drops: Counter[int] = Counter()
         for value in values[:20]:
@@ -106,37 +108,77 @@ def _places(bases: Sequence[Place], values: Sequence[str], mostly: bool) -> Iter
             yield base._replace(words=words, drop=drop)
 
 
+def _with_endings(place: Place, values: Sequence[str]) -> Iterator[Place]:
+    """The place with the endings that files there have and some values lack, or have in other letters."""
+    found: Counter[str] = Counter()
+    listed: dict[str, dict[str, list[str]]] = {}
+    for value in values:
+        for path in spellings(value):
+            folder, name = os.path.split(os.path.join(place.folder, path))
+            if folder not in listed:
+                listed[folder] = _endings_in(folder)
+            endings = listed[folder].get(name) or listed[folder].get(os.path.splitext(name)[0], [])
+            written = os.path.splitext(name)[1].lower()
+            fitting = [end for end in endings if name in listed[folder] or end.lower() == written]
+            found.update(fitting)
+            if fitting:
+                break
+    if found:
+        # Files of texts with the same name lie beside pictures and sounds.
+        order = sorted(found, key=lambda end: (end.lower() in TEXTS, -found[end], end))
+        words = f"{place.words}, with the ending {' or '.join(order)}"
+        yield place._replace(words=words, endings=tuple(order))
+
+
+def _endings_in(folder: str) -> dict[str, list[str]]:
+    """The names of media and texts in a folder without their endings, and which endings each has."""
+    found: dict[str, list[str]] = {}
+    try:
+        names = os.listdir(folder)
+    except (OSError, ValueError):
+        return found
+    for name in names:
+        stem, ending = os.path.splitext(name)
+        if ending.lower() in _ADDED:
+            found.setdefault(stem, []).append(ending)
+    return found
+
+
 def _folder_below(folder: str, values: Sequence[str], what: str) -> tuple[Place | None, int]:
     """The one folder below that holds most of some bare names, and how many folders were looked into."""
     names = [path for value in values[:50] for path in list(spellings(value))[:1]]
     if any("/" in name for name in names):
         return None, 0
-    endings = [""] if any(os.path.splitext(name)[1] for name in names) else list(MEDIA_ENDINGS)
-    found: list[tuple[str, str]] = []
+    found: list[Place] = []
     searched = 0
     for path, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "@")))
         if path != folder:
             searched += 1
             there = set(files)
-            for ending in endings:
-                if sum(name + ending in there for name in names) * 2 > len(names):
-                    found.append((path, ending))
-                    break
+            words = f"in the folder {os.path.relpath(path, folder)!r} below the table"
+            place = Place(words, path)
+            if sum(name in there for name in names) * 2 > len(names):
+                found.append(place)
+            else:
+                found += [
+                    more
+                    for more in _with_endings(place, names)
+                    if sum(_is_in(name, more, there) for name in names) * 2 > len(names)
+                ]
         if searched >= MAX_FOLDERS:
             break
     if len(found) > 1:
-        shown = ", ".join(repr(os.path.relpath(path, folder)) for path, _ in found[:3])
+        shown = ", ".join(repr(os.path.relpath(place.folder, folder)) for place in found[:3])
         raise ValueError(
             f"{what} holds names that several folders below the table have. Received: {names[0]!r}, which "
             f"is in {shown}; write the paths with their folder"
         )
-    if not found:
-        return None, searched
-    path, ending = found[0]
-    return Place(
-        f"in the folder {os.path.relpath(path, folder)!r} below the table", path, False, ending
-    ), searched
+    return (found[0] if found else None), searched
+
+
+def _is_in(name: str, place: Place, there: Container[str]) -> bool:
+    return any(with_ending(name, ending) in there for ending in place.endings)
 
 
 def _refusal(values: Sequence[str], what: str, bases: Sequence[Place], searched: int) -> str:

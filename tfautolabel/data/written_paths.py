@@ -7,28 +7,28 @@ import os
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
+from unicodedata import normalize
 from urllib.parse import parse_qs, unquote, urlsplit
 
-MEDIA_ENDINGS = (
-    ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".wav", ".flac", ".ogg", ".mp3",
-    ".JPG", ".JPEG", ".PNG", ".WAV", ".dcm", ".txt",
-)  # fmt: skip
-"""What may be missing at the end of a name such as "ISIC_0024306"."""
+from tfautolabel.data.endings import FILES, ending_of
 
 MAX_PATH = 4096
 
-_FILE_ENDING = re.compile(
-    r"\.(jpe?g|jfif|png|gif|bmp|webp|tiff?|hei[cf]|avif|svg|ico|ppm|pgm|dcm|dicom|nii|raw|dng|cr2|nef|wave?|flac|"
-    r"og[ga]|opus|mp[23]|m4a|aac|aiff?|au|caf|w64|wma|webm|mp4|m4v|mov|avi|mkv|txt|text|md|npy|npz|pt|pdf|docx?|"
-    r"html?|json|xml|eml)$",
+_ADDRESS = re.compile(
+    r"[a-z][a-z0-9+.-]{1,15}://\S+$|(?:www\.|//[\w-]+\.[\w.-]+/)\S+$|"
+    r"(?:https?|s3|gs|gcs|wasbs?|abfss?|hdfs|ftp|az|dbfs)://\S.*$",
     re.IGNORECASE,
 )
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,15}://\S+$|www\.\S+$", re.IGNORECASE)
-_ABSOLUTE = re.compile(r"([A-Za-z]:[\\/]|\\\\[^\\\s]|~[\\/]|\.{1,2}[\\/]|/[^/\s]+/|file:/)")
+_ABSOLUTE = re.compile(
+    r"([A-Za-z]:[\\/]|\\\\[^\\\s]|~[\\/]|\.{1,2}[\\/]|/[^/\s]+/|file:/|\$\{?\w+\}?[\\/]|%\w+%[\\/])"
+)
 _DATA_ADDRESS = re.compile(r"data:[a-z]+/[a-z0-9.+-]+(;[a-z0-9=-]+)*;base64,", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\r\n]+")
 _BASE64_STARTS = ("/9j/", "iVBORw0KGgo", "R0lGODlh", "R0lGODdh", "UklGR", "SUkqA", "TU0AK", "ZkxhQ")
 """How JPEG, PNG, GIF, RIFF (WebP and WAV), TIFF and FLAC begin in base64."""
+
+_AROUND = "'\"\u200b\u2060\ufeff\u200e\u200f"
+"""Quotes and what nobody sees, which get around a path when it is copied."""
 
 _UPLOAD = re.compile(r"^(?:[0-9a-f]{8})-(?=.)")
 
@@ -40,14 +40,15 @@ class Place(NamedTuple):
         words: the place in words, for messages.
         folder: what paths are relative to, without links.
         free: whether they may lead out of it.
-        ending: what is put behind each.
+        endings: what is put behind each, or in place of the same ending in other letters; the first that
+            leads to a file counts.
         drop: how many parts at the beginning are left out.
     """
 
     words: str
     folder: str
     free: bool = False
-    ending: str = ""
+    endings: tuple[str, ...] = ("",)
     drop: int = 0
 
     def locate(self, written: str) -> tuple[str | None, bool]:
@@ -58,14 +59,20 @@ class Place(NamedTuple):
         for path in spellings(written):
             if self.drop:
                 path = "/".join(path.split("/")[self.drop :])
-            if path.startswith("~"):
-                path = os.path.expanduser(path)
-            real = os.path.realpath(os.path.join(self.folder, path + self.ending))
-            if not self.free and not real.startswith(os.path.join(self.folder, "")):
-                out = True
-            elif os.path.isfile(real):
-                return real, False
+            path = os.path.expandvars(os.path.expanduser(path)) if path[:1] in ("~", "$") else path
+            for ending in self.endings:
+                real = os.path.realpath(os.path.join(self.folder, with_ending(path, ending)))
+                if not self.free and not real.startswith(os.path.join(self.folder, "")):
+                    out = True
+                elif os.path.isfile(real):
+                    return real, False
         return None, out
+
+
+def with_ending(path: str, ending: str) -> str:
+    """A path with an ending, which takes the place of the same one in other letters."""
+    plain = path[: -len(ending)] if ending and path.lower().endswith(ending.lower()) else path
+    return plain + ending
 
 
 def _can_be_named(written: str) -> bool:
@@ -91,21 +98,26 @@ def spellings(written: str) -> Iterator[str]:
         >>> list(spellings(".\\a\\b.png"))
         ['./a/b.png', '.\\a\\b.png']
     """
-    given = written.strip()
+    given = written.strip().strip(_AROUND)
     found: list[str] = []
     if given.lower().startswith("file:"):
-        parts = urlsplit(given.replace("\\", "/"))
-        host = "" if parts.netloc in ("", "localhost", "127.0.0.1", ".", "..", "~") else f"/{parts.netloc}"
-        start = parts.netloc if parts.netloc in (".", "..", "~") else host
         rest = given.replace("\\", "/")[len("file:") :]
-        path = start + parts.path if rest.startswith("//") else rest
-        if parts.netloc and host:  # "file://images/a.jpg" is meant as a relative path
-            found.append(parts.netloc + parts.path)
-        found.append(path[1:] if re.match(r"/[A-Za-z]:/", path) else path)
+        if rest.startswith("//"):
+            host, slash, path = rest[2:].partition("/")
+            keeps = host in (".", "..", "~")
+            if not keeps and host.lower() not in ("", "localhost", "127.0.0.1"):
+                found += _without_query(host + slash + path)  # "file://images/a.jpg" is meant as relative
+                host = f"/{host}"
+            elif not keeps:
+                host = ""
+            rest = host + slash + path
+        found += _without_query(rest[1:] if re.match(r"/[A-Za-z]:/", rest) else rest)
     else:
         if "\\" in given:
             found.append(given.replace("\\", "/"))
         found.append(given)
+        if given != written.strip():
+            found.insert(0, written.strip())
     if given.startswith("/data/"):
         query = parse_qs(urlsplit(given).query).get("d")
         if query:
@@ -114,7 +126,14 @@ def spellings(written: str) -> Iterator[str]:
             name = given.rpartition("/")[2]
             found += [name, _UPLOAD.sub("", name)]
     found += [unquote(path) for path in found if "%" in path]
+    # Disks and tables write "é" as one character or as two.
+    found += [normalize(form, path) for path in found if not path.isascii() for form in ("NFC", "NFD")]
     yield from dict.fromkeys(found)
+
+
+def _without_query(path: str) -> list[str]:
+    """A path, and the same without what may be a query or a part: marks that stand in names too."""
+    return [path, re.split(r"[?#]", path, maxsplit=1)[0]]
 
 
 def is_base64(value: str) -> bool:
@@ -155,10 +174,10 @@ def looks_like_path(value: str, named: bool = False) -> bool:
         value: as it stands in a table or a list.
         named: whether it stands under a name such as "image" or "path": then any few words will do.
     """
-    value = value.strip()
+    value = value.strip().strip(_AROUND)
     if not value or len(value) > MAX_PATH or "\n" in value or "\0" in value:
         return False
-    if _FILE_ENDING.search(value.partition("?")[0]):
+    if ending_of(_plain(value)) in FILES:
         # A sentence may end in a file's name; it has words and marks before.
         return len(value.split()) <= 8 or bool(_ABSOLUTE.match(value))
     if is_address(value):
@@ -166,3 +185,8 @@ def looks_like_path(value: str, named: bool = False) -> bool:
     if _ABSOLUTE.match(value) and len(value.split()) <= 8:
         return True
     return named and len(value.split()) <= 3 and len(value) <= 200
+
+
+def _plain(value: str) -> str:
+    """A path as it may be asked for its ending: with `/`, without a query."""
+    return value.partition("?")[0].rstrip().replace("\\", "/")
