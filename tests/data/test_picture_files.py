@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tfautolabel import _optional
-from tfautolabel.data import Dataset
+from tfautolabel.data import Dataset, load_dataset
 from tfautolabel.data.modality import modality_of
 from tfautolabel.data.picture_files import as_picture, converted_kind, note_of_range
 from tfautolabel.data.readers import ReadFailure
@@ -94,6 +94,16 @@ def test_a_part_of_the_range_is_said():
     twelve = RNG.integers(0, 4096, (8, 8)).astype(np.uint16)
     assert "use 12 of them" in note_of_range([saved(RGB, "PNG"), saved(twelve, "PNG")])
     assert note_of_range([saved(RGB, "PNG"), saved(twelve * 16, "PNG"), b"\x89PNG\r\n\x1a\n"]) is None
+
+
+def test_a_part_of_the_range_is_said_wherever_pictures_come_from(tmp_path):
+    twelve = saved((np.arange(4096).reshape(64, 64)).astype(np.uint16), "PNG")
+    (tmp_path / "a.png").write_bytes(twelve)
+    (tmp_path / "t.csv").write_text("image,label\na.png,x\n")
+    path = str(tmp_path / "a.png")
+    for data in (tmp_path, tmp_path / "t.csv", [path], [twelve], Dataset.from_inputs([tmp_path / "a.png"])):
+        notes = data.notes if isinstance(data, Dataset) else load_dataset(data).notes
+        assert sum("use 12 of them" in note for note in notes) == 1
 
 
 @settings(max_examples=300, deadline=None)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfautolabel.data.modality import SAMPLE, recognise_modality
 from tfautolabel.data.path_search import LOOKED_AT, find_place
+from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import FileReader, MemoryReader, Reader, ReadFailure, read_rows
 from tfautolabel.data.written_paths import MAX_PATH, Place, is_base64
 
@@ -50,7 +51,7 @@ def held_inputs(inputs: Sequence[Any], modality: str | None) -> HeldInputs:
         first = ", ".join(f"{kind} in row {kinds.index(kind)}" for kind in found)
         raise TypeError(f"inputs must be of one kind: {KINDS}. Received: {first}")
     if found == ["bytes"] or not found:
-        return HeldInputs(MemoryReader(inputs), modality or "image", ())
+        return HeldInputs(MemoryReader(inputs), modality or "image", _range_said(inputs[:SAMPLE]))
     if found == ["path"]:
         return _of_paths([os.fspath(value) for value in inputs], modality)
     place = None
@@ -107,12 +108,17 @@ def _of_paths(paths: Sequence[str], modality: str | None, place: Place | None = 
     rows = np.unique(np.linspace(0, len(paths) - 1, LOOKED_AT, dtype=int)).tolist()
     place = place or find_place([paths[row] for row in rows], "the list of inputs", None, named=True)
     reader = ListedFiles(place or Place("in full", os.path.realpath(os.curdir), free=True), paths)
-    if modality is None:
-        some = [value for value in read_rows(reader, rows[: 2 * SAMPLE]) if isinstance(value, bytes)]
-        modality = recognise_modality(some) or "image"
+    some = [value for value in read_rows(reader, rows[: 2 * SAMPLE]) if isinstance(value, bytes)]
+    modality = modality or recognise_modality(some) or "image"
     what = {"image": "pictures", "text": "texts", "audio": "sound clips"}[modality]
     where = place.words if place is not None else "as written"
-    return HeldInputs(reader, modality, (f"{len(paths):,} {what} in the files that the list names, {where}",))
+    said = (f"{len(paths):,} {what} in the files that the list names, {where}",)
+    return HeldInputs(reader, modality, said + (_range_said(some) if modality == "image" else ()))
+
+
+def _range_said(samples: Sequence[bytes]) -> tuple[str, ...]:
+    note = note_of_range(samples)
+    return () if note is None else (note,)
 
 
 def _kind(value: Any) -> str | None:

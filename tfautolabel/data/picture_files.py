@@ -7,6 +7,7 @@ do not change, but stand upright and, where a sample has more than 16 bits, are 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def scaled_to_bytes(samples: np.ndarray) -> np.ndarray:
     return np.round(samples * (255.0 / (2**bits - 1))).astype(np.uint8)
 
 
-def note_of_range(samples: list[bytes]) -> str | None:
+def note_of_range(samples: Iterable[bytes]) -> str | None:
     """What is said of pictures of 16 bits that use fewer: a sentence, or None if there are none among some.
 
     Args:

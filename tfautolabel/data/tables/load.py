@@ -10,6 +10,7 @@ import numpy as np
 from tfautolabel.data.label_values import Rules
 from tfautolabel.data.modality import PLURALS, SAMPLE, recognise_modality
 from tfautolabel.data.path_search import LOOKED_AT, find_place
+from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import Reader, ReadFailure, read_rows
 from tfautolabel.data.tables.columns import FILE_WORDS, Sample, choose_columns, words_of
 from tfautolabel.data.tables.contract import Columns, NoNamesError, Scan, Table
@@ -113,7 +114,10 @@ def _loaded(
     elif _are_base64(sample, columns.input):
         scan = scan._replace(reader=Base64Reader(scan.reader))
         notes += (f"{table.name}: column {columns.input!r} holds base64, which is decoded",)
-    found = modality or _recognised(scan.reader, place is not None, expected)
+    samples = _some(scan.reader, place is not None)
+    found = modality or recognise_modality(samples) or expected or ("image" if place is not None else "text")
+    if found == "image" and (note := note_of_range(samples)):
+        notes += (f"{table.name}: {note}",)
     described = _described(table, columns, scan, found, place)
     return LoadedTable(scan, found, (described, *table.notes, *notes, *scan.notes), scan.warnings)
 
@@ -180,16 +184,15 @@ def _frame(source: Any) -> Table:
     return table
 
 
-def _recognised(reader: Reader, paths: bool, expected: str | None) -> str:
-    """What most of some rows are, taken from all over the table where that costs little."""
+def _some(reader: Reader, paths: bool) -> list[bytes]:
+    """Some rows, taken from all over the table where that costs little."""
     count = len(reader)
     rows = (
         np.unique(np.linspace(0, count - 1, 2 * SAMPLE, dtype=int))
         if paths
         else np.arange(min(count, SAMPLE))
     )
-    samples = [value for value in read_rows(reader, rows.tolist()) if isinstance(value, bytes)]
-    return recognise_modality(samples) or expected or ("image" if paths else "text")
+    return [value for value in read_rows(reader, rows.tolist()) if isinstance(value, bytes)]
 
 
 def _taken(columns: Columns) -> str:
