@@ -47,10 +47,13 @@ def test_words_for_no_label(word):
         (["-1", "1", "1"], ["-1", "1", "1"], "'-1' is taken for a class"),
         (["-2", "-1", "0"], ["-2", "-1", "0"], "'-1' is taken for a class"),
         ([-1, -1], ["-1", "-1"], "'-1' is taken for a class"),
-        (["-1", "low", "high"], ["-1", "low", "high"], ""),
+        (["-1", "low", "high"], ["-1", "low", "high"], "'-1' is taken for a class"),
+        (["0", "1", "-999", "-1"], ["0", "1", None, None], "'-999' (1 row), '-1' (1 row) are taken"),
+        (["-1.5", "0.5"], ["-1.5", "0.5"], ""),
+        (["low", "missing", "Unknown"], ["low", "missing", "Unknown"], "'Unknown' and 'missing' is taken"),
     ],
 )
-def test_minus_one_is_no_label_beside_ids_only(values, names, said):
+def test_numbers_and_words_that_may_be_no_label(values, names, said):
     found, notes, _ = read(values)
     assert found == names
     assert said in " ".join(notes)
@@ -72,6 +75,14 @@ def test_minus_one_is_no_label_beside_ids_only(values, names, said):
         (["cafe\u0301", "caf\u00e9"], ["caf\u00e9"] * 2),
         (["c", "c++", "c#"], ["c", "c++", "c#"]),
         (["+", "-"], ["+", "-"]),
+        (["++", "--", "+"], ["++", "--", "+"]),
+        (["good", "-", "bad"], ["good", None, "bad"]),
+        (["fine", "to_label", "Not-Annotated"], ["fine", None, None]),
+        (["\u2764", "\u2764\ufe0f", "\u2764\ufe0f"], ["\u2764\ufe0f"] * 3),
+        (["[nan]", "[None]", "set()", "['cat']"], [None, None, None, "cat"]),
+        (["array(['cat'], dtype=object)", "{'dog'}", "('cow',)"], ["cat", "dog", "cow"]),
+        (['{"choices": ["cat"]}', '{"name": "dog"}'], ["cat", "dog"]),
+        (["C", "C++", "C#", "hot dog"], ["C", "C++", "C#", "hot dog"]),
         (["Paris, France", "Lyon, France"], ["Paris, France", "Lyon, France"]),
         (["['cat']", '["dog"]', "[]", "[sport]"], ["cat", "dog", None, "[sport]"]),
         ([["cat"], ("dog",), [], {"cow"}], ["cat", "dog", None, "cow"]),
@@ -92,15 +103,31 @@ def test_merged_spellings_are_named_with_their_counts():
     assert "'caf\\xe9' (1 row), 'cafe\\u0301' (1 row)" in notes[0]
 
 
-@pytest.mark.parametrize("alike", [("Cat", "cat"), ("new york", "new_york"), ("A.B", "a b"), ("ｃat", "cat")])
+@pytest.mark.parametrize(
+    "alike",
+    [("Cat", "cat"), ("new york", "new_york"), ("A.B", "a b"), ("ｃat", "cat"), ("spam.", "spam"),
+     ("'spam'", "spam"), ("c\u0430t", "cat"), ("01", "1"), ("0.50", "0.5"), ("1e0", "1"), ("1,5", "1.5")],
+)  # fmt: skip
 def test_lookalikes_are_kept_apart_and_named(alike):
     names, _, (warning,) = read([*alike, "dog"])
     assert names == [*alike, "dog"]
     assert "differ in case or spelling only" in warning
     for name in alike:
-        assert f"{name!r} (1 row)" in warning
+        assert f"{name!r} (1 row)" in warning or f"{name!a} (1 row)" in warning
     with pytest.warns(UserWarning, match="differ in case or spelling only"):
         Dataset.from_inputs([b"", b"", b""], [*alike, "dog"])
+
+
+def test_truth_in_words_and_in_numbers_is_said():
+    assert "'TRUE' (1 row), '1' (2 rows)" in read(["TRUE", "1", "0", "1"])[2][0]
+    assert read(["True", "1", "cat"])[2] == ()
+
+
+def test_classes_that_are_made_of_others_are_said():
+    names, _, (warning,) = read(["hot", "dog", "hot dog"])
+    assert names == ["hot", "dog", "hot dog"]
+    assert "'hot dog' (1 row)" in warning
+    assert read(["да", "не", "нет"])[2] == ()
 
 
 @pytest.mark.parametrize(
@@ -118,6 +145,12 @@ def test_lookalikes_are_kept_apart_and_named(alike):
         ["action,comedy", "comedy,drama"],
         ["cat/dog", "cat", "dog"],
         [{"cat": 1}, "dog"],
+        ["cat#dog", "cat", "dog"],
+        ["cat::dog", "cat", "dog"],
+        ["cat\ndog", "cat", "dog"],
+        ["[cat, dog]", "[cat]", "[dog]"],
+        ["{cat,dog}", "{cat}", "dog"],
+        ['{"choices": ["cat", "dog"]}', "cat"],
     ],
 )
 def test_several_labels_are_refused(several):

@@ -20,7 +20,7 @@ from tfautolabel.data.folder_layout import (
     is_document,
     only_parts,
 )
-from tfautolabel.data.label_values import SHOWN
+from tfautolabel.data.label_texts import SHOWN
 from tfautolabel.data.modality import PLURALS, SAMPLE, modality_of, recognise_modality
 from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import FileReader, ReadFailure

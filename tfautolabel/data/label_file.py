@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tfautolabel.data.label_values import SHOWN, is_label, label_text
+from tfautolabel.data.label_texts import SHOWN, label_text
+from tfautolabel.data.label_values import is_label
 from tfautolabel.data.path_names import PathFinder
 from tfautolabel.data.tables.columns import find_label, first_known
 from tfautolabel.data.tables.open_table import open_table

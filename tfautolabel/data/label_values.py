@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from tfautolabel.data.label_lookalikes import INVISIBLE, JOINERS, KEEP, TRUTH, listed, lookalikes
+from tfautolabel.data.label_texts import label_text
+from tfautolabel.data.several_labels import of_list, refuse_several
 
 MISSING = (
     "nan", "-nan", "none", "null", "nil", "na", "n/a", "#n/a", "#n/a n/a", "#na", "<na>", "nat", "<none>",
     "\\n", "1.#ind", "1.#qnan", "-1.#ind", "-1.#qnan", "?", "unlabeled", "unlabelled", "not labeled",
-    "not labelled", "no label", "no_label",
+    "not labelled", "no label", "to label", "not annotated", "unannotated", "todo", "tbd", "unsup", "none.",
+    "n.a.", "n.a", "na.", "-", "--", "---", "\u2013", "\u2014", "??", "???", "(null)", "(none)", "(blank)",
+    "(empty)", "<null>", "<blank>", "<empty>", "#null!", "#ref!", "#value!", "#div/0!", "#name?", "#num!",
+    "#spill!",
 )  # fmt: skip
-"""Values that say "no label", in any case."""
+"""Values that say "no label", in any case, with any mark between the words; also what spreadsheets write for
+errors. A dash beside a plus is a class."""
 
-NEGATIVE = ("-1", "-100")
+NEGATIVE = ("-1", "-100", "-99", "-999", "-9999")
 """Numbers that say so beside ids that are not negative, unless a user lists the words himself."""
 
 LABEL_VALUES = ("usual", "keep")
 """Whether values are read as people mean them, or each is a class as it is written."""
 
-KEEP = "label_values='keep' (--label-values keep)"
+DOUBTFUL = frozenset((
+    "missing", "undefined", "unknown", "blank", "empty", "skip", "skipped", "unsure", "not sure",
+    "unassigned", "not applicable", "pending", "inf", "-inf",
+))  # fmt: skip
+"""Words that may say so, and are classes; that is said."""
 
-SHOWN = 3
-"""How many spellings a sentence names."""
+DASHES = frozenset(("-", "--", "---", "\u2013", "\u2014"))
 
-# Zero-width space and no-break space, word joiner, soft hyphen, marks of direction: nobody sees them.
-_INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_MARKS = re.compile(r"(?<=[^\W\d_])[\s_\-]+(?=[^\W\d_])")
+_STYLE = re.compile("[\ufe0e\ufe0f]")
+"""What says that a sign is shown in colours or not."""
+
 _WHOLE = re.compile(r"([+-]?)(0|[1-9][0-9]*)(\.0*)?")
-_ENDS = "\u200c\u200d"
-_TRUTH = ("true", "false")
 
 
 class Rules(NamedTuple):
@@ -84,36 +93,6 @@ def label_rules(label_values: str = "usual", missing: Iterable[str] | None = Non
     return Rules(words, frozenset(), label_values == "keep")
 
 
-def label_text(value: Any) -> str | None:
-    """A label of any type as text: 3 and 3.0 are "3"; None, NaN and an empty list are no label.
-
-    Args:
-        value: text, a number, a truth value, bytes; a list of one is that one; longer lists and dictionaries
-            become JSON, which `settle_labels` refuses.
-    """
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-        if not isinstance(value, (int, float, list)):
-            return label_text(value)
-    if isinstance(value, float):
-        if value != value:
-            return None
-        return str(int(value)) if value.is_integer() else str(value)
-    if isinstance(value, (list, tuple, set, frozenset)):
-        values = sorted(value, key=str) if isinstance(value, (set, frozenset)) else list(value)
-        if len(values) <= 1:
-            return label_text(values[0]) if values else None
-        return json.dumps([label_text(item) for item in values], ensure_ascii=False)
-    if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    text = str(value)
-    return None if text in ("<NA>", "NaT") else text
-
-
 def is_label(value: Any) -> bool:
     """Whether a value given in Python can be a label: text, a number, nothing, or a list of these."""
     if value is None or isinstance(value, (str, bytes, int, float)):
@@ -133,16 +112,16 @@ def class_name(value: str) -> str:
     """
     if value.isascii() and value.isalnum():
         return value
-    return " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFC", value)).split()).strip(_ENDS)
+    return " ".join(INVISIBLE.sub("", unicodedata.normalize("NFC", value)).split()).strip(JOINERS)
 
 
 def class_key(name: str) -> str:
     """What is equal for spellings of one class, as whole numbers and truth values have them."""
-    name = class_name(name)
+    name = _STYLE.sub("", class_name(name))
     whole = _WHOLE.fullmatch(name)
     if whole:
         return whole[2] if whole[1] in ("", "+") or whole[2] == "0" else f"-{whole[2]}"
-    return name.casefold() if name.casefold() in _TRUTH else name
+    return name.casefold() if name.casefold() in TRUTH else name
 
 
 def settle_labels(counts: Mapping[str, int], source: str, rules: Rules) -> Settled:
@@ -160,95 +139,37 @@ def settle_labels(counts: Mapping[str, int], source: str, rules: Rules) -> Settl
         return Settled({value: value.strip() or None for value in counts}, (), ())
     meaning: dict[str, str | None] = {}
     dropped: dict[str, int] = {}
+    pluses = any(value.strip() and not value.strip(" +") for value in counts)
     for value, count in counts.items():
-        name = class_name(_of_list(value, count, source))
-        is_word = name.casefold() in rules.missing
+        name = class_name(of_list(value, count, source))
+        is_word = bool(rules.missing & {name.casefold(), _MARKS.sub(" ", name.casefold())})
+        if is_word and name in DASHES and pluses:
+            is_word = False
         meaning[value] = None if is_word or not name else name
         if is_word:
             dropped[name] = dropped.get(name, 0) + count
     notes = _drop_negative(meaning, counts, dropped, rules)
+    doubtful = sorted({name for name in meaning.values() if name and name.casefold() in DOUBTFUL})
+    if doubtful:
+        notes.append(_a_class(doubtful))
     if dropped:
-        shown = _listed(dropped)
+        shown = listed(dropped)
         notes.insert(
             0, f"rows labelled {shown} are taken for rows without a label; {KEEP} makes them classes"
         )
     totals = _totals(meaning, counts)
-    _refuse_several(totals, source)
+    refuse_several(totals, counts, source)
     notes += _merge(meaning, counts, totals)
     prefix = f"{source}: "
     return Settled(
         meaning,
         tuple(prefix + note for note in notes),
-        tuple(prefix + warning for warning in _lookalikes(_totals(meaning, counts))),
+        tuple(prefix + warning for warning in lookalikes(_totals(meaning, counts))),
     )
 
 
-def _of_list(value: str, count: int, source: str) -> str:
-    """A list of one written as text is that one, an empty list nothing."""
-    bracketed = (value[:1], value[-1:]) in {("[", "]"), ("(", ")"), ("{", "}")}
-    if not bracketed:
-        return value
-    if not value[1:-1].strip():
-        return ""
-    items = _items(value)
-    if items is None:
-        return value
-    if len(items) > 1 or isinstance(items[0], (dict, list, tuple)):
-        raise ValueError(_several(value, count, source))
-    return label_text(items[0]) or ""
-
-
-def _items(value: str) -> list[Any] | None:
-    """What a list written as JSON or as Python or NumPy print it holds; None if it is no list."""
-    if re.fullmatch(r"\[\s*('[^']*'|\"[^\"]*\"|[-+.\d]+)(\s+('[^']*'|\"[^\"]*\"|[-+.\d]+))+\s*\]", value):
-        return value[1:-1].split()
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            found = parse(value)
-        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-            continue
-        if isinstance(found, dict):
-            return [found]
-        return list(found) if isinstance(found, (list, tuple, set)) else None
-    return None
-
-
-def _several(value: str, count: int, source: str) -> str:
-    return (
-        f"{source}: each row has one label at most. Received: {value[:100]!r} ({_rows(count)}), which names "
-        f"several; give each row one, or {KEEP} to take each such value for a class of its own"
-    )
-
-
-def _refuse_several(totals: Mapping[str, int], source: str) -> None:
-    """Values that are several labels with a mark between.
-
-    A bar does nothing else. Commas and semicolons stand in names too ("Paris, France"): there the parts must
-    be labels themselves, or stand in other places elsewhere.
-    """
-    for name, count in totals.items():
-        if "|" in name and len(_parts(name, "|")) > 1:
-            raise ValueError(_several(name, count, source))
-        for mark in (";", ",", "/", "+", "&"):
-            parts = _parts(name, mark)
-            if len(parts) > 1 and all(part in totals for part in parts):
-                raise ValueError(_several(name, count, source))
-    for mark in (";", ","):
-        first: dict[str, str] = {}
-        later: set[str] = set()
-        for name in totals:
-            parts = _parts(name, mark)
-            if len(parts) > 1:
-                first.setdefault(parts[0], name)
-                later.update(parts[1:])
-        both = sorted(set(first) & later)
-        if both:
-            name = first[both[0]]
-            raise ValueError(_several(name, totals[name], source))
-
-
-def _parts(name: str, mark: str) -> list[str]:
-    return [part.strip() for part in name.split(mark) if part.strip()] if mark in name else []
+def _a_class(names: Sequence[str]) -> str:
+    return f'the label {" and ".join(map(repr, names))} is taken for a class, not for "no label"'
 
 
 def _drop_negative(
@@ -258,9 +179,13 @@ def _drop_negative(
     keys = {class_key(name) for name in meaning.values() if name is not None}
     negative = sorted(keys & rules.negative)
     others = keys - set(negative)
-    if not negative or not all(_WHOLE.fullmatch(key) for key in others):
+    if not negative:
         return []
-    if any(key.startswith("-") for key in others) or others in (set(), {"1"}):
+    if (
+        not all(map(_WHOLE.fullmatch, others))
+        or any(key.startswith("-") for key in others)
+        or others in (set(), {"1"})
+    ):
         return [f'the label {" and ".join(map(repr, negative))} is taken for a class, not for "no label"']
     for value, name in meaning.items():
         if name is not None and class_key(name) in negative:
@@ -284,28 +209,12 @@ def _merge(meaning: dict[str, str | None], counts: Mapping[str, int], totals: Ma
         chosen[key] = key if key in spellings and _WHOLE.fullmatch(key) else best
         if len(raw[key]) > 1:
             notes.append(
-                f"{_listed(raw[key])} are spellings of one class, {chosen[key]!r}; {KEEP} keeps them apart"
+                f"{listed(raw[key])} are spellings of one class, {chosen[key]!r}; {KEEP} keeps them apart"
             )
     for value, name in meaning.items():
         if name is not None:
             meaning[value] = chosen[class_key(name)]
     return notes
-
-
-def _lookalikes(totals: Mapping[str, int]) -> list[str]:
-    """Classes that differ in case, width or marks between words only."""
-    groups: dict[str, dict[str, int]] = defaultdict(dict)
-    for name, count in totals.items():
-        folded = unicodedata.normalize("NFKC", name).casefold()
-        folded = "".join(c for c in folded if c not in _ENDS)
-        plain = re.sub(r"(?<=\w)[\s_\-.]+(?=\w)", " ", folded.replace("_", " ")).strip()
-        groups[plain or folded][name] = count
-    alike = [group for group in groups.values() if len(group) > 1]
-    if not alike:
-        return []
-    shown = "; ".join(_listed(group, 5) for group in alike[:SHOWN])
-    more = f"; and {len(alike) - SHOWN} more such groups" if len(alike) > SHOWN else ""
-    return [f"classes differ in case or spelling only, and are kept apart: {shown}{more}"]
 
 
 def _totals(meaning: Mapping[str, str | None], counts: Mapping[str, int]) -> dict[str, int]:
@@ -314,19 +223,6 @@ def _totals(meaning: Mapping[str, str | None], counts: Mapping[str, int]) -> dic
         if name is not None:
             totals[name] = totals.get(name, 0) + counts[value]
     return totals
-
-
-def _listed(counts: Mapping[str, int], shown: int = 8) -> str:
-    """Spellings and how often each occurs; those that look the same are shown by their code points."""
-    names: Collection[str] = list(counts)
-    visible = {unicodedata.normalize("NFC", " ".join(_INVISIBLE.sub("", name).split())) for name in names}
-    show = repr if len(visible) == len(names) else ascii
-    parts = [f"{show(name)} ({_rows(count)})" for name, count in list(counts.items())[:shown]]
-    return ", ".join(parts) + (f" and {len(counts) - shown} more" if len(counts) > shown else "")
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" if count == 1 else f"{count:,} rows"
 
 
 def resolve(

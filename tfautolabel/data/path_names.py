@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tfautolabel.data.label_values import SHOWN
+from tfautolabel.data.label_texts import SHOWN
 from tfautolabel.data.written_paths import spellings
 
 _TWICE = ""

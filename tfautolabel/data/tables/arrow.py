@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfautolabel.data.label_values import label_text
+from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tfautolabel.data.label_values import label_text
+from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.tables.arrow import FrameTable
 
 HOLDERS = (

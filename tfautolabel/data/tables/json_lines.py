@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator
 from typing import Any
 
-from tfautolabel.data.label_values import label_text
+from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
 from tfautolabel.data.tables.places import PlacedReader, skip_line

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from tfautolabel.data.label_values import SHOWN
+from tfautolabel.data.label_texts import SHOWN
 from tfautolabel.data.readers import FileReader, Reader, ReadFailure, read_rows
 from tfautolabel.data.written_paths import MAX_PATH, Place, from_base64, spellings
 from tfautolabel.labels import ABSTAIN

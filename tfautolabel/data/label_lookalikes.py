@@ -1,0 +1,83 @@
+"""Classes that may be one, or several in one, and are kept as they are: what is said of them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+KEEP = "label_values='keep' (--label-values keep)"
+
+TRUTH = ("true", "false")
+
+INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Zero-width space and no-break space, word joiner, soft hyphen, marks of direction: nobody sees them."""
+
+JOINERS = "\u200c\u200d"
+
+_GROUPS = 3
+"""How many groups a sentence names."""
+
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d{1,2}|\.\d+)?(e[+-]?\d{1,2})?")
+_LETTERS = str.maketrans("аеорсухіјѕԁԛԝһѵоιορνατκ\u2212", "aeopcyxijsdqwhvoiopvatk-")
+"""Small Cyrillic and Greek letters, and the minus of books, to what looks like them."""
+
+
+def lookalikes(totals: Mapping[str, int]) -> list[str]:
+    """What is most likely a mistake in classes, in sentences.
+
+    Classes that differ in case, width, quotes or marks only, in letters that look alike, or in how one number
+    is written; and classes that are made of others.
+
+    Args:
+        totals: class to how many rows have it.
+    """
+    groups: dict[str, dict[str, int]] = defaultdict(dict)
+    truth = all(name.casefold() in (*TRUTH, "0", "1") for name in totals)
+    for name, count in totals.items():
+        groups[_key(name, truth)][name] = count
+    found = []
+    alike = [group for group in groups.values() if len(group) > 1]
+    if alike:
+        shown = "; ".join(listed(group, 5) for group in alike[:_GROUPS])
+        more = f"; and {len(alike) - _GROUPS} more such groups" if len(alike) > _GROUPS else ""
+        found.append(f"classes differ in case or spelling only, and are kept apart: {shown}{more}")
+    made = {name: count for name, count in totals.items() if len(name.split()) > 1 and
+            all(word in totals for word in name.split())}  # fmt: skip
+    if made:
+        found.append(f"classes are made of the names of others, and are kept as they are: {listed(made, 5)}")
+    return found
+
+
+def listed(counts: Mapping[str, int], shown: int = 8) -> str:
+    """Spellings and how often each occurs; those that look the same are shown by their code points."""
+    names: Collection[str] = list(counts)
+    visible = {
+        unicodedata.normalize("NFC", " ".join(INVISIBLE.sub("", name).split()).translate(_LETTERS))
+        for name in names
+    }
+    show = repr if len(visible) == len(names) else ascii
+    parts = [f"{show(name)} ({rows(count)})" for name, count in list(counts.items())[:shown]]
+    return ", ".join(parts) + (f" and {len(counts) - shown} more" if len(counts) > shown else "")
+
+
+def rows(count: int) -> str:
+    """A number of rows in words."""
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"
+
+
+def _key(name: str, truth: bool) -> str:
+    """What is equal for names that look alike."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    folded = "".join(c for c in folded if c not in JOINERS)
+    if truth and folded in TRUTH:
+        return str(float(folded == "true"))
+    if _NUMBER.fullmatch(folded.translate(_LETTERS)):
+        return str(float(folded.translate(_LETTERS).replace(",", ".")))
+    plain = re.sub(r"(?<=\w)[\s_\-.]+(?=\w)", " ", folded.replace("_", " "))
+    # A full stop or quotes around a word; marks alone are names too.
+    plain = plain.strip().strip(".,;:!'\"`“”„‘’«» ")
+    # Only where Latin letters stand beside the others: a Russian word is no Latin one.
+    mixed = plain.translate(_LETTERS)
+    return (mixed if re.search("[a-z]", plain) or not re.search("[^\x00-\x7f]", mixed) else plain) or folded
