@@ -108,3 +108,68 @@ def test_numbers_from_zero_and_of_a_column_of_ids_are_taken(tmp_path):
     (tmp_path / "n.csv").write_text("id,text\n" + "".join(f"{n},text number {n}\n" for n in range(1, 9)))
     (tmp_path / "l.csv").write_text("id,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(1, 9)))
     assert len(labels_of(load_dataset(tmp_path / "n.csv", tmp_path / "l.csv"))) == 8
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"a": ["cat/img 1.png", "dog/é3.png"], "b": ["cat/2.png"]},
+        {"classes": None, "labels": {"img 1": "a", "2": "b", "é3": "a"}},
+        {
+            "labels": {
+                "cat/img 1.png": {"label": "a"},
+                "cat/2.png": {"label": "b"},
+                "dog/é3.png": {"label": "a"},
+            }
+        },
+        {
+            "images": [{"id": n, "file_name": name} for n, name in enumerate(GIVEN)],
+            "annotations": [
+                {"image_id": str(n), "category_id": "ab".index(label)}
+                for n, label in enumerate(GIVEN.values())
+            ],
+            "categories": [{"id": "0", "name": "a"}, {"id": "1", "name": "b"}],
+        },
+    ],
+)
+def test_looser_forms_of_documents(photos, tmp_path, document):
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(document))
+    assert labels_of(load_dataset(photos, path)) == GIVEN
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"classes": ["a", "b"], "labels": {"cat/2.png": 7}}', "numbers below 2.*7 for 'cat/2.png'"),
+        ('{"cat/2.png": "a", "dog/4.png": "b", "cat/2.png": "b"}', "'cat/2.png' has two values, 'a' and 'b'"),
+        (
+            '{"images": [{"id": 1, "file_name": "2.png"}], "categories": [{"id": 1, "name": "a"}], '
+            '"annotations": [{"image_id": 1, "category_id": 5}]}',
+            "one of the categories .*'5'",
+        ),
+        ('[{"path": "2.png", "label": null}]', "none of its 1 rows has a label"),
+    ],
+)
+def test_documents_that_contradict_themselves_are_refused(photos, tmp_path, text, reason):
+    path = tmp_path / "labels.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=reason):
+        load_dataset(photos, path)
+
+
+def test_space_around_names_of_rows_does_not_count(tmp_path):
+    (tmp_path / "t.csv").write_text("id,text\n a1,first\na2,second\na3 ,third\n")
+    (tmp_path / "l.csv").write_text("id,label\na1,x\n a2 ,y\n")
+    assert labels_of(load_dataset(tmp_path / "t.csv", tmp_path / "l.csv")) == {" a1": "x", "a2": "y"}
+
+
+def test_numbers_that_are_the_rows_own_names_are_taken(tmp_path):
+    rows = "".join(f"{n},text {n}\n" for n in range(8))
+    (tmp_path / "l.csv").write_text("id,label\n1,x\n2,y\n3,x\n")
+    (tmp_path / "t.csv").write_text(f"id,text\n{rows}")
+    assert labels_of(load_dataset(tmp_path / "t.csv", tmp_path / "l.csv")) == {"1": "x", "2": "y", "3": "x"}
+    (tmp_path / "t.csv").write_text(f"grade,text\n{rows}")
+    (tmp_path / "l.csv").write_text("id,label\n1,x\n2,y\n3,x\nelse,x\n")
+    with pytest.raises(ValueError, match="would move each label by one row"):
+        load_dataset(tmp_path / "t.csv", tmp_path / "l.csv")

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from tfautolabel._visible import visible
-from tfautolabel.data.in_memory import held_inputs
+from tfautolabel.data.in_memory import held_inputs, listed_inputs
 from tfautolabel.data.label_values import Rules, class_key, is_label, label_rules, resolve
 from tfautolabel.data.made_readable import made_readable
 from tfautolabel.data.modality import MODALITIES
 from tfautolabel.data.picture_files import FrameReader
 from tfautolabel.data.readers import Reader, ReadFailure, SelectedReader, read_rows
 from tfautolabel.data.stratified import stratified_sample
+from tfautolabel.data.tables.frames import in_order_of
+from tfautolabel.data.tables.paths import check_labels_of_files
 from tfautolabel.labels import ABSTAIN, Rejected
 
 _NAMES = np.dtypes.StringDType()
@@ -122,9 +124,7 @@ class Dataset:
                 no file.
             TypeError: If an input is something else, or a label is no label.
         """
-        if modality is not None and modality not in MODALITIES:
-            raise ValueError(f"modality must be one of {MODALITIES}. Received: modality={modality!r}")
-        inputs = inputs if isinstance(inputs, (list, tuple)) else list(inputs)
+        labels, inputs = in_order_of(inputs, labels), listed_inputs(inputs)
         if ids is None:
             # Zeros in front, so that the names sort in the order of the rows.
             width = len(str(max(len(inputs) - 1, 0)))
@@ -257,7 +257,7 @@ class Dataset:
             depth: how many frames above this one the caller stands whom a warning should name.
 
         Raises:
-            ValueError: If there are not n labels, or one of them names several.
+            ValueError: If there are not n labels, one names several, or one file has two.
             TypeError: If a label is none.
         """
         labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
@@ -273,8 +273,9 @@ class Dataset:
             warnings.warn(warning, UserWarning, stacklevel=depth)
         classes = sorted({name for name in names if name})
         index = {name: class_id for class_id, name in enumerate(classes)}
-        class_ids = [index[name] if name else ABSTAIN for name in names]
-        return self._relabelled(np.array(class_ids, np.int64), classes, notes)
+        class_ids = np.array([index[name] if name else ABSTAIN for name in names], np.int64)
+        check_labels_of_files(self.reader, class_ids, tuple(classes))
+        return self._relabelled(class_ids, classes, notes)
 
     def with_classes(self, classes: Sequence[str]) -> Dataset:
         """The same rows and labels, with class ids that index into another list of classes.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfautolabel.data.modality import SAMPLE, recognise_modality
+from tfautolabel.data.modality import MODALITIES, SAMPLE, recognise_modality
 from tfautolabel.data.path_search import LOOKED_AT, find_place
 from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import FileReader, MemoryReader, Reader, ReadFailure, read_rows
@@ -31,6 +31,21 @@ class HeldInputs(NamedTuple):
     notes: tuple[str, ...]
 
 
+def listed_inputs(inputs: Any) -> Sequence[Any]:
+    """What stands one after the other, as a list or tuple.
+
+    Raises:
+        TypeError: If it is a single text or file, has no order, or is a table.
+    """
+    if isinstance(inputs, (list, tuple)):
+        return inputs
+    table = hasattr(inputs, "columns")
+    if table or isinstance(inputs, (str, bytes, bytearray, Mapping, Set)) or not hasattr(inputs, "__iter__"):
+        more = "; load_dataset takes tables" if table else ""
+        raise TypeError(f"inputs must be a list of {KINDS}{more}. Received: one {type(inputs).__name__}")
+    return list(inputs)
+
+
 def held_inputs(inputs: Sequence[Any], modality: str | None) -> HeldInputs:
     """Tells texts, encoded files and paths apart.
 
@@ -40,8 +55,10 @@ def held_inputs(inputs: Sequence[Any], modality: str | None) -> HeldInputs:
 
     Raises:
         TypeError: If a value is something else, or files and texts are mixed; the text names the row.
-        ValueError: If strings are written as paths that lead to no file.
+        ValueError: If strings are written as paths that lead to no file, or there is no such modality.
     """
+    if modality is not None and modality not in MODALITIES:
+        raise ValueError(f"modality must be one of {MODALITIES}. Received: modality={modality!r}")
     kinds = [_kind(value) for value in inputs]
     for row, kind in enumerate(kinds):
         if kind is None:
@@ -51,7 +68,10 @@ def held_inputs(inputs: Sequence[Any], modality: str | None) -> HeldInputs:
         first = ", ".join(f"{kind} in row {kinds.index(kind)}" for kind in found)
         raise TypeError(f"inputs must be of one kind: {KINDS}. Received: {first}")
     if found == ["bytes"] or not found:
-        return HeldInputs(MemoryReader(inputs), modality or "image", _range_said(inputs[:SAMPLE]))
+        known = modality or _of_files(inputs[:SAMPLE])
+        return HeldInputs(
+            MemoryReader(inputs), known, _range_said(inputs[:SAMPLE]) if known == "image" else ()
+        )
     if found == ["path"]:
         return _of_paths([os.fspath(value) for value in inputs], modality)
     place = None
@@ -85,11 +105,16 @@ class ListedFiles:
     """
 
     def __init__(self, place: Place, paths: Sequence[str]) -> None:
-        self._place = place
+        self.place = place
         self._paths = tuple(paths)
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    @property
+    def names(self) -> MemoryReader:
+        """Reads the paths as they are written."""
+        return MemoryReader([path.encode("utf-8", "surrogateescape") for path in self._paths])
 
     def read(self, row: int) -> bytes:
         """The bytes of one file.
@@ -98,7 +123,7 @@ class ListedFiles:
             ReadFailure: If there is no file that can be read.
         """
         written = self._paths[row][: MAX_PATH + 1]
-        found, _ = self._place.locate(written)
+        found, _ = self.place.locate(written)
         if found is None:
             raise ReadFailure(f"there is no file {written[:200]!r}")
         return FileReader(os.path.dirname(found), [os.path.basename(found)]).read(0)
@@ -119,6 +144,13 @@ def _of_paths(paths: Sequence[str], modality: str | None, place: Place | None = 
 def _range_said(samples: Sequence[bytes]) -> tuple[str, ...]:
     note = note_of_range(samples)
     return () if note is None else (note,)
+
+
+def _of_files(some: Sequence[bytes]) -> str:
+    """What some encoded files are: pictures, unless they are sound or sentences."""
+    found = recognise_modality(some) or "image"
+    sentences = sum(len(value.split()) > 1 for value in some)
+    return "image" if found == "text" and sentences * 2 <= len(some) else found
 
 
 def _kind(value: Any) -> str | None:

@@ -126,6 +126,7 @@ def match_labels(
     ids: Sequence[str],
     root: str | os.PathLike[str] | None,
     rejected: Iterable[Rejected] = (),
+    numbered: bool = True,
 ) -> Matched:
     r"""Finds the file that each row means.
 
@@ -140,6 +141,7 @@ def match_labels(
         ids: n ids of files below `root`.
         root: the folder; None for the rows of a table, which are meant by their ids.
         rejected: what was set aside there; a label for one of these gives a warning with its reason.
+        numbered: whether rows of a table have their numbers for ids, and not names that look like them.
 
     Raises:
         ValueError: If one file has two labels, no row means a file that is there, or numbers of rows are
@@ -153,7 +155,7 @@ def match_labels(
     of_table = root is None
     rows, source, root = given.rows, given.source, os.fspath(root or "")
     reasons = {item.id: item.reason for item in rejected}
-    if of_table:
+    if of_table and numbered:
         _check_numbers(rows, [*ids, *reasons], source)
     files = PathFinder(ids, None if of_table else root, given.folder)
     rejected_files = PathFinder(reasons, None if of_table else root, given.folder)
@@ -253,11 +255,11 @@ def _columns(
 def _check_numbers(rows: Sequence[LabelRow], ids: Sequence[str], source: str) -> None:
     """Refuses numbers of rows that are counted from 1, or from the header, where rows are counted from 0."""
     total = len(ids)
-    if not rows or not all(row.path.strip().isdecimal() for row in rows):
+    numbers = sorted({int(row.path) for row in rows if row.path.strip().isdecimal()})
+    if 2 * len(numbers) <= len({row.path for row in rows}) or set(map(_plain_number, ids)) != set(
+        range(total)
+    ):
         return
-    if set(ids) != set(map(str, range(total))):
-        return
-    numbers = sorted({int(row.path) for row in rows})
     beyond = numbers[-1] >= total
     from_one = len(numbers) > 1 and numbers[0] == 1 and numbers == list(range(1, len(numbers) + 1))
     if beyond or from_one:
@@ -270,6 +272,11 @@ def _check_numbers(rows: Sequence[LabelRow], ids: Sequence[str], source: str) ->
             f"none), or "
             f"name the table's rows by a column of ids (--id-column)"
         )
+
+
+def _plain_number(name: str) -> int:
+    """The number of a row, which a list's ids write with zeros in front; -1 for a name."""
+    return int(name) if name.isascii() and name.isdecimal() else -1
 
 
 def _warn(source: str, examples: Sequence[str], which: str) -> None:

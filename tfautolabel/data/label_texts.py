@@ -21,6 +21,10 @@ def label_text(value: Any) -> str | None:
         return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
+    if hasattr(value, "numpy") and hasattr(value, "dtype"):  # a tensor
+        value = value.numpy()
+        if isinstance(value, bytes):
+            return label_text(value)
     if hasattr(value, "tolist"):
         value = value.tolist()
         if not isinstance(value, (int, float, list)):

@@ -13,7 +13,7 @@ from tfautolabel.data.label_file import LabelList, match_labels, read_label_file
 from tfautolabel.data.label_values import Rules, label_rules, resolve
 from tfautolabel.data.modality import MODALITIES, PLURALS
 from tfautolabel.data.tables import load_table
-from tfautolabel.data.tables.frames import index_names
+from tfautolabel.data.tables.frames import in_order_of, index_names
 
 
 def load_dataset(
@@ -102,16 +102,24 @@ def load_dataset(
         if how == "folder":
             raise ValueError(f"labels='folder' is for folders. Received: {_named(data)}")
         found: tuple[str, ...] = ()
+        numbered = True
         given_labels = _read_labels(labels, encoding)
         if listed:
             _refuse_columns(given, "a list")
+            if not len(data):
+                raise ValueError("data must hold rows. Received: an empty list")
             names = [name for name in index_names(data) or () if name]
             ids = names if len(set(names)) == len(data) else None
+            numbered = ids is None
             loaded = Dataset.from_inputs(list(data), ids=ids, modality=modality or expected)
         else:
-            loaded, found = _load_table(data, how == "auto", given, modality, rules, encoding, expected)
+            loaded, found, numbered = _load_table(
+                data, how == "auto", given, modality, rules, encoding, expected
+            )
         _check_expected(loaded, modality or expected, _named(data))
-        return _labelled(loaded, labels, None, rules, given_labels, found)
+        if _is_list(labels):
+            labels = in_order_of(data, labels)
+        return _labelled(loaded, labels, None, rules, given_labels, found, numbered)
     root = _check_folder(data)
     _refuse_columns(given, f"the folder {root!r}")
     # Before the folder is listed: a mistake in a small file should not cost a walk through a large tree.
@@ -137,14 +145,19 @@ def _labelled(
     rules: Rules,
     given: LabelList | None = None,
     found: Iterable[str] = (),
+    numbered: bool = True,
 ) -> Dataset:
     """With the labels that a list names, if there are any; warns of what is most likely a mistake."""
     values: Sequence[Any] | None = list(labels) if _is_list(labels) else None
     notes: tuple[str, ...] = ()
     if given is not None:
         names, settled, found = resolve([row.label for row in given.rows], given.source, rules)
+        if given.folder is not None and not any(names):
+            raise ValueError(f"{given.source}: none of its {len(names):,} rows has a label")
         rows = [row._replace(label=name or "") for row, name in zip(given.rows, names, strict=True)]
-        matched = match_labels(given._replace(rows=rows), dataset.ids.tolist(), root, dataset.rejected)
+        matched = match_labels(
+            given._replace(rows=rows), dataset.ids.tolist(), root, dataset.rejected, numbered
+        )
         values, notes = matched.labels, (*given.notes, *settled, *matched.notes)
         rules = Rules(keep=True)
     for warning in found:
@@ -189,7 +202,7 @@ def _load_table(
     rules: Rules,
     encoding: str | None,
     expected: str | None,
-) -> tuple[Dataset, tuple[str, ...]]:
+) -> tuple[Dataset, tuple[str, ...], bool]:
     loaded = load_table(
         data,
         modality=modality,
@@ -209,7 +222,7 @@ def _load_table(
         rejected=scan.rejected,
         notes=loaded.notes,
     )
-    return dataset, loaded.warnings
+    return dataset, loaded.warnings, loaded.numbered
 
 
 def _read_labels(labels: Any, encoding: str | None) -> LabelList | None:

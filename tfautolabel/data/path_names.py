@@ -31,6 +31,12 @@ class PathFinder:
         # macOS stores "é" as two characters, most editors write one.
         self.composed = {unicodedata.normalize("NFC", file_id): file_id for file_id in self.ids}
         self.of_files = root is not None
+        self.stripped: dict[str, str] = {}
+        if root is None:
+            for file_id in self.ids:
+                known = self.stripped.setdefault(file_id.strip(), file_id)
+                if known != file_id:
+                    self.stripped[file_id.strip()] = _TWICE
         self.prefixes: list[str] = []
         self.bases: list[str] = []
         if root is not None:
@@ -65,6 +71,7 @@ class PathFinder:
         yield path
         if not self.of_files:
             yield path.strip()
+            yield self.stripped.get(path.strip(), path)
             if path.strip().isdecimal():
                 yield str(int(path))
                 yield path.strip().zfill(len(next(iter(self.ids), "")))

@@ -1,4 +1,5 @@
 import pytest
+from pictures import PICTURES
 from table_files import KINDS, write_table
 
 from tfautolabel.data import load_dataset
@@ -30,6 +31,10 @@ def chosen(rows, **named):
         ({"remark": "short", "other": LONG}, "other"),
         ({"comment": LONG, "n": "1"}, "comment"),
         ({"link": "https://example.org", "n": "1"}, "link"),
+        ({"link": "https://example.org/" + "x" * 99, "link_text": "short"}, "link_text"),
+        ({"annotator_comment": LONG, "user_text": "short"}, "user_text"),
+        ({"published": "2020-01-01 10:00:00", "news": "short"}, "news"),
+        ({"created_at": "on the first of January", "news": "short"}, "news"),
     ],
 )
 def test_which_column_is_read(row, expected):
@@ -109,3 +114,41 @@ def test_errors_say_what_was_guessed(tmp_path):
         ValueError, match="taken were inputs from column 'text', labels from column 'topic', names"
     ):
         load_dataset(path)
+
+
+def test_a_column_of_names_that_repeats_at_once_is_said_too(tmp_path):
+    table = write_table(
+        "csv", [{"id": "n1", "text": f"text {n}", "label": "ab"[n]} for n in range(2)], tmp_path
+    )
+    dataset = load_dataset(table)
+    assert dataset.ids.tolist() == ["0", "1"]
+    assert any("column 'id' repeats: 'n1' in rows 0 and 1" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_names_of_one_kind_of_thing_are_the_rows_names(kind, tmp_path):
+    rows = [{"review_id": f"r{n}", "text": f"text {n}", "label": "ab"[n % 2]} for n in (3, 1, 2)]
+    assert load_dataset(write_table(kind, rows, tmp_path)).ids.tolist() == ["r3", "r1", "r2"]
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_written_index_of_a_frame_that_was_filtered_names_the_rows(name, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{name},text,label\n0,first one,a\n4,second one,b\n7,third one,\n")
+    assert load_dataset(path).ids.tolist() == ["0", "4", "7"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_labels_of_one_file_are_refused_however_it_is_written(kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a 1.png", "b.png"):
+        (tmp_path / name).write_bytes(PICTURES["png-grey"]())
+    for other in ("./a 1.png", "a%201.png", str(tmp_path / "a 1.png"), f"file://{tmp_path}/a%201.png"):
+        paths = {"a 1.png": "x", "b.png": "y"}
+        rows = [{"image": path, "label": label} for path, label in (*paths.items(), (other, "x"))]
+        assert len(load_dataset(write_table(kind, rows, tmp_path))) == 3
+        rows[2]["label"] = "y"
+        with pytest.raises(ValueError, match="one file has two labels"):
+            load_dataset(write_table(kind, rows, tmp_path))
+    with pytest.raises(ValueError, match="one file has two labels"):
+        load_dataset(["a 1.png", "b.png", "./a 1.png"], ["x", "y", "y"])

@@ -143,3 +143,54 @@ def test_batches_of_tf_data_are_taken_apart():
     ):
         with pytest.raises(TypeError, match=r"must be strings .* Received: .*(float32|int)"):
             load_dataset(wrong)
+
+
+def test_labels_go_by_their_index():
+    texts = pd.Series(["first one", "second one", "third one"], index=["p", "q", "r"])
+    labels = pd.Series(["x", "y", "z"], index=["r", "q", "p"])
+    for dataset in (load_dataset(texts, labels), Dataset.from_inputs(texts, labels)):
+        assert labels_of(dataset) == ["z", "y", "x"]
+    assert labels_of(load_dataset(texts, labels.tolist())) == ["x", "y", "z"]
+    with pytest.raises(ValueError, match=r"labels must have the index of the data.*'s'"):
+        load_dataset(texts, pd.Series(["x", "y", "z"], index=["s", "q", "p"]))
+
+
+@pytest.mark.parametrize(
+    "inputs", ["one text", b"one file", {"a": "text"}, {"a text", "no order"}, frame(), 7]
+)
+def test_what_is_no_list_of_inputs_is_refused(inputs):
+    with pytest.raises(TypeError, match="inputs must be a list of texts"):
+        Dataset.from_inputs(inputs)
+
+
+def test_one_text_is_no_list_of_labels():
+    with pytest.raises(TypeError, match=r"labels must be a list.*'xyz'"):
+        Dataset.from_inputs(["a", "b", "c"], "xyz")
+
+
+def test_an_empty_list_is_refused():
+    with pytest.raises(ValueError, match="an empty list"):
+        load_dataset([])
+
+
+def test_encoded_files_in_a_list_are_told_apart():
+    sounds = [b"RIFF\0\0\0\0WAVEfmt ", b"fLaC\0\0\0\0"]
+    assert Dataset.from_inputs(sounds).modality == "audio"
+    assert Dataset.from_inputs([b"so it was", b"long ago"]).modality == "text"
+    assert Dataset.from_inputs([b"x", b"y z"]).modality == "image"
+
+
+def test_objects_of_polars_are_named():
+    held = pl.DataFrame({"image": pl.Series([object(), object()], dtype=pl.Object), "label": ["x", "y"]})
+    with pytest.raises(ValueError, match=r"'image'.*object"):
+        load_dataset(held)
+
+
+def test_tensors_are_labels_and_uneven_strings_no_batches():
+    import tensorflow as tf
+
+    dataset = Dataset.from_inputs(["a b", "b c", "c d"], list(tf.constant(["x", "y", ""])))
+    assert labels_of(dataset) == ["x", "y", None]
+    ragged = tf.data.Dataset.from_tensor_slices(tf.ragged.constant([["a"], ["b", "c"]]))
+    with pytest.raises(TypeError, match="batches of one size"):
+        load_dataset(ragged)

@@ -20,7 +20,8 @@ INPUTS = (
 LABELS = (
     "label", "labels", "class", "category", "target", "sentiment", "intent", "image/class/text",
     "image/class/label", "topic", "tag", "class_name", "classname", "class_label", "label_name", "label_text",
-    "gold_label", "gold", "ground_truth", "choice", "classes", "categories", "y", "y_true",
+    "gold_label", "gold", "ground_truth", "choice", "classes", "categories", "y", "y_true", "category_name",
+    "classlabel", "classification", "annotation",
 )  # fmt: skip
 NAMES = ("id", "uid", "guid", "uuid", "key", "example_id", "row_id", "index")
 
@@ -43,6 +44,23 @@ _ABOUT_WORDS = frozenset((
     "hash", "num", "number", "source", "split", "annotator", "comment", "name", "encoding",
 ))  # fmt: skip
 """What makes "review_date" or "image_width" something else than an input."""
+
+_TEXT_WORDS = frozenset((
+    "text", "texts", "sentence", "review", "content", "message", "body", "comment", "tweet", "utterance",
+    "question", "title", "headline", "description", "summary",
+))  # fmt: skip
+"""Words at the end of a name that say what it is, whoever it is of: "user_text", "link_title"."""
+
+_FACTS = frozenset((
+    "id", "ids", "date", "time", "timestamp", "created", "updated", "at", "count", "length", "len", "lang",
+    "language", "score", "rating", "width", "height", "size", "hash", "num", "number", "split", "encoding",
+    "annotator", "author", "user", "username",
+))  # fmt: skip
+"""Words of columns that are inputs only where nothing else is."""
+
+_DATE = re.compile(rb"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.{0,30})?\s*")
+_INDEX = re.compile(r"(Unnamed: 0|column 1|__index_level_0__)")
+"""What the index of a frame is called after `to_csv` and `to_parquet`."""
 
 _ADDRESSES = frozenset(["url", "link", "href", "uri", "urls", "links"])
 _LABEL_ENDS = frozenset(["label", "class", "category", "sentiment", "target"])
@@ -83,6 +101,7 @@ def choose_columns(
     nameless = id_column == NO_NAMES and NO_NAMES not in columns
     if nameless:
         id_column = None
+    id_hint = id_hint or (None if unnamed else _written_index(columns, sample))
     for option, name in (("input", input_column), ("label", label_column), ("id", id_column)):
         if name is not None and name not in columns:
             raise ValueError(
@@ -103,6 +122,13 @@ def choose_columns(
         chosen = _input([name for name in columns if name not in (*taken, chosen_id, id_hint)], sample)
     if chosen is None and id_column is None and chosen_id is not None and _name_files(chosen_id, sample):
         chosen, chosen_id = chosen_id, None
+    if (
+        chosen is None
+        and id_column is None
+        and chosen_id is not None
+        and first_known(NAMES, [chosen_id]) is None
+    ):
+        chosen, chosen_id = (chosen_id, None) if chosen_id != id_hint else (None, chosen_id)
     if chosen is None:
         raise ValueError(
             f"{source}: it cannot be told which column holds the inputs: name it with input_column. "
@@ -159,8 +185,40 @@ def _repeating(columns: Sequence[str], sample: Sample) -> str | None:
 
 def _unique_id(columns: Sequence[str], sample: Sample) -> str | None:
     name = first_known(NAMES, columns)
+    if name is None:
+        # "review_id", if it is the only one: else it cannot be told whose names the rows have.
+        own = [column for column in columns if len(words_of(column)) == 2 and words_of(column)[-1] == "id"]
+        of_files = len(own) == 1 and words_of(own[0])[0] in FILE_WORDS  # "image_id" may name the file itself
+        name = own[0] if len(own) == 1 and not of_files else None
     values = [row.get(name) for row in sample] if name is not None else []
     return name if values and None not in values and len(set(values)) == len(values) else None
+
+
+def _written_index(columns: Sequence[str], sample: Sample) -> str | None:
+    """The index of a frame that was written as the first or last column, without a name."""
+    for name in (columns[0], columns[-1]) if columns else ():
+        values = [(row.get(name) or b"").strip() for row in sample]
+        named = _INDEX.fullmatch(name)
+        if named and (name.startswith("__") or all(value.isdigit() for value in values)):
+            return name
+    return None
+
+
+def unused_names(columns: Columns, available: Sequence[str], sample: Sample) -> str | None:
+    """Why a column that is called as names are does not name the rows, in words; None if there is none."""
+    name = first_known(NAMES, [column for column in available if column not in columns[:2]])
+    if name is None or columns.id is not None:
+        return None
+    first: dict[bytes, int] = {}
+    for row, record in enumerate(sample):
+        value = record.get(name)
+        if value is None:
+            return f"column {name!r} is empty in row {row} (counted from 0)"
+        if value in first:
+            shown = value[:80].decode("utf-8", "replace")
+            return f"column {name!r} repeats: {shown!r} in rows {first[value]} and {row} (counted from 0)"
+        first[value] = row
+    return None
 
 
 def _name_files(column: str, sample: Sample) -> bool:
@@ -184,13 +242,24 @@ def _input(columns: Sequence[str], sample: Sample) -> str | None:
         worded = [
             name for name in some
             if _INPUT_WORDS & set(words_of(name)) and not _ABOUT_WORDS & set(words_of(name))
+        ] or [
+            name for name in some
+            if len(words_of(name)) > 1 and words_of(name)[-1] in _TEXT_WORDS
+            and not {"label", "class", "annotator"} & set(words_of(name))
         ]  # fmt: skip
         texts = [name for name in some if not all(_is_number(row.get(name)) for row in sample)]
         others = [name for name in texts if not _ADDRESSES & set(words_of(name))]
-        best = [name for name in worded if name in texts] or others or texts
+        telling = [name for name in others if not _FACTS & set(words_of(name)) and not _dates(name, sample)]
+        best = [name for name in worded if name in texts] or telling or others or texts
         if best:
             return max(best, key=lambda column: lengths[column])
     return None
+
+
+def _dates(column: str, sample: Sample) -> bool:
+    """Whether a column holds nothing but dates."""
+    values = [value for row in sample if (value := row.get(column))]
+    return bool(values) and all(map(_DATE.fullmatch, values))
 
 
 def _is_number(value: bytes | None) -> bool:

@@ -48,8 +48,15 @@ def rows_of_document(document: Any, name: str) -> Iterator[Any]:
     values = list(document.values())
     if {"images", "annotations", "categories"} <= set(document):
         yield from _of_coco(document, name)
-    elif isinstance(document.get("classes"), list) and isinstance(document.get("labels"), dict):
-        yield from _of_classes(document["classes"], document["labels"])
+    elif isinstance(document.get("labels"), dict) and set(document) <= {
+        "classes",
+        "labels",
+        "info",
+        "version",
+    }:
+        yield from _of_classes(document.get("classes") or [], document["labels"], name)
+    elif len(values) > 1 and _are_files_of_classes(document):
+        yield from ({"path": path, "label": key} for key, paths in document.items() for path in paths)
     elif isinstance(document.get("columns"), list) and isinstance(document.get("data"), list):
         for row in document["data"]:
             yield (
@@ -78,6 +85,17 @@ def rows_of_document(document: Any, name: str) -> Iterator[Any]:
             f"Studio, "
             f"FiftyOne or COCO. Received: an object with the keys {list(document)[:8]}"
         )
+
+
+def _are_files_of_classes(document: Mapping[str, Any]) -> bool:
+    """Whether each key is a class and its value the files that belong to it."""
+    paths = [value for values in document.values() if isinstance(values, list) for value in values]
+    return (
+        bool(paths)
+        and all(isinstance(values, list) for values in document.values())
+        and all(isinstance(path, str) and looks_like_path(path) for path in paths)
+        and not any(plain_name(key) in _KNOWN for key in document)
+    )
 
 
 def _are_columns(values: list[Any]) -> bool:
@@ -125,13 +143,18 @@ def _of_dictionaries(document: Mapping[str, Mapping[str, Any]]) -> Iterator[dict
 def _of_coco(document: Mapping[str, Any], source: str) -> Iterator[dict[str, Any]]:
     """Images and the category of each; several categories stay a list."""
     try:
-        names = {category["id"]: str(category["name"]) for category in document["categories"]}
-        found: dict[Any, dict[str, None]] = {}
+        names = {str(category["id"]): str(category["name"]) for category in document["categories"]}
+        found: dict[str, dict[str, None]] = {}
         for annotation in document["annotations"]:
-            category = annotation["category_id"]
-            found.setdefault(annotation["image_id"], {})[names.get(category, str(category))] = None
+            category = str(annotation["category_id"])
+            if category not in names:
+                raise ValueError(
+                    f"{source}: each category_id must be one of the categories {list(names)[:8]}. "
+                    f"Received: {category!r}"
+                )
+            found.setdefault(str(annotation["image_id"]), {})[names[category]] = None
         for image in document["images"]:
-            yield {"path": image["file_name"], "label": _one(found.get(image["id"], ()))}
+            yield {"path": image["file_name"], "label": _one(found.get(str(image["id"]), ()))}
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{source}: a COCO file has images with id and file_name, annotations with image_id and "
@@ -140,15 +163,20 @@ def _of_coco(document: Mapping[str, Any], source: str) -> Iterator[dict[str, Any
         ) from error
 
 
-def _of_classes(classes: list[Any], labels: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """FiftyOne's image classification: names, and for each image a number among them."""
+def _of_classes(classes: list[Any], labels: Mapping[str, Any], source: str) -> Iterator[dict[str, Any]]:
+    """FiftyOne's image classification: for each image a number among the names, or a name."""
     for path, label in labels.items():
-        values = label if isinstance(label, list) else [label]
-        named = [_label_of_field(value) for value in values]
+        named = [_label_of_field(value) for value in (label if isinstance(label, list) else [label])]
+        for value in named:
+            if classes and type(value) is int and not 0 <= value < len(classes):
+                raise ValueError(
+                    f"{source}: labels must be numbers below {len(classes)}, the number of classes. "
+                    f"Received: {value} for {path!r}"
+                )
         yield {
             "path": path,
             "label": _one(
-                str(classes[value]) if type(value) is int and 0 <= value < len(classes) else value
+                str(classes[value]) if classes and type(value) is int else value
                 for value in named
                 if value is not None
             ),
@@ -181,7 +209,11 @@ def _label_of_field(value: Any) -> Any:
     """The label in a field of FiftyOne's; anything else stays as it is."""
     if isinstance(value, dict) and isinstance(value.get("classifications"), list):
         return _one(item.get("label") for item in value["classifications"] if isinstance(item, dict))
-    if isinstance(value, dict) and "label" in value and ("_cls" in value or "confidence" in value):
+    if (
+        isinstance(value, dict)
+        and "label" in value
+        and ("_cls" in value or "confidence" in value or set(value) == {"label"})
+    ):
         return value["label"]
     return value
 

@@ -59,7 +59,7 @@ def as_table(frame: Any) -> FrameTable | None:
             )
         return FrameTable(_elements(frame.as_numpy_iterator()), kind)
     if hasattr(frame, "columns") and hasattr(frame, "to_arrow"):
-        return FrameTable(frame.to_arrow(), kind)
+        return _of_polars(frame, kind)
     if hasattr(frame, "columns") and hasattr(frame, "iloc"):
         return _of_pandas(frame, kind)
     return None
@@ -77,6 +77,32 @@ def index_names(frame: Any) -> list[str | None] | None:
         "/".join(label_text(part) or "" for part in value) if isinstance(value, tuple) else label_text(value)
         for value in values
     ]
+
+
+def in_order_of(data: Any, labels: Any) -> Any:
+    """Labels in the order of the data: a column of pandas goes by its index, where both have one.
+
+    Args:
+        data: what the labels are of.
+        labels: of any kind; only columns of pandas are put into another order.
+
+    Raises:
+        ValueError: If both have an index and these name other rows.
+        TypeError: If the labels are a single text.
+    """
+    if isinstance(labels, (str, bytes)):
+        raise TypeError(f"labels must be a list with a label for each row. Received: {labels!r}")
+    if not (hasattr(labels, "iloc") and hasattr(labels, "index") and hasattr(data, "iloc")):
+        return labels
+    if len(labels) != len(data) or data.index.equals(labels.index):
+        return labels
+    if not (data.index.is_unique and labels.index.is_unique and set(data.index) == set(labels.index)):
+        raise ValueError(
+            f"labels must have the index of the data. Received: labels of {labels.index[:3].tolist()}, … for "
+            f"rows "
+            f"{data.index[:3].tolist()}, …; labels.tolist() takes them in their order"
+        )
+    return labels.reindex(data.index)
 
 
 def _of_pandas(frame: Any, kind: str) -> FrameTable:
@@ -109,6 +135,20 @@ def _of_pandas(frame: Any, kind: str) -> FrameTable:
             hint += " of the frame"
         arrays[hint] = pa.array(index, pa.string())
     return FrameTable(pa.table(arrays), kind, unusable=unusable, id_hint=hint)
+
+
+def _of_polars(frame: Any, kind: str) -> FrameTable:
+    import pyarrow as pa
+
+    # Arrow would get the addresses of Python's objects.
+    schema = getattr(frame, "schema", {})
+    unusable = {name: _kinds(frame[name].to_list()) for name in schema if str(schema[name]) == "Object"}
+    if not unusable:
+        return FrameTable(frame.to_arrow(), kind)
+    arrays = {
+        name: pa.nulls(len(frame)) if name in unusable else frame[name].to_arrow() for name in frame.columns
+    }
+    return FrameTable(pa.table(arrays), kind, unusable=unusable)
 
 
 def _is_nothing(value: Any) -> bool:
@@ -148,6 +188,7 @@ def _elements(elements: Iterable[Any]) -> Any:
 
 def _unbatched(elements: Iterable[Any]) -> Iterator[Any]:
     """Each example, also of batches: arrays of strings hold one in each place."""
+    sizes: set[int] = set()
     for element in elements:
         parts = _parts(element)
         arrays = [part for part in parts if getattr(part, "ndim", 0) >= 1]
@@ -156,6 +197,12 @@ def _unbatched(elements: Iterable[Any]) -> Iterator[Any]:
             and len({len(part) for part in arrays}) == 1
             and _holds_strings(parts[0])
         ):
+            sizes.add(len(parts[0]))
+            if len(sizes) > 2 or len(parts[0]) > min(sizes):
+                raise TypeError(
+                    f"elements of a tf.data.Dataset must be examples, or batches of one size. Received: "
+                    f"elements of {sorted(sizes)} strings"
+                )
             rows: Any = zip(*(element.values() if isinstance(element, dict) else parts), strict=True)
             if isinstance(element, dict):
                 yield from _unbatched(dict(zip(element, row, strict=True)) for row in rows)

@@ -70,8 +70,22 @@ def _rows(text: TextFile) -> Iterator[Any]:
             f"JSONL. Received: {os.path.getsize(text.path):,} bytes"
         )
     with open(text.path, encoding="utf-8-sig", errors="replace") as file:
-        document = json.load(file)
+        document = json.load(file, object_pairs_hook=_once)
     yield from rows_of_document(document, text.name)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; JSON lets a key stand in it twice, and readers forget the first.
+
+    Raises:
+        ValueError: If a key has two values.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        for key, value in pairs:
+            if found[key] != value:
+                raise ValueError(f"{key!r} has two values, {value!r} and {found[key]!r}")
+    return found
 
 
 def _items(text: TextFile) -> Iterator[Any]:

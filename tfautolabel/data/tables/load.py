@@ -12,7 +12,14 @@ from tfautolabel.data.modality import PLURALS, SAMPLE, recognise_modality
 from tfautolabel.data.path_search import LOOKED_AT, find_place
 from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import Reader, ReadFailure, read_rows
-from tfautolabel.data.tables.columns import FILE_WORDS, Sample, choose_columns, words_of
+from tfautolabel.data.tables.columns import (
+    FILE_WORDS,
+    NO_NAMES,
+    Sample,
+    choose_columns,
+    unused_names,
+    words_of,
+)
 from tfautolabel.data.tables.contract import Columns, NoNamesError, Scan, Table
 from tfautolabel.data.tables.frames import HOLDERS, as_table
 from tfautolabel.data.tables.open_table import open_table
@@ -28,12 +35,14 @@ class LoadedTable(NamedTuple):
         modality: "image", "text" or "audio".
         notes: what was guessed, in sentences.
         warnings: what is most likely a mistake in the data, in sentences.
+        numbered: whether the rows have their numbers for names.
     """
 
     scan: Scan
     modality: str
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    numbered: bool
 
 
 def load_table(
@@ -82,7 +91,9 @@ def load_table(
         id_hint=table.id_hint,
     )
     try:
-        return _loaded(table, columns, sample, path, modality, expected)
+        loaded = _loaded(table, columns, sample, path, modality, expected)
+        why = None if id_column == NO_NAMES else unused_names(columns, table.columns, sample)
+        return loaded if why is None else loaded._replace(notes=(*loaded.notes, _numbered(table, why)))
     except ValueError as error:
         if input_column is not None and (label_column is not None or not labels_wanted):
             raise
@@ -103,13 +114,13 @@ def _loaded(
     except NoNamesError as error:
         columns = columns._replace(id=None, id_guessed=False)
         scan = table.scan(columns)
-        notes = (f"{table.name}: {error}, so the rows have their numbers, from 0, for names",)
+        notes = (_numbered(table, str(error)),)
     folder = os.path.dirname(os.path.abspath(path)) if path is not None else None
     if path is None:
         _check_readable(table, columns, scan)
     place = _place(table, columns, sample, scan, folder, modality)
     if place is not None:
-        notes += check_one_label_a_file(table.name, scan.reader, scan.class_ids, scan.classes)
+        notes += check_one_label_a_file(table.name, scan.reader, scan.class_ids, scan.classes, place)
         scan = scan._replace(reader=PathReader(place, scan.reader))
     elif _are_base64(sample, columns.input):
         scan = scan._replace(reader=Base64Reader(scan.reader))
@@ -119,7 +130,12 @@ def _loaded(
     if found == "image" and (note := note_of_range(samples)):
         notes += (f"{table.name}: {note}",)
     described = _described(table, columns, scan, found, place)
-    return LoadedTable(scan, found, (described, *table.notes, *notes, *scan.notes), scan.warnings)
+    notes = (described, *table.notes, *notes, *scan.notes)
+    return LoadedTable(scan, found, notes, scan.warnings, columns.id is None)
+
+
+def _numbered(table: Table, why: str) -> str:
+    return f"{table.name}: {why}, so the rows have their numbers, from 0, for names"
 
 
 def _sample(table: Table) -> Sample:

@@ -24,11 +24,11 @@ class PathReader:
     """
 
     def __init__(self, place: Place, names: Reader) -> None:
-        self._place = place
-        self._names = names
+        self.place = place
+        self.names = names
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.names)
 
     def read(self, row: int) -> bytes:
         """The bytes of the file that a row names.
@@ -36,10 +36,10 @@ class PathReader:
         Raises:
             ReadFailure: If the path leads out of the folder or there is no file that can be read.
         """
-        written = self._names.read(row)
+        written = self.names.read(row)
         path = written[: MAX_PATH + 1].decode("utf-8", "replace")
         shown = path.strip().replace("\\", "/")[:200]
-        found, leads_out = self._place.locate(path)
+        found, leads_out = self.place.locate(path)
         if found is None:
             if leads_out:
                 raise ReadFailure(f"the path leads out of the table's folder: {shown!r}")
@@ -75,7 +75,7 @@ class Base64Reader:
 
 
 def check_one_label_a_file(
-    source: str, names: Reader, class_ids: np.ndarray, classes: tuple[str, ...]
+    source: str, names: Reader, class_ids: np.ndarray, classes: tuple[str, ...], place: Place
 ) -> tuple[str, ...]:
     """Refuses two labels for one path, and notes a path that is named more than once.
 
@@ -84,6 +84,7 @@ def check_one_label_a_file(
         names: reads the paths, as written.
         class_ids: (n,) int64, -1 = `ABSTAIN`; only labelled rows are compared.
         classes: their names.
+        place: where they are looked for.
 
     Returns:
         Notes.
@@ -96,7 +97,7 @@ def check_one_label_a_file(
     for start in range(0, len(labelled), AT_ONCE):
         values = read_rows(names, labelled[start : start + AT_ONCE].tolist())
         keys[start : start + len(values)] = [
-            hash(number if isinstance(value, ReadFailure) else _key(value))
+            hash(number if isinstance(value, ReadFailure) else _key(value, place))
             for number, value in enumerate(values, start)
         ]
     order = np.argsort(keys, kind="stable")
@@ -108,7 +109,7 @@ def check_one_label_a_file(
     ):
         one, other = int(labelled[first]), int(labelled[second])
         path = names.read(other)
-        if _key(names.read(one)) != _key(path):
+        if not _same_file(names.read(one), path, place):
             continue
         text = path.decode("utf-8", "replace").strip()[:120]
         if class_ids[one] != class_ids[other]:
@@ -125,7 +126,33 @@ def check_one_label_a_file(
     return (f"{source}: {repeats:,} labelled {noun} that another one names too: {', '.join(shown[:SHOWN])}",)
 
 
-def _key(path: bytes) -> str:
-    """One spelling of a path."""
+def check_labels_of_files(reader: Reader, class_ids: np.ndarray, classes: tuple[str, ...]) -> None:
+    """As `check_one_label_a_file`, for labels that were given beside the inputs.
+
+    Args:
+        reader: gives the inputs; one without `names` and a `place` reads no files that are named.
+        class_ids: (n,) int64, -1 = `ABSTAIN`.
+        classes: their names.
+
+    Raises:
+        ValueError: If one path has two labels.
+    """
+    names, place = getattr(reader, "names", None), getattr(reader, "place", None)
+    if names is not None and place is not None:
+        check_one_label_a_file("labels", names, class_ids, classes, place)
+
+
+def _key(path: bytes, place: Place) -> str:
+    """The same for all spellings of a path, if seldom for different paths too: nothing is looked up."""
     written = path.decode("utf-8", "replace")
-    return os.path.normpath(next(spellings(written), written)) if len(written) <= MAX_PATH else written
+    if len(written) > MAX_PATH:
+        return written
+    plain = list(spellings(written))[-1:] or [written]
+    return os.path.normpath(os.path.join(place.folder, plain[0].replace("\\", "/")))
+
+
+def _same_file(one: bytes, other: bytes, place: Place) -> bool:
+    if one == other:
+        return True
+    files = [place.locate(path.decode("utf-8", "replace"))[0] for path in (one, other)]
+    return _key(one, place) == _key(other, place) and files[0] == files[1]
