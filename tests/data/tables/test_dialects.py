@@ -36,6 +36,12 @@ BARE = CSV.partition("\n")[2]
         ("sep.csv", "sep=;\r\n" + CSV.replace(",", ";"), "first line says how columns are separated"),
         ("sep.csv", "\ufeff\"sep=\t\"\r\n" + CSV.replace(",", "\t"), "first line says how columns"),
         ("sep.csv", "SEP=,\n" + CSV, "first line says how columns are separated"),
+        ("sep.csv", "sep=\\t\n" + CSV.replace(",", "\t"), "first line says how columns are separated"),
+        ("sep.csv", "sep = ;\n" + CSV.replace(",", ";"), "first line says how columns are separated"),
+        ("title.csv", "Survey 2023,\nby Ann\n,\n" + CSV, "above the header were left out: 'Survey 2023,'"),
+        ("title.csv", "# made by a program\n\n" + CSV, "above the header were left out: '# made by a"),
+        ("title.csv", "sep=;\nSurvey\n" + CSV.replace(",", ";"), "above the header were left out: 'Survey'"),
+        ("spaces.csv", CSV.replace(",", ", "), ""),
         ("empty columns.csv", CSV.replace("\n", ",,\n"), ""),
         ("empty columns.csv", CSV.replace(",", ";").replace("\n", ";;;\r\n"), ""),
         ("longer rows.csv", CSV.replace("pos\n", "pos,,\n"), ""),
@@ -66,6 +72,8 @@ BARE = CSV.partition("\n")[2]
         ("pandas split.json", json.dumps({"columns": ["text", "label"], "index": [0, 1], "data": ROWS}), ""),
         ("pandas table.json", json.dumps({"schema": {"fields": [{"name": "text"}]}, "data": OBJECTS}), ""),
         ("lists.json", json.dumps(ROWS), ""),
+        ("header and lists.json", json.dumps([["text", "label"], *ROWS]), ""),
+        ("commas.jsonl", ",\n".join(map(json.dumps, OBJECTS)) + ",\n", ""),
         ("rows.ndjson", "\n".join(map(json.dumps, OBJECTS)), ""),
     ],
 )  # fmt: skip
@@ -102,6 +110,70 @@ def test_a_header_of_other_names_is_one(tmp_path, data):
 def test_one_column_of_texts_with_commas(tmp_path):
     dataset = load_dataset(written(tmp_path, "t.csv", 'text\nYes, no, maybe\n"A, b"\nword\n'))
     assert dataset.read([0, 1, 2]) == [b"Yes, no, maybe", b"A, b", b"word"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        'label, text\npos, "good, stuff"\nneg, "bad"\n, "so, so"\n',
+        "label,text\npos,'good, stuff'\nneg,'bad'\n,'so, so'\n",
+        'label;text\npos;"good, stuff"\nneg;bad\n;"so, so"\n',
+    ],
+)
+def test_quotes_that_hold_fields_together(tmp_path, data):
+    expected = [(b"good, stuff", "pos"), (b"bad", "neg"), (b"so, so", None)]
+    assert rows_of(load_dataset(written(tmp_path, "t.csv", data))) == expected
+
+
+def test_simple_quotes_belong_to_texts_where_double_ones_hold(tmp_path):
+    data = 'label,text\npos,"fine"\nneg,\'twas bad, it\'s said\nneg,"so, so"\n'
+    dataset = load_dataset(written(tmp_path, "t.csv", data))
+    assert rows_of(dataset) == [(b"fine", "pos"), (b"so, so", "neg")]
+    assert dataset.rejected[0].reason == "line 3: 3 fields where the header has 2 columns"
+
+
+def test_sentences_with_commas_are_one_column(tmp_path):
+    lines = [f"This is number {n}, and it is fine." for n in range(8)]
+    dataset = load_dataset(written(tmp_path, "t.txt", "\n".join(lines)))
+    assert dataset.read(np.arange(8)) == [line.encode() for line in lines]
+
+
+def test_a_list_of_paths_and_words(tmp_path):
+    for n in range(6):
+        (tmp_path / f"{n}.txt").write_text(f"content {n}")
+    path = written(tmp_path, "list.lst.txt", "".join(f"{n}.txt {'ab'[n % 2]}\n" for n in range(6)))
+    assert rows_of(load_dataset(path)) == [(f"content {n}".encode(), "ab"[n % 2]) for n in range(6)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["это было хорошо", "这家餐馆一般", "とても良かった", "정말 좋았다"])
+def test_utf_16_without_a_mark_in_any_alphabet(tmp_path, encoding, text):
+    data = f"text,label\n{text},a\nx,b\n" + f"{text},a\n" * 300
+    dataset = load_dataset(written(tmp_path, "t.csv", data.encode(encoding)))
+    assert rows_of(dataset)[:2] == [(text.encode(), "a"), (b"x", "b")]
+    assert f"was read as {encoding}" in " ".join(dataset.notes)
+
+
+def test_words_of_two_bytes_a_character_are_no_western_ones(tmp_path):
+    data = "text,label\nfine,好\nbad,坏\n".encode("gbk")
+    with pytest.raises(ValueError, match=r"must be UTF-8.*--encoding"):
+        load_dataset(written(tmp_path, "t.csv", data))
+    western = "text,label\n« À propos » § 5.5 ½ °C ±3,a\n»Ähnlich« §§ 3,b\n¡Él!,b\n"
+    assert len(load_dataset(written(tmp_path, "t.csv", western.encode("cp1252")))) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("t.yaml", "- text: a, b\n  label: x\n"),
+        ("t.arff", "@relation x\n@data\n'a, b',x\n"),
+        ("t.xls", "<table><tr><td>a, b</td></tr></table>"),
+        ("t.html", "<table><tr><td>a, b</td></tr></table>"),
+    ],
+)
+def test_texts_of_other_kinds_are_no_tables(tmp_path, name, data):
+    with pytest.raises(ValueError, match=r"must be a table that ends in .*save|write"):
+        load_dataset(written(tmp_path, name, data))
 
 
 def test_quotes_between_tabs(tmp_path):
@@ -172,6 +244,9 @@ def test_labelling_tools_exports_as_tables(tmp_path):
         {"text": "b", "id": 2},
     ]
     assert rows_of(load_dataset(written(tmp_path, "m.json", json.dumps(flat)))) == [(b"a", "x"), (b"b", None)]
+    lines = "annotation_id,annotator,id,is_it,lead_time,text\n1,7,1,x,2.5,a\n2,7,2,y,2.5,b\n3,7,3,x,2.5,c\n"
+    exported = load_dataset(written(tmp_path, "t.csv", lines))
+    assert rows_of(exported) == [(b"a", "x"), (b"b", "y"), (b"c", "x")]
 
 
 def test_sheets_of_excel(tmp_path):
@@ -197,6 +272,33 @@ def test_sheets_of_excel(tmp_path):
     assert rows_of(dataset) == [(b"first", "1"), (b"007", "0"), (b"2020-01-02", None)]
     assert dataset.ids.tolist() == ["1", "2", "3"]
     assert any("sheet 'rows' is read" in note and "'more'" in note for note in dataset.notes)
+
+
+def test_a_sheet_about_the_file_and_lines_above_the_header(tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active.append(["About this file"])
+    sheet = book.create_sheet("answers")
+    for row in [["Survey 2023"], [None], ["text", "label"], *ROWS]:
+        sheet.append(row)
+    book.save(tmp_path / "t.xlsx")
+    (tmp_path / "t.xlsx").rename(tmp_path / "t.csv")
+    dataset = load_dataset(tmp_path / "t.csv")
+    assert rows_of(dataset) == EXPECTED
+    assert any("'Survey 2023" in note for note in dataset.notes)
+
+
+def test_formulas_without_values_are_said(tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in [["text", "label"], ["a", '=IF(1=1,"x","y")'], ["b", "x"]]:
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    dataset = load_dataset(tmp_path / "t.xlsx")
+    assert rows_of(dataset) == [(b"a", None), (b"b", "x")]
+    assert any("1 cells hold formulas" in note for note in dataset.notes)
 
 
 def test_excel_needs_its_extra(tmp_path, monkeypatch):

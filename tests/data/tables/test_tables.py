@@ -323,6 +323,7 @@ def is_read_or_refused(path):
     return False
 
 
+@pytest.mark.filterwarnings("ignore:.* classes :UserWarning")
 @pytest.mark.parametrize("kind", FILE_KINDS)
 def test_damaged_tables_are_read_or_refused_in_a_sentence(kind, tmp_path):
     rows = [row | {"text": row["text"][:50].replace("\x0b", "")} for row in ROWS]

@@ -65,6 +65,11 @@ _INDEX = re.compile(r"(Unnamed: 0|column 1|__index_level_0__)")
 _ADDRESSES = frozenset(["url", "link", "href", "uri", "urls", "links"])
 _LABEL_ENDS = frozenset(["label", "class", "category", "sentiment", "target"])
 
+_LABEL_STUDIO = frozenset((
+    "annotation_id", "annotator", "created_at", "updated_at", "lead_time", "id", "agreement",
+))  # fmt: skip
+"""What Label Studio exports beside the data and the labels, whose column is called as the user calls it."""
+
 Sample = Sequence[Mapping[str, bytes | None]]
 
 
@@ -112,7 +117,10 @@ def choose_columns(
     label = label_column
     if label is None:
         find = (lambda some: _repeating(some, sample)) if unnamed else find_label
-        label = find([name for name in columns if name not in (*taken, id_hint)])
+        some = [name for name in columns if name not in (*taken, id_hint)]
+        label = find(some)
+        if label is None and {"annotator", "lead_time"} <= set(columns):
+            label = _repeating([name for name in some if name not in _LABEL_STUDIO], sample)
     free = [name for name in columns if name not in (*taken, id_hint) and name != label]
     chosen_id = id_column if id_column or nameless else _unique_id(free, sample) or id_hint
     if chosen_id in (input_column, label_column) and id_column is None:

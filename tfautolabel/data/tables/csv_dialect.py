@@ -19,34 +19,55 @@ ONE_COLUMN = "\x1f"
 LOOKED_AT = 50
 """Records that are looked at."""
 
+_TITLE_LINES = 20
+"""Lines in which a header is looked for."""
+
 UNNAMED = "column "
 """How a column without a name is called, followed by its number, from 1."""
 
 _KNOWN = frozenset((*INPUTS, *LABELS, *NAMES, "comment", "title", "description", "url"))
-_SEP = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=(.)\"?[,;\t|]*\r?\n", re.IGNORECASE)
+_SEP = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep\s?=\s?(\\t|.)\"?[,;\t|]*\r?\n", re.IGNORECASE)
 _SENTENCE = re.compile(r"\S+\s+\S+\s+.*[.!?…]['\")]?$", re.DOTALL)
+
+
+class Marks(NamedTuple):
+    """What holds records apart and together.
+
+    Attributes:
+        delimiter: between fields.
+        quoted: whether quotes hold fields together.
+        quote: which quotes.
+        spaced: whether a space behind the delimiter is no part of a field.
+    """
+
+    delimiter: str
+    quoted: bool = True
+    quote: str = '"'
+    spaced: bool = False
 
 
 class Dialect(NamedTuple):
     """How a file is written.
 
     Attributes:
-        delimiter: the mark between fields.
-        quoted: whether quotes hold fields together.
+        marks: what holds records apart and together.
         begin: where the first record begins, in bytes.
         lines_before: lines before it.
         names: what its columns are called; "" for one that has neither a name nor values.
         has_header: whether the first record names the columns.
         sure: whether something speaks for that, beyond custom.
+        above: what stands in lines above the header, which are left out.
+        names_mark: whether the first line says what the delimiter is.
     """
 
-    delimiter: str
-    quoted: bool
+    marks: Marks
     begin: int
     lines_before: int
     names: tuple[str, ...]
     has_header: bool
     sure: bool
+    above: tuple[str, ...] = ()
+    names_mark: bool = False
 
 
 def find_dialect(path: str, wanted: Iterable[str] = ()) -> Dialect:
@@ -65,49 +86,122 @@ def find_dialect(path: str, wanted: Iterable[str] = ()) -> Dialect:
     delimiter = None
     if sep:
         begin, lines_before = sep.end(), 1
-        mark = start[sep.start(1) : sep.end(1)].decode("latin-1")
+        mark = start[sep.start(1) : sep.end(1)].decode("latin-1").replace("\\t", "\t")
         delimiter = mark if mark in DELIMITERS else None
-    text = start[begin:].decode("utf-8", "replace")
+    text = start[begin:].decode("utf-8", "surrogateescape")
     if not whole and "\n" in text:
         text = text[: text.rindex("\n") + 1]
     wanted = frozenset(wanted)
+    above = _above_header(text, wanted)
+    if above:
+        begin += len("".join(above).encode("utf-8", "surrogateescape"))
+        lines_before += len(above)
+        text = text[len("".join(above)) :]
     delimiter = delimiter or _delimiter(text, wanted)
-    quoted = delimiter != "\t" or _quotes_hold(path, begin)
-    rows = _rows(text, delimiter, quoted)
+    marks = Marks(delimiter, delimiter != "\t" or _quotes_hold(path, begin))
+    marks = _best_marks(text, marks) if marks.quoted and delimiter != ONE_COLUMN else marks
+    rows = _rows(text, marks)
     first = [cell.strip() for cell in rows[0]] if rows else []
     judged = True if not first else _is_header(first, rows[1:], wanted)
     has_header = judged is not False
     names = _names(first, rows[1:]) if has_header else _numbered(rows)
-    return Dialect(delimiter, quoted, begin, lines_before, names, has_header, judged is not None)
+    said = tuple(line.strip() for line in above if line.strip(" ,;\t|\r\n"))
+    return Dialect(marks, begin, lines_before, names, has_header, judged is not None, said, bool(sep))
 
 
-def csv_reader(lines: Iterable[str], delimiter: str, quoted: bool, strict: bool = True) -> Any:
+def csv_reader(lines: Iterable[str], marks: Marks, strict: bool = True) -> Any:
     """Python's reader of such records."""
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    return csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=strict)  # type: ignore[arg-type]
+    quoting = csv.QUOTE_MINIMAL if marks.quoted else csv.QUOTE_NONE
+    return csv.reader(
+        lines,
+        delimiter=marks.delimiter,
+        quotechar=marks.quote,
+        quoting=quoting,  # type: ignore[arg-type]
+        skipinitialspace=marks.spaced,
+        strict=strict,
+    )
+
+
+def _above_header(text: str, wanted: frozenset[str]) -> list[str]:
+    """Lines above the header: titles, remarks and what else people and programs write there.
+
+    Only a line that names columns surely, of inputs and of labels, or two that a user asked for, ends them;
+    and none of the lines above has as many fields.
+    """
+    lines = [f"{line}\n" for line in text.split("\n", _TITLE_LINES)[:_TITLE_LINES]]
+    for number, line in enumerate(lines):
+        for mark in DELIMITERS:
+            cells = _cells(line, mark)
+            plain = {plain_name(cell) for cell in cells if cell}
+            names = bool(plain & set(INPUTS)) and bool(plain & {*LABELS, *NAMES})
+            if len(cells) > 1 and (names or len(wanted & set(cells)) > 1):
+                above = lines[:number]
+                less = all(sum(map(bool, _cells(row, mark))) < len(plain) for row in above)
+                return above if less else []
+    return []
+
+
+def _cells(line: str, mark: str) -> list[str]:
+    rows = _rows(line, Marks(mark))
+    return [cell.strip() for cell in rows[0]] if rows else []
+
+
+def _best_marks(text: str, marks: Marks) -> Marks:
+    """With quotes that follow a space, or simple quotes, where that leaves fewer records broken."""
+
+    def broken(some: Marks) -> int:
+        rows = _rows(text, some)
+        # Double quotes around a field are no part of it, whatever else is quoted.
+        if some.quote != '"' and any(cell.startswith('"') for row in rows for cell in row):
+            return least
+        return sum(len(_trimmed(row, len(rows[0]))) != len(rows[0]) for row in rows[1:])
+
+    least = broken(marks)
+    for other in (marks._replace(spaced=True), marks._replace(quote="'")) if least else ():
+        if (count := broken(other)) < least:
+            marks, least = other, count
+    return marks
 
 
 def _delimiter(text: str, wanted: frozenset[str]) -> str:
     best: tuple[tuple[float, ...], str] | None = None
     for mark in DELIMITERS:
-        rows = _rows(text, mark, True)
+        rows = _rows(text, Marks(mark))
         if not rows or len(rows[0]) < 2:
             continue
         names = sum(plain_name(cell) in _KNOWN or cell.strip() in wanted for cell in rows[0])
         same = sum(len(_trimmed(row, len(rows[0]))) == len(rows[0]) for row in rows) / len(rows)
+        if not names and mark == "," and _is_prose(rows):
+            continue
         score = (min(names, 2), round(same, 1), len(rows[0]))
         if best is None or score > best[0]:
             best = score, mark
     if best is not None and (best[0][0] or best[0][1] >= 0.5 or len(text.splitlines()) < 4):
         return best[1]
-    return ONE_COLUMN
+    return " " if best is None and _lists_paths(text) else ONE_COLUMN
 
 
-def _rows(text: str, delimiter: str, quoted: bool) -> list[list[str]]:
+def _is_prose(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether commas stand in sentences: a space behind each, and a full stop at the end."""
+    like = sum(
+        len(row) < 2 or (all(cell[:1] == " " for cell in row[1:]) and row[-1].strip()[-1:] in set(".!?…"))
+        for row in rows
+    )
+    return like > 0.8 * len(rows)
+
+
+def _lists_paths(text: str) -> bool:
+    """Whether each line is the name of a file, a space and a word: what it is."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()][:LOOKED_AT]
+    like = sum(line.count(" ") == 1 and looks_like_path(line.split(" ")[0]) for line in lines)
+    return like > 0.9 * len(lines)
+
+
+def _rows(text: str, marks: Marks) -> list[list[str]]:
     """The first records; a damaged one ends them."""
     rows: list[list[str]] = []
     try:
-        for row in csv_reader(io.StringIO(text, newline=""), delimiter, quoted, strict=False):
+        for row in csv_reader(io.StringIO(text, newline=""), marks, strict=False):
             if any(cell.strip() for cell in row):
                 rows.append(row)
             if len(rows) == LOOKED_AT:
@@ -138,7 +232,7 @@ def _broken(path: str, begin: int, quoted: bool) -> tuple[int, bool]:
     over_lines = False
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
         file.seek(begin)
-        reader = csv_reader(file, "\t", quoted)
+        reader = csv_reader(file, Marks("\t", quoted))
         while True:
             line = reader.line_num
             try:

@@ -107,8 +107,13 @@ class CsvTable:
         )
 
     def _said(self) -> Iterator[str]:
-        if self._dialect.lines_before:
+        if self._dialect.names_mark:
             yield f"{self.name}: the first line says how columns are separated and was left out"
+        if self._dialect.above:
+            yield (
+                f"{self.name}: lines above the header were left out: "
+                f"{', '.join(repr(line[:60]) for line in self._dialect.above[:3])}"
+            )
         if self.unnamed:
             yield (
                 f"{self.name}: the first {self._row_word} names no columns and is read as a row, so they "
@@ -123,9 +128,9 @@ class CsvTable:
                 f"{list(self.columns)[:5]}; if it is "
                 f"a row, say input_column='column 1' (--input-column \"column 1\") or another number"
             )
-        if self._dialect.delimiter == "\t" and not self._dialect.quoted:
+        if self._dialect.marks.delimiter == "\t" and not self._dialect.marks.quoted:
             yield f"{self.name}: quotes mean nothing between these tabs and belong to the texts"
-        if self._dialect.delimiter == ONE_COLUMN:
+        if self._dialect.marks.delimiter == ONE_COLUMN:
             yield f"{self.name}: has one column, so commas and semicolons belong to the texts"
 
     def _why_unusable(self, fields: list[str], given: int | None) -> str | None:
@@ -151,7 +156,7 @@ class CsvTable:
         dialect = self._dialect
         with open(self._text.path, "rb") as file:
             lines = _Lines(file, dialect.begin, dialect.lines_before)
-            reader = csv_reader(lines, dialect.delimiter, dialect.quoted)
+            reader = csv_reader(lines, dialect.marks)
             while True:
                 start, line = lines.end, lines.count + 1
                 try:
@@ -159,7 +164,7 @@ class CsvTable:
                 except csv.Error as error:
                     # One line is given up, whatever the reader took after it: a quote may never be closed.
                     lines.go_back(start, line)
-                    reader = csv_reader(lines, dialect.delimiter, dialect.quoted)
+                    reader = csv_reader(lines, dialect.marks)
                     yield _Record(start, lines.end, [], line, f"not valid CSV ({error})")
                     continue
                 if fields is None:
@@ -223,7 +228,7 @@ class _FieldOf:
         lines = io.StringIO(record.decode("utf-8", "surrogateescape"), newline="\n")
         try:
             with _large_fields():
-                fields = next(csv_reader(lines, self._dialect.delimiter, self._dialect.quoted))
+                fields = next(csv_reader(lines, self._dialect.marks))
             return fields[self._position].encode("utf-8", "surrogateescape")
         except (csv.Error, StopIteration, IndexError) as error:
             raise ReadFailure("the file has changed since it was listed") from error

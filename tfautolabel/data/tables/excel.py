@@ -8,10 +8,16 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from itertools import islice
 from typing import Any
 
 from tfautolabel._optional import require
+from tfautolabel.data.tables.columns import INPUTS, LABELS, plain_name
 from tfautolabel.data.tables.text_file import TemporaryCopy, TextFile
+
+KNOWN = frozenset((*INPUTS, *LABELS))
+LOOKED_AT = 20
+"""Rows of a sheet in which the names of columns are looked for."""
 
 
 def is_workbook(path: str) -> bool:
@@ -24,7 +30,7 @@ def is_workbook(path: str) -> bool:
 
 
 def as_csv(path: str) -> TextFile:
-    """A temporary CSV file with the rows of the first sheet that has any.
+    """A temporary CSV file with the rows of one sheet, the first with known names of columns, else with rows.
 
     Args:
         path: an .xlsx file.
@@ -36,13 +42,16 @@ def as_csv(path: str) -> TextFile:
     openpyxl = require("openpyxl", extra="excel")
     copy = TemporaryCopy(".csv")
     try:
-        with warnings.catch_warnings():
+        # By content, as an open file: by name, openpyxl refuses what does not end in .xlsx.
+        with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")  # of styles and the like, which are not read
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
             filled = [sheet for sheet in sheets if any(_cells(row) for row in _rows(sheet))]
+            filled.sort(key=lambda sheet: not _names_columns(sheet))
             if filled:
                 _write(copy, filled[0])
+                unknown = _uncomputed(openpyxl, file, filled[0])
     except Exception as error:  # a damaged archive raises whatever its damage leads to
         raise ValueError(f"{path}: is not a workbook that can be read ({str(error)[:200]})") from error
     if not filled:
@@ -52,11 +61,46 @@ def as_csv(path: str) -> TextFile:
     if len(filled) > 1:
         others = ", ".join(repr(sheet.title) for sheet in filled[1:6])
         notes = (
-            f"{path}: sheet {filled[0].title!r} is read, the first that has rows; not read: {others}; save "
-            f"another "
-            f"as a file of its own to read it",
+            f"{path}: sheet {filled[0].title!r} is read; not read: {others}; save another as a file of its "
+            f"own to read it",
+        )
+    if unknown:
+        notes += (
+            f"{path}: {unknown:,} cells hold formulas that no program has computed yet, and count as empty; "
+            f"open and save the file in one that does",
         )
     return TextFile(copy.name, path, notes, copy)
+
+
+def _names_columns(sheet: Any) -> bool:
+    """Whether a name that is known for a column stands in one of the first rows, and a row below it."""
+    rows = [_cells(row) for row in islice(_rows(sheet), LOOKED_AT)]
+    return any(plain_name(cell) in KNOWN for row in rows[:-1] for cell in row)
+
+
+def _uncomputed(openpyxl: Any, file: Any, sheet: Any) -> int:
+    """How many cells of a sheet have a formula but no value, as files have that a program wrote."""
+    file.seek(0)
+    with zipfile.ZipFile(file) as archive:
+        parts = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        if not any(_holds_formulas(archive, name) for name in parts):
+            return 0
+    formulas = openpyxl.load_workbook(file, read_only=True)[sheet.title]
+    return sum(
+        value is None and formula is not None
+        for values, written in zip(_rows(sheet), _rows(formulas), strict=False)
+        for value, formula in zip(values, written, strict=False)
+    )
+
+
+def _holds_formulas(archive: zipfile.ZipFile, name: str) -> bool:
+    with archive.open(name) as part:
+        end = b""
+        while piece := part.read(1 << 20):
+            if b"<f>" in end + piece or b"<f " in end + piece:
+                return True
+            end = piece[-2:]
+    return False
 
 
 def _rows(sheet: Any) -> Iterator[Any]:
@@ -67,12 +111,11 @@ def _rows(sheet: Any) -> Iterator[Any]:
 def _write(copy: Any, sheet: Any) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
-    width = 0
+    width = max((len(_cells(row)) for row in islice(_rows(sheet), LOOKED_AT)), default=0)
     for row in _rows(sheet):
         cells = _cells(row)
         if not cells:
             continue
-        width = width or len(cells)
         writer.writerow(cells + [""] * (width - len(cells)))
         if text.tell() > 1 << 20:
             copy.write(text.getvalue().encode("utf-8", "replace"))

@@ -31,6 +31,12 @@ def rows_of_item(item: Any) -> Iterator[Any]:
         yield item
 
 
+def is_header(item: Any) -> bool:
+    """Whether the first item of an array names the columns of those behind it."""
+    are_names = isinstance(item, list) and all(isinstance(value, str) for value in item)
+    return are_names and len(set(item)) == len(item) and any(plain_name(name) in _KNOWN for name in item)
+
+
 def rows_of_document(document: Any, name: str) -> Iterator[Any]:
     """The rows of an object.
 

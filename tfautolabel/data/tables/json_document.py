@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from tfautolabel.data.tables.exports import rows_of_document, rows_of_item
+from tfautolabel.data.tables.exports import is_header, rows_of_document, rows_of_item
 from tfautolabel.data.tables.text_file import TemporaryCopy, TextFile
 
 CHUNK = 1 << 20
@@ -60,8 +60,14 @@ def _rows(text: TextFile) -> Iterator[Any]:
     with open(text.path, encoding="utf-8-sig", errors="replace") as file:
         head = file.read(CHUNK).lstrip()
     if head.startswith("["):
-        for item in _items(text):
-            yield from rows_of_item(item)
+        names: list[str] | None = None
+        for number, item in enumerate(_items(text)):
+            if number == 0 and is_header(item):
+                names = item
+            elif names is not None and isinstance(item, list):
+                yield dict(zip(names, item, strict=False))
+            else:
+                yield from rows_of_item(item)
         return
     if os.path.getsize(text.path) > MAX_DOCUMENT:
         raise ValueError(

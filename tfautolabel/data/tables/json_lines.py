@@ -120,7 +120,8 @@ def _parsed(line: bytes) -> tuple[dict[str, Any] | None, str | None]:
     if line is _TOO_LONG:
         return None, f"more than {MAX_LINE:,} bytes"
     try:
-        value = json.loads(line.decode("utf-8"))
+        # Lines of an array whose brackets were cut off end in commas.
+        value = json.loads(line.decode("utf-8").rstrip().removesuffix(","))
     except UnicodeDecodeError as error:
         return None, f"not UTF-8 (byte 0x{line[error.start]:02x})"
     except (ValueError, RecursionError) as error:

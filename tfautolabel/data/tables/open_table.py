@@ -33,6 +33,21 @@ _OTHERS = (
 )
 
 
+_OTHER_TEXTS = {
+    ".yaml": "a YAML file; write it as JSON or CSV",
+    ".yml": "a YAML file; write it as JSON or CSV",
+    ".arff": "an ARFF file; write it as CSV",
+    ".html": "an HTML file; save its table as CSV",
+    ".htm": "an HTML file; save its table as CSV",
+    ".xml": "an XML file; write it as JSON or CSV",
+    ".md": "a Markdown file; save its table as CSV",
+    ".toml": "a TOML file; write it as JSON or CSV",
+    ".sql": "SQL; export the table as CSV",
+    ".xls": "text or HTML with the name of an old Excel file; save it as .xlsx or as CSV UTF-8",
+}
+"""Texts that commas make no table of."""
+
+
 def open_table(path: str, wanted: Iterable[str] = (), encoding: str | None = None) -> Table:
     """Opens a file that holds a row for each example.
 
@@ -80,6 +95,8 @@ def open_table(path: str, wanted: Iterable[str] = (), encoding: str | None = Non
         if is_document(text.path):
             return JsonLinesTable(as_json_lines(text), "item")
         return JsonLinesTable(text)
+    if ending in _OTHER_TEXTS and (ending != ".xls" or start.startswith(b"<")):
+        raise ValueError(f"{path}: must be a table that ends in {ENDINGS}. Received: {_OTHER_TEXTS[ending]}")
     known = ending in (".csv", ".tsv", ".tab", ".txt")
     if known or other_encoding(start) or b"," in start or b"\t" in start or b";" in start:
         return CsvTable(text, wanted)

@@ -6,6 +6,7 @@ import codecs
 import os
 import re
 import tempfile
+import unicodedata
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +27,14 @@ _NO_WORD = re.compile(
 _UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
+
+# In double-byte code pages whole words are pairs of such bytes, many of them no letters here. Not counted:
+# guillemets, the no-break space, and one sign repeated.
+_PAIRS = re.compile(
+    rb"(?<![A-Za-z\x80-\xff])(?=[\xab-\xff]*[\xa2-\xaa\xac-\xba\xbc-\xbe])"
+    rb"(?:(?!([\x80-\xff])\1)[\xa2-\xaa\xac-\xff]{2})+(?![A-Za-z\x80-\xff])"
+)
+_WORDS = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 
 HOW_TO_SAY = "another encoding is named by encoding=… (--encoding)"
 
@@ -129,9 +138,22 @@ def wide_encoding(start: bytes) -> str | None:
     """
     start = start[:4096]
     even, odd = start[0::2].count(0), start[1::2].count(0)
-    if odd > 10 * even and odd * 8 > len(start):
-        return "utf-16-le"
-    return "utf-16-be" if even > 10 * odd and even * 8 > len(start) else None
+    for name, there, elsewhere in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+        if there > 10 * elsewhere and there * 8 > len(start):
+            return name
+        if there > 2 * elsewhere and _reads_as(start, name):
+            return name
+    return None
+
+
+def _reads_as(start: bytes, encoding: str) -> bool:
+    """Whether bytes are characters that texts have, in several lines: other alphabets hold few zeros."""
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(start)
+    odd = {"Cc", "Cn", "Co", "Cs"}
+    strange = sum(unicodedata.category(c) in odd and c not in "\t\r\n\ufeff" for c in text) + text.count(
+        "\ufffd"
+    )
+    return not strange and ("\n" in text or "\r" in text)
 
 
 def is_binary(start: bytes) -> bool:
@@ -172,7 +194,7 @@ def _look(path: str) -> _Found:
 
 def _check_western(path: str, found: _Found) -> None:
     """Refuses what is more likely Cyrillic, Greek, Polish, Chinese, … or from DOS or an old Mac."""
-    high = runs = signs = 0
+    high = runs = signs = pairs = words = 0
     undefined = False
     for chunk in _chunks(path):
         if chunk.isascii():
@@ -180,9 +202,11 @@ def _check_western(path: str, found: _Found) -> None:
         high += sum(map(len, re.findall(rb"[\x80-\xff]+", chunk)))
         runs += sum(map(len, _HIGH_RUN.findall(chunk)))
         signs += len(_NO_WORD.findall(chunk))
+        pairs += sum(1 for _ in _PAIRS.finditer(chunk))
+        words += sum(1 for _ in _WORDS.finditer(chunk))
         undefined = undefined or _UNDEFINED.search(chunk) is not None
     # Bytes that happen to be UTF-8 are frequent in Chinese and Japanese, seldom in Western text.
-    if undefined or found.good * 4 >= found.bad or runs * 4 > high or signs * 4 >= high:
+    if undefined or found.good * 4 >= found.bad or runs * 4 > high or signs * 4 >= high or pairs * 2 > words:
         line, byte = found.first_bad
         raise ValueError(
             f"{path}: must be UTF-8. Received: byte 0x{byte:02x} in line {line}, and the whole does not "
