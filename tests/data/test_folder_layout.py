@@ -46,6 +46,7 @@ CLASSES = ["cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"]
         ("train_set", "val_set", "Test-Set"),
         ("Training Data", "Testing Data"),
         ("01_train", "02_val"),
+        ("Trainingsdaten", "Testdaten"),
         ("seg_train", "seg_test"),
         ("train2017", "val2017"),
         ("fold1", "fold2", "fold10"),
@@ -83,6 +84,24 @@ def test_a_part_whose_name_says_that_it_has_no_labels(tmp_path, name):
     dataset = load_dataset(tmp_path)
     assert dataset.classes == ("cat", "dog")
     assert labels_of(dataset)[f"{name}/5.png"] is None
+
+
+@pytest.mark.parametrize("more", ["samples/7.png", "docs/cat/7.png", "unlabelled/cat/7.png"])
+def test_what_lies_beside_parts_has_no_label(tmp_path, more):
+    make(tmp_path, *(f"{part}/{name}" for part in ("train", "test") for name in CLASSES), more)
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes == ("cat", "dog")
+    assert labels_of(dataset)[more] is None
+
+
+def test_labelled_and_unlabelled_are_parts(tmp_path):
+    make(tmp_path, *(f"labelled/{name}" for name in CLASSES), "unlabelled/5.png")
+    assert load_dataset(tmp_path).classes == ("cat", "dog")
+
+
+def test_each_part_in_a_folder_of_its_own_name(tmp_path):
+    make(tmp_path, *(f"{part}/{part}/{name}" for part in ("training_set", "test_set") for name in CLASSES))
+    assert load_dataset(tmp_path).classes == ("cat", "dog")
 
 
 def test_a_folder_around_the_classes_of_each_part(tmp_path):

@@ -10,9 +10,10 @@ from typing import NamedTuple
 from tfautolabel.data.endings import ARCHIVES, IMAGES, PROSE, SIDECARS, SOUNDS, VIDEOS, ending_of
 
 _ROLES = re.compile(
-    r"(?P<before>\w+[-_. ])??(?P<role>train(?:ing)?|val(?:id(?:ation)?)?|dev(?:elopment)?|test(?:ing)?|"
-    r"eval(?:uation)?|hold[-_ ]?out|held[-_ ]?out|fold(?=[-_ ]?\d)|split(?=[-_ ]?\d))"
-    r"(?:[-_. ]?(?:data|images|imgs|pics|files|samples|examples|clips|audio|texts|part))?"
+    r"(?P<before>\w+[-_. ])??(?P<role>train(?:ing)?s?|valid(?:ation|ierung)?s?|val|dev(?:elopment)?|"
+    r"test(?:ing)?s?|eval(?:uation)?|label+ed|annotated|h[eo]ld[-_ ]?out|"
+    r"(?:fold|split)(?=[-_ ]?\d))"
+    r"(?:[-_. ]?(?:data|daten|images|imgs|pics|files|samples|examples|clips|audio|texts|part))?"
     r"(?:[-_. ]?(?:set|split|data|folder))?(?P<number>[-_. ]?\d+)?",
     re.IGNORECASE,
 )
@@ -133,22 +134,24 @@ def find_classes(ids: Sequence[str]) -> ClassFolders | None:
         tops = {names[level] for names in inside}
         beside = [path for path, names in zip(ids, parts, strict=True)
                   if len(names) <= level + 1 and not is_document(path)]  # fmt: skip
-        are_splits = _are_parts(tops)
+        below = [names[level:] for names in inside]
+        within = _parts_among(tops, below)
         deeper = {names[level + 1] for names in inside if len(names) > level + 2}
-        if are_splits and not beside and _two_below([names[level:] for names in inside]):
+        if within and not beside and (depth := _depth_of_classes(below, within)):
             notes.append(
                 f"the folders {', '.join(sorted(tops))} are taken for parts of one data set, and the folders "
                 f"below them for classes; all parts are read: give one of them alone to leave the others out"
             )
-            level += 1
-            while _one_around([names[level:] for names in inside if len(names) > level + 1]):
-                level += 1
-            break
+            labels = [
+                names[level + depth] if len(names) > level + depth + 1 and names[level] in within else None
+                for names in parts
+            ]
+            return ClassFolders(level + depth, labels, tuple(notes))
         if len(tops) == 1 and not beside and len(deeper) >= 1 and not _holds_files(inside, level + 1):
             notes.append(f"the folder {next(iter(tops))!r} lies around all others and is passed through")
             level += 1
             continue
-        if len(tops) < 2 or beside or are_splits:
+        if len(tops) < 2 or beside or _are_parts(tops):
             return None
         break
     labels = [names[level] if len(names) > level + 1 else None for names in parts]
@@ -176,15 +179,41 @@ def _are_parts(names: Collection[str]) -> bool:
     return plain or (len(begins) == 1 and len(roles) > 1)
 
 
-def _one_around(below: Sequence[Sequence[str]]) -> bool:
-    """Whether one folder lies around all others in each part, with two or more in it."""
-    return len({names[0] for names in below}) == 1 and len({n[1] for n in below if len(n) > 2}) >= 2
+def _parts_among(names: Collection[str], below: Sequence[Sequence[str]]) -> set[str]:
+    """The folders that are parts with labels: all, or two and more that share folders, beside others.
+
+    Args:
+        names: the folders.
+        below: the paths of what is in them.
+    """
+    some = {name for name in names if _ROLES.fullmatch(name) and not _NO_LABELS.fullmatch(name)}
+    if _are_parts(names):
+        return some
+    if len(some) < 2 or not _are_parts(some) or len({name[:2].lower() for name in some}) < 2:
+        return set()
+    folders = [{path[1] for path in below if path[0] == name and len(path) > 2} for name in some]
+    return some if len(set.intersection(*folders)) >= 2 else set()
 
 
-def _two_below(inside: Sequence[Sequence[str]]) -> bool:
-    """Whether two or more folders lie below parts, also with one between."""
-    below = [names[1:] for names in inside if len(names) > 2]
-    return len({names[0] for names in below}) >= 2 or _one_around(below)
+def _depth_of_classes(below: Sequence[Sequence[str]], within: Collection[str]) -> int:
+    """How far below a data set the classes lie: 1 in its parts, more where a folder lies around them.
+
+    Returns:
+        0 if there are no two classes.
+    """
+    depth = 1
+    while True:
+        folders: dict[str, set[str]] = {}
+        for path in below:
+            if path[0] in within and len(path) > depth + 1:
+                folders.setdefault(path[0], set()).add(path[depth])
+        names = set().union(*folders.values())
+        around = all(len(some) == 1 for some in folders.values()) and not any(
+            len(path) == depth + 2 and path[0] in within for path in below
+        )
+        if not folders or not around or not (len(names) == 1 or _are_parts(names)):
+            return depth if len(names) >= 2 else 0
+        depth += 1
 
 
 def _holds_files(parts: Sequence[Sequence[str]], level: int) -> bool:

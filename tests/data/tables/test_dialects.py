@@ -155,10 +155,13 @@ def test_utf_16_without_a_mark_in_any_alphabet(tmp_path, encoding, text):
 
 
 def test_words_of_two_bytes_a_character_are_no_western_ones(tmp_path):
-    data = "text,label\nfine,好\nbad,坏\n".encode("gbk")
-    with pytest.raises(ValueError, match=r"must be UTF-8.*--encoding"):
-        load_dataset(written(tmp_path, "t.csv", data))
-    western = "text,label\n« À propos » § 5.5 ½ °C ±3,a\n»Ähnlich« §§ 3,b\n¡Él!,b\n"
+    for encoding, labels in (("gbk", "好坏"), ("big5", ("好評", "壞評")), ("shift-jis", ("良い", "悪い"))):
+        data = "text,label\nfine,{}\nbad,{}\n".format(*labels).encode(encoding)
+        with pytest.raises(ValueError, match=r"must be UTF-8.*--encoding"):
+            load_dataset(written(tmp_path, "t.csv", data))
+    western = (
+        "text,label\n« À propos » § 5.5 ½ °C ±3,a\n»Ähnlich« §§ 3,b\n¡Él! 20°C 5µm col·lecció n°5 m²,b\n"
+    )
     assert len(load_dataset(written(tmp_path, "t.csv", western.encode("cp1252")))) == 3
 
 
@@ -213,6 +216,14 @@ def test_western_text_is_read_whole_and_other_text_refused(tmp_path):
         load_dataset(path, encoding="klingon")
     with pytest.raises(ValueError, match="is not valid ascii"):
         load_dataset(path, encoding="ascii")
+
+
+def test_a_header_that_comes_again_is_no_row(tmp_path):
+    dataset = load_dataset(written(tmp_path, "t.csv", CSV + CSV.replace("I", "Still I")))
+    assert rows_of(dataset)[:3] == EXPECTED
+    assert len(dataset) == 6
+    assert dataset.classes == ("neg", "pos")
+    assert dataset.rejected[0].reason == "line 5: the header again"
 
 
 def test_a_nul_costs_its_row_only(tmp_path):

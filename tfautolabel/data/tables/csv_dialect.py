@@ -258,6 +258,8 @@ def _is_header(first: Sequence[str], rows: Sequence[Sequence[str]], wanted: froz
         return True
     if any(re.fullmatch(rf"{UNNAMED}\d+", name) for name in wanted):
         return False
+    if len(first) > 1 and all(plain_name(cell) in _KNOWN for cell in first):
+        return True  # also where it comes again below, as in files that were put together
     below = [[row[place].strip() for row in rows if place < len(row) and row[place].strip()] for place in
              range(len(first))]  # fmt: skip
     if any(plain_name(cell) in _KNOWN and cell not in below[place] for place, cell in enumerate(first)):

@@ -141,6 +141,8 @@ class CsvTable:
             return "a value in a column without a name"
         if not all(map(_is_utf8, fields)):
             return "not UTF-8"
+        if not self.unnamed and width > 1 and all(map(_same, fields, self._names)):
+            return "the header again"
         if any("\0" in field for field in fields):
             return "holds a NUL character"
         return "no input" if given is not None and not fields[given] else None
@@ -242,6 +244,10 @@ def _large_fields() -> Iterator[None]:
         yield
     finally:
         csv.field_size_limit(before)
+
+
+def _same(field: str, name: str) -> bool:
+    return field.strip() == name
 
 
 def _is_utf8(text: str) -> bool:

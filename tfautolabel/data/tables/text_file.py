@@ -28,11 +28,13 @@ _UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 
-# In double-byte code pages whole words are pairs of such bytes, many of them no letters here. Not counted:
-# guillemets, the no-break space, and one sign repeated.
+# In double-byte code pages whole words are pairs of such bytes, many of them no letters here, or such signs
+# stand within words. Not counted: guillemets, the no-break space, one sign repeated, signs at ends of words.
 _PAIRS = re.compile(
     rb"(?<![A-Za-z\x80-\xff])(?=[\xab-\xff]*[\xa2-\xaa\xac-\xba\xbc-\xbe])"
-    rb"(?:(?!([\x80-\xff])\1)[\xa2-\xaa\xac-\xff]{2})+(?![A-Za-z\x80-\xff])"
+    rb"(?:(?!([\x80-\xff])\1)[\xa2-\xaa\xac-\xff]{2})+(?![A-Za-z\x80-\xff])|"
+    rb"[A-Za-z\xc0-\xff][\xa2-\xa9\xac\xae-\xb3\xb5\xb6\xb8\xb9\xbc-\xbe][\xc0-\xff]|"
+    rb"[\xc0-\xff][\xa2-\xa9\xac\xae-\xb3\xb5\xb6\xb8\xb9\xbc-\xbe][A-Za-z]"
 )
 _WORDS = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 
