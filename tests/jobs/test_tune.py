@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from hub_modules import make_image_module
@@ -9,6 +10,7 @@ import tfautolabel as tal
 from tfautolabel.jobs import run
 from tfautolabel.jobs.tune import tune
 from tfautolabel.runs import RunSettings
+from tfautolabel.runs.lock import locked
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +26,8 @@ def place(tmp_path_factory):
 def test_tuning_writes_trials_a_model_and_a_record(place):
     said = []
     result = tune(
-        place / "labelled", place / "tuned", backbone=str(place / "module"), trials=2, say=said.append,
-        cache_dir=place / "cache", progress=False,
+        place / "labelled", place / "tuned", settings=RunSettings(backbone=str(place / "module"), trials=2),
+        say=said.append, cache_dir=place / "cache", progress=False,
     )  # fmt: skip
     record = json.loads((place / "tuned" / "tune.json").read_text())
     assert record["tuning"]["trials"] == 2
@@ -52,9 +54,11 @@ def test_a_run_tunes_first_and_records_it(place):
 
 def test_fine_tuning_is_searched_for_too(place):
     said = []
+    settings = RunSettings(
+        backbone=str(place / "module"), trials=1, transfer="model", class_weight="balanced", time_budget="10m"
+    )
     result = tune(
-        place / "labelled", place / "deep", backbone=str(place / "module"), trials=1, transfer="model",
-        class_weight="balanced", time_budget="10m", cache_dir=place / "cache", progress=False,
+        place / "labelled", place / "deep", settings=settings, cache_dir=place / "cache", progress=False,
         say=said.append,
     )  # fmt: skip
     found = result.record["tuning"]["fine_tuning"]
@@ -66,9 +70,11 @@ def test_fine_tuning_is_searched_for_too(place):
 
 
 def test_a_search_that_goes_on_says_so(place):
-    said, options = [], {"backbone": str(place / "module"), "cache_dir": place / "cache", "progress": False}
-    tune(place / "labelled", place / "again", trials=2, **options)
-    result = tune(place / "labelled", place / "again", trials=3, say=said.append, **options)
+    said, options = [], {"cache_dir": place / "cache", "progress": False}
+    settings = RunSettings(backbone=str(place / "module"), trials=2)
+    tune(place / "labelled", place / "again", settings=settings, **options)
+    more = replace(settings, trials=3)
+    result = tune(place / "labelled", place / "again", settings=more, say=said.append, **options)
     assert result.searches.head.made_before == result.record["tuning"]["made_before"] == 2
     assert any("2 trials of this very search were there already" in sentence for sentence in said)
 
@@ -79,6 +85,11 @@ def test_results_need_a_folder_that_can_be_written(place, tmp_path):
         tune(place / "labelled", tmp_path / "file")
     with pytest.raises(OSError, match=r"out must be a folder that can be written\. Received: /proc/none"):
         tune(place / "labelled", "/proc/none")
+
+
+def test_one_process_at_a_time_searches_in_a_folder(place, tmp_path):
+    with locked(tmp_path), pytest.raises(RuntimeError, match="another process is at work"):
+        tune(place / "labelled", tmp_path)
 
 
 def test_one_class_is_told(place, tmp_path):

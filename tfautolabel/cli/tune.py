@@ -16,6 +16,7 @@ from tfautolabel.cli.options import (
     Data,
     Encoding,
     FollowLinks,
+    Frame,
     IdColumn,
     InputColumn,
     LabelColumn,
@@ -29,12 +30,15 @@ from tfautolabel.cli.options import (
     TimeBudget,
     Transfer,
 )
+from tfautolabel.runs import RunSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfautolabel.jobs.tune import TuneResult
     from tfautolabel.tuning.trials import TrialRow
+
+DEFAULTS = RunSettings()
 
 
 def tune(
@@ -43,23 +47,24 @@ def tune(
         Path, typer.Option("--out", help="Folder for the results; an interrupted search there goes on.")
     ],
     labels: Labels = None,
-    input_column: InputColumn = None,
-    label_column: LabelColumn = None,
-    id_column: IdColumn = None,
-    modality: Modality = None,
-    label_values: LabelValues = "usual",
-    encoding: Encoding = None,
-    follow_links: FollowLinks = False,
-    backbone: Backbone = None,
-    long_text: LongText = "truncate",
-    tuner: Annotated[str, typer.Option("--tuner", help="random, bayesian or hyperband.")] = "random",
-    trials: Annotated[int, typer.Option("--trials", help="How many heads are tried.")] = 30,
-    seed: Seed = 0,
-    batch_size: BatchSize = 32,
+    input_column: InputColumn = DEFAULTS.input_column,
+    label_column: LabelColumn = DEFAULTS.label_column,
+    id_column: IdColumn = DEFAULTS.id_column,
+    modality: Modality = DEFAULTS.modality,
+    label_values: LabelValues = DEFAULTS.label_values,
+    encoding: Encoding = DEFAULTS.encoding,
+    follow_links: FollowLinks = DEFAULTS.follow_links,
+    frame: Frame = DEFAULTS.frame,
+    backbone: Backbone = DEFAULTS.backbone,
+    long_text: LongText = DEFAULTS.long_text,
+    tuner: Annotated[str, typer.Option("--tuner", help="random, bayesian or hyperband.")] = DEFAULTS.tuner,
+    trials: Annotated[int, typer.Option("--trials", help="How many heads are tried.")] = DEFAULTS.trials,
+    seed: Seed = DEFAULTS.seed,
+    batch_size: BatchSize = DEFAULTS.batch_size,
     cache_dir: CacheDir = None,
     balanced: Balanced = False,
-    sampling: Sampling = "unknown",
-    transfer: Transfer = "feature",
+    sampling: Sampling = DEFAULTS.sampling,
+    transfer: Transfer = DEFAULTS.transfer,
     time_budget: TimeBudget = None,
     quiet: Quiet = False,
 ) -> None:
@@ -69,10 +74,7 @@ def tune(
     """
     from tfautolabel.jobs.tune import tune as tune_job
 
-    result = tune_job(
-        data,
-        out,
-        labels=labels,
+    settings = RunSettings(
         input_column=input_column,
         label_column=label_column,
         id_column=id_column,
@@ -80,17 +82,24 @@ def tune(
         label_values=label_values,
         encoding=encoding,
         follow_links=follow_links,
+        frame=frame,
         backbone=backbone,
         long_text=long_text,
         tuner=tuner,
         trials=trials,
         seed=seed,
         batch_size=batch_size,
-        cache_dir=cache_dir,
         class_weight="balanced" if balanced else None,
         sampling=sampling,
         transfer=transfer,
         time_budget=time_budget,
+    )
+    result = tune_job(
+        data,
+        out,
+        labels=labels,
+        settings=settings,
+        cache_dir=cache_dir,
         progress=not quiet,
         say=remark(quiet),
     )

@@ -6,26 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tfautolabel.data import Rejected
 from tfautolabel.jobs.candidates import list_items, say_ambiguous
+from tfautolabel.jobs.labeler_of import labeler_of
 from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.jobs.tune import search_head
 from tfautolabel.runs.candidates import read_candidates
 from tfautolabel.runs.commit import Staging, staging
 from tfautolabel.runs.files import AUDIT_LIST, MODELS, REPORT, TUNING, VERSION
 from tfautolabel.runs.identity import RUN_ID, digests
-from tfautolabel.runs.inputs import Inputs, Place, Source, check_source, make_folder, read_inputs
+from tfautolabel.runs.inputs import Place, Source, check_source, make_folder, read_inputs
 from tfautolabel.runs.outputs import check_places
 from tfautolabel.runs.record import FORMAT_VERSION, versions, write_record
 from tfautolabel.runs.settings import RunSettings
 from tfautolabel.trust import AuditDesign, answers_needed, design_audit
-
-if TYPE_CHECKING:
-    from tfautolabel.labeler import Labeler
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,20 +110,16 @@ def _run(
     from tfautolabel.export.saved_model import keep_additions
     from tfautolabel.jobs.outcome import label_pool, outcome
 
-    if settings.tune:
-        from tfautolabel.tuning.search import check_search
-
-        check_search(settings.tuner, settings.trials)
     with clock("backbone"):
-        labeler, choice = _labeler(inputs, settings, cache_dir, progress, say)
+        labeler, choice = labeler_of(
+            settings, inputs.examples, len(inputs.pool), cache_dir=cache_dir, progress=progress, say=say
+        )
     tuned = None
     if settings.tune:
         make_folder(out / TUNING)
         with clock("tuning"):
-            tuned = search_head(
-                labeler, inputs.examples, labeler.extract(inputs.examples), settings.tuner, settings.trials,
-                settings.class_weight, settings.sampling, out / TUNING, say,
-            ).to_dict()  # fmt: skip
+            extraction = labeler.extract(inputs.examples)
+            tuned = search_head(labeler, inputs.examples, extraction, settings, out / TUNING, say).to_dict()
     done = label_pool(labeler, inputs, source, staged.folder, clock, say)
     _say_shortened(done.tally, say)
     with clock("export"):
@@ -151,40 +145,6 @@ def _run(
     render_report(out, staged.folder)
     staged.commit()
     return RunResult(out, out / MODELS / VERSION, out / REPORT, labeler.classes, done.rejected, record)
-
-
-def _labeler(
-    inputs: Inputs,
-    settings: RunSettings,
-    cache_dir: Place | None,
-    progress: bool,
-    say: Callable[[str], None],
-) -> tuple[Labeler, list[dict[str, Any]] | None]:
-    """A labeler that is not fitted yet, and if its backbone was chosen, the trials."""
-    from tfautolabel.heads import HEADS
-    from tfautolabel.labeler import Labeler, select_backbone
-    from tfautolabel.labeler.transfer import check_transfer
-
-    check_transfer(settings.transfer, time_budget=settings.time_budget)
-    if settings.head not in HEADS:
-        raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={settings.head!r}")
-    chosen, choice = select_backbone(
-        settings.backbone, inputs.examples, pool_size=len(inputs.pool), long_text=settings.long_text,
-        seed=settings.seed, batch_size=settings.batch_size, cache_dir=cache_dir, progress=progress, say=say,
-    )  # fmt: skip
-    labeler = Labeler(
-        chosen,
-        inputs.examples.classes,
-        settings.head,
-        seed=settings.seed,
-        batch_size=settings.batch_size,
-        cache_dir=cache_dir,
-        min_confidence=settings.min_confidence,
-        transfer=settings.transfer,
-        time_budget=settings.time_budget,
-        progress=progress,
-    )
-    return labeler, choice
 
 
 def _first_list(

@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tfautolabel.data import load_dataset
 from tfautolabel.data.atomic import atomic_write
+from tfautolabel.jobs.labeler_of import labeler_of
 from tfautolabel.jobs.tally import Clock
-from tfautolabel.runs.inputs import Place, check_classes, make_folder
+from tfautolabel.runs.inputs import Place, check_classes, load_by
 from tfautolabel.runs.learnt import write_learnt
+from tfautolabel.runs.lock import locked
 from tfautolabel.runs.record import versions
+from tfautolabel.runs.settings import RunSettings
+
+if TYPE_CHECKING:
+    from tfautolabel.data import Dataset
+    from tfautolabel.features import Extraction
+    from tfautolabel.labeler import Labeler
+
+SETTINGS = RunSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,52 +69,22 @@ def tune(
     out: Place,
     *,
     labels: Place | None = None,
-    input_column: str | None = None,
-    label_column: str | None = None,
-    id_column: str | None = None,
-    modality: str | None = None,
-    label_values: str = "usual",
-    encoding: str | None = None,
-    follow_links: bool = False,
-    backbone: str | None = None,
-    long_text: str = "truncate",
-    tuner: str = "random",
-    trials: int | None = None,
-    seed: int = 0,
-    batch_size: int = 32,
+    settings: RunSettings = SETTINGS,
     cache_dir: Place | None = None,
-    class_weight: str | dict[str, float] | None = None,
-    sampling: str = "unknown",
-    transfer: str = "feature",
-    time_budget: str | float | None = None,
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> TuneResult:
     """Searches for the best head on labelled data, trains it and exports the model.
 
+    With `transfer="model"` it searches for which blocks learn, and how, too.
+
     Args:
         data: as for `run`; all of it may be labelled.
         out: a folder for the results; a search that was interrupted there goes on.
-        labels: a CSV file with the columns path and label.
-        input_column: the column of texts or paths.
-        label_column: the column of labels.
-        id_column: the column of names.
-        modality: "image", "text" or "audio"; recognised by default.
-        label_values: "usual", or "keep" to make each value a class as it is written.
-        encoding: how the text of a table is encoded; found out by default.
-        follow_links: whether links that lead out of a folder are followed.
-        backbone: as for `load_backbone`, or "auto"; the modality's own by default.
-        long_text: as for `run`.
-        tuner: "random", "bayesian" or "hyperband".
-        trials: how many heads are tried; 30 by default.
-        seed: decides everything random.
-        batch_size: examples in one forward pass.
+        labels: a table of labels, as for `run`.
+        settings: as for `run`; what only labelling the rest needs counts for nothing here. `time_budget` is
+            what this search may take, and then again the tuning of the backbone.
         cache_dir: where features are kept between runs.
-        class_weight: "balanced", or a weight for each class name.
-        sampling: how the labelled examples came about, as in `Labeler.fit`.
-        transfer: as for `run`; with "model", which blocks learn and how is searched for too.
-        time_budget: seconds that this search may take, and then again the tuning of the backbone, or as
-            "10m".
         progress: shows progress bars where standard error is a terminal.
         say: told what was recognised, guessed and found, a sentence at a time.
 
@@ -115,74 +94,55 @@ def tune(
     Raises:
         ValueError: If the input is not usable, with what was received and what is valid.
         FileNotFoundError: If a folder or file is not there, or weights may not be fetched.
-        RuntimeError: If no trial was completed, with the cause.
+        RuntimeError: If no trial was completed, with the cause, or another process is at work on the folder.
     """
+    settings = replace(settings, tune=True)
+    settings.check()
     out = Path(out)
+    with locked(out):
+        return _tune(data, out, labels, settings, cache_dir, progress, say)
+
+
+def _tune(
+    data: Any,
+    out: Path,
+    labels: Place | None,
+    settings: RunSettings,
+    cache_dir: Place | None,
+    progress: bool,
+    say: Callable[[str], None],
+) -> TuneResult:
     started, clock = datetime.now(UTC), Clock()
-    make_folder(out)
     with clock("listing"):
-        examples = load_dataset(
-            data,
-            labels or "auto",
-            input_column=input_column,
-            label_column=label_column,
-            id_column=id_column,
-            modality=modality,
-            label_values=label_values,
-            encoding=encoding,
-            follow_links=follow_links,
-            exclude=[out],
-        )
+        examples = load_by(settings, data, labels or "auto", [out])
     for note in examples.notes:
         say(note)
     labelled = examples.labelled
     check_classes(labelled.classes, examples.notes)
-    # Only now, because importing TensorFlow takes seconds: a mistake in the input is told at once.
-    from tfautolabel.labeler import Labeler, select_backbone
-    from tfautolabel.tuning import search
-
-    trials = search.TRIALS if trials is None else trials
-    search.check_search(tuner, trials)
     with clock("backbone"):
-        chosen, choice = select_backbone(
-            backbone, labelled, long_text=long_text, seed=seed, batch_size=batch_size,
-            cache_dir=cache_dir, progress=progress, say=say,
-        )  # fmt: skip
-        labeler = Labeler(
-            chosen,
-            labelled.classes,
-            seed=seed,
-            batch_size=batch_size,
-            cache_dir=cache_dir,
-            transfer=transfer,
-            time_budget=time_budget,
-            progress=progress,
-        )
+        labeler, choice = labeler_of(settings, labelled, cache_dir=cache_dir, progress=progress, say=say)
     with clock("features"):
         extraction = labeler.extract(labelled)
     with clock("tuning"):
-        searches = search_head(labeler, labelled, extraction, tuner, trials, class_weight, sampling, out, say)
+        searches = search_head(labeler, labelled, extraction, settings, out, say)
     with clock("head"):
-        labeler.fit(labelled, class_weight=class_weight, sampling=sampling, extraction=extraction)
+        labeler.fit(
+            labelled,
+            class_weight=settings.class_weight,
+            sampling=settings.sampling,
+            extraction=extraction,
+        )
     write_learnt(labeler.learnt_, extraction.digest, out)
     with clock("export"):
         model = labeler.export(out / "model" / "1", overwrite=True)
+    backbone = labeler.backbone
     record = {
         "started": started.isoformat(timespec="seconds"),
         "versions": versions(),
         "data": str(data),
         "labelled_contents_sha256": extraction.digest,
-        "settings": {
-            "tuner": tuner,
-            "trials": trials,
-            "seed": seed,
-            "class_weight": class_weight,
-            "sampling": sampling,
-            "long_text": long_text,
-            "transfer": transfer,
-            "time_budget": time_budget,
-        },
-        "backbone": {"handle": chosen.handle, "fingerprint": chosen.fingerprint, "choice": choice},
+        "settings": settings.to_dict(),
+        "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
         "tuning": searches.to_dict(),
         "transfer": labeler.transfer_,
         "cross_validation": labeler.cross_validation_,
@@ -194,29 +154,24 @@ def tune(
 
 
 def search_head(
-    labeler: Any,
-    labelled: Any,
-    extraction: Any,
-    tuner: str,
-    trials: int,
-    class_weight: str | dict[str, float] | None,
-    sampling: str,
+    labeler: Labeler,
+    labelled: Dataset,
+    extraction: Extraction,
+    settings: RunSettings,
     out: Path,
     say: Callable[[str], None],
 ) -> Searches:
     """Searches for a head, and where the backbone is fine-tuned for settings of that; says what came out.
 
     Args:
-        labeler: a `Labeler`, which takes what is better; its time budget bounds the search for settings.
+        labeler: takes what is better; its time budget bounds the search for settings.
         labelled: its examples.
         extraction: what it extracted from them.
-        tuner: "random", "bayesian" or "hyperband".
-        trials: how many heads are tried.
-        class_weight: as in `Labeler.fit`.
-        sampling: likewise.
+        settings: of these, the tuner, the trials, the class weights and how the sample came about.
         out: the folder of the search, which can be written.
         say: told what came out.
     """
+    # Only now, because importing TensorFlow takes seconds: a mistake in the input is told at once.
     from tfautolabel.labeler.transfer import seconds_of
     from tfautolabel.tuning import tune_head
     from tfautolabel.tuning.fine_tuning import TRIALS, tune_fine_tuning
@@ -224,11 +179,11 @@ def search_head(
     head = tune_head(
         labeler,
         labelled,
-        tuner=tuner,
-        trials=trials,
+        tuner=settings.tuner,
+        trials=settings.trials,
         out=out,
-        class_weight=class_weight,
-        sampling=sampling,
+        class_weight=settings.class_weight,
+        sampling=settings.sampling,
         extraction=extraction,
     )
     if head.made_before:
@@ -240,11 +195,11 @@ def search_head(
     fine_tuning = tune_fine_tuning(
         labeler,
         labelled,
-        tuner=tuner,
-        trials=min(trials, TRIALS),
+        tuner=settings.tuner,
+        trials=min(settings.trials, TRIALS),
         out=out / "fine_tuning",
-        class_weight=class_weight,
-        sampling=sampling,
+        class_weight=settings.class_weight,
+        sampling=settings.sampling,
         until=None if budget is None else time.monotonic() + budget,
     )
     say(fine_tuning.reason)

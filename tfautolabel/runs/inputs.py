@@ -142,7 +142,7 @@ def read_again(source: Source, out: Path) -> tuple[Dataset | None, Dataset]:
         # The labels of a table are in it; a file of labels is not needed to see what it names.
         in_rows = source.labels is None and not source.is_folder
         whole = (
-            _load(source.settings, source.data, "auto", [out])
+            load_by(source.settings, source.data, "auto", [out])
             if in_rows
             else _read_pool(source, out, source.settings.modality)
         )
@@ -230,7 +230,7 @@ def _is_within(path: Path, folder: Path) -> bool:
 
 
 def _read_whole(source: Source, out: Path) -> Inputs:
-    everything = _load(source.settings, source.data, source.labels or "auto", [out])
+    everything = load_by(source.settings, source.data, source.labels or "auto", [out])
     return Inputs(everything.labelled, everything.unlabelled, everything.rejected, everything.notes)
 
 
@@ -243,16 +243,28 @@ def _read_labelled_apart(source: Source, out: Path) -> Inputs:
 
 def _read_labelled(source: Source, out: Path) -> Dataset:
     train = Path(source.labelled or "")
-    return _load(source.settings, train, "folder" if train.is_dir() else "auto", [out])
+    return load_by(source.settings, train, "folder" if train.is_dir() else "auto", [out])
 
 
 def _read_pool(source: Source, out: Path, modality: str | None) -> Dataset:
     others = [Path(place) for place in (out, source.labels, source.labelled) if place is not None]
     # The labels are elsewhere, and so may be their column.
-    return _load(replace(source.settings, modality=modality, label_column=None), source.data, None, others)
+    return load_by(replace(source.settings, modality=modality, label_column=None), source.data, None, others)
 
 
-def _load(settings: RunSettings, data: Any, labels: Place | None, exclude: Sequence[Path]) -> Dataset:
+def load_by(settings: RunSettings, data: Any, labels: Place | None, exclude: Sequence[Path]) -> Dataset:
+    """A data set, read as settings say.
+
+    Args:
+        settings: of these, the columns, the modality, the frame and how labels and texts are read.
+        data: as for `load_dataset`.
+        labels: likewise.
+        exclude: folders and files that are no data.
+
+    Raises:
+        ValueError: As `load_dataset`.
+        FileNotFoundError: Likewise.
+    """
     return load_dataset(
         data,
         labels,

@@ -1,0 +1,67 @@
+"""The labeler that settings ask for, not fitted yet: where every job that learns begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tfautolabel.runs.inputs import Place
+from tfautolabel.runs.settings import RunSettings
+
+if TYPE_CHECKING:
+    from tfautolabel.data import Dataset
+    from tfautolabel.labeler import Labeler
+
+
+def labeler_of(
+    settings: RunSettings,
+    examples: Dataset,
+    pool_size: int = 0,
+    *,
+    cache_dir: Place | None = None,
+    progress: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Labeler, list[dict[str, Any]] | None]:
+    """A labeler that is not fitted yet, and if its backbone was chosen, the trials.
+
+    Args:
+        settings: of these, all that decides a model.
+        examples: the labelled examples.
+        pool_size: how many there are to label.
+        cache_dir: where features are kept between runs.
+        progress: shows progress bars where standard error is a terminal.
+        say: told what was chosen.
+
+    Raises:
+        ValueError: If a setting is not valid, before anything is computed.
+        FileNotFoundError: If weights may not be fetched.
+        RuntimeError: If they cannot be.
+    """
+    from tfautolabel.heads import HEADS
+    from tfautolabel.labeler import Labeler, select_backbone
+    from tfautolabel.labeler.transfer import check_transfer
+
+    check_transfer(settings.transfer, time_budget=settings.time_budget)
+    if settings.head not in HEADS:
+        raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={settings.head!r}")
+    if settings.tune:
+        from tfautolabel.tuning.search import check_search
+
+        check_search(settings.tuner, settings.trials)
+    chosen, choice = select_backbone(
+        settings.backbone, examples, pool_size=pool_size, long_text=settings.long_text, seed=settings.seed,
+        batch_size=settings.batch_size, cache_dir=cache_dir, progress=progress, say=say,
+    )  # fmt: skip
+    labeler = Labeler(
+        chosen,
+        examples.classes,
+        settings.head,
+        seed=settings.seed,
+        batch_size=settings.batch_size,
+        cache_dir=cache_dir,
+        min_confidence=settings.min_confidence,
+        transfer=settings.transfer,
+        time_budget=settings.time_budget,
+        progress=progress,
+    )
+    return labeler, choice
