@@ -24,6 +24,8 @@ FOREIGN = {
     "flv": b"FLV\x01\x05\0\0\0\x09",
     "mpg": b"\0\0\1\xba\x44\0\4\0",
     "ts": (b"G\x40\0\x10" + b"\xff" * 184) * 3,
+    "mid": b"MThd\0\0\0\6\0\1",
+    "tak": b"tBaK\1\0\0\0",
     "wv": b"wvpk\x20\0\0\0\x10\4",
 }
 """By the usual ending, how files begin."""
@@ -84,3 +86,9 @@ def test_beginnings_with_anything_behind_are_set_aside_and_never_raise():
         (value,) = Dataset.from_inputs([data], modality="audio").read([0])
         assert isinstance(value, (bytes, ReadFailure))
         assert modality_of(data) in ("audio", "image", "text", None)
+
+
+def test_names_tell_where_the_contents_do_not(tmp_path):
+    for name in ("a.gsm", "b.gsm"):
+        (tmp_path / name).write_bytes(b"\xd2\x00\x01" * 99)
+    assert load_dataset(tmp_path).modality == "audio"

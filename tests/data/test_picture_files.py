@@ -2,6 +2,7 @@ import io
 
 import numpy as np
 import pytest
+from damage import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -114,3 +115,22 @@ def test_damaged_tiff_is_set_aside_with_one_line(magic, noise, end):
             continue
         found = picture_or_failure(encoded)
         assert len(str(found).splitlines()) == 1 if isinstance(found, ReadFailure) else found[1:4] == b"PNG"
+
+
+@pytest.mark.parametrize(
+    "kind", ["HEIC", "AVIF", *(f"TIFF {how}" for how in ("raw", "tiff_lzw", "packbits", "jpeg"))]
+)
+def test_two_thousand_damaged_files_are_read_or_set_aside(kind):
+    small = RNG.integers(0, 256, (16, 16, 3), np.uint8)
+    if kind == "HEIC":
+        stream = io.BytesIO()
+        pytest.importorskip("pillow_heif").from_pillow(Image.fromarray(small)).save(stream)
+        whole = stream.getvalue()
+    else:
+        how = kind.partition(" ")[2]
+        whole = saved(small, kind[:4], **({"compression": how} if how else {}))
+    found = [picture_or_failure(damaged(whole, f"{kind} {number}", kept=12)) for number in range(2000)]
+    reasons = [str(value) for value in found if isinstance(value, ReadFailure)]
+    assert all(len(reason.splitlines()) == 1 for reason in reasons)
+    assert all(value[1:4] == b"PNG" for value in found if not isinstance(value, ReadFailure))
+    assert 0 < len(reasons) < 2000

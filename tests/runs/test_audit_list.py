@@ -105,3 +105,30 @@ def test_a_list_as_spreadsheets_save_it(tmp_path, mark, encoding, last):
         AuditItem("é.jpg", "cat", "yes"),
         AuditItem("b; c, d", "dog", "No"),
     ]
+
+
+SORTED = ((2, "b.png", "no"), (10, "j.png", ""), (1, "a.png", "yes"))
+
+
+@pytest.mark.parametrize("number", [str, "{}.0".format])
+def test_rows_that_a_person_sorted_come_in_the_order_of_their_numbers(tmp_path, number):
+    rows = [(*row,) for row in SORTED if row[0] < 3]
+    text = "\n".join([HEADER, *(f"{number(n)},{name},cat,{answer}" for n, name, answer in rows)])
+    assert [item.id for item in read_audit_list(written(tmp_path, text))] == ["a.png", "b.png"]
+    # Rows are missing: the numbers are no order, and what was drawn is compared row by row.
+    text = "\n".join([HEADER, *(f"{number(n)},{name},cat,{answer}" for n, name, answer in SORTED)])
+    assert [item.id for item in read_audit_list(written(tmp_path, text))] == ["b.png", "j.png", "a.png"]
+
+
+def test_a_list_saved_as_a_workbook_is_read(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (
+        HEADER.split(","),
+        (1, "a.png", "cat", True),
+        (2, "b.png", "dog", False),
+        (3, "c.png", "cat", None),
+    ):
+        book.active.append(list(row))
+    book.save(tmp_path / "audit.xlsx")
+    assert [item.answer.lower() for item in read_audit_list(tmp_path / "audit.xlsx")] == ["true", "false", ""]

@@ -92,10 +92,13 @@ def _read_pixels(data: bytes, frame: int | None, max_pixels: int) -> np.ndarray:
     if frame is not None and not 1 <= frame <= frames:
         raise ReadFailure(f"there is no frame {frame}: the DICOM picture has {frames}")
     index = frames // 2 if frame is None else frame - 1
-    _add_transfer_syntax(file)
     try:
+        _add_transfer_syntax(file)
         return _as_shown(file, _stored(file, index))
-    except Exception:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    # Decoders that are written in Rust panic, which is no Exception.
+    except BaseException:
         raise ReadFailure(f"DICOM picture that cannot be decoded{_encoding(file)}") from None
 
 
@@ -163,8 +166,14 @@ def _range_of_output(file: Any) -> tuple[float, float]:
 
 def _encoding(file: Any) -> str:
     """The name of the encoding, if it is a registered one, and what may be missing."""
-    uid = file.file_meta.get("TransferSyntaxUID")
-    known = uid is not None and uid.is_transfer_syntax and uid.name != str(uid)
-    if not known or not uid.is_compressed:
+    from pydicom.uid import UID
+
+    uid = getattr(file, "file_meta", {}).get("TransferSyntaxUID")
+    if (
+        not isinstance(uid, UID)
+        or not uid.is_transfer_syntax
+        or uid.name == str(uid)
+        or not uid.is_compressed
+    ):
         return ""
     return f' ({uid.name}); decoders come with pip install "tfautolabel[medical]"'

@@ -9,7 +9,8 @@ IMAGES = (
 SOUNDS = (
     ".wav", ".wave", ".bwf", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".mpga", ".aif",
     ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".sph", ".voc", ".m4a", ".m4b", ".aac", ".amr", ".3ga",
-    ".wma", ".mka", ".weba", ".wv", ".ape", ".ac3", ".mpc", ".tta", ".dsf",
+    ".wma", ".mka", ".weba", ".wv", ".ape", ".ac3", ".mpc", ".tta", ".dsf", ".gsm", ".spx", ".ra",
+    ".dts", ".tak", ".mid", ".aup3", ".vox",
 )  # fmt: skip
 VIDEOS = (
     ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".wmv", ".mpg", ".mpeg", ".3gp", ".3g2", ".flv",

@@ -70,7 +70,7 @@ def load_folder(
     media = find_media(listing.ids)
     notes = [*listing.notes]
     samples = _samples(listing, media)
-    known = modality or recognise_modality(samples) or expected or "image"
+    known = modality or recognise_modality(samples) or expected or media.kind or "image"
     if modality is None and expected is not None and media.kind == expected:
         known = expected  # a folder of pictures of which most are damaged is still one
     if known == "image" and (note := note_of_range(samples)):

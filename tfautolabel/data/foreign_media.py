@@ -31,6 +31,10 @@ _BY_START = (
     (b"0&\xb2u\x8ef\xcf\x11", ForeignMedia("WMA or WMV", "wma")),
     (b"#!AMR", ForeignMedia("AMR", "amr")),
     (b"ADIF", ForeignMedia("AAC", "aac")),
+    (b"MThd\0\0\0\6", ForeignMedia("MIDI", "mid")),
+    (b"tBaK", ForeignMedia("TAK", "tak")),
+    (b"OFR ", ForeignMedia("OptimFROG", "ofr")),
+    (b"OpusHead", ForeignMedia("Opus without its container", "opus")),
     (b"FLV\x01", ForeignMedia("Flash video", "flv")),
     (b"\0\0\x01\xba", ForeignMedia("MPEG", "mpg")),
     (b"\0\0\x01\xb3", ForeignMedia("MPEG", "mpg")),
@@ -75,6 +79,8 @@ def foreign_media(data: bytes) -> ForeignMedia | None:
         return ForeignMedia("WebM", "webm") if b"webm" in data[:64] else ForeignMedia("Matroska", "mkv")
     if data.startswith(b"RIFF") and data[8:12] in (b"AVI ", b"AVIX"):
         return ForeignMedia("AVI", "avi")
+    if data.startswith(b"RIFF") and data[8:12] == b"RMID":
+        return ForeignMedia("MIDI", "mid")
     if data.startswith(b"OggS") and (b"\x80theora" in data[:256] or b"Speex   " in data[:256]):
         return ForeignMedia("Theora or Speex in OGG", "ogg")
     # Twelve set bits, then a layer of zero: where MP3 has another number.

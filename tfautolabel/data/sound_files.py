@@ -103,6 +103,8 @@ def as_wav(data: bytes, most: int = READ_RATE) -> bytes:
         soundfile = require("soundfile", extra="audio")
     except MissingExtraError as error:
         raise ReadFailure(f"{kind} sound: {error}") from error
+    if kind == "CAF":
+        data = _of_known_length(data)
     endless = kind == "FLAC" and _is_stream(data)
     if endless:
         data = _of_the_most_samples(data)
@@ -131,6 +133,20 @@ def as_wav(data: bytes, most: int = READ_RATE) -> bytes:
 def _is_stream(data: bytes) -> bool:
     """Whether a FLAC file says that it does not know its length, as one that was written to a pipe does."""
     return len(data) >= 26 and data[4] & 0x7F == 0 and not int.from_bytes(data[18:26], "big") & _FLAC_SAMPLES
+
+
+def _of_known_length(data: bytes) -> bytes:
+    """The same CAF file with the length of its samples, where it says -1: to the end of the file."""
+    place = 8
+    while place + 12 <= len(data):
+        size = int.from_bytes(data[place + 4 : place + 12], "big", signed=True)
+        if data[place : place + 4] == b"data" and size == -1:
+            length = (len(data) - place - 12).to_bytes(8, "big")
+            return data[: place + 4] + length + data[place + 12 :]
+        if size < 0:
+            break
+        place += 12 + size
+    return data
 
 
 def _of_the_most_samples(data: bytes) -> bytes:

@@ -23,12 +23,23 @@ _ABSOLUTE = re.compile(
     r"([A-Za-z]:[\\/]|\\\\[^\\\s]|~[\\/]|\.{1,2}[\\/]|/[^/\s]+/|file:/|\$\{?\w+\}?[\\/]|%\w+%[\\/])"
 )
 _DATA_ADDRESS = re.compile(r"data:[a-z]+/[a-z0-9.+-]+(;[a-z0-9=-]+)*;base64,", re.IGNORECASE)
-_BASE64 = re.compile(r"[A-Za-z0-9+/=\r\n]+")
-_BASE64_STARTS = ("/9j/", "iVBORw0KGgo", "R0lGODlh", "R0lGODdh", "UklGR", "SUkqA", "TU0AK", "ZkxhQ")
-"""How JPEG, PNG, GIF, RIFF (WebP and WAV), TIFF and FLAC begin in base64."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]+[=\s]*")
+_BASE64_STARTS = re.compile(
+    # JPEG, PNG, GIF, TIFF; WebP, WAV and its kin; FLAC, OGG, AIFF, AU, CAF, W64, NIST SPHERE
+    r"/9j/|iVBORw0KGgo|R0lGODlh|R0lGODdh|SUkqA|TU0AK|UklGR|UklGW|UkY2NA|ZkxhQ|T2dnU|Rk9STQA|LnNuZA|ZG5zL|Y2FmZg|"
+    # HEIC, AVIF, MP4; Matroska, AMR, WMA; DICOM
+    r"cmlmZi6R|TklTVF8xQQ|AAAA[A-Za-z0-9+/]GZ0eX|GkXfo|IyFBTVI|MCaydY5mzxE|A{70}"
+)
+"""How files begin in base64."""
+
+_BASE64_SHORT_STARTS = re.compile(r"SUQz|//[I-Po-v]|Qk[0-3]")
+"""How MP3 and BMP begin, so short that only long values without any space count."""
 
 _AROUND = "'\"\u200b\u2060\ufeff\u200e\u200f"
 """Quotes and what nobody sees, which get around a path when it is copied."""
+
+_OF_ADDRESSES = str.maketrans("-_", "+/")
+"""The two marks that stand for others in base64 that is fit for addresses."""
 
 _UPLOAD = re.compile(r"^(?:[0-9a-f]{8})-(?=.)")
 
@@ -146,7 +157,12 @@ def is_base64(value: str) -> bool:
     start = value[:100].strip()
     if _DATA_ADDRESS.match(start):
         return True
-    return len(value) > 20 and start.startswith(_BASE64_STARTS) and _BASE64.fullmatch(start) is not None
+    start = start.translate(_OF_ADDRESSES)
+    if len(value) <= 20 or _BASE64.fullmatch(start) is None:
+        return False
+    return _BASE64_STARTS.match(start) is not None or (
+        len(start) > 90 and _BASE64_SHORT_STARTS.match(start) is not None
+    )
 
 
 def from_base64(value: bytes) -> bytes:
@@ -156,9 +172,9 @@ def from_base64(value: bytes) -> bytes:
         ValueError: If it is not valid base64.
     """
     head, comma, rest = value.partition(b",")
-    return base64.b64decode(
-        b"".join((rest if comma and head.strip().startswith(b"data:") else value).split())
-    )
+    text = b"".join((rest if comma and head.strip().startswith(b"data:") else value).split())
+    plain = text.translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
 
 
 def is_address(value: str) -> bool:

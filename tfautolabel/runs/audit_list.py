@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.tables.excel import as_csv, is_workbook
 from tfautolabel.data.tables.text_file import open_text
 from tfautolabel.data.writers import as_utf8, unix_csv
 
@@ -44,10 +45,10 @@ class AuditItem:
 
 
 def read_audit_list(file: Path) -> list[AuditItem]:
-    """The items of a list, in its order, as it was written or as a spreadsheet saved it.
+    """The items of a list, in the order of their numbers, as it was written or as a spreadsheet saved it.
 
-    Commas, semicolons or tabs may separate the columns, whose names may be written in any case; rows without
-    anything do not count; text that is not UTF-8 is read as `open_text` does.
+    A workbook will do. In text, commas, semicolons or tabs may separate the columns; their names may be
+    written in any case; rows without anything do not count; what is not UTF-8 is read as `open_text` does.
 
     Raises:
         FileNotFoundError: If it is not there.
@@ -55,7 +56,7 @@ def read_audit_list(file: Path) -> list[AuditItem]:
     """
     if not file.is_file():
         raise FileNotFoundError(f"there is no list of audited items {file}: `tfautolabel audit` draws one")
-    text = open_text(str(file))
+    text = as_csv(str(file)) if is_workbook(str(file)) else open_text(str(file))
     try:
         with open(text.path, encoding="utf-8-sig", errors="backslashreplace", newline="") as stream:
             header = stream.readline()
@@ -74,6 +75,9 @@ def read_audit_list(file: Path) -> list[AuditItem]:
         raise ValueError(f"a list of audited items is a CSV file. Received: {file}, {error}") from error
     if not {"id", "label"} <= {*names}:
         raise ValueError(f"a list of audited items has the columns {', '.join(COLUMNS)}. Received: {file}")
+    numbers = [_number(row.get("number", "")) for row in rows]
+    if sorted(numbers) == list(range(1, len(rows) + 1)):  # a person sorted it by another column
+        rows = [row for _, row in sorted(zip(numbers, rows, strict=True), key=lambda pair: pair[0])]
     return [
         AuditItem(
             row["id"],
@@ -107,6 +111,12 @@ def write_audit_list(items: Sequence[AuditItem], file: Path) -> None:
 def has_answers(file: Path) -> bool:
     """Whether a list is there and something was written into it."""
     return file.is_file() and any(item.answer for item in read_audit_list(file))
+
+
+def _number(cell: str) -> int:
+    """The number of an item; 0 where there is none."""
+    whole = cell.strip().partition(".")
+    return int(whole[0]) if whole[0].isascii() and whole[0].isdecimal() and not whole[2].strip("0") else 0
 
 
 def _column(name: str) -> str:

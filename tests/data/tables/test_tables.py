@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import random
 import zipfile
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from table_files import FILE_KINDS, KINDS, NO_BYTES, write_table
 
 from tfautolabel.data import Dataset, ReadFailure, load_dataset
+from tfautolabel.data.label_file import read_label_file
 from tfautolabel.data.tables import csv_table, json_lines
 from tfautolabel.labels import ABSTAIN
 
@@ -334,6 +336,35 @@ def test_damaged_tables_are_read_or_refused_in_a_sentence(kind, tmp_path):
         path.write_bytes(damaged_sheet(whole, seed) if kind == "xlsx" and seed % 2 else mutated(whole, seed))
         read += is_read_or_refused(path)
     assert read > 20
+
+
+EXPORTS = {
+    "Label Studio": [
+        {"id": n, "data": {"text": f"text {n}"}, "annotations": [{"result": [{"value": {"choices": ["a"]}}]}]}
+        for n in range(3)
+    ],
+    "FiftyOne": {"classes": ["a", "b"], "labels": {"1.jpg": 0, "2.jpg": 1}},
+    "samples": {"samples": [{"text": "so it is", "ground_truth": {"_cls": "Classification", "label": "a"}}]},
+    "COCO": {
+        "images": [{"id": 1, "file_name": "1.jpg"}],
+        "annotations": [{"image_id": 1, "category_id": 2}],
+        "categories": [{"id": 2, "name": "a"}],
+    },
+}
+
+
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_damaged_exports_are_read_or_refused_in_a_sentence(kind, tmp_path):
+    whole = json.dumps(EXPORTS[kind]).encode()
+    path = tmp_path / "damaged.json"
+    for seed in range(FUZZ):
+        path.write_bytes(mutated(whole, seed))
+        refusal = None
+        try:
+            read_label_file(path)
+        except ValueError as error:
+            refusal = str(error)
+        assert refusal is None or (path.name in refusal and len(refusal) < 1000)
 
 
 @settings(max_examples=FUZZ, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
