@@ -91,6 +91,26 @@ def test_the_ending_is_the_one_that_is_there(tmp_path, folder, there):
     assert f"with the ending {there}" in dataset.notes[0]
 
 
+@pytest.mark.parametrize("columns", ["id,breed", "image_id,class", "patientId,Target", "id_code,diagnosis"])
+def test_names_of_rows_that_are_those_of_files(tmp_path, columns):
+    make_files(tmp_path, [f"train/{n:05d}.png" for n in range(8)])
+    rows = [f"{n:05d},{'ab'[n % 2]}" for n in range(8)]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join([columns, *rows]))
+    dataset = load_dataset(table)
+    assert all_are_read(dataset)
+    assert dataset.classes == ("a", "b")
+
+
+def test_a_column_of_few_words_is_not_taken_for_texts(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("id,breed\n" + "".join(f"x{n},{'ab'[n % 2]}\n" for n in range(8)))
+    with pytest.raises(ValueError, match="'breed' seems to hold labels"):
+        load_dataset(table)
+    table.write_text("id,words\n" + "".join(f"x{n},some {n}\n" for n in range(8)))
+    assert load_dataset(table).modality == "text"
+
+
 @pytest.mark.parametrize(("disk", "table"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_accents_composed_otherwise_than_on_the_disk(tmp_path, disk, table):
     names = [f"été/crème {n}.png" for n in range(4)]

@@ -14,7 +14,7 @@ _ROLES = re.compile(
     r"test(?:ing)?s?|eval(?:uation)?|label+ed|annotated|h[eo]ld[-_ ]?out|"
     r"(?:fold|split)(?=[-_ ]?\d))"
     r"(?:[-_. ]?(?:data|daten|images|imgs|pics|files|samples|examples|clips|audio|texts|part))?"
-    r"(?:[-_. ]?(?:set|split|data|folder))?(?P<number>[-_. ]?\d+)?",
+    r"(?:[-_. ]?(?:set|split|data|folder))?(?P<number>[-_. ]?v?\d+)?",
     re.IGNORECASE,
 )
 """What the parts of a data set are called."""

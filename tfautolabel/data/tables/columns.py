@@ -142,6 +142,12 @@ def choose_columns(
             f"{source}: it cannot be told which column holds the inputs: name it with input_column. "
             f"Received: the columns {list(columns)}{first_row(sample)}"
         )
+    if label is None and labels_wanted and input_column is None and _are_labels(chosen, sample):
+        raise ValueError(
+            f"{source}: it cannot be told which column holds the inputs: name it with input_column. "
+            f"Received: the columns {list(columns)}, of which {chosen!r} seems to hold labels"
+            f"{first_row(sample)}"
+        )
     guessed = chosen_id is not None and id_column is None
     return Columns(chosen, label if labels_wanted else None, chosen_id, guessed, rules)
 
@@ -189,6 +195,14 @@ def _repeating(columns: Sequence[str], sample: Sample) -> str | None:
     longest = _input(columns, sample)
     found = sorted((count, name) for count, name in found if name != longest)
     return found[0][1] if found and (len(found) == 1 or found[0][0] < found[1][0]) else None
+
+
+def _are_labels(column: str, sample: Sample) -> bool:
+    """Whether a column that is not called as inputs are holds a few short values again and again."""
+    values = [value for row in sample if (value := row.get(column))]
+    called = first_known(INPUTS, [column]) is not None or bool(_INPUT_WORDS & set(words_of(column)))
+    few = len(set(values)) * 3 <= len(values) and max(map(len, values), default=99) <= 40
+    return not called and few and len(values) >= 6
 
 
 def _unique_id(columns: Sequence[str], sample: Sample) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from tfautolabel.data.tables.columns import (
 )
 from tfautolabel.data.tables.contract import Columns, NoNamesError, Scan, Table
 from tfautolabel.data.tables.frames import HOLDERS, as_table
+from tfautolabel.data.tables.named_files import choose_with_files, place_of_names
 from tfautolabel.data.tables.open_table import open_table
 from tfautolabel.data.tables.paths import Base64Reader, PathReader, check_one_label_a_file
 from tfautolabel.data.written_paths import MAX_PATH, Place, is_base64
@@ -78,7 +80,8 @@ def load_table(
     wanted = [name for name in (input_column, label_column, id_column) if name is not None]
     table = open_table(path, wanted, encoding) if path is not None else _frame(source)
     sample = _sample(table)
-    columns = choose_columns(
+    choose = partial(
+        choose_columns,
         table.name,
         table.columns,
         sample,
@@ -90,6 +93,11 @@ def load_table(
         unnamed=table.unnamed,
         id_hint=table.id_hint,
     )
+    if path is not None and input_column is None and id_column is None and label_column is None:
+        folder = os.path.dirname(os.path.abspath(path))
+        columns = choose_with_files(table, sample, folder, choose, labels_wanted)
+    else:
+        columns = choose()
     try:
         loaded = _loaded(table, columns, sample, path, modality, expected)
         why = None if id_column == NO_NAMES else unused_names(columns, table.columns, sample)
@@ -173,13 +181,10 @@ def _place(
     # What the first rows show is not the whole: their files may be the ones that were deleted.
     spread = np.unique(np.linspace(0, len(scan.ids) - 1, LOOKED_AT, dtype=int)).tolist()
     values = [value for value in read_rows(scan.reader, spread) if isinstance(value, bytes)]
-    return find_place(
-        [value.decode("utf-8", "replace") for value in values if value],
-        f"{table.name}: column {columns.input!r}",
-        folder,
-        named=named,
-        refuse=modality != "text",
-    )
+    texts = [value.decode("utf-8", "replace") for value in values if value]
+    what = f"{table.name}: column {columns.input!r}"
+    place = find_place(texts, what, folder, named=named, refuse=modality != "text")
+    return place or place_of_names(texts, table.name, columns.input, folder)
 
 
 def _are_base64(sample: Sample, column: str) -> bool:

@@ -1,0 +1,54 @@
+"""Tables whose column of names is that of files: "id,breed" beside a folder of pictures called as the ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tfautolabel.data.path_search import find_place
+from tfautolabel.data.tables.columns import INPUTS, Sample, first_known, words_of
+from tfautolabel.data.tables.contract import Columns, Table
+from tfautolabel.data.written_paths import Place
+
+ID_WORDS = frozenset(("id", "ids", "uid", "uuid", "guid", "key", "code", "name", "names", "index"))
+"""Words in the name of a column that names rows, and often the files of these too."""
+
+
+def choose_with_files(
+    table: Table,
+    sample: Sample,
+    folder: str,
+    choose: Callable[..., Columns],
+    labels_wanted: bool,
+) -> Columns:
+    """The columns, of which that of names is the inputs if files are called so and nothing else is an input.
+
+    Args:
+        table: the table, of which a user named no inputs.
+        sample: values of its first rows.
+        folder: where it lies.
+        choose: gives the columns; it takes `input_column` and `label_column`.
+        labels_wanted: whether the table's own labels are wanted.
+
+    Raises:
+        ValueError: If the inputs cannot be told.
+    """
+    names = [name for name in table.columns if ID_WORDS & set(words_of(name))]
+    if len(names) != 1 or len(table.columns) < 2 or first_known(INPUTS, table.columns):
+        return choose()
+    if place_of_names(_values(sample, names[0]), table.name, names[0], folder) is None:
+        return choose()
+    found = choose(input_column=names[0])
+    others = [name for name in table.columns if name != names[0]]
+    is_label = found.label is None and labels_wanted and len(others) == 1
+    return choose(input_column=names[0], label_column=others[0]) if is_label else found
+
+
+def place_of_names(values: list[str], source: str, column: str, folder: str | None) -> Place | None:
+    """Where the files are that a column of names means; None if it means none, or names no rows."""
+    if not ID_WORDS & set(words_of(column)):
+        return None
+    return find_place(values, f"{source}: column {column!r}", folder, named=True, refuse=False)
+
+
+def _values(sample: Sample, column: str) -> list[str]:
+    return [(row.get(column) or b"").decode("utf-8", "replace") for row in sample]
