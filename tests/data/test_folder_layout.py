@@ -147,6 +147,15 @@ def test_names_with_more_behind_belong_to_the_media(tmp_path, behind):
     assert (dataset.modality, len(dataset), len(dataset.rejected)) == ("image", 5, 10)
 
 
+def test_pictures_without_endings_have_sidecars_too(tmp_path):
+    make(tmp_path, *(f"{n}.png" for n in range(4)), *(f"scan{n}.json" for n in range(4)), "README.md")
+    for n in range(4):
+        (tmp_path / f"{n}.png").rename(tmp_path / f"scan{n}")
+    dataset = load_dataset(tmp_path, modality="image")
+    assert dataset.ids.tolist() == [f"scan{n}" for n in range(4)]
+    assert len(dataset.rejected) == 5
+
+
 def test_many_sidecars_in_a_folder_of_their_own(tmp_path):
     make(tmp_path, *(f"images/{c}/{n}.png" for c in "ab" for n in range(3)))
     make(tmp_path, *(f"annotations/{kind}/{n}.xml" for kind in "xyz" for n in range(9)), "labels.csv")

@@ -152,6 +152,14 @@ def test_beside_the_table_comes_before_the_working_directory(tmp_path, monkeypat
     assert all_are_read(load_dataset(write_list(tmp_path / "table" / "t.csv", NAMES)))
 
 
+def test_paths_beside_the_folder_of_the_table(tmp_path, monkeypatch):
+    make_files(tmp_path, NAMES)
+    monkeypatch.chdir("/")
+    dataset = load_dataset(write_list(tmp_path / "annotations" / "t.csv", NAMES))
+    assert all_are_read(dataset)
+    assert f"in the folder above the table ({str(tmp_path)!r})" in dataset.notes[0]
+
+
 def test_paths_above_the_table(tmp_path, monkeypatch):
     make_files(tmp_path, NAMES)
     monkeypatch.chdir("/")

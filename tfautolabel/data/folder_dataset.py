@@ -75,6 +75,8 @@ def load_folder(
         known = expected  # a folder of pictures of which most are damaged is still one
     if known == "image" and (note := note_of_range(samples)):
         notes.append(note)
+    if known in ("image", "audio") and not media.rows and len(media.beside) < len(listing.ids):
+        media = media._replace(kind=known)  # pictures and sounds without endings
     if known in ("image", "audio") and media.kind is not None:
         media = media._replace(beside=_no_media(listing, media, known))
     if known in ("image", "audio") and media.kind is not None and media.beside:

@@ -45,7 +45,7 @@ class Media(NamedTuple):
     Attributes:
         kind: "image" or "audio": what most media files are; None if there are none or most files are texts.
         rows: which they are.
-        beside: which files lie beside them and are neither.
+        beside: which files lie beside them and are neither; where no name tells, which are neither by theirs.
     """
 
     kind: str | None
@@ -98,7 +98,7 @@ def find_media(ids: Sequence[str]) -> Media:
     owners = {_place(ids[row]) for row in rows}
     others = sorted([*others, *(row for row in unknown if _place(ids[row]) in owners)])
     if not rows or not others:
-        return Media(counts.most_common(1)[0][0] if counts else None, rows, [])
+        return Media(counts.most_common(1)[0][0] if counts else None, rows, [] if rows else others)
     names = {_stem(ids[row]) for row in rows} | {ids[row].rpartition("/")[2].casefold() for row in rows}
     texts = sum(
         ending_of(ids[row]) in PROSE and not _belongs(_stem(ids[row]), names) and not is_document(ids[row])

@@ -35,7 +35,8 @@ def find_place(
     """Where the files are that some values name; None if the values are no paths.
 
     Places are tried in order: beside the table, the working directory, paths in full, the same with an ending
-    put behind, the last parts of paths that were written elsewhere, and for bare names one folder below.
+    put behind, the last parts of paths that were written elsewhere, all this in the folder above the table's,
+    and for bare names one folder below.
 
     Args:
         values: some values, from all over the table or list.
@@ -69,6 +70,13 @@ def find_place(
         return None
     if best is not None:
         return best[1]
+    if folder is not None and os.path.dirname(bases[0].folder) not in (here, bases[0].folder):
+        # Last: what lies beside the table is meant, if anything there is.
+        above = os.path.dirname(bases[0].folder)
+        bases.append(Place(f"in the folder above the table ({above!r})", above))
+        for place in _places(bases[-1:], short, mostly):
+            if sum(place.locate(value)[0] is not None for value in short) * 2 > len(values):
+                return place
     below, searched = (None, 0) if folder is None else _folder_below(os.path.realpath(folder), alike, what)
     if below is not None:
         return below

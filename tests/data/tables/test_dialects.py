@@ -38,6 +38,8 @@ BARE = CSV.partition("\n")[2]
         ("sep.csv", "SEP=,\n" + CSV, "first line says how columns are separated"),
         ("sep.csv", "sep=\\t\n" + CSV.replace(",", "\t"), "first line says how columns are separated"),
         ("sep.csv", "sep = ;\n" + CSV.replace(",", ";"), "first line says how columns are separated"),
+        ("units.csv", CSV.replace("text,label", "Text (English),Label [0/1]"), ""),
+        ("letters.csv", "Text,text,label\n" + BARE.replace("I ", "x,I ").replace("It", "x,It"), ""),
         ("title.csv", "Survey 2023,\nby Ann\n,\n" + CSV, "above the header were left out: 'Survey 2023,'"),
         ("title.csv", "# made by a program\n\n" + CSV, "above the header were left out: '# made by a"),
         ("title.csv", "sep=;\nSurvey\n" + CSV.replace(",", ";"), "above the header were left out: 'Survey'"),
@@ -171,11 +173,12 @@ def test_words_of_two_bytes_a_character_are_no_western_ones(tmp_path):
         ("t.yaml", "- text: a, b\n  label: x\n"),
         ("t.arff", "@relation x\n@data\n'a, b',x\n"),
         ("t.xls", "<table><tr><td>a, b</td></tr></table>"),
+        ("t.json", '// a remark\n[{"text": "a", "label": "x"}]'),
         ("t.html", "<table><tr><td>a, b</td></tr></table>"),
     ],
 )
 def test_texts_of_other_kinds_are_no_tables(tmp_path, name, data):
-    with pytest.raises(ValueError, match=r"must be a table that ends in .*save|write"):
+    with pytest.raises(ValueError, match=r"must be a table that ends in|is not valid JSON"):
         load_dataset(written(tmp_path, name, data))
 
 
@@ -250,6 +253,11 @@ def test_labelling_tools_exports_as_tables(tmp_path):
     assert dataset.ids.tolist() == ["11", "12", "13", "14"]
     with pytest.raises(ValueError, match="which names several"):
         load_dataset(written(tmp_path, "t.json", json.dumps([*tasks, task(15, "e", "x", "y")])))
+    old = [{"id": 1, "data": {"text": "a"}, "completions": [{"skipped": True, **tasks[0]["annotations"][0]}]}]
+    assert rows_of(load_dataset(written(tmp_path, "t.json", json.dumps([*old, *tasks[1:]]))))[0] == (
+        b"a",
+        None,
+    )
     flat = [
         {"text": "a", "id": 1, "sentiment": "x", "annotator": 1, "lead_time": 2.5},
         {"text": "b", "id": 2},

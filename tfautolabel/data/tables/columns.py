@@ -167,13 +167,14 @@ def words_of(name: str) -> list[str]:
 
 def first_known(known: Sequence[str], columns: Sequence[str]) -> str | None:
     """The column whose name comes first among those known."""
-    lower = {plain_name(name): name for name in reversed(columns)}
+    lower = {plain_name(name): name for name in reversed(columns)} | {name: name for name in columns}
     return next((lower[name] for name in known if name in lower), None)
 
 
 def plain_name(name: str) -> str:
-    """As `INPUTS` and the others write it: "File Name" is "file_name"."""
-    return re.sub(r"[\s\-]+", "_", name.strip().lower())
+    """As `INPUTS` and the others write it: "File Name" is "file_name", "Text (English)" is "text"."""
+    plain = re.sub(r"\s*[(\[].*[)\]]$", "", name.strip()) or name.strip()
+    return re.sub(r"[\s\-]+", "_", plain.lower())
 
 
 def find_label(columns: Sequence[str]) -> str | None:

@@ -200,7 +200,7 @@ def _of_task(task: Mapping[str, Any]) -> dict[str, Any]:
     given = task.get("annotations") or task.get("completions") or []
     choices: list[Any] = []
     for annotation in given:
-        if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
+        if not isinstance(annotation, dict) or annotation.get("was_cancelled") or annotation.get("skipped"):
             continue
         for result in annotation.get("result") or []:
             value = result.get("value") if isinstance(result, dict) else None

@@ -97,6 +97,10 @@ def open_table(path: str, wanted: Iterable[str] = (), encoding: str | None = Non
         return JsonLinesTable(text)
     if ending in _OTHER_TEXTS and (ending != ".xls" or start.startswith(b"<")):
         raise ValueError(f"{path}: must be a table that ends in {ENDINGS}. Received: {_OTHER_TEXTS[ending]}")
+    if ending in (".json", ".jsonl", ".ndjson") and start.startswith((b"//", b"/*", b"#", b'"', b"'")):
+        raise ValueError(
+            f"{path}: is not valid JSON: it must begin with a brace or a bracket. Received: {start[:40]!r}"
+        )
     known = ending in (".csv", ".tsv", ".tab", ".txt")
     if known or other_encoding(start) or b"," in start or b"\t" in start or b";" in start:
         return CsvTable(text, wanted)
