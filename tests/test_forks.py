@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from tfautolabel._forks import refuse_after_fork
+from tfautolabel.backbones import load_backbone
+from tfautolabel.export import load_labeler
 
 
 def _ask(queue):
@@ -12,6 +14,16 @@ def _ask(queue):
         queue.put("nothing")
     except RuntimeError as error:
         queue.put(str(error))
+
+
+def _load(queue):
+    found = []
+    for load in (load_labeler, load_backbone):
+        try:
+            load("nowhere")
+        except (RuntimeError, ValueError, FileNotFoundError) as error:
+            found.append(str(error))
+    queue.put(" ".join(found))
 
 
 def in_a_fork(target):
@@ -33,3 +45,4 @@ def test_a_fork_after_tensorflow_was_used_is_refused_at_once():
     assert float(tf.reduce_sum(np.ones(3))) == 3
     refuse_after_fork()  # here it works
     assert "get_context('spawn')" in in_a_fork(_ask)
+    assert in_a_fork(_load).count("get_context('spawn')") == 2, "loading hangs too"

@@ -191,6 +191,8 @@ def test_killed_after_the_output_was_written_it_ends_the_same(place, monkeypatch
 def test_a_mistake_leaves_nothing(place):
     with pytest.raises(FileNotFoundError):
         place.run("out.csv", data="nowhere")
+    with pytest.raises(FileNotFoundError):
+        place.run("folder", data="nowhere")
     assert sorted(os.listdir(place.base)) == ["model", "texts", "texts.csv"]
 
 

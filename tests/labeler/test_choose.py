@@ -96,3 +96,12 @@ def test_a_backbone_that_is_named_rules(loaded):
 def test_without_two_classes_that_can_be_read_the_own_one_is_taken(loaded):
     backbone, trials = select_backbone(None, clips(classes=1))
     assert (backbone.handle, trials) == ("packaged:speech-embedding", None)
+
+
+def test_a_backbone_for_other_data_is_refused_before_it_is_fetched(loaded):
+    texts = tal.Dataset.from_inputs(["so it was", "na ja"], ["a", "b"])
+    with pytest.raises(ValueError, match=r"one for text data.*efficientnet-lite0, which is for image data"):
+        select_backbone("packaged:efficientnet-lite0", texts)
+    with pytest.raises(ValueError, match=r"one for text data.*elsewhere, which is for audio data"):
+        select_backbone("elsewhere", texts)
+    assert loaded == ["elsewhere"]

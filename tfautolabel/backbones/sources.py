@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tfautolabel._forks import refuse_after_fork
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.backbones.hub_modules import load_hub_module
 from tfautolabel.backbones.huggingface import load_hugging_face
@@ -49,7 +50,7 @@ def load_backbone(handle: str, **options: Any) -> Backbone:
         ValueError: If the string selects nothing or the backbone has no such option, with what was tried and
             what is valid.
         FileNotFoundError: If a file or folder is missing, or weights are missing and may not be fetched.
-        RuntimeError: If weights cannot be fetched.
+        RuntimeError: If weights cannot be fetched, or in a process that was forked after TensorFlow was used.
 
     Examples:
         >>> load_backbone("packaged:lenet")  # doctest: +ELLIPSIS
@@ -57,6 +58,7 @@ def load_backbone(handle: str, **options: Any) -> Backbone:
         ...
         ValueError: a packaged backbone must be one of ['e5-small', ...]. Received: 'lenet'
     """
+    refuse_after_fork()
     prefix, colon, reference = handle.partition(":")
     if colon and prefix in SOURCES:
         if not reference:

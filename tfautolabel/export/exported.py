@@ -281,7 +281,9 @@ def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:
         FileNotFoundError: If there is no exported model.
         MissingExtraError: If its graph needs a package that is not installed.
         ValueError: If it is damaged or was written in another format.
+        RuntimeError: In a process that was forked after TensorFlow was used.
     """
+    refuse_after_fork()
     for _ in range(_TRIES):
         version = newest_version(Path(folder))
         before = _identity(version)

@@ -96,6 +96,7 @@ class LabelledParts:
         """
         name = self.folder.name.removeprefix(".").removesuffix(".progress")
         output = self.folder.parent / name
+        made = not self.folder.parent.exists()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -110,6 +111,8 @@ class LabelledParts:
         finally:
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
+                if made:  # a refusal leaves no folder behind
+                    self.folder.parent.rmdir()
 
     def remove(self) -> None:
         """Removes all parts: they are in the output now."""

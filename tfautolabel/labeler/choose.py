@@ -91,7 +91,8 @@ def select_backbone(
         ValueError: As `load_backbone`, or if "auto" finds no candidate.
     """
     modality = examples.modality
-    options = {"long_text": long_text} if modality == "text" else {}
+    # What every backbone does by default is no option: one for pictures would be refused for having none.
+    options = {"long_text": long_text} if modality == "text" and long_text != "truncate" else {}
     candidates = [entry for entry in PACKAGED.values() if entry.modality == modality]
     own, hint = DEFAULT_BACKBONES[modality], ""
     if handle is None:
@@ -100,12 +101,11 @@ def select_backbone(
             ("auto", f". --backbone {own} takes that one untried") if len(candidates) > 1 else (own, "")
         )
     if handle != "auto":
+        entry = PACKAGED.get(handle.removeprefix("packaged:"))
+        if entry is not None:  # before anything is fetched
+            _check_modality(handle, entry.modality, modality)
         chosen = load_backbone(handle, **options)
-        if chosen.modality != modality:
-            raise ValueError(
-                f"backbone must be one for {modality} data. Received: {handle}, which is for "
-                f"{chosen.modality} data; what the data are is said by modality=… (--modality)"
-            )
+        _check_modality(handle, chosen.modality, modality)
         return chosen, None
     backbones, scores = {}, {}
     for entry in candidates:
@@ -160,6 +160,14 @@ def tried_by_default(modality: str, n_examples: int, pool_size: int) -> list[Pac
         if left >= 0:
             tried.append(entry)
     return tried
+
+
+def _check_modality(handle: str, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise ValueError(
+            f"backbone must be one for {wanted} data. Received: {handle}, which is for {found} data; what "
+            "the data are is said by modality=… (--modality)"
+        )
 
 
 def _at_hand(entry: PackagedBackbone) -> bool:
