@@ -77,7 +77,9 @@ def find_place(
         for place in _places(bases[-1:], short, mostly):
             if sum(place.locate(value)[0] is not None for value in short) * 2 > len(values):
                 return place
-    below, searched = (None, 0) if folder is None else _folder_below(os.path.realpath(folder), alike, what)
+    below, searched = (
+        (None, 0) if folder is None else _folder_below(os.path.realpath(folder), alike, what, refuse)
+    )
     if below is not None:
         return below
     if refuse:
@@ -152,7 +154,7 @@ def _endings_in(folder: str) -> dict[str, list[str]]:
     return found
 
 
-def _folder_below(folder: str, values: Sequence[str], what: str) -> tuple[Place | None, int]:
+def _folder_below(folder: str, values: Sequence[str], what: str, refuse: bool) -> tuple[Place | None, int]:
     """The one folder below that holds most of some bare names, and how many folders were looked into."""
     names = [path for value in values[:50] for path in list(spellings(value))[:1]]
     if any("/" in name for name in names):
@@ -176,6 +178,8 @@ def _folder_below(folder: str, values: Sequence[str], what: str) -> tuple[Place 
                 ]
         if searched >= MAX_FOLDERS:
             break
+    if len(found) > 1 and not refuse:
+        return None, searched
     if len(found) > 1:
         shown = ", ".join(repr(os.path.relpath(place.folder, folder)) for place in found[:3])
         raise ValueError(

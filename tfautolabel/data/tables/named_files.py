@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from tfautolabel.data.path_search import find_place
 from tfautolabel.data.tables.columns import INPUTS, Sample, first_known, words_of
@@ -35,6 +36,11 @@ def choose_with_files(
     names = [name for name in table.columns if ID_WORDS & set(words_of(name))]
     if len(names) != 1 or len(table.columns) < 2 or first_known(INPUTS, table.columns):
         return choose()
+    with suppress(ValueError):
+        usual = choose()
+        texts = _values(sample, usual.input)
+        if usual.input != names[0] and sum(len(text.split()) > 3 for text in texts) * 4 > len(texts):
+            return usual  # texts, whatever files lie there
     if place_of_names(_values(sample, names[0]), table.name, names[0], folder) is None:
         return choose()
     found = choose(input_column=names[0])
