@@ -102,8 +102,9 @@ def test_names_of_rows_that_are_those_of_files(tmp_path, columns):
     assert dataset.classes == ("a", "b")
 
 
-def test_texts_stay_texts_whatever_files_have_their_names(tmp_path):
-    make_files(tmp_path, [f"{part}/{n}.png" for part in ("a", "b") for n in range(8)])
+@pytest.mark.parametrize("folders", ["a", "ab"])
+def test_texts_stay_texts_whatever_files_have_their_names(tmp_path, folders):
+    make_files(tmp_path, [f"{part}/{n}.png" for part in folders for n in range(8)])
     table = tmp_path / "t.csv"
     table.write_text("id,remark\n" + "".join(f"{n},this is remark number {n}\n" for n in range(8)))
     assert load_dataset(table).modality == "text"

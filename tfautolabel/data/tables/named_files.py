@@ -39,8 +39,10 @@ def choose_with_files(
     with suppress(ValueError):
         usual = choose()
         texts = _values(sample, usual.input)
-        if usual.input != names[0] and sum(len(text.split()) > 3 for text in texts) * 4 > len(texts):
-            return usual  # texts, whatever files lie there
+        long = sum(len(text.split()) > 3 for text in texts) * 4 > len(texts)
+        # Texts, whatever files lie there: they are long or nearly all different.
+        if usual.input != names[0] and (long or len(set(texts)) * 10 > 9 * len(texts)):
+            return usual
     if place_of_names(_values(sample, names[0]), table.name, names[0], folder) is None:
         return choose()
     found = choose(input_column=names[0])
