@@ -33,6 +33,8 @@ def chosen(rows, **named):
         ({"link": "https://example.org", "n": "1"}, "link"),
         ({"link": "https://example.org/" + "x" * 99, "link_text": "short"}, "link_text"),
         ({"annotator_comment": LONG, "user_text": "short"}, "user_text"),
+        ({"agent_comment": LONG, "feedback": "short"}, "feedback"),
+        ({"lesion_id": "HAM_118", "image_id": "ISIC_0027419", "place": "scalp"}, "image_id"),
         ({"published": "2020-01-01 10:00:00", "news": "short"}, "news"),
         ({"created_at": "on the first of January", "news": "short"}, "news"),
     ],
@@ -125,7 +127,7 @@ def test_a_column_of_names_that_repeats_at_once_is_said_too(tmp_path):
     assert any("column 'id' repeats: 'n1' in rows 0 and 1" in note for note in dataset.notes)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["csv", "parquet", "pandas"])
 def test_the_names_of_one_kind_of_thing_are_the_rows_names(kind, tmp_path):
     rows = [{"review_id": f"r{n}", "text": f"text {n}", "label": "ab"[n % 2]} for n in (3, 1, 2)]
     assert load_dataset(write_table(kind, rows, tmp_path)).ids.tolist() == ["r3", "r1", "r2"]
@@ -138,7 +140,7 @@ def test_the_written_index_of_a_frame_that_was_filtered_names_the_rows(name, tmp
     assert load_dataset(path).ids.tolist() == ["0", "4", "7"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["csv", "parquet", "pandas"])
 def test_two_labels_of_one_file_are_refused_however_it_is_written(kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a 1.png", "b.png"):

@@ -46,10 +46,9 @@ _ABOUT_WORDS = frozenset((
 """What makes "review_date" or "image_width" something else than an input."""
 
 _TEXT_WORDS = frozenset((
-    "text", "texts", "sentence", "review", "content", "message", "body", "comment", "tweet", "utterance",
-    "question", "title", "headline", "description", "summary",
+    "text", "texts", "sentence", "review", "content", "message", "body", "tweet", "utterance", "question",
 ))  # fmt: skip
-"""Words at the end of a name that say what it is, whoever it is of: "user_text", "link_title"."""
+"""Words at the end of a name that say what it is, whoever it is of: "user_text", "link_text"."""
 
 _FACTS = frozenset((
     "id", "ids", "date", "time", "timestamp", "created", "updated", "at", "count", "length", "len", "lang",
@@ -58,6 +57,7 @@ _FACTS = frozenset((
 ))  # fmt: skip
 """Words of columns that are inputs only where nothing else is."""
 
+_REMARKS = frozenset(["comment", "comments", "note", "notes", "remark", "remarks"])
 _DATE = re.compile(rb"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.{0,30})?\s*")
 _INDEX = re.compile(r"(Unnamed: 0|column 1|__index_level_0__)")
 """What the index of a frame is called after `to_csv` and `to_parquet`."""
@@ -272,11 +272,19 @@ def _input(columns: Sequence[str], sample: Sample) -> str | None:
         ]  # fmt: skip
         texts = [name for name in some if not all(_is_number(row.get(name)) for row in sample)]
         others = [name for name in texts if not _ADDRESSES & set(words_of(name))]
-        telling = [name for name in others if not _FACTS & set(words_of(name)) and not _dates(name, sample)]
+        telling = [name for name in others if not _about_others(name) and not _dates(name, sample)]
         best = [name for name in worded if name in texts] or telling or others or texts
         if best:
             return max(best, key=lambda column: lengths[column])
     return None
+
+
+def _about_others(column: str) -> bool:
+    """Whether a column tells of an input, as "created_at" and "agent_comment" do; "image_id" may name it."""
+    words = words_of(column)
+    if not words or words[0] in FILE_WORDS:
+        return False
+    return bool(_FACTS & set(words)) or (len(words) > 1 and words[-1] in _REMARKS)
 
 
 def _dates(column: str, sample: Sample) -> bool:
