@@ -9,7 +9,7 @@ from pictures import PICTURES
 from tfautolabel.backbones.preprocessors.wave import wav_bytes
 from tfautolabel.data import Dataset, ReadFailure, load_dataset
 from tfautolabel.data.encoded_text import as_text
-from tfautolabel.data.modality import modality_of, recognise_modality
+from tfautolabel.data.modality import modality_of, recognise_modality, telling_part
 from tfautolabel.data.sound_files import as_wav, converted_sound
 
 
@@ -91,3 +91,10 @@ def test_texts_that_are_not_utf8_are_failures(data, message):
     values = Dataset.from_inputs([data, b"\xef\xbb\xbffine"], modality="text").read([0, 1])
     assert isinstance(values[0], ReadFailure)
     assert values[1] == b"fine"
+
+
+def test_of_long_sound_the_beginning_is_kept_and_of_pictures_all():
+    sound, picture = b"fLaC" + bytes(300_000), PICTURES["png-grey"]() + bytes(300_000)
+    assert telling_part(sound) == sound[: 1 << 16]
+    assert telling_part(picture) == picture
+    assert modality_of(telling_part(sound)) == "audio"

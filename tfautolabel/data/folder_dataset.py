@@ -21,7 +21,7 @@ from tfautolabel.data.folder_layout import (
     only_parts,
 )
 from tfautolabel.data.label_texts import SHOWN
-from tfautolabel.data.modality import PLURALS, SAMPLE, modality_of, recognise_modality
+from tfautolabel.data.modality import PLURALS, SAMPLE, modality_of, recognise_modality, telling_part
 from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import FileReader, ReadFailure
 from tfautolabel.labels import Rejected
@@ -116,7 +116,7 @@ def _samples(listing: FolderListing, media: Media) -> list[bytes]:
     samples = []
     for place in np.unique(np.linspace(0, len(rows) - 1, SAMPLE, dtype=int)).tolist():
         with contextlib.suppress(ReadFailure):
-            samples.append(reader.read(rows[place]))
+            samples.append(telling_part(reader.read(rows[place])))
     return samples
 
 

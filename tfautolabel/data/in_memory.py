@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfautolabel.data.modality import MODALITIES, SAMPLE, recognise_modality
+from tfautolabel.data.modality import MODALITIES, SAMPLE, recognise_modality, telling_part
 from tfautolabel.data.path_search import LOOKED_AT, find_place
 from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import FileReader, MemoryReader, Reader, ReadFailure, read_rows
@@ -133,7 +133,8 @@ def _of_paths(paths: Sequence[str], modality: str | None, place: Place | None = 
     rows = np.unique(np.linspace(0, len(paths) - 1, LOOKED_AT, dtype=int)).tolist()
     place = place or find_place([paths[row] for row in rows], "the list of inputs", None, named=True)
     reader = ListedFiles(place or Place("in full", os.path.realpath(os.curdir), free=True), paths)
-    some = [value for value in read_rows(reader, rows[: 2 * SAMPLE]) if isinstance(value, bytes)]
+    read = read_rows(reader, rows[: 2 * SAMPLE], telling_part)
+    some = [value for value in read if isinstance(value, bytes)]
     modality = modality or recognise_modality(some) or "image"
     what = {"image": "pictures", "text": "texts", "audio": "sound clips"}[modality]
     where = place.words if place is not None else "as written"

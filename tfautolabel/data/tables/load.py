@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfautolabel.data.label_values import Rules
-from tfautolabel.data.modality import PLURALS, SAMPLE, recognise_modality
+from tfautolabel.data.modality import PLURALS, SAMPLE, recognise_modality, telling_part
 from tfautolabel.data.path_search import LOOKED_AT, find_place
 from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import Reader, ReadFailure, read_rows
@@ -213,7 +213,7 @@ def _some(reader: Reader, paths: bool) -> list[bytes]:
         if paths
         else np.arange(min(count, SAMPLE))
     )
-    return [value for value in read_rows(reader, rows.tolist()) if isinstance(value, bytes)]
+    return [value for value in read_rows(reader, rows.tolist(), telling_part) if isinstance(value, bytes)]
 
 
 def _taken(columns: Columns) -> str:
