@@ -12,6 +12,7 @@ from tfautolabel.backbones.preprocessors.gif import first_frame
 from tfautolabel.backbones.preprocessors.orientation import upright
 from tfautolabel.backbones.preprocessors.picture_bytes import number, within
 from tfautolabel.backbones.preprocessors.png import decode_png
+from tfautolabel.backbones.preprocessors.traced_once import traced_once
 from tfautolabel.backbones.preprocessors.webp import decode_webp
 
 
@@ -37,19 +38,20 @@ def decode_picture(encoded: tf.Tensor, orientation: tf.Tensor, size: int, max_pi
         return tf.equal(tf.strings.substr(magic, 0, len(prefix)), prefix)
 
     is_webp = tf.logical_and(starts_with(b"RIFF"), tf.equal(tf.strings.substr(encoded, 8, 4), b"WEBP"))
+    most = tf.constant(max_pixels, tf.int64)
     rgb = tf.cond(
         starts_with(b"\xff\xd8\xff"),
-        lambda: _decode_jpeg(encoded, size, max_pixels),
+        lambda: _decode_jpeg(encoded, most, tf.constant(size, tf.int64)),
         lambda: tf.cond(
             starts_with(b"\x89PNG\r\n\x1a\n"),
-            lambda: decode_png(encoded, max_pixels),
+            lambda: decode_png(encoded, most),
             lambda: tf.cond(
                 is_webp,
-                lambda: decode_webp(encoded, max_pixels),
+                lambda: decode_webp(encoded, most),
                 lambda: tf.cond(
                     starts_with(b"BM"),
-                    lambda: _decode_bmp(encoded, max_pixels),
-                    lambda: _decode_gif(encoded, max_pixels),
+                    lambda: _decode_bmp(encoded, most),
+                    lambda: _decode_gif(encoded, most),
                 ),
             ),
         ),
@@ -79,7 +81,8 @@ def _stretch(rgb: tf.Tensor, size: int) -> tf.Tensor:
     return tf.ensure_shape(resized, [size, size, 3])
 
 
-def _decode_jpeg(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
+@traced_once(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64))
+def _decode_jpeg(encoded: tf.Tensor, max_pixels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     shape = tf.image.extract_jpeg_shape(encoded, output_type=tf.int64)
     safe = within(encoded, shape[1], shape[0], max_pixels)
     spare = tf.reduce_min(shape[:2]) // size  # how many times over the smaller side is larger than needed
@@ -98,7 +101,8 @@ def _decode_jpeg(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
     )
 
 
-def _decode_bmp(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
+@traced_once(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
+def _decode_bmp(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
     def signed(start: int) -> tf.Tensor:
         return tf.abs(tf.cast(tf.bitcast(tf.cast(number(encoded, start, 4), tf.uint32), tf.int32), tf.int64))
 
@@ -128,7 +132,8 @@ def _decode_bmp(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
     return tf.cond(tf.equal(bits, 8), with_palette, direct)
 
 
-def _decode_gif(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
+@traced_once(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
+def _decode_gif(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
     is_gif = tf.debugging.assert_equal(tf.strings.substr(encoded, 0, 4), b"GIF8", message="not a picture")
     with tf.control_dependencies([is_gif] if is_gif is not None else []):
         frame = first_frame(tf.identity(encoded))

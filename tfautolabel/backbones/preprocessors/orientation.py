@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfautolabel.backbones.preprocessors.traced_once import traced_once
+
 _TAG = 0x0112
 _UPRIGHT = 1
 _FIRST_CHUNK = 30
@@ -23,6 +25,7 @@ _PNG_EDGE = 1 << 14
 """So many bytes at both ends of a PNG are searched: the chunk stands before or behind the pixels."""
 
 
+@traced_once(tf.TensorSpec([None], tf.string))
 def orientations(examples: tf.Tensor) -> tf.Tensor:
     """The orientation of each picture of a batch.
 

@@ -14,15 +14,13 @@ def number(encoded: tf.Tensor, start: int, count: int, big_endian: bool = False)
     )
 
 
-def within(encoded: tf.Tensor, width: tf.Tensor, height: tf.Tensor, max_pixels: int) -> tf.Tensor:
+def within(encoded: tf.Tensor, width: tf.Tensor, height: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
     """`encoded` itself, once its header has been found to stay within the limit."""
     checks = [
         tf.debugging.assert_positive(tf.minimum(width, height), message="a picture without pixels"),
         # Each side is checked alone too, so that a hostile header cannot overflow the product.
-        tf.debugging.assert_less_equal(tf.maximum(width, height), tf.constant(max_pixels, tf.int64)),
-        tf.debugging.assert_less_equal(
-            width * height, tf.constant(max_pixels, tf.int64), message="too many pixels"
-        ),
+        tf.debugging.assert_less_equal(tf.maximum(width, height), max_pixels),
+        tf.debugging.assert_less_equal(width * height, max_pixels, message="too many pixels"),
     ]
     with tf.control_dependencies([check for check in checks if check is not None]):
         return tf.identity(encoded)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfautolabel.backbones.preprocessors.picture_bytes import lay_on_white, number, within
+from tfautolabel.backbones.preprocessors.traced_once import traced_once
 from tfautolabel.data.picture_files import DEPTHS
 
 
-def decode_png(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
+@traced_once(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
+def decode_png(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
     """Decodes one PNG; samples of 16 bits that fill only a part of their range are scaled by that part.
 
     Args:
         encoded: () string, the bytes of a PNG.
-        max_pixels: the largest width times height that is decoded.
+        max_pixels: () int64, the largest width times height that is decoded.
 
     Returns:
         (h, w, 3) uint8.

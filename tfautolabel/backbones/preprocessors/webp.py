@@ -9,16 +9,18 @@ import tensorflow as tf
 
 from tfautolabel.backbones.preprocessors.orientation import webp_chunk
 from tfautolabel.backbones.preprocessors.picture_bytes import lay_on_white, number, within
+from tfautolabel.backbones.preprocessors.traced_once import traced_once
 
 _ANIMATED, _ALPHA = 0x02, 0x10
 
 
-def decode_webp(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
+@traced_once(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
+def decode_webp(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
     """Decodes one WebP.
 
     Args:
         encoded: () string, the bytes of a WebP.
-        max_pixels: the largest width times height that is decoded.
+        max_pixels: () int64, the largest width times height that is decoded.
 
     Returns:
         (h, w, 3) uint8.
