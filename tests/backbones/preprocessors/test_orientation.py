@@ -1,6 +1,7 @@
 import functools
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -52,6 +53,23 @@ def jpeg(exif, before=()):
         b"\xff" + bytes([mark]) + struct.pack(">H", len(body) + 2) + body for mark, body in segments
     )
     return encoded[:2] + inserted + encoded[2:]
+
+
+@pytest.mark.parametrize("fill", [1, 2, 7])
+def test_fill_bytes_before_a_segment(fill):
+    whole = jpeg(directory(6))
+    assert read(whole[:2] + b"\xff" * fill + whole[2:]) == [6]
+
+
+def test_a_png_with_the_mark_of_jpeg():
+    whole = encode(image(), "PNG")
+    data = b"eXIf" + b"Exif\0\0" + directory(8, ">")
+    chunk = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+    assert read(whole[:33] + chunk + whole[33:]) == [8]
+
+
+def test_a_file_of_segments_alone_ends_soon():
+    assert read(b"\xff\xd8" + b"\xff\xe0\0\2" * 100_000, b"\xff\xd8" + b"\xff" * 100_000) == [1, 1]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])

@@ -20,7 +20,7 @@ from tfautolabel.backbones.preprocessors.unreadable import MAX_PIXELS
 from tfautolabel.data.picture_files import as_picture
 from tfautolabel.data.readers import ReadFailure, made_ready
 
-VERSION = 2
+VERSION = 3
 """Raised when the same bytes would give other pixels, so that cached features are not mixed up."""
 
 

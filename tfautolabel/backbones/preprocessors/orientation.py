@@ -21,6 +21,8 @@ _FIRST_CHUNK = 30
 _FAR = 1 << 29
 _ENTRIES = 128
 """So many tags of a directory are looked at; cameras write a dozen."""
+_SEGMENTS = 1000
+"""So many segments or chunks are looked at; photographs have a few, and hostile files millions."""
 _PNG_EDGE = 1 << 14
 """So many bytes at both ends of a PNG are searched: the chunk stands before or behind the pixels."""
 
@@ -41,7 +43,9 @@ def orientations(examples: tf.Tensor) -> tf.Tensor:
 
     def turned() -> tf.Tensor:
         data = tf.concat([tf.boolean_mask(examples, found), chunks], axis=0)
-        starts = tf.concat([tf.boolean_mask(start, found), tf.zeros_like(owners)], axis=0)
+        # Some programs put JPEG's mark before the data of a PNG.
+        marked = 6 * tf.cast(tf.equal(tf.strings.substr(chunks, 0, 6), b"Exif\0\0"), tf.int32)
+        starts = tf.concat([tf.boolean_mask(start, found), marked], axis=0)
         return tf.tensor_scatter_nd_max(upright_all, rows[:, None], _tiff_orientation(data, starts))
 
     upright_all = tf.ones_like(start)
@@ -87,7 +91,8 @@ def webp_chunk(encoded: tf.Tensor, name: bytes) -> tf.Tensor:
     def onward(position: tf.Tensor) -> tuple[tf.Tensor]:
         return (tf.minimum(position + _webp_step(bytes_at(encoded[None], position[None], 8))[0], end),)
 
-    (position,) = tf.while_loop(goes_on, onward, (tf.minimum(_FIRST_CHUNK, end),))
+    first = tf.minimum(_FIRST_CHUNK, end)
+    (position,) = tf.while_loop(goes_on, onward, (first,), maximum_iterations=_SEGMENTS)
     return position
 
 
@@ -125,6 +130,8 @@ def _exif_of_jpeg_and_webp(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         in_jpeg = is_jpeg & tf.equal(chunk[:, 0], 0xFF) & tf.equal(chunk[:, 1], 0xE1) & mark
         # Application segments and comments: EXIF data come before every other one.
         before = tf.equal(chunk[:, 1] // 16, 0xE) | tf.equal(chunk[:, 1], 0xFE)
+        # A byte 0xFF more may stand before each of them.
+        before |= tf.equal(chunk[:, 1], 0xFF)
         goes_on = is_jpeg & tf.equal(chunk[:, 0], 0xFF) & before
         in_webp = is_webp & tf.reduce_all(tf.equal(chunk[:, :4], list(b"EXIF")), axis=1)
         found = in_jpeg | in_webp
@@ -134,6 +141,7 @@ def _exif_of_jpeg_and_webp(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         position: tf.Tensor, chunk: tf.Tensor, _: tf.Tensor, open_: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
         segment = 2 + tf.maximum(chunk[:, 2] * 256 + chunk[:, 3], 2)
+        segment = tf.where(tf.equal(chunk[:, 1], 0xFF), 1, segment)
         step = tf.where(is_webp, _webp_step(chunk), segment)
         position = tf.minimum(position + tf.where(open_, step, 0), end)
         chunk = bytes_at(examples, position, 10)
@@ -142,7 +150,10 @@ def _exif_of_jpeg_and_webp(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     first = tf.where(is_webp, _FIRST_CHUNK, 2)
     chunk = bytes_at(examples, first, 10)
     position, chunk, found, _ = tf.while_loop(
-        lambda _, __, ___, open_: tf.reduce_any(open_), onward, (first, chunk, *kinds(first, chunk))
+        lambda _, __, ___, open_: tf.reduce_any(open_),
+        onward,
+        (first, chunk, *kinds(first, chunk)),
+        maximum_iterations=_SEGMENTS,
     )
     # Some writers of WebP repeat the mark of JPEG's segment, of which two bytes are seen here.
     repeats = is_webp & tf.equal(chunk[:, 8], ord("E")) & tf.equal(chunk[:, 9], ord("x"))
@@ -161,7 +172,7 @@ def _exif_of_png(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     pieces = tf.strings.split(tf.concat(edges, 0), "eXIf")
     # The name with what the chunk begins with: compressed pixels do not hold all eight bytes by chance.
     begins = tf.strings.substr(pieces.values, 0, 4)
-    found = tf.equal(begins, b"II*\0") | tf.equal(begins, b"MM\0*")
+    found = tf.equal(begins, b"II*\0") | tf.equal(begins, b"MM\0*") | tf.equal(begins, b"Exif")
     owners = tf.gather(tf.concat([rows, rows], 0), tf.boolean_mask(pieces.value_rowids(), found))
     return tf.boolean_mask(pieces.values, found), tf.cast(owners, tf.int32)
 
