@@ -1,4 +1,6 @@
+import json
 import shutil
+import zipfile
 
 import keras
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfautolabel.backbones.backbone import Backbone, saved_model_network
+from tfautolabel.backbones.networks.pooling import UnitLength
 from tfautolabel.backbones.preprocessors import ImagePreprocessor
 
 
@@ -120,6 +123,34 @@ def test_loaded_weights_must_be_those_that_were_saved(tmp_path):
     keras_backbone().save(tmp_path)
     keras_backbone(seed=1).network.save(tmp_path / "backbone.keras")
     with pytest.raises(ValueError, match=r"not the ones that were saved.*Received: "):
+        Backbone.load(tmp_path)
+
+
+def test_a_folder_that_names_modules_as_they_were_once_is_read(tmp_path):
+    pixels = keras.Input((24, 24, 3))
+    network = keras.Model(pixels, UnitLength()(keras.layers.GlobalAveragePooling2D()(pixels)))
+    saved = Backbone("mine", ImagePreprocessor(24), network, "tiny")
+    saved.save(tmp_path)
+    described = json.loads((tmp_path / "backbone.json").read_text())
+    assert described["preprocessor"]["class"] == "tfautolabel>ImagePreprocessor"
+    described["preprocessor"]["class"] = "tfautolabel.backbones.preprocessors.image.ImagePreprocessor"
+    (tmp_path / "backbone.json").write_text(json.dumps(described))
+    # In the network's own file Keras notes the module too.
+    with zipfile.ZipFile(tmp_path / "backbone.keras") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    home = UnitLength.__module__.encode()
+    assert home in parts["config.json"]
+    parts["config.json"] = parts["config.json"].replace(home, b"tfautolabel.where_it_was_once")
+    with zipfile.ZipFile(tmp_path / "backbone.keras", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert Backbone.load(tmp_path).fingerprint == saved.fingerprint
+
+
+def test_examples_must_be_read_as_when_it_was_saved(tmp_path, monkeypatch):
+    keras_backbone().save(tmp_path)
+    monkeypatch.setattr("tfautolabel.backbones.preprocessors.image.VERSION", -1)
+    with pytest.raises(ValueError, match=r"reads image data in another way: make it again.*'version': -1"):
         Backbone.load(tmp_path)
 
 

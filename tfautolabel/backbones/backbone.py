@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import json
 import os
-import re
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -20,6 +18,7 @@ import numpy as np
 from tfautolabel._optional import require
 from tfautolabel._scratch import restore
 from tfautolabel.backbones.preprocessors import Preprocessor
+from tfautolabel.backbones.registered import HOMES, PACKAGE, registered_class
 from tfautolabel.backbones.saved_model import SavedModelLayer
 from tfautolabel.backbones.waveform_module import WaveformModuleLayer
 from tfautolabel.data.atomic import atomic_folder
@@ -145,8 +144,9 @@ class Backbone:
             "architecture": self.architecture,
             "languages": self.languages,
             "preprocessor": {
-                "class": f"{type(self.preprocessor).__module__}.{type(self.preprocessor).__name__}",
+                "class": keras.saving.get_registered_name(type(self.preprocessor)),
                 "config": self.preprocessor.get_config(),
+                "identity": self.preprocessor.identity(),
             },
             "network": network_config,
             "fingerprint": self.fingerprint,
@@ -162,7 +162,8 @@ class Backbone:
 
         Raises:
             FileNotFoundError: If there is no saved backbone.
-            ValueError: If its weights are not the ones that were saved.
+            ValueError: If its weights are not the ones that were saved, or this version reads examples in
+                another way than the one that saved it.
             MissingExtraError: If the package that its network's layers come from is not installed.
         """
         folder = Path(folder)
@@ -171,8 +172,9 @@ class Backbone:
             raise FileNotFoundError(f"a saved backbone has a file {_CONFIG}. Received: {folder}")
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
         preprocessor = _preprocessor(config["preprocessor"], folder / _ASSETS)
+        _check_same_reading(config["preprocessor"].get("identity"), preprocessor, folder)
         if (folder / _NETWORK).is_file():
-            _import_layers(folder / _NETWORK)
+            _register_layers(folder / _NETWORK)
             network = keras.saving.load_model(folder / _NETWORK, compile=False)
         else:
             network = _saved_model_network(config["network"], folder / _MODULE)
@@ -183,8 +185,8 @@ class Backbone:
         backbone = cls(config["handle"], preprocessor, network, config["architecture"], config["languages"])
         if backbone.fingerprint != config["fingerprint"]:
             raise ValueError(
-                f"the weights in {folder} are not the ones that were saved: fingerprint "
-                f"{config['fingerprint']} expected. Received: {backbone.fingerprint}"
+                f"the weights in {folder}, or how examples are read, are not the ones that were saved: "
+                f"fingerprint {config['fingerprint']} expected. Received: {backbone.fingerprint}"
             )
         return backbone
 
@@ -200,39 +202,45 @@ def run_network(network: keras.Model, inputs: Sequence[Any]) -> Any:
 
 def _preprocessor(described: dict[str, Any], assets: Path) -> Preprocessor:
     """The preprocessor that `Backbone.save` described; only this package's own classes are made."""
-    module, _, name = described["class"].rpartition(".")
-    if not module.startswith("tfautolabel."):
-        raise ValueError(
-            f"a saved preprocessor is one of tfautolabel's own. Received: {described['class']!r}"
-        )
-    preprocessor = getattr(importlib.import_module(module), name).from_config(described["config"])
+    preprocessor: Preprocessor = registered_class(described["class"]).from_config(described["config"])
     preprocessor.load_assets(os.fspath(assets))
     return preprocessor
 
 
-def _import_layers(file: Path) -> None:
-    """Imports the modules of this package, and keras_hub, whose layers a network's file names.
+def _check_same_reading(saved: dict[str, Any] | None, preprocessor: Preprocessor, folder: Path) -> None:
+    """Refuses a preprocessor that would give other inputs than the one that was saved."""
+    now = json.loads(json.dumps(preprocessor.identity()))
+    if saved is not None and saved != now:
+        raise ValueError(
+            f"{folder} was saved by a version that reads {preprocessor.modality} data in another way: make "
+            f"it again, from the same labels. Received: {saved}, where {now} is valid"
+        )
 
-    Keras finds only classes that are registered, which importing them does; other modules are left to it.
+
+def _register_layers(file: Path) -> None:
+    """Imports what defines the layers that a network's file names, of this package and of keras_hub.
+
+    Keras finds only classes that are registered, which importing them does; others are left to it.
     """
     with zipfile.ZipFile(file) as archive:
-        modules = set(_modules(json.loads(archive.read("config.json"))))
-    for module in sorted(modules):
-        if re.fullmatch(r"tfautolabel(\.\w+)+", module):
-            importlib.import_module(module)
-    if any(module.partition(".")[0] == "keras_hub" for module in modules):
+        described = json.loads(archive.read("config.json"))
+    for name in sorted(set(_values(described, "registered_name"))):
+        package, _, bare = name.partition(">")
+        if package == PACKAGE and bare in HOMES:
+            registered_class(name)
+    if any(module.partition(".")[0] == "keras_hub" for module in _values(described, "module")):
         require("keras_hub", extra="kerashub")
 
 
-def _modules(part: Any) -> Iterator[str]:
-    """The modules that a description by Keras names."""
+def _values(part: Any, key: str) -> Iterator[str]:
+    """The texts that a description by Keras holds under a key, at any depth."""
     if isinstance(part, dict):
-        if isinstance(part.get("module"), str):
-            yield part["module"]
+        if isinstance(part.get(key), str):
+            yield part[key]
         part = list(part.values())
     if isinstance(part, list):
         for child in part:
-            yield from _modules(child)
+            yield from _values(child, key)
 
 
 def _saved_model_network(described: dict[str, Any], module: Path) -> keras.Model:

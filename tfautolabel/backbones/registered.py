@@ -1,0 +1,74 @@
+"""Where the classes live that saved backbones name.
+
+A saved backbone names classes as Keras registers them ("tfautolabel>WavePreprocessor"), never the modules
+that define them, so that a module can be moved. Keras knows a class once its module was imported; this table
+says which module that is.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import keras
+
+PACKAGE = "tfautolabel"
+_BACKBONES = f"{PACKAGE}.backbones"
+
+HOMES: dict[str, str] = {
+    "ByteLevelPreprocessor": f"{_BACKBONES}.preprocessors.byte_level",
+    "ConvolutionalPosition": f"{_BACKBONES}.huggingface.wave_layers",
+    "CoveredFrames": f"{_BACKBONES}.huggingface.whisper",
+    "EncoderBlock": f"{_BACKBONES}.networks.bert",
+    "FlooredLeakyReLU": f"{_BACKBONES}.packaged.speech_embedding",
+    "FrameCounts": f"{_BACKBONES}.huggingface.wave_layers",
+    "ImagePreprocessor": f"{_BACKBONES}.preprocessors.image",
+    "KerasHubSpectrogram": f"{_BACKBONES}.kerashub_audio",
+    "KerasHubTextPreprocessor": f"{_BACKBONES}.preprocessors.kerashub_text",
+    "LogMel": f"{_BACKBONES}.packaged.speech_embedding",
+    "MeanOverClip": f"{_BACKBONES}.kerashub_audio",
+    "MeanOverFrames": f"{_BACKBONES}.huggingface.transformer",
+    "MeanVoice": f"{_BACKBONES}.packaged.resemblyzer",
+    "NgramBranches": f"{_BACKBONES}.packaged.use_multilingual",
+    "PatchEmbedding": f"{_BACKBONES}.huggingface.vit",
+    "PoolOverTime": f"{_BACKBONES}.packaged.speech_embedding",
+    "PoolTokens": f"{_BACKBONES}.huggingface.vit",
+    "QuantisedEmbedding": f"{_BACKBONES}.packaged.use_multilingual",
+    "RelativePositions": f"{_BACKBONES}.networks.bert",
+    "SentencePiecePreprocessor": f"{_BACKBONES}.preprocessors.sentencepiece",
+    "SentenceSum": f"{_BACKBONES}.packaged.use_multilingual",
+    "SilenceAround": f"{_BACKBONES}.packaged.speech_embedding",
+    "StandardisedWave": f"{_BACKBONES}.huggingface.wave_layers",
+    "StringPreprocessor": f"{_BACKBONES}.preprocessors.strings",
+    "TextModulePreprocessor": f"{_BACKBONES}.preprocessors.strings",
+    "TokenEmbedding": f"{_BACKBONES}.networks.bert",
+    "TokenPooling": f"{_BACKBONES}.networks.pooling",
+    "TransformerBlock": f"{_BACKBONES}.huggingface.transformer",
+    "UnitLength": f"{_BACKBONES}.networks.pooling",
+    "VoiceWindows": f"{_BACKBONES}.packaged.resemblyzer",
+    "WavePreprocessor": f"{_BACKBONES}.preprocessors.wave",
+    "WaveConvolution": f"{_BACKBONES}.huggingface.wave_layers",
+    "WhisperLogMel": f"{_BACKBONES}.huggingface.whisper",
+    "WhisperStem": f"{_BACKBONES}.huggingface.whisper",
+    "WindowMean": f"{_BACKBONES}.preprocessors.contract",
+    "WordPiecePreprocessor": f"{_BACKBONES}.preprocessors.wordpiece",
+}
+"""Registered names without the package, and the modules that define them."""
+
+
+def registered_class(name: str) -> Any:
+    """A class by its registered name.
+
+    Args:
+        name: "tfautolabel>WavePreprocessor"; also a path such as
+            "tfautolabel.backbones.preprocessors.wave.WavePreprocessor", which versions before names were
+            registered wrote: of it the last part counts, wherever the class lives now.
+
+    Raises:
+        ValueError: If it is none of `HOMES`.
+    """
+    package, _, bare = name.rpartition(">" if ">" in name else ".")
+    if package.partition(".")[0] != PACKAGE or bare not in HOMES:
+        raise ValueError(f"a saved class is one of tfautolabel's own. Received: {name!r}")
+    importlib.import_module(HOMES[bare])
+    return keras.saving.get_registered_object(f"{PACKAGE}>{bare}")
