@@ -111,7 +111,7 @@ def answers_needed(
 
     Examples:
         >>> answers_needed(np.ones(10_000), np.zeros(0, bool), target_error=0.05).if_right
-        63
+        65
     """
     scores, right = np.asarray(scores, np.float32), np.asarray(correct, bool)
     design = design or AuditDesign.simple()

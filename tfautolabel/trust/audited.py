@@ -11,7 +11,7 @@ from tfautolabel.trust.stratified_betting import log_wealth
 
 SHARES = (0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
 """Of the labels, the surest first: how many each threshold of the sequence accepts."""
-PARTS = (0.03, 0.0, 0.12, 0.0, 0.0, 0.85)
+PARTS = (0.02, 0.0, 0.04, 0.0, 0.0, 0.94)
 """How the error budget is split: most on accepting all labels, some on a part of them that passes sooner."""
 ASSUMPTION = (
     "The labels were looked at in the random order that was drawn beforehand, none was passed over, and each "
