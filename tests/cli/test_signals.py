@@ -26,13 +26,22 @@ main()
 """
 
 
+SENT = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
 def start(*arguments, ignored=()):
+    """A command that takes all signals but these, whatever the tests themselves were started with."""
+
+    def settle():
+        for number in SENT:
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, "waits", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: [signal.signal(number, signal.SIG_IGN) for number in ignored],
+        preexec_fn=settle,
     )
     assert process.stdout.readline() == "ready\n"
     return process
