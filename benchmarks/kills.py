@@ -193,6 +193,7 @@ def environment(work: Path) -> dict[str, str]:
 
 
 def start(words: list[str], work: Path) -> subprocess.Popen[str]:
+    """A running command, which takes SIGHUP also where nohup started this script."""
     work.mkdir(parents=True, exist_ok=True)
     return subprocess.Popen(
         [*command_line(), *words],
@@ -200,6 +201,7 @@ def start(words: list[str], work: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env=environment(work),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
 
 
