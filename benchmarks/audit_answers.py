@@ -5,9 +5,9 @@ Audits are run until all accepted labels are certified (target 5 %, confidence 9
 
 - made-up sets, whose errors are drawn by true probabilities with normal log odds (spread 2 unless said
   otherwise), and whose confidences are these probabilities ("calibrated"), twice or half as extreme ("over",
-  "under"), the same in random order ("useless"), or rounded to whole per cents ("coarse"). The stakes and
-  weights were chosen on "calibrated", "over" and "useless" sets with other seeds, and how the error budget is
-  split after a look at "calibrated" sets of 1,000 and 4,000 labels; the other rows confirm them;
+  "under"), the same in random order ("useless"), or rounded to whole per cents ("coarse"). The stakes,
+  the weights and how the error budget is split were chosen on "calibrated", "over" and "useless" sets with
+  other seeds; the rows of these kinds confirm that on new draws, the others on new kinds;
 - the surest labels of heads on 10 and 30 labels a class, as many as make the share wrong.
 
 Peer: a simple random sample, with stakes on 0 to 0.5 of the target and a quarter of the error budget on
