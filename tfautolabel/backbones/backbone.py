@@ -224,10 +224,9 @@ def _register_layers(file: Path) -> None:
     """
     with zipfile.ZipFile(file) as archive:
         described = json.loads(archive.read("config.json"))
-    for name in sorted(set(_values(described, "registered_name"))):
-        package, _, bare = name.partition(">")
-        if package == PACKAGE and bare in HOMES:
-            registered_class(name)
+    own = {f"{PACKAGE}>{name}" for name in HOMES}
+    for name in sorted(own.intersection(_values(described, "registered_name"))):
+        registered_class(name)
     if any(module.partition(".")[0] == "keras_hub" for module in _values(described, "module")):
         require("keras_hub", extra="kerashub")
 

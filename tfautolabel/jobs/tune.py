@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tfautolabel.features import Extraction
     from tfautolabel.labeler import Labeler
 
-SETTINGS = RunSettings()
-
 
 @dataclass(frozen=True, eq=False)
 class Searches:
@@ -69,7 +67,7 @@ def tune(
     out: Place,
     *,
     labels: Place | None = None,
-    settings: RunSettings = SETTINGS,
+    settings: RunSettings = RunSettings(),  # noqa: B008 # frozen
     cache_dir: Place | None = None,
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
