@@ -4,42 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from typing import Any
 
 from tfautolabel._optional import require
 
 MAX_HEADER_BYTES = 64 * 1024
 
-_UPGRADE = re.compile(rb"\r\n(?:upgrade|http2-settings)[ \t]*:[^\r\n]*(?=\r\n)", re.IGNORECASE)
-_END = b"\r\n\r\n"
-_BEGINNING = re.compile(rb"(?:\r\n)*[A-Z]{0,20}(?:\Z| )")
-_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
-"""How a request begins, and what no head has: of anything else the parser says at once what is wrong."""
+_OFFERS = (b"upgrade", b"http2-settings")
+"""The headers that offer another protocol."""
 
 
 def bounded_protocol(seconds: float) -> Any:
     """A class of uvicorn's protocol that refuses headers which are too large or too slow.
 
-    Its refusals are JSON like all others. Offers to speak another protocol, which a server may ignore (RFC
-    9110, 7.8) and with which the parser would lose the request's body, are not shown to it. Clients that do
-    not read their answers are cut off.
+    Its refusals are JSON like all others, and come behind the answers to the requests before. Offers to speak
+    another protocol, which a server may ignore (RFC 9110, 7.8) and with which the parser would lose the
+    request's body, are taken out of the head: the parser stops behind such a head, wherever in the data that
+    is, and is given the head without them. Clients that do not read their answers are cut off.
 
     Args:
         seconds: for a request's headers, and for any part of an answer to be read.
     """
+    httptools = require("httptools", extra="serve")
     httptools_impl = require("uvicorn.protocols.http.httptools_impl", extra="serve")
 
     class Bounded(httptools_impl.HttpToolsProtocol):  # type: ignore[name-defined]
+        headers: list[tuple[bytes, bytes]]
+        parser: Any
         _header_bytes = 0
         _alarm: asyncio.TimerHandle | None = None
         _unread_alarm: asyncio.TimerHandle | None = None
         _unread_bytes = 0
         _in_headers = True
-
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            self._head = bytearray()
+        _refusal = b""
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -51,51 +48,64 @@ def bounded_protocol(seconds: float) -> Any:
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            if self._in_headers:
-                if self._alarm is None:
-                    self._await_headers()
-                data = self._without_offers(data)
+            if self._refusal:
+                return
+            if self._in_headers and self._alarm is None:
+                self._await_headers()
             # Behind a body that comes in chunks there may be headers again.
             self._header_bytes += len(data)
-            super().data_received(data)
+            self._unset_keepalive_if_required()
+            try:
+                self._parse(data)
+            except httptools.HttpParserError:
+                message = "Invalid HTTP request received."
+                self.logger.warning(message)
+                self.send_400_response(message)
+                return
             if self._header_bytes > MAX_HEADER_BYTES:
                 self._refuse(431, f"headers may have at most {MAX_HEADER_BYTES} bytes")
 
-        def _without_offers(self, data: bytes) -> bytes:
-            """The data without the lines of the head that offer another protocol; nothing before it is whole.
+        def _parse(self, data: bytes) -> None:
+            """Parses data in which any number of requests begin, go on and end."""
+            rest = memoryview(data)
+            while True:
+                try:
+                    self.parser.feed_data(rest)
+                    return
+                except httptools.HttpParserUpgrade as offer:
+                    (parsed,) = offer.args
+                rest = rest[parsed:]
+                head = self._head_without_offers()
+                if head is None:
+                    self._refuse(400, "Malformed request: CONNECT is for proxies")
+                    return
+                self.parser = _new_parser(httptools, self)
+                self.parser.feed_data(head)
 
-            A head comes in as many pieces as the network likes, and a line may be cut anywhere.
-            """
-            head = self._head
-            searched = max(len(head) - len(_END), 0)
-            if head:
-                head += data
-            # Clients may send empty lines before a request.
-            start = 0 if head or data[0] > 13 else len(data) - len(data.lstrip(b"\r\n"))
-            end = (head or data).find(_END, max(start, searched))
-            if end < 0:
-                begun = bool(head) or _BEGINNING.match(data) is not None
-                small = len(head or data) <= MAX_HEADER_BYTES
-                if begun and small and not _BARE_LINE_FEED.search(head or data, searched):
-                    self._unset_keepalive_if_required()
-                    self._head = head or bytearray(data[start:])
-                    return b""
-            if head:
-                data, self._head = bytes(head), bytearray()
-            if end < 0 or _UPGRADE.search(data, start, end + 2) is None:
-                return data
-            return _UPGRADE.sub(b"", data[: end + 2]) + data[end + 2 :]
+        def _head_without_offers(self) -> bytes | None:
+            """The head that was just parsed, without what stopped the parser; None if that is its method."""
+            method, version = self.parser.get_method(), self.parser.get_http_version()
+            if method == b"CONNECT":
+                return None
+            lines = [method + b" " + self.url + b" HTTP/" + version.encode("ascii")]
+            lines += [name + b": " + value for name, value in self.headers if name not in _OFFERS]
+            return b"\r\n".join([*lines, b"", b""])
 
         def on_headers_complete(self) -> None:
+            if self.parser.should_upgrade():
+                return  # The same head comes again, without the offer.
             self._in_headers, self._header_bytes = False, 0
             self._stop_alarm()
             super().on_headers_complete()
+            self.headers = []  # What comes behind a body is no header of the request (RFC 9110, 6.5.1).
 
         def on_body(self, body: bytes) -> None:
             self._header_bytes = 0
             super().on_body(body)
 
         def on_message_complete(self) -> None:
+            if self.parser.should_upgrade():
+                return
             super().on_message_complete()
             self._in_headers, self._header_bytes = True, 0
 
@@ -125,9 +135,14 @@ def bounded_protocol(seconds: float) -> Any:
             self._refuse(400, f"Malformed request: {msg}")
 
         def _await_headers(self) -> None:
-            self._alarm = self.loop.call_later(
-                seconds, self._refuse, 408, "The headers did not arrive in time"
-            )
+            self._alarm = self.loop.call_later(seconds, self._headers_are_late)
+
+        def _headers_are_late(self) -> None:
+            # While answers are owed it may be this side that does not read.
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._await_headers()
+            else:
+                self._refuse(408, "The headers did not arrive in time")
 
         def _stop_alarm(self) -> None:
             if self._alarm is not None:
@@ -135,14 +150,46 @@ def bounded_protocol(seconds: float) -> Any:
                 self._alarm = None
 
         def _refuse(self, status: int, message: str) -> None:
-            if self.transport is None or self.transport.is_closing():
+            """Ends the connection with a refusal, once what was asked before is answered."""
+            if self.transport is None or self.transport.is_closing() or self._refusal:
                 return
+            self._stop_alarm()
             body = json.dumps({"error": message}).encode("ascii")
             head = (
                 f"HTTP/1.1 {status} Refused\r\ncontent-type: application/json\r\n"
                 f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
             )
-            self.transport.write(head.encode("ascii") + body)
-            self.transport.close()
+            self._refusal = head.encode("ascii") + body
+            if self._in_headers:
+                owes = self.cycle is not None and not self.cycle.response_complete
+            else:
+                # The request itself has begun: it waits behind others, or it is the one that is answered now.
+                waiting = [entry for entry in self.pipeline if entry[0] is self.cycle]
+                owes = bool(waiting)
+                for entry in waiting:
+                    self.pipeline.remove(entry)
+                if not owes and self.cycle.response_started:
+                    self.transport.close()
+            if not owes:
+                self._send_refusal()
+
+        def on_response_complete(self) -> None:
+            was_last = not self.pipeline
+            super().on_response_complete()
+            if self._refusal and was_last:
+                self._send_refusal()
+
+        def _send_refusal(self) -> None:
+            if not self.transport.is_closing():
+                self.transport.write(self._refusal)
+                self.transport.close()
 
     return Bounded
+
+
+def _new_parser(httptools: Any, protocol: Any) -> Any:
+    """A parser as uvicorn makes it."""
+    parser = httptools.HttpRequestParser(protocol)
+    # Behind the last request of a connection there may be anything.
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
