@@ -5,9 +5,15 @@ import shutil
 import threading
 import weakref
 
+import numpy as np
 import pytest
+from report_runs import write_run
 from served import Running, save_sums
 
+from tfautolabel.runs.commit import staging
+from tfautolabel.runs.identity import RUN_ID, digests
+from tfautolabel.runs.outputs import check_model
+from tfautolabel.runs.record import write_record
 from tfautolabel.serving.models import ServedModels
 from tfautolabel.serving.places import find_places
 from tfautolabel.serving.refusals import Refusal
@@ -157,6 +163,96 @@ def test_an_export_that_does_not_give_what_was_recorded_is_refused(exports, tmp_
     (tmp_path / "1" / "labeler.json").write_text(json.dumps(description), "utf-8")
     with pytest.raises(ValueError, match=r"recorded examples are off by 0\.01"):
         load_servable("texts", 1, tmp_path / "1")
+
+
+@pytest.fixture
+def run(exports, tmp_path):
+    """A function that makes the folder of a run with a model; runs of other ids have other models."""
+
+    def make(name, run_id):
+        out = write_run(tmp_path / name, evidence=False)
+        shutil.copytree(exports / "texts" / "1", out / "model" / "1")
+        description = json.loads((out / "model" / "1" / "labeler.json").read_text("utf-8"))
+        (out / "model" / "1" / "labeler.json").write_text(json.dumps(description | {RUN_ID: run_id}), "utf-8")
+        record = json.loads((out / "run.json").read_text("utf-8"))
+        write_record(record | {"id": run_id, "files": digests(out)}, out)
+        return out
+
+    return make
+
+
+def told(caplog):
+    return [record.error for record in caplog.records if record.message == "version refused"]
+
+
+@pytest.mark.parametrize("given", ["model", "model/1", "../../link", "."])
+def test_a_mixture_of_runs_is_refused_while_the_old_model_is_served(run, tmp_path, caplog, given):
+    out, other = run("out", "a" * 64), run("other", "b" * 64)
+    (tmp_path / "link").symlink_to(out / "model")
+    models = ServedModels(find_places([str(out) if given == "." else f"m={out / given}"]))
+    models.refresh(at_once=True)
+    name = "model" if given == "." else "m"
+    old = models.get(name)
+    assert old.description[RUN_ID] == "a" * 64
+
+    shutil.rmtree(out / "model" / "1")
+    shutil.copytree(other / "model" / "1", out / "model" / "1")
+    for _ in range(3):
+        models.refresh()
+    assert models.get(name) is old
+    with pytest.raises(
+        ValueError, match=r"labeler\.json, which is not the one that run\.json tells of"
+    ) as said:
+        check_model(out / "model")
+    assert told(caplog) == [str(said.value)], "once, in the words of the start"
+    (state,) = models.status(name)["model_version_status"]
+    assert state["status"]["error_message"] == str(said.value)
+
+    # The record of the new run makes the folder whole, and the model itself does not change any more.
+    shutil.copy(other / "run.json", out / "run.json")
+    models.refresh()
+    assert models.get(name).description[RUN_ID] == "b" * 64
+    assert states(models, name) == {1: "AVAILABLE"}
+    assert len(told(caplog)) == 1
+
+
+def test_a_run_that_is_being_finished_is_served_once_it_is(run, caplog):
+    out, other = run("out", "a" * 64), run("other", "b" * 64)
+    models = ServedModels(find_places([f"m={out / 'model'}"]))
+    models.refresh(at_once=True)
+    # As a process that was killed between two steps leaves it.
+    shutil.move(other / "model" / "1", out / "model" / "2")
+    shutil.rmtree(out / "model" / "1")
+    (out / "model" / "2").rename(out / "model" / "1")
+    (out / ".commit").mkdir()
+    shutil.copy(other / "run.json", out / ".commit" / "run.json")
+    (out / ".commit" / "read.json").write_text("{}")
+    for _ in range(3):
+        models.refresh()
+    assert models.get("m").description[RUN_ID] == "a" * 64
+    (sentence,) = told(caplog)
+    assert f"`tfautolabel report {out}` finishes it" in sentence
+    with staging(out):
+        pass
+    models.refresh()
+    assert models.get("m").description[RUN_ID] == "b" * 64
+
+
+def test_a_version_that_changes_while_it_is_loaded_is_loaded_again(folder, sums):
+    copies = [2]
+
+    def load(name, version, place):
+        loaded = load_servable(name, version, place)
+        if copies:
+            shutil.rmtree(place)
+            shutil.copytree(sums / str(copies.pop()), place)
+        return loaded
+
+    models = ServedModels(find_places([str(folder)]), load=load)
+    models.refresh(at_once=True)
+    assert "its files changed while it was loaded" in str(models.status("sums"))
+    models.refresh(at_once=True)
+    assert models.get("sums").signature("").call({"x": np.ones((1, 3), np.float32)})["y"] == [6.0]
 
 
 def test_versions_are_swapped_without_a_failed_request(folder):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfautolabel.runs.commit import check_finished
-from tfautolabel.runs.files import DESCRIPTION, FILES, MODEL_DESCRIPTION, MODELS, RECORD, VERSION
+from tfautolabel.runs.files import COMMIT, DESCRIPTION, FILES, MODELS, RECORD, VERSION
 from tfautolabel.runs.identity import check_whole, is_ours
 from tfautolabel.runs.record import read_record
 
@@ -90,15 +90,29 @@ def check_model(model: Path) -> None:
     Raises:
         ValueError: If it is so, with what to do.
     """
-    version = model / VERSION if (model / VERSION).is_dir() else model
-    version = version.absolute()
-    out = version.parent.parent
-    if (version.parent.name, version.name) != (MODELS, VERSION):
+    out = run_of_model(model)
+    if out is None:
         return
     check_finished(out)
-    if is_ours(version / MODEL_DESCRIPTION) and (out / RECORD).is_file():
+    if is_ours(out / DESCRIPTION) and (out / RECORD).is_file():
         record = read_record(out)
         check_whole(out, record, but=[name for name in record["files"] if name != DESCRIPTION])
+
+
+def run_of_model(model: Path) -> Path | None:
+    """The folder of the run whose model is, or would be, at this place; None where it is no such place.
+
+    Args:
+        model: a version folder, or the folder of a model; links are followed.
+    """
+    version = (model / VERSION if (model / VERSION).is_dir() else model).resolve()
+    return version.parent.parent if (version.parent.name, version.name) == (MODELS, VERSION) else None
+
+
+def model_files(model: Path) -> list[Path]:
+    """Which files beside a model `check_model` goes by; they need not be there."""
+    out = run_of_model(model)
+    return [] if out is None else [out / RECORD, out / COMMIT / RECORD]
 
 
 def check_no_run(file: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfautolabel.serving.places import Place, fingerprint
+from tfautolabel.serving.places import Place, fingerprint, fingerprint_beside
 from tfautolabel.serving.refusals import Refusal, first_sentence
 from tfautolabel.serving.servable import Servable, load_servable
 
@@ -26,12 +26,14 @@ class VersionState:
         error_code: of TensorFlow, "OK" unless it was refused.
         error_message: why.
         fingerprint: of the files that this was found out about.
+        beside: of the files of a run beside them, for a version that was refused.
     """
 
     state: str
     error_code: str = "OK"
     error_message: str = ""
     fingerprint: str = ""
+    beside: str = ""
 
 
 class ServedModels:
@@ -40,7 +42,8 @@ class ServedModels:
     `refresh` looks at the folders and does the slow work, in one thread at a time; everything else only reads
     and may be called from any thread. A version is served once it is loaded and its recorded examples give
     what was recorded; only then is an older one let go, and it goes when the last request that uses it has
-    been answered. A version that is refused is looked at again when a file of it changes.
+    been answered. A version that is refused is looked at again when a file of it changes, or the record of
+    the run that it lies in.
 
     Args:
         places: where to look.
@@ -160,16 +163,22 @@ class ServedModels:
         """Whether a version is served now, after an attempt to load it where that may help."""
         known = self._states.get(name, {}).get(number)
         served = self._served.get(name, {}).get(number)
+        beside = fingerprint_beside(folder)
         is_known = known is not None and known.fingerprint == print_
-        was_refused = known is not None and known.error_code != "OK"
-        if not settled or (is_known and (served is not None or was_refused)):
+        if known is not None and known.error_code != "OK":
+            is_known = is_known and known.beside == beside
+        elif served is None:
+            is_known = False
+        if is_known or not settled:
             return served is not None
         if served is None:
             self._set_state(name, number, VersionState("LOADING", fingerprint=print_))
         try:
             loaded = self._load(name, number, folder)
+            if fingerprint(folder) != print_:
+                raise ValueError(f"its files changed while it was loaded. Received: {folder}")
         except Exception as error:  # a bad version must never stop the server
-            return self._refuse(name, number, print_, error, served is not None)
+            return self._refuse(name, number, (print_, beside), error, served is not None)
         replaces = served is not None
         del served
         self._set_served(name, {**self._served.get(name, {}), number: loaded})
@@ -179,11 +188,13 @@ class ServedModels:
         _log.info("version served", extra={"model": name, "version": number, "folder": str(folder)})
         return True
 
-    def _refuse(self, name: str, number: int, print_: str, error: Exception, is_served: bool) -> bool:
+    def _refuse(
+        self, name: str, number: int, prints: tuple[str, str], error: Exception, is_served: bool
+    ) -> bool:
         message = first_sentence(error)
         _log.error("version refused", extra={"model": name, "version": number, "error": message})
         state = "AVAILABLE" if is_served else "END"
-        self._set_state(name, number, VersionState(state, "FAILED_PRECONDITION", message, print_))
+        self._set_state(name, number, VersionState(state, "FAILED_PRECONDITION", message, *prints))
         return is_served
 
     def _set_served(self, name: str, versions: dict[int, Servable]) -> None:

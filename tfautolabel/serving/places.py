@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from tfautolabel.runs.outputs import model_files
 
 GRAPH = "saved_model.pb"
 MAX_VERSION = 2**63 - 1
@@ -82,16 +84,27 @@ def fingerprint(folder: Path) -> str:
             continue
         been.add((here.st_dev, here.st_ino))
         folders.sort()
-        for name in sorted(files):
-            path = os.path.join(parent, name)
-            try:
-                found = os.stat(path)
-            except OSError:
-                continue
-            # The time of the last change of rights too: a file that could not be read may be readable now.
-            entry = (path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-            digest.update(repr(entry).encode("utf-8", "surrogateescape"))
+        digest.update(_look(os.path.join(parent, name) for name in sorted(files)))
     return digest.hexdigest()
+
+
+def fingerprint_beside(folder: Path) -> str:
+    """The same of the files of a run beside its model, which say whether the model belongs to it."""
+    return hashlib.sha256(_look(map(os.fspath, model_files(folder)))).hexdigest()
+
+
+def _look(paths: Iterable[str]) -> bytes:
+    """What is seen of files without reading them; nothing of those that are not there."""
+    entries = []
+    for path in paths:
+        try:
+            found = os.stat(path)
+        except OSError:
+            continue
+        # The time of the last change of rights too: a file that could not be read may be readable now.
+        entry = (path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        entries.append(repr(entry).encode("utf-8", "surrogateescape"))
+    return b"".join(entries)
 
 
 def _recognise(argument: str) -> Place:

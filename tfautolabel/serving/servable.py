@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfautolabel.export.exported import import_requirements, read_description
 from tfautolabel.export.saved_model import DESCRIPTION
 from tfautolabel.export.standalone_check import TOLERANCE
+from tfautolabel.runs.outputs import check_model
 from tfautolabel.serving.places import GRAPH
 from tfautolabel.serving.refusals import Refusal, first_sentence
 
@@ -110,11 +111,13 @@ def load_servable(name: str, version: int, folder: Path, *, merge_all: bool = Fa
             not be: a model may take the mean over all rows.
 
     Raises:
-        ValueError: If it cannot be loaded or gives other labels than were recorded.
+        ValueError: If it cannot be loaded, gives other labels than were recorded, or lies in the folder of a
+            run that is not finished or that it is no part of.
         MissingExtraError: If its graph needs a package that is not installed.
     """
     if not (folder / GRAPH).is_file():
         raise ValueError(f"there is no {GRAPH}")
+    check_model(folder)
     description = read_description(folder) if (folder / DESCRIPTION).is_file() else None
     if description is not None:
         import_requirements(description["requires"])
