@@ -237,6 +237,16 @@ def test_one_example_of_each_class_chooses_nothing():
     assert (predicted(model, others).argmax(axis=1) == truth).mean() > 0.9
 
 
+@pytest.mark.parametrize(
+    ("counts", "penalty"), [((2, 2), 64.0), ((4, 3, 2), 64.0), ((4, 4, 1), 16.0), ((1, 1), 16.0)]
+)
+def test_where_no_class_has_labels_enough_to_choose_how_few_there_are_decides(counts, penalty):
+    features, labels, weight, _, _ = unequal(counts, spread=0.5)
+    folds = stratified_folds(labels, 5, 0)
+    model = fit_softmax_regression(features, labels, len(counts), folds=folds, sample_weight=weight)
+    assert model.penalty == penalty
+
+
 @pytest.mark.parametrize("counts", [(2, 2), (3, 2, 2), (2, 2, 2, 2)])
 def test_holding_out_one_of_two_does_not_turn_the_others_against_it(counts):
     features, labels, weight, _, _ = unequal(counts, spread=0.1)
