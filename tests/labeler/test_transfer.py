@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small_networks import changed, coloured, convolutional, values
+from text_checkpoints import make_text_checkpoint
 
 import tfautolabel as tal
 from tfautolabel.labeler.transfer import choose_method, seconds_of
@@ -69,6 +70,20 @@ def test_a_tuned_labeler_predicts_saves_and_exports_the_same(make, tmp_path, tra
     np.testing.assert_allclose(
         labeler.model.predict(tf.constant(pool.read(range(12))), verbose=0), probabilities, atol=1e-4
     )
+
+
+def test_a_labeler_whose_text_network_was_tuned_can_be_saved(tmp_path):
+    texts = [f"the cat sat {n}" for n in range(6)] + [f"dogs ran far {n}" for n in range(6)]
+    data = tal.Dataset.from_inputs(texts, labels=["cat"] * 6 + ["dog"] * 6, modality="text")
+    settings = tal.FineTuneSettings(scope="last:1", epochs=1, batch_size=6)
+    backbone = f"hf:{make_text_checkpoint(tmp_path / 'bert', 'bert')}"
+    labeler = tal.Labeler(
+        backbone, ("cat", "dog"), transfer="model", transfer_settings=settings, cache_dir=tmp_path / "cache"
+    )
+    labeler.fit(data)
+    labeler.save(tmp_path / "saved")
+    again = tal.Labeler.load(tmp_path / "saved", cache_dir=tmp_path / "other")
+    np.testing.assert_allclose(again.predict(texts), labeler.predict(texts), atol=1e-6)
 
 
 def test_fitting_again_starts_from_the_first_weights(make, tmp_path):

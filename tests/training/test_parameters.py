@@ -107,6 +107,19 @@ def test_a_cut_lies_before_the_first_parameter_that_moves():
     assert cut_network(network, {}).behind is None
 
 
+def test_a_network_that_was_cut_behind_one_of_its_inputs_can_still_be_saved(tmp_path):
+    given = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    vectors = keras.Input((4,), name="vectors")
+    inner = keras.layers.Dense(4, name="block0")(vectors)
+    network = keras.Model(vectors, keras.layers.Add()([keras.layers.Dense(4, name="block1")(inner), vectors]))
+    for _ in range(2):
+        cut = cut_network(network, select_parameters(network, "last:1"))
+        np.testing.assert_allclose(cut.behind(cut.before(given)), network(given), atol=1e-6)
+        network.save(tmp_path / "network.keras")
+        again = keras.saving.load_model(tmp_path / "network.keras")
+        np.testing.assert_array_equal(again(given), network(given))
+
+
 def test_a_snapshot_puts_everything_back():
     network = convolutional().network
     before = network.get_weights()

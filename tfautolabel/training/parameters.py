@@ -164,8 +164,27 @@ def cut_network(network: keras.Model, chosen: dict[int, int]) -> Cut:
     tensors = list(frontier.values())
     if {id(tensor) for tensor in tensors} <= {id(tensor) for tensor in network.inputs}:
         return Cut(None, network)
-    behind = keras.Model(tensors, network.outputs[0], name=f"{network.name}_behind")
-    return Cut(keras.Model(network.inputs, tensors, name=f"{network.name}_before"), behind)
+    before = keras.Model(network.inputs, tensors, name=f"{network.name}_before")
+    return Cut(before, _from_there_on(network, tensors))
+
+
+def _from_there_on(network: keras.Model, tensors: list[keras.KerasTensor]) -> keras.Model:
+    """The part of a functional network that follows some of its tensors, on inputs of its own.
+
+    `keras.Model` could be made from the tensors themselves, but where one of them is an input of the network
+    it writes into it that it belongs to the new model, and the network cannot be saved any more.
+    """
+    inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in tensors]
+    known = {id(tensor): given for tensor, given in zip(tensors, inputs, strict=True)}
+    for depth in sorted(network._nodes_by_depth, reverse=True):
+        for node in network._nodes_by_depth[depth]:
+            if node.is_input or any(id(tensor) in known for tensor in node.outputs):
+                continue
+            if all(id(tensor) in known for tensor in node.input_tensors):
+                args, kwargs = node.arguments.fill_in(known)
+                outputs = keras.tree.flatten(node.operation(*args, **kwargs))
+                known.update((id(old), new) for old, new in zip(node.outputs, outputs, strict=True))
+    return keras.Model(inputs, known[id(network.outputs[0])], name=f"{network.name}_behind")
 
 
 class Snapshot:
