@@ -3,6 +3,8 @@
 import ctypes
 import ctypes.util
 import gc
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,6 +33,24 @@ def memory_of_real_weights(request):
     yield
     if request.node.get_closest_marker("packaged"):
         give_memory_back()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ready_checks():
+    """Has each check of an exported model begin with TensorFlow loaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        if hasattr(os, "fork"):
+            from ready_checks import Popen
+
+            patch.setattr(subprocess, "Popen", Popen)
+        yield
+
+
+@pytest.fixture
+def own_checks(monkeypatch):
+    """Has them be what they are for users: processes from their beginning."""
+    python_has = next(each for each in subprocess.Popen.__mro__ if each.__module__ == "subprocess")
+    monkeypatch.setattr(subprocess, "Popen", python_has)
 
 
 @pytest.fixture

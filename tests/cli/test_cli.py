@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from command import assert_one_sentence, tfautolabel
+from command import assert_one_sentence, process, tfautolabel
 from hub_modules import make_image_module
 from separable import CLASSES, NAMES, picture, write_flat, write_folder_per_class
 
@@ -58,7 +58,7 @@ def rows(file):
 
 
 def test_the_version():
-    done = tfautolabel("--version")
+    done = process("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{tal.__version__}\n", "")
 
 
@@ -204,6 +204,13 @@ def test_a_users_mistake_ends_in_one_sentence(mistakes, mistake):
     assert not (mistakes / "out").exists()
 
 
+def test_a_mistake_that_native_code_remarks_on_ends_in_one_sentence_too(mistakes):
+    """In a process of its own, with the standard error that it has there."""
+    arguments, parts = MISTAKES["unreadable class"]
+    done = process("run", *arguments, "--out", "out", "--cache-dir", "features", cwd=mistakes)
+    assert_one_sentence(done, *parts)
+
+
 @pytest.mark.parametrize("out", ["labels.csv", "photos", "photos/."])
 def test_a_place_for_results_that_is_none_is_refused_before_the_work(mistakes, out):
     done = tfautolabel(
@@ -213,7 +220,7 @@ def test_a_place_for_results_that_is_none_is_refused_before_the_work(mistakes, o
 
 
 def test_label_to_a_folder(place, tmp_path):
-    done = tfautolabel("label", place.model, place.photos, "--out", tmp_path / "out")
+    done = process("label", place.model, place.photos, "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, f"{place.photos}: 13 files, taken for pictures\n")
     labels = rows(tmp_path / "out" / "predictions.csv")
     assert {row["id"]: row["label"] for row in labels} == place.truth
@@ -332,13 +339,13 @@ def test_a_damaged_model_is_a_users_mistake_not_a_traceback(place, tmp_path):
     shutil.copytree(place.model, tmp_path / "model")
     graph = tmp_path / "model" / "1" / "saved_model.pb"
     graph.write_bytes(graph.read_bytes()[:3000])
-    done = tfautolabel("label", tmp_path / "model", place.photos, "--out", tmp_path / "out")
+    done = process("label", tmp_path / "model", place.photos, "--out", tmp_path / "out")
     assert_one_sentence(done, "cannot be loaded", "tfautolabel check")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="locales are POSIX")
 def test_names_survive_a_terminal_that_cannot_show_them(place):
-    done = tfautolabel(
+    done = process(
         *("evaluate", place.model, place.photos, "--labels", place.labels),
         PYTHONIOENCODING="ascii",
         PYTHONUTF8="0",

@@ -15,7 +15,7 @@ def rewrite(folder, **changes):
     file.write_text(json.dumps(description | changes), encoding="utf-8")
 
 
-def test_a_healthy_model_passes_and_is_left_as_it_was(copy):
+def test_a_healthy_model_passes_and_is_left_as_it_was(copy, own_checks):
     before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
     assert check_saved_model(copy) == 6
     assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
@@ -99,7 +99,7 @@ def test_another_format_is_refused(copy):
         load_labeler(copy)
 
 
-def test_a_check_that_nobody_asks_ends_with_whoever_began_it():
+def test_a_check_that_nobody_asks_ends_with_whoever_began_it(own_checks):
     with SelfCheck() as check:
         process, scratch = check._process, check._scratch
         assert scratch.is_dir()
