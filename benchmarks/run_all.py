@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 QUICK = {
     "accuracy": ["--seeds", "1", "--sets", "tux-stamps", "tiles"],
     "extraction": ["--files", "96", "--rounds", "2"],
+    "orientation": ["--sides", "96", "--seconds", "1"],
     "few_labels": ["--seeds", "1", "--tasks", "uci"],
     "unequal_labels": ["--seeds", "1", "--sets", "uci"],
     "text_throughput": ["--texts", "200", "--rounds", "1"],

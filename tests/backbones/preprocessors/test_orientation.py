@@ -24,8 +24,8 @@ def graph():
 
 
 @functools.cache
-def pixels():
-    layer = ImagePreprocessor(32)
+def pixels(size=32):
+    layer = ImagePreprocessor(size)
     signature = [tf.TensorSpec([None], tf.string)]
     return tf.function(lambda some: layer(some).inputs[0], input_signature=signature).get_concrete_function()
 
@@ -85,9 +85,35 @@ def test_pictures_stand_as_viewers_show_them(kind, orientation):
     assert read(encoded) == [orientation]
 
 
+@pytest.mark.parametrize("size", [32, 63, 96], ids=["reduced", "a little larger", "enlarged"])
+def test_the_turn_comes_to_the_same_before_and_after_the_square_is_made(size):
+    noise = np.random.default_rng(0).integers(0, 256, (48, 80, 3), dtype=np.uint8)
+    encoded = []
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        encoded.append(encode(Image.fromarray(noise), "PNG", exif=exif.tobytes()))
+    found = pixels(size)(tf.constant(encoded)).numpy()
+    for orientation in range(1, 9):
+        turned = upright(tf.constant(found[0]), tf.constant(orientation)).numpy()
+        np.testing.assert_allclose(found[orientation - 1] / 255, turned / 255, atol=1e-5)
+
+
+def test_the_name_of_a_chunk_among_the_pixels_is_no_chunk():
+    encoded = png(np.zeros((4, 4, 3), int), 8, 2, [(b"teXt", b"eXIf and eXIf II"), (b"eXIf", directory(3))])
+    assert read(encoded, png(np.zeros((4, 4, 3), int), 8, 2, [(b"teXt", b"eXIf and eXIf II")])) == [3, 1]
+
+
+def test_a_directory_is_read_as_far_as_it_goes():
+    whole = directory(6, entries_before=20)
+    assert read(jpeg(whole), jpeg(directory(8)), jpeg(whole[:40])) == [6, 8, 1]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("shape", [(5, 5), (4, 7)])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turn_moves_pixels_and_changes_none(orientation):
-    square = np.arange(25 * 3, dtype=np.float32).reshape(5, 5, 3)
+def test_a_turn_moves_pixels_and_changes_none(orientation, shape, kind):
+    square = np.arange(np.prod(shape) * 3).reshape(*shape, 3).astype(kind)
     turned = upright(tf.constant(square), tf.constant(orientation)).numpy()
     exif = Image.Exif()
     exif[0x0112] = orientation

@@ -20,7 +20,7 @@ from tfautolabel.backbones.preprocessors.unreadable import MAX_PIXELS
 from tfautolabel.data.picture_files import as_picture
 from tfautolabel.data.readers import ReadFailure, made_ready
 
-VERSION = 3
+VERSION = 4
 """Raised when the same bytes would give other pixels, so that cached features are not mixed up."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfautolabel.backbones.preprocessors.gif import first_frame
-from tfautolabel.backbones.preprocessors.orientation import upright
+from tfautolabel.backbones.preprocessors.orientation import UPRIGHT, upright
 from tfautolabel.backbones.preprocessors.picture_bytes import number, within
 from tfautolabel.backbones.preprocessors.png import decode_png
 from tfautolabel.backbones.preprocessors.traced_once import traced_once
@@ -17,11 +17,7 @@ from tfautolabel.backbones.preprocessors.webp import decode_webp
 
 
 def decode_picture(encoded: tf.Tensor, orientation: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
-    """Decodes one picture and stretches it to a square.
-
-    JPEG is decoded with the accurate DCT, which gives Pillow's pixels; a JPEG at least twice as large as
-    needed is reduced while it is decoded (libjpeg's DCT scaling). Alpha is laid on white. Of an animated
-    GIF or WebP the first frame counts.
+    """Decodes one picture, turns it upright and stretches it to a square.
 
     Args:
         encoded: () string, the bytes of a JPEG, PNG, GIF, BMP or WebP.
@@ -31,6 +27,35 @@ def decode_picture(encoded: tf.Tensor, orientation: tf.Tensor, size: int, max_pi
 
     Returns:
         (size, size, 3) float32 in [0, 255].
+    """
+    rgb, side = decode(encoded, size, max_pixels), tf.constant(size)
+    square = tf.cond(
+        orientation > UPRIGHT,
+        # It is turned where it has fewer pixels; either gives the same square, up to the rounding of floats.
+        lambda: tf.cond(
+            tf.size(rgb) <= 3 * size * size,
+            lambda: _turned_then_stretched(rgb, orientation, side),
+            lambda: _stretched_then_turned(rgb, orientation, side),
+        ),
+        lambda: stretch(rgb, side),
+    )
+    return tf.ensure_shape(square, [size, size, 3])
+
+
+def decode(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
+    """Decodes one picture as it is stored.
+
+    JPEG is decoded with the accurate DCT, which gives Pillow's pixels; a JPEG at least twice as large as
+    needed is reduced while it is decoded (libjpeg's DCT scaling). Alpha is laid on white. Of an animated
+    GIF or WebP the first frame counts.
+
+    Args:
+        encoded: () string, the bytes of a JPEG, PNG, GIF, BMP or WebP.
+        size: side in pixels of the square that is needed.
+        max_pixels: the largest width times height that is decoded.
+
+    Returns:
+        (h, w, 3) uint8.
     """
     magic = tf.strings.substr(encoded, 0, 12)
 
@@ -57,18 +82,25 @@ def decode_picture(encoded: tf.Tensor, orientation: tf.Tensor, size: int, max_pi
         ),
     )
     rgb.set_shape([None, None, 3])
-    # A turn of the square afterwards is the same as a turn of the whole picture before, and cheaper.
-    return upright(_stretch(rgb, size), orientation)
+    return rgb
 
 
-def _stretch(rgb: tf.Tensor, size: int) -> tf.Tensor:
-    """Resizes bilinearly; the slower antialiasing filter only where plain sampling would skip pixels."""
+def stretch(rgb: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Resizes bilinearly; the slower antialiasing filter only where plain sampling would skip pixels.
+
+    Args:
+        rgb: (h, w, 3) uint8.
+        size: () int32, side of the result in pixels.
+
+    Returns:
+        (size, size, 3) float32 in [0, 255].
+    """
     shape = tf.shape(rgb)[:2]
 
     def resize(antialias: bool) -> tf.Tensor:
-        return tf.image.resize(rgb, (size, size), antialias=antialias)
+        return tf.image.resize(rgb, [size, size], antialias=antialias)
 
-    resized = tf.cond(
+    return tf.cond(
         tf.reduce_all(tf.equal(shape, size)),
         lambda: tf.cast(rgb, tf.float32),
         lambda: tf.cond(
@@ -78,7 +110,20 @@ def _stretch(rgb: tf.Tensor, size: int) -> tf.Tensor:
             lambda: resize(antialias=False),
         ),
     )
-    return tf.ensure_shape(resized, [size, size, 3])
+
+
+_PICTURE = tf.TensorSpec([None, None, 3], tf.uint8)
+_NUMBER = tf.TensorSpec([], tf.int32)
+
+
+@traced_once(_PICTURE, _NUMBER, _NUMBER)
+def _turned_then_stretched(rgb: tf.Tensor, orientation: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    return stretch(upright(rgb, orientation), size)
+
+
+@traced_once(_PICTURE, _NUMBER, _NUMBER)
+def _stretched_then_turned(rgb: tf.Tensor, orientation: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    return upright(stretch(rgb, size), orientation)
 
 
 @traced_once(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64))
