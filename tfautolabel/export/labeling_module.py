@@ -66,6 +66,12 @@ class LabelingModule(tf.Module):
         self.preprocess = backbone.preprocessor
         self.parts = [*self._network.parts, *self._head.parts]
         examples = tf.TensorSpec([None], tf.string, name="examples")
+        # Traced once, for labels and features.
+        self.extract = tf.function(
+            lambda examples: self._extract(self.preprocess, examples),
+            input_signature=[examples],
+            autograph=False,
+        )
         # All that is known of each example, for `ExportedLabeler`; a signature shows what a server needs.
         self.judge = tf.function(self._judge_examples, input_signature=[examples], autograph=False)
         self.label = tf.function(
@@ -94,11 +100,11 @@ class LabelingModule(tf.Module):
         return functions
 
     def _features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        vectors, readable = self._extract(self.preprocess, examples)
+        vectors, readable = self.extract(examples)
         return {"features": vectors, "readable": readable}
 
     def _judge_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._label(*self._extract(self.preprocess, examples))
+        return self._label(*self.extract(examples))
 
     def _network_alone(self, *inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probabilities": self._head.in_graph(self._network.in_graph(*inputs))}
