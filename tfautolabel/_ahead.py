@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ def map_ahead(
     ahead: int = 2,
     size: Callable[[_Result], int] | None = None,
     most: float = math.inf,
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """`map` in order, with threads that work ahead of the caller, but only so far that memory stays bounded.
 
     Args:

@@ -1,7 +1,43 @@
+import threading
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+
 from tfautolabel._ahead import map_ahead
-from tfautolabel.data import ReadFailure
+from tfautolabel.data import Dataset, ReadFailure, sound_files
 from tfautolabel.data import row_groups as module
-from tfautolabel.data.row_groups import RowGroups, bytes_of, row_groups
+from tfautolabel.data.readers import FileReader, read_within
+from tfautolabel.data.row_groups import RowGroups, bytes_of, read_ahead, read_in_groups, row_groups
+
+
+class Counting:
+    """Rows of these sizes; notes which ones are read."""
+
+    def __init__(self, sizes):
+        self.sizes, self.noted = sizes, []
+
+    def __len__(self):
+        return len(self.sizes)
+
+    def size(self, row):
+        return self.sizes[row]
+
+    def read(self, row):
+        self.noted.append(row)
+        return bytes(self.sizes[row])
+
+
+def sounds(reader):
+    return Dataset(
+        reader,
+        [str(row) for row in range(len(reader))],
+        np.full(len(reader), -1),
+        (),
+        modality="audio",
+    )
 
 
 def ranges(groups, sizes):
@@ -52,3 +88,71 @@ def _noted(taken):
     for item in range(20):
         taken.add(item)
         yield item
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3", "WAV"])
+def test_long_sound_behind_short_clips_is_read_one_clip_at_a_time(kind, monkeypatch, tmp_path):
+    """As many rows would be read at once as short clips allowed, before any of them shows its size."""
+    long, paths = 16_000 * 20, []
+    noise = np.random.default_rng(0).normal(0, 0.02, long).astype(np.float32)
+    for row in range(40):
+        paths.append(f"{row:02d}.{kind.lower()}")
+        soundfile.write(tmp_path / paths[-1], noise[: 1600 if row < 30 else long], 16_000, format=kind)
+    dataset = sounds(FileReader(tmp_path, paths))
+    monkeypatch.setattr(module, "MAX_WAITING", 700_000)
+    monkeypatch.setattr(sound_files, "BLOCK_SAMPLES", 10_000)
+    tracemalloc.start()
+    rows = []
+    for group, values in read_in_groups(dataset, 32):
+        assert bytes_of(values) <= 700_000
+        rows += group
+        del values
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert rows == [*range(40)]
+    assert peak < 2_500_000  # ten clips have 6.4 million bytes
+
+
+def test_only_the_first_rows_that_fit_are_given():
+    reader = Counting([10] * 5 + [95, 10] + [200] + [10])
+
+    def made(data, take=None):
+        return data
+
+    def numbers(rows):
+        return [len(value) for value in read_within(reader, rows, made, 100)]
+
+    assert numbers(range(9)) == [10] * 5
+    assert numbers(range(5, 9)) == [95]
+    assert numbers(range(7, 9)) == [200]
+    assert max(reader.noted.count(row) for row in range(9)) <= 3
+
+
+def test_a_result_that_grows_has_to_fit_too():
+    def grown(data, take=lambda _: None):
+        take(10 * len(data))
+        return data * 10
+
+    assert [len(value) for value in read_within(Counting([10] * 6), range(6), grown, 350)] == [100] * 3
+
+
+def test_nothing_is_read_while_large_rows_are_worked_on(monkeypatch):
+    monkeypatch.setattr(module, "MAX_WAITING", 1000)
+    reader = Counting([10] * 15 + [900] * 4)
+    seen = 0
+    for some in read_ahead(sounds(reader), 32):
+        seen += len(some)
+        if some[-1][0] > 15:
+            time.sleep(0.05)
+            assert len(set(reader.noted)) == seen
+    assert seen == 19
+
+
+def test_reading_ends_with_who_asked_for_it(monkeypatch):
+    monkeypatch.setattr(module, "MAX_WAITING", 1000)
+    rows = read_ahead(sounds(Counting([900] * 10)), 32)
+    next(rows)
+    closing = threading.Thread(target=rows.close)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive()

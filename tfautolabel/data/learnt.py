@@ -68,4 +68,5 @@ def _hashes(dataset: Dataset) -> list[str]:
     found: list[str] = []
     for _, values in read_in_groups(dataset, _ROWS):
         found += ["" if isinstance(v, ReadFailure) else hashlib.sha256(v).hexdigest() for v in values]
+        del values  # before the next ones are read
     return found

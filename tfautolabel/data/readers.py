@@ -8,9 +8,11 @@ import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
+
+from tfautolabel.data.room import NoRoom, Room
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 """No picture, text or clip worth labelling is larger; a disk image in the folder must not fill the memory."""
@@ -23,6 +25,9 @@ _FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 READ_THREADS = 8
 """More threads than cores: reading waits for disks and networks, it does not compute."""
+
+
+_Value = TypeVar("_Value")
 
 
 class ReadFailure(ValueError):  # noqa: N818 - a value that `Dataset.read` returns, seldom raised
@@ -101,6 +106,14 @@ class FileReader:
         except OSError as error:
             raise ReadFailure(_reason(error)) from error
 
+    def size(self, row: int) -> int:
+        """How many bytes `read` would give; 0 where it would fail."""
+        try:
+            size = os.lstat(os.path.join(self._root, self._paths[row])).st_size
+        except OSError:
+            return 0
+        return size if size <= self._max_bytes else 0
+
 
 class SelectedReader:
     """Some rows of another reader, in the order of `rows`.
@@ -118,6 +131,8 @@ class SelectedReader:
             self._reader, self._rows = reader._reader, reader._rows[self._rows]
         if hasattr(self._reader, "read_many"):
             self.read_many = self._read_many
+        if hasattr(self._reader, "size"):
+            self.size = self._size
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -125,6 +140,9 @@ class SelectedReader:
     def read(self, row: int) -> bytes:
         """The bytes of one selected row."""
         return self._reader.read(int(self._rows[row]))
+
+    def _size(self, row: int) -> int:
+        return self._reader.size(int(self._rows[row]))  # type: ignore[attr-defined]
 
     def _read_many(self, rows: np.ndarray) -> list[bytes | ReadFailure]:
         return _in_order(self._reader.read_many, self._rows[rows].tolist())  # type: ignore[attr-defined]
@@ -157,6 +175,51 @@ def read_rows(
 
     if hasattr(reader, "read_many"):
         return [made_ready(value, ready) for value in _in_order(reader.read_many, rows)]
+    return _by_threads(read_some, rows)
+
+
+def read_within(
+    reader: Reader, rows: Sequence[int], ready: Callable[..., bytes], most: int
+) -> list[bytes | ReadFailure]:
+    """Reads as many rows as so many bytes hold, in parallel.
+
+    Args:
+        reader: where the rows come from; one that knows the size of a row before it is read has a method
+            `size`, from a row to bytes.
+        rows: m indices in [0, len(reader)), m > 0.
+        ready: as `read_rows` takes it, with an optional argument `take`, told how many bytes the result
+            will have before they are made; what it raises is to be passed on.
+        most: bytes that the values may have, and on the way the files that they are made of.
+
+    Returns:
+        The values of the first rows: one at least, however large it is.
+    """
+    if hasattr(reader, "read_many"):
+        return read_rows(reader, rows, ready)
+    room = Room(most)
+    size = getattr(reader, "size", lambda _: 0)
+
+    def read_some(some: Sequence[int]) -> list[bytes | ReadFailure | None]:
+        values: list[bytes | ReadFailure | None] = []
+        for row in some:
+            try:
+                room.take(size(row))
+                values.append(ready(reader.read(row), take=room.take))
+            except NoRoom:
+                return [*values, *[None] * (len(some) - len(values))]
+            except ReadFailure as failure:
+                values.append(failure)
+        return values
+
+    fitting: list[bytes | ReadFailure] = []
+    for value in _by_threads(read_some, rows):
+        if value is None:
+            break
+        fitting.append(value)
+    return fitting or read_rows(reader, rows[:1], ready)
+
+
+def _by_threads(read_some: Callable[[Sequence[int]], list[_Value]], rows: Sequence[int]) -> list[_Value]:
     # Handing a row to a thread costs as much as reading a cached file, so threads take a few rows at a time.
     step = max(4, -(-len(rows) // (READ_THREADS * 4)))
     if len(rows) <= step:

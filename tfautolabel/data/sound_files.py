@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ def converted_sound(data: bytes) -> str | None:
     return "MP3" if is_frame and data[1] & 0x18 != 0x08 and data[1] & 0x06 != 0 else None
 
 
-def as_wav(data: bytes, most: int = READ_RATE) -> bytes:
+def as_wav(data: bytes, most: int = READ_RATE, take: Callable[[int], None] = lambda _: None) -> bytes:
     """The sound of a file as WAV bytes; WAV, and what is no sound, is returned as it is.
 
     It is decoded block by block, mixed to one channel and brought down to a lower rate, as the graphs would,
@@ -89,6 +90,7 @@ def as_wav(data: bytes, most: int = READ_RATE) -> bytes:
     Args:
         data: the content of a sound file.
         most: samples a second of the result, where the file has more. Rates in an unusual ratio to it stay.
+        take: told how many bytes the result will have, before any is decoded; may raise to stop that.
 
     Raises:
         ReadFailure: If it is of a kind that is not read, cannot be decoded, or is too long; the reason names
@@ -110,7 +112,7 @@ def as_wav(data: bytes, most: int = READ_RATE) -> bytes:
         data = _of_the_most_samples(data)
     try:
         with soundfile.SoundFile(_Content(data)) as sound:
-            _check_length(sound, most, kind)
+            take(_checked_size(sound, most, kind))
             longest = MAX_SECONDS * sound.samplerate
             energies = ChannelEnergies(sound.channels)
             wav = _decoded(sound, most, energies, straight_on=endless)
@@ -204,8 +206,8 @@ def _rate(sound: Any, most: int) -> int:
     return most if can_lower(sound.samplerate, most) else sound.samplerate
 
 
-def _check_length(sound: Any, most: int, kind: str) -> None:
-    """Believes the header: nothing behind the end that it declares is decoded.
+def _checked_size(sound: Any, most: int, kind: str) -> int:
+    """Bytes of the result. Believes the header: nothing behind the end that it declares is decoded.
 
     Raises:
         ReadFailure: If the clip is too long, or does not say how long it is.
@@ -220,6 +222,7 @@ def _check_length(sound: Any, most: int, kind: str) -> None:
     size = -(-frames * _rate(sound, most) // rate) * _width(sound)
     if size > MAX_DECODED_BYTES:
         raise ReadFailure(f"too large: decoded, it has {size:,} bytes, the limit is {MAX_DECODED_BYTES:,}")
+    return int(size)
 
 
 def _header(rate: int, width: int, size: int) -> bytes:

@@ -197,6 +197,7 @@ class ExportedLabeler:
                     reasons[row] = str(value)
                 else:
                     yield Example(row, value, b"")
+            del some, value  # while the next ones are read, these must not stay
 
     def _why_unreadable(self, encoded: bytes) -> str:
         return why_unreadable(self.modality, encoded, **self.description["limits"])

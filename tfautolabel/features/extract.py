@@ -292,6 +292,7 @@ class _Work:
                     yield Example(row, value, key)
                     continue
                 advance(1)
+            del chunk, value  # while the next ones are read, these must not stay
 
     def _take(self, row: int, key: bytes) -> bool:
         """Whether this input needs no computing, because it is cached or a copy of an earlier one."""
