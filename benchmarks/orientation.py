@@ -22,8 +22,8 @@ import tensorflow as tf
 from PIL import Image
 from recording import Report, options
 
-from tfautolabel.backbones.preprocessors import ImagePreprocessor, image
-from tfautolabel.backbones.preprocessors.image_formats import decode, stretch
+from tfautolabel.preprocessors import ImagePreprocessor, image
+from tfautolabel.preprocessors.pictures.image_formats import decode, stretch
 
 BAR = 0.03
 SIZE = 224

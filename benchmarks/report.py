@@ -83,7 +83,7 @@ def _picture(rng: np.random.Generator) -> bytes:
 
 
 def _clip(rng: np.random.Generator) -> bytes:
-    from tfautolabel.backbones.preprocessors.wave import wav_bytes
+    from tfautolabel.preprocessors.sounds.wave import wav_bytes
 
     return wav_bytes(rng.uniform(-0.5, 0.5, RATE * SECONDS).astype(np.float32), RATE)
 

@@ -145,7 +145,7 @@ HOSTILE = {
 
 def set_limits(monkeypatch):
     """Small limits, so that small archives show them."""
-    from tfautolabel.backbones import archives
+    from tfautolabel.backbones.modules import archives
 
     monkeypatch.setattr(archives, "FREE_BYTES", 1 << 20)
     monkeypatch.setattr(archives, "MAX_MEMBERS", 50)

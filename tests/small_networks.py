@@ -8,8 +8,8 @@ import numpy as np
 from separable import CLASSES, picture
 
 from tfautolabel.backbones import Backbone
-from tfautolabel.backbones.preprocessors import ImagePreprocessor
 from tfautolabel.data import Dataset
+from tfautolabel.preprocessors import ImagePreprocessor
 
 
 @functools.cache

@@ -29,6 +29,7 @@ ROWS = (
         "_version",
         "_visible",
     ),
+    ("preprocessors",),
     ("backbones", "heads", "rules", "trust", "measures"),
     ("features",),
     ("training", "export"),

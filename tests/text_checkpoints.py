@@ -88,7 +88,7 @@ def word_piece_tokenizer(marks, begin, end, lowercase, strip_accents=None):
 
 def byte_pairs():
     """The vocabulary and the merges of a byte-level tokenizer: words grow letter by letter."""
-    from tfautolabel.backbones.preprocessors.byte_level import byte_alphabet
+    from tfautolabel.preprocessors.texts.byte_level import byte_alphabet
 
     alphabet = byte_alphabet()
     numbers = {piece: number for number, piece in enumerate([*_ROBERTA_MARKS[:4], *alphabet.values()])}

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfautolabel.backbones.backbone import Backbone, saved_model_network
 from tfautolabel.backbones.networks.pooling import UnitLength
-from tfautolabel.backbones.preprocessors import ImagePreprocessor
+from tfautolabel.preprocessors import ImagePreprocessor
 
 
 def keras_backbone(seed=0, **options):
@@ -55,7 +55,7 @@ def test_fingerprint_follows_all_that_decides_features(monkeypatch):
     others = {base.fingerprint, keras_backbone(seed=1).fingerprint}
     others.add(Backbone("mine", base.preprocessor, base.network, "other").fingerprint)
     others.add(Backbone("mine", ImagePreprocessor(25), base.network, "tiny").fingerprint)
-    monkeypatch.setattr("tfautolabel.backbones.preprocessors.image.VERSION", -1)
+    monkeypatch.setattr("tfautolabel.preprocessors.pictures.image.VERSION", -1)
     others.add(base.fingerprint)
     assert len(others) == 5
 
@@ -133,7 +133,7 @@ def test_a_folder_that_names_modules_as_they_were_once_is_read(tmp_path):
     saved.save(tmp_path)
     described = json.loads((tmp_path / "backbone.json").read_text())
     assert described["preprocessor"]["class"] == "tfautolabel>ImagePreprocessor"
-    described["preprocessor"]["class"] = "tfautolabel.backbones.preprocessors.image.ImagePreprocessor"
+    described["preprocessor"]["class"] = "tfautolabel.preprocessors.pictures.image.ImagePreprocessor"
     (tmp_path / "backbone.json").write_text(json.dumps(described))
     # In the network's own file Keras notes the module too.
     with zipfile.ZipFile(tmp_path / "backbone.keras") as archive:
@@ -149,7 +149,7 @@ def test_a_folder_that_names_modules_as_they_were_once_is_read(tmp_path):
 
 def test_examples_must_be_read_as_when_it_was_saved(tmp_path, monkeypatch):
     keras_backbone().save(tmp_path)
-    monkeypatch.setattr("tfautolabel.backbones.preprocessors.image.VERSION", -1)
+    monkeypatch.setattr("tfautolabel.preprocessors.pictures.image.VERSION", -1)
     with pytest.raises(ValueError, match=r"reads image data in another way: make it again.*'version': -1"):
         Backbone.load(tmp_path)
 

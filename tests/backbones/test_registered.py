@@ -1,4 +1,5 @@
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,10 @@ from tfautolabel.backbones.registered import HOMES, PACKAGE, registered_class
 
 
 def registered_in_source():
-    """Class names to modules, of all that this room registers with Keras."""
-    root = Path(backbones.__file__).parent
-    for file in sorted(root.rglob("*.py")):
-        parts = file.relative_to(root.parent.parent).with_suffix("").parts
+    """Class names to modules, of all that a saved backbone may name."""
+    root = Path(backbones.__file__).parent.parent
+    for file in sorted([*root.glob("backbones/**/*.py"), *root.glob("preprocessors/**/*.py")]):
+        parts = file.relative_to(root.parent).with_suffix("").parts
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.ClassDef):
                 marks = " ".join(ast.unparse(mark) for mark in node.decorator_list)
@@ -31,11 +32,13 @@ def test_the_table_has_all_that_are_registered_where_they_live():
         "tfautolabel>UnitLength",
         "tfautolabel.backbones.networks.pooling.UnitLength",
         "tfautolabel.gone.UnitLength",
+        "tfautolabel.backbones.preprocessors.wave.WavePreprocessor",
+        "tfautolabel.backbones.preprocessors.strings.StringPreprocessor",
     ],
 )
 def test_a_name_or_an_old_path_leads_to_the_class(name):
-    found = registered_class(name)
-    assert f"{found.__module__}.{found.__name__}" == HOMES["UnitLength"] + ".UnitLength"
+    found, bare = registered_class(name), re.split("[>.]", name)[-1]
+    assert f"{found.__module__}.{found.__name__}" == f"{HOMES[bare]}.{bare}"
 
 
 @pytest.mark.parametrize("name", ["os.system", "tfautolabel>Missing", "other>UnitLength", "UnitLength", ""])

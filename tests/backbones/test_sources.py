@@ -14,10 +14,10 @@ from text_checkpoints import make_text_checkpoint
 from tfautolabel.backbones import Backbone, load_backbone
 from tfautolabel.backbones.backbone import run_network
 from tfautolabel.backbones.packaged import PACKAGED
-from tfautolabel.backbones.preprocessors import WindowMean
-from tfautolabel.backbones.preprocessors.wave import wav_bytes
 from tfautolabel.export.labeling_module import LabelingModule
 from tfautolabel.heads import build_head
+from tfautolabel.preprocessors import WindowMean
+from tfautolabel.preprocessors.sounds.wave import wav_bytes
 from tfautolabel.trust.acceptance import Acceptance
 
 

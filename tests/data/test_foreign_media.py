@@ -5,10 +5,10 @@ import pytest
 from clips import wav
 from pictures import PICTURES
 
-from tfautolabel.backbones.preprocessors.reasons import why_unreadable
 from tfautolabel.data import Dataset, ReadFailure, load_dataset
 from tfautolabel.data.foreign_media import foreign_media
 from tfautolabel.data.modality import modality_of, recognise_modality
+from tfautolabel.preprocessors.reasons import why_unreadable
 
 FOREIGN = {
     "m4a": b"\0\0\0\x1cftypM4A \0\0\2\0M4A isomiso2",

@@ -6,11 +6,11 @@ import pytest
 from clips import tones
 from pictures import PICTURES
 
-from tfautolabel.backbones.preprocessors.wave import wav_bytes
 from tfautolabel.data import Dataset, ReadFailure, load_dataset
 from tfautolabel.data.encoded_text import as_text
 from tfautolabel.data.modality import modality_of, recognise_modality, telling_part
 from tfautolabel.data.sound_files import as_wav, converted_sound
+from tfautolabel.preprocessors.sounds.wave import wav_bytes
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png-rgba", "gif", "webp"])

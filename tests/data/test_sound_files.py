@@ -9,11 +9,11 @@ import tensorflow as tf
 from clips import tones
 from damage import damaged
 
-from tfautolabel.backbones.preprocessors.resample import resample
 from tfautolabel.data import Dataset, sound_files
 from tfautolabel.data.modality import modality_of
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.sound_files import as_wav, converted_sound
+from tfautolabel.preprocessors.sounds.resample import resample
 
 soundfile = pytest.importorskip("soundfile")
 

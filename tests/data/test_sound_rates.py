@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfautolabel.backbones.preprocessors.resample import resample
 from tfautolabel.data.sound_rates import RateLowering, can_lower
+from tfautolabel.preprocessors.sounds.resample import resample
 
 
 def lowered(samples, rate, target, blocks):

@@ -11,11 +11,11 @@ from separable import CLASSES, NAMES, picture
 from small_networks import convolutional
 
 from tfautolabel.backbones import Backbone
-from tfautolabel.backbones.preprocessors.wave import WavePreprocessor
-from tfautolabel.backbones.preprocessors.wordpiece import SPECIAL, WordPiecePreprocessor
 from tfautolabel.data import Dataset
 from tfautolabel.export import conversion, export_onnx, export_saved_model, export_tflite
 from tfautolabel.export.numeric import NumericModel, fitting, padded
+from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
+from tfautolabel.preprocessors.texts.wordpiece import SPECIAL, WordPiecePreprocessor
 from tfautolabel.trust.acceptance import Acceptance
 
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -8,10 +8,10 @@ import tensorflow as tf
 from pictures import PICTURES
 from separable import CLASSES, NAMES, picture
 
-from tfautolabel.backbones.preprocessors import ImagePreprocessor
 from tfautolabel.export import CheckFailure, saved_model
 from tfautolabel.export.exported import read_description
 from tfautolabel.export.labeling_module import LabelingModule
+from tfautolabel.preprocessors import ImagePreprocessor
 
 OUTPUTS = {"label", "class_id", "confidence", "accepted", "probabilities"}
 FORMATS = {

@@ -8,11 +8,11 @@ import tensorflow as tf
 from pictures import encode, image
 
 from tfautolabel.backbones.backbone import Backbone, run_network
-from tfautolabel.backbones.preprocessors import ImagePreprocessor
 from tfautolabel.data import Dataset, load_dataset
 from tfautolabel.features import cache as cache_module
 from tfautolabel.features import extract as module
 from tfautolabel.features import extract_features
+from tfautolabel.preprocessors import ImagePreprocessor
 
 FILES = [encode(image(seed=seed), ("PNG", "JPEG", "BMP", "GIF", "WEBP")[seed % 5]) for seed in range(23)]
 

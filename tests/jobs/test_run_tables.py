@@ -11,8 +11,8 @@ from table_files import write_table
 
 import tfautolabel as tal
 from tfautolabel._cache import cache_dir
-from tfautolabel.backbones.preprocessors.wave import wav_bytes
 from tfautolabel.jobs.run import run
+from tfautolabel.preprocessors.sounds.wave import wav_bytes
 from tfautolabel.runs import RunSettings
 
 WORDS = {"good": ("good", "great"), "bad": ("bad", "poor")}

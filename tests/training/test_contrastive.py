@@ -32,7 +32,7 @@ def test_classes_draw_together_and_apart(loss):
     ) as tuning:
         before = cosines(tuning.frozen)
         tuning.run(rows)
-        after = cosines(tuning.tuner.features(rows))
+        after = cosines(tuning.part.features(rows))
     gap = [matrix[same].mean() - matrix[~same].mean() for matrix in (before, after)]
     assert gap[1] > gap[0] + 0.05
 

@@ -11,7 +11,7 @@ from tfautolabel.training import FineTuneSettings, fine_tune
 from tfautolabel.training.backbone_training import default_rate, default_scope
 from tfautolabel.training.checkpoints import Checkpoint
 from tfautolabel.training.fine_tune import FineTuning
-from tfautolabel.training.tuner import DivergedError
+from tfautolabel.training.moving_part import DivergedError
 
 QUICK = {"epochs": 2, "batch_size": 6, "augment": 0.0, "learning_rate": 1e-2, "pull": 0.0}
 STATISTICS = {

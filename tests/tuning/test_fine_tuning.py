@@ -6,7 +6,7 @@ from small_networks import changed, coloured, convolutional, values
 
 import tfautolabel as tal
 from tfautolabel.training import FineTuneSettings
-from tfautolabel.training.tuner import DivergedError, OutOfTimeError
+from tfautolabel.training.moving_part import DivergedError, OutOfTimeError
 from tfautolabel.tuning import fine_tuning
 from tfautolabel.tuning.fine_tuning import FineTuneHyperModel, tune_fine_tuning
 
@@ -40,7 +40,7 @@ class Training:
     """Stands for `FineTuning` where a test is about the search: its settings decide what it predicts."""
 
     def __init__(self, backbone, head, examples, class_ids, settings, **_):
-        self.class_ids, self.settings, self.tuner, self.restarts = class_ids, settings, self, 0
+        self.class_ids, self.settings, self.part, self.restarts = class_ids, settings, self, 0
 
     def __enter__(self):
         return self

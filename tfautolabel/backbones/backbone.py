@@ -17,11 +17,11 @@ import numpy as np
 
 from tfautolabel._optional import require
 from tfautolabel._scratch import restore
-from tfautolabel.backbones.preprocessors import Preprocessor
+from tfautolabel.backbones.modules.layer import SavedModelLayer
+from tfautolabel.backbones.modules.waveform_layer import WaveformModuleLayer
 from tfautolabel.backbones.registered import HOMES, PACKAGE, registered_class
-from tfautolabel.backbones.saved_model import SavedModelLayer
-from tfautolabel.backbones.waveform_module import WaveformModuleLayer
 from tfautolabel.data.atomic import atomic_folder
+from tfautolabel.preprocessors import Preprocessor
 
 _CONFIG, _NETWORK, _MODULE, _VARIABLES, _ASSETS = (
     "backbone.json",

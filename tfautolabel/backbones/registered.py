@@ -14,19 +14,20 @@ import keras
 
 PACKAGE = "tfautolabel"
 _BACKBONES = f"{PACKAGE}.backbones"
+_PREPROCESSORS = f"{PACKAGE}.preprocessors"
 
 HOMES: dict[str, str] = {
-    "ByteLevelPreprocessor": f"{_BACKBONES}.preprocessors.byte_level",
+    "ByteLevelPreprocessor": f"{_PREPROCESSORS}.texts.byte_level",
     "ConvolutionalPosition": f"{_BACKBONES}.huggingface.wave_layers",
     "CoveredFrames": f"{_BACKBONES}.huggingface.whisper",
     "EncoderBlock": f"{_BACKBONES}.networks.bert",
     "FlooredLeakyReLU": f"{_BACKBONES}.packaged.speech_embedding",
     "FrameCounts": f"{_BACKBONES}.huggingface.wave_layers",
-    "ImagePreprocessor": f"{_BACKBONES}.preprocessors.image",
-    "KerasHubSpectrogram": f"{_BACKBONES}.kerashub_audio",
-    "KerasHubTextPreprocessor": f"{_BACKBONES}.preprocessors.kerashub_text",
+    "ImagePreprocessor": f"{_PREPROCESSORS}.pictures.image",
+    "KerasHubSpectrogram": f"{_BACKBONES}.kerashub.audio",
+    "KerasHubTextPreprocessor": f"{_BACKBONES}.kerashub.preprocessor",
     "LogMel": f"{_BACKBONES}.packaged.speech_embedding",
-    "MeanOverClip": f"{_BACKBONES}.kerashub_audio",
+    "MeanOverClip": f"{_BACKBONES}.kerashub.audio",
     "MeanOverFrames": f"{_BACKBONES}.huggingface.transformer",
     "MeanVoice": f"{_BACKBONES}.packaged.resemblyzer",
     "NgramBranches": f"{_BACKBONES}.packaged.use_multilingual",
@@ -35,23 +36,23 @@ HOMES: dict[str, str] = {
     "PoolTokens": f"{_BACKBONES}.huggingface.vit",
     "QuantisedEmbedding": f"{_BACKBONES}.packaged.use_multilingual",
     "RelativePositions": f"{_BACKBONES}.networks.bert",
-    "SentencePiecePreprocessor": f"{_BACKBONES}.preprocessors.sentencepiece",
+    "SentencePiecePreprocessor": f"{_PREPROCESSORS}.texts.sentencepiece",
     "SentenceSum": f"{_BACKBONES}.packaged.use_multilingual",
     "SilenceAround": f"{_BACKBONES}.packaged.speech_embedding",
     "StandardisedWave": f"{_BACKBONES}.huggingface.wave_layers",
-    "StringPreprocessor": f"{_BACKBONES}.preprocessors.strings",
-    "TextModulePreprocessor": f"{_BACKBONES}.preprocessors.strings",
+    "StringPreprocessor": f"{_BACKBONES}.hub.preprocessor",
+    "TextModulePreprocessor": f"{_BACKBONES}.hub.preprocessor",
     "TokenEmbedding": f"{_BACKBONES}.networks.bert",
     "TokenPooling": f"{_BACKBONES}.networks.pooling",
     "TransformerBlock": f"{_BACKBONES}.huggingface.transformer",
     "UnitLength": f"{_BACKBONES}.networks.pooling",
     "VoiceWindows": f"{_BACKBONES}.packaged.resemblyzer",
-    "WavePreprocessor": f"{_BACKBONES}.preprocessors.wave",
+    "WavePreprocessor": f"{_PREPROCESSORS}.sounds.wave",
     "WaveConvolution": f"{_BACKBONES}.huggingface.wave_layers",
     "WhisperLogMel": f"{_BACKBONES}.huggingface.whisper",
     "WhisperStem": f"{_BACKBONES}.huggingface.whisper",
-    "WindowMean": f"{_BACKBONES}.preprocessors.contract",
-    "WordPiecePreprocessor": f"{_BACKBONES}.preprocessors.wordpiece",
+    "WindowMean": f"{_PREPROCESSORS}.contract",
+    "WordPiecePreprocessor": f"{_PREPROCESSORS}.texts.wordpiece",
 }
 """Registered names without the package, and the modules that define them."""
 

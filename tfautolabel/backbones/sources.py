@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tfautolabel._forks import refuse_after_fork
 from tfautolabel.backbones.backbone import Backbone
-from tfautolabel.backbones.hub_modules import load_hub_module
+from tfautolabel.backbones.hub.load import load_hub_module
 from tfautolabel.backbones.huggingface import load_hugging_face
-from tfautolabel.backbones.kaggle import fetch_model
-from tfautolabel.backbones.kaggle_names import kaggle_handle
-from tfautolabel.backbones.keras_applications import APPLICATIONS, load_keras_application
-from tfautolabel.backbones.kerashub import load_kerashub
+from tfautolabel.backbones.kaggle.load import fetch_model
+from tfautolabel.backbones.kaggle.names import kaggle_handle
+from tfautolabel.backbones.keras_applications.load import APPLICATIONS, load_keras_application
+from tfautolabel.backbones.kerashub.load import load_kerashub
 from tfautolabel.backbones.packaged import PACKAGED, build
-from tfautolabel.backbones.torch_modules import load_torch_module
+from tfautolabel.backbones.torch_source.load import load_torch_module
 
 
 def load_backbone(handle: str, **options: Any) -> Backbone:
@@ -63,10 +65,10 @@ def load_backbone(handle: str, **options: Any) -> Backbone:
     if colon and prefix in SOURCES:
         if not reference:
             raise ValueError(f"{prefix}: must be followed by a name. Received: {handle!r}")
-        return SOURCES[prefix](reference, **options)
+        return SOURCES[prefix].load(reference, **_checked(prefix, options))
     if handle and Path(handle).expanduser().is_dir():
-        return _from_hub(os.fspath(Path(handle).expanduser()), **options)
-    forms = ", ".join(f"{name}:{FORMS.get(name, 'NAME')}" for name in SOURCES)
+        return load_hub_module(os.fspath(Path(handle).expanduser()), **_checked("hub", options))
+    forms = ", ".join(f"{name}:{source.form}" for name, source in SOURCES.items())
     hint = _hint(handle, prefix)
     raise ValueError(
         f"a backbone is selected by {forms} or the path of a SavedModel's folder. Received: {handle!r}, "
@@ -97,70 +99,58 @@ def _from_package(name: str, **options: Any) -> Backbone:
     return Backbone(handle, preprocessor, network, handle, PACKAGED[name].languages)
 
 
-def _from_hub(handle: str, long_text: str = "truncate", **options: Any) -> Backbone:
-    if long_text != "truncate":
-        raise ValueError(
-            "a hub module has a length of its own for texts: long_text must be 'truncate'. "
-            f"Received: long_text={long_text!r}"
-        )
-    _check_options("hub:", options, ("long_text", "output_key", "sample_rate"))
-    return load_hub_module(handle, **options)
+@dataclass(frozen=True)
+class Source:
+    """One kind of place that backbones come from.
+
+    Attributes:
+        form: what follows the prefix, for messages.
+        load: gives the backbone for what follows the prefix, and the options.
+        options: the names that `load` takes; None where it checks them itself.
+        own_length: what is said of a source whose backbones have a length of their own for texts, so that
+            `long_text` can only be "truncate" and `load` does not take it; empty for others.
+    """
+
+    form: str
+    load: Callable[..., Backbone]
+    options: tuple[str, ...] | None = None
+    own_length: str = ""
 
 
-def _from_kaggle(reference: str, long_text: str = "truncate", **options: Any) -> Backbone:
-    if long_text != "truncate":
-        raise ValueError(
-            "a Kaggle model has a length of its own for texts: long_text must be 'truncate'. "
-            f"Received: long_text={long_text!r}"
-        )
-    _check_options("kaggle:", options, ("long_text", "output_key", "sample_rate"))
-    return load_hub_module(reference, **options, source="kaggle", find=fetch_model)
+_MODULE_OPTIONS = ("output_key", "sample_rate")
 
-
-def _from_keras(reference: str, **options: Any) -> Backbone:
-    if options:
-        raise ValueError(f"keras: backbones take pictures and have no options. Received: {options}")
-    return load_keras_application(reference)
-
-
-def _from_kerashub(preset: str, long_text: str = "truncate", **options: Any) -> Backbone:
-    if long_text != "truncate":
-        raise ValueError(
-            "a KerasHub preset has a length of its own for texts: long_text must be 'truncate'. "
-            f"Received: long_text={long_text!r}"
-        )
-    _check_options("kerashub:", options, ("long_text", "pooling"))
-    return load_kerashub(preset, **options)
-
-
-def _from_torch(reference: str, **options: Any) -> Backbone:
-    _check_options("torch:", options, ("size", "mean", "std", "keep_head"))
-    return load_torch_module(reference, **options)
-
-
-FORMS = {
-    "packaged": "NAME",
-    "keras": "NAME",
-    "hub": "URL",
-    "kaggle": "OWNER/MODEL/FRAMEWORK/VARIATION",
-    "kerashub": "PRESET",
-    "hf": "OWNER/NAME",
-    "torch": "PACKAGE.MODULE.CALLABLE",
+SOURCES: dict[str, Source] = {
+    "packaged": Source("NAME", _from_package),
+    "hf": Source("OWNER/NAME", load_hugging_face),
+    "keras": Source("NAME", load_keras_application, ()),
+    "hub": Source("URL", load_hub_module, _MODULE_OPTIONS, "a hub module"),
+    "kaggle": Source(
+        "OWNER/MODEL/FRAMEWORK/VARIATION",
+        functools.partial(load_hub_module, source="kaggle", find=fetch_model),
+        _MODULE_OPTIONS,
+        "a Kaggle model",
+    ),
+    "kerashub": Source("PRESET", load_kerashub, ("pooling",), "a KerasHub preset"),
+    "torch": Source("PACKAGE.MODULE.CALLABLE", load_torch_module, ("size", "mean", "std", "keep_head")),
 }
-"""What follows each prefix, for the message of a miss."""
-
-SOURCES: dict[str, Callable[..., Backbone]] = {
-    "packaged": _from_package,
-    "hf": load_hugging_face,
-    "keras": _from_keras,
-    "hub": _from_hub,
-    "kaggle": _from_kaggle,
-    "kerashub": _from_kerashub,
-    "torch": _from_torch,
-}
+"""Prefix to source, in the order of messages. A new source is one entry."""
 
 
-def _check_options(prefix: str, options: dict[str, Any], known: tuple[str, ...]) -> None:
+def _checked(prefix: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that a source's `load` takes; others are refused."""
+    source = SOURCES[prefix]
+    if source.options is None:
+        return options
+    if not source.options and options:
+        raise ValueError(f"{prefix}: backbones take pictures and have no options. Received: {options}")
+    known = ("long_text", *source.options) if source.own_length else source.options
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise ValueError(f"{prefix} backbones have the options {', '.join(known)}. Received: {unknown}")
+        raise ValueError(f"{prefix}: backbones have the options {', '.join(known)}. Received: {unknown}")
+    given = dict(options)
+    if source.own_length and (long_text := given.pop("long_text", "truncate")) != "truncate":
+        raise ValueError(
+            f"{source.own_length} has a length of its own for texts: long_text must be 'truncate'. "
+            f"Received: long_text={long_text!r}"
+        )
+    return given

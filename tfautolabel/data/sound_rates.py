@@ -1,4 +1,4 @@
-"""Sound brought to a lower rate block by block, as the graphs do it (backbones/preprocessors/resample.py).
+"""Sound brought to a lower rate block by block, as the graphs do it (preprocessors/sounds/resample.py).
 
 The filter is a sinc under a Kaiser window, evaluated at exactly the output's times (J. O. Smith, Digital
 Audio Resampling, https://ccrma.stanford.edu/~jos/resample/).

@@ -16,7 +16,6 @@ from tfautolabel._forks import refuse_after_fork
 from tfautolabel._optional import require
 from tfautolabel._progress import progress_of
 from tfautolabel._scratch import restore
-from tfautolabel.backbones.preprocessors import why_unreadable
 from tfautolabel.data import Dataset, Learnt, ReadFailure, Rejected
 from tfautolabel.data.learnt import rows_to_measure
 from tfautolabel.data.row_groups import read_ahead
@@ -25,6 +24,7 @@ from tfautolabel.features.batches import Example, byte_lengths, even_batches
 from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
+from tfautolabel.preprocessors import why_unreadable
 from tfautolabel.trust import Certificate
 from tfautolabel.trust.acceptance import Acceptance
 

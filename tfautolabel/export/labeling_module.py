@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel.backbones.backbone import Backbone
-from tfautolabel.backbones.preprocessors import Preprocessed
-from tfautolabel.backbones.preprocessors.wave import WavePreprocessor
 from tfautolabel.features.frozen import FrozenNetwork, inference_network
+from tfautolabel.preprocessors import Preprocessed
+from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 from tfautolabel.trust import UnlikeGate
 from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.unlike import NEIGHBOURS

@@ -20,12 +20,12 @@ from tfautolabel._cache import cache_dir as default_cache_dir
 from tfautolabel._forks import refuse_after_fork
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones.backbone import Backbone
-from tfautolabel.backbones.preprocessors import Preprocessed
 from tfautolabel.data import Dataset, ReadFailure, Rejected
 from tfautolabel.data.row_groups import MAX_WAITING, read_ahead
 from tfautolabel.features.batches import Example, cut, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
 from tfautolabel.features.frozen import CalledNetwork, FrozenNetwork, inference_network
+from tfautolabel.preprocessors import Preprocessed
 
 
 @dataclass(frozen=True, eq=False)

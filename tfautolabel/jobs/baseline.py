@@ -145,7 +145,7 @@ def _thumbnails(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """(n, 768) pixels and (n,) bool, which could be read."""
     import tensorflow as tf
 
-    from tfautolabel.backbones.preprocessors import ImagePreprocessor
+    from tfautolabel.preprocessors import ImagePreprocessor
 
     preprocess = ImagePreprocessor(_SIDE)
     ready = preprocess(tf.constant(encoded, tf.string))
@@ -156,7 +156,7 @@ def _spectra(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """(n, 80) mean and spread of each band of the log-mel spectrum, and (n,) bool, which could be read."""
     import tensorflow as tf
 
-    from tfautolabel.backbones.preprocessors.wave import WavePreprocessor
+    from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
     preprocess = WavePreprocessor(_RATE, min_samples=400)
     mel = tf.signal.linear_to_mel_weight_matrix(_MELS, 257, _RATE, 60.0, 7_600.0)

@@ -27,9 +27,9 @@ from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, check_min_confidence
 from tfautolabel.measures.classification import warn_of_left_out
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings, train_head
 from tfautolabel.training.class_weights import class_weights
+from tfautolabel.training.do_no_harm import TransferResult
 from tfautolabel.training.feature_transfer import untrained_copy
 from tfautolabel.training.first_state import FirstState
-from tfautolabel.training.model_transfer import Tuning
 from tfautolabel.training.parameters import Snapshot
 from tfautolabel.trust import Calibration, fit_calibration
 
@@ -271,7 +271,7 @@ class Labeler(Trusting):
         blank: keras.Model,
         weights: dict[int, float] | None,
         fit_options: dict[str, Any],
-    ) -> Tuning | None:
+    ) -> TransferResult | None:
         """Tunes the backbone where that helps, and takes the head that belongs to it."""
         before = Snapshot(self.backbone.network.weights)
         options = {key: value for key, value in fit_options.items() if key != "callbacks"}

@@ -9,9 +9,9 @@ import keras
 
 from tfautolabel.backbones import Backbone, load_backbone
 from tfautolabel.backbones.backbone import run_network
-from tfautolabel.backbones.preprocessors import WindowMean
 from tfautolabel.heads import build_head
 from tfautolabel.heads.contract import check_head
+from tfautolabel.preprocessors import WindowMean
 
 
 def build_model(

@@ -19,7 +19,7 @@ from tfautolabel._progress import progress_of
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.training.checkpoints import sweep_checkpoints
-from tfautolabel.training.model_transfer import METHODS, Tuning, tune
+from tfautolabel.training.do_no_harm import METHODS, TransferResult, compare_and_keep
 from tfautolabel.training.parameters import select_parameters
 
 TRANSFERS = ("feature", *METHODS, "auto")
@@ -112,7 +112,7 @@ def tune_labeler(
     blank: keras.Model,
     class_weight: dict[int, float] | None,
     head_options: dict[str, Any],
-) -> tuple[Tuning | None, dict[str, Any]]:
+) -> tuple[TransferResult | None, dict[str, Any]]:
     """Tunes a labeler's backbone if its settings, its labels and its time say so.
 
     Args:
@@ -138,7 +138,7 @@ def tune_labeler(
     settings = labeler.transfer_settings or METHODS[method][1]()
     with progress_of(N_FOLDS + 1, f"tuning ({method})", labeler.progress) as advance:
         try:
-            tuning = tune(
+            tuning = compare_and_keep(
                 method,
                 labeler.backbone,
                 blank,

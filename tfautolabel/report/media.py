@@ -134,9 +134,9 @@ def clip(content: bytes, share: int, seconds: float = SECONDS) -> Medium:
     """
     import tensorflow as tf
 
-    from tfautolabel.backbones.preprocessors.resample import resample
-    from tfautolabel.backbones.preprocessors.riff import decode_wav
-    from tfautolabel.backbones.preprocessors.wave import wav_bytes
+    from tfautolabel.preprocessors.sounds.resample import resample
+    from tfautolabel.preprocessors.sounds.riff import decode_wav
+    from tfautolabel.preprocessors.sounds.wave import wav_bytes
 
     sound = decode_wav(tf.constant(content))
     source = int(sound.rate)

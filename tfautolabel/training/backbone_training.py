@@ -1,4 +1,4 @@
-"""What fine-tuning and contrastive tuning share: a tuner, a head fitted on its features, defaults."""
+"""What fine-tuning and contrastive tuning share: a moving part, a head fitted on its features, defaults."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.training.feature_transfer import fit_head
+from tfautolabel.training.moving_part import MovingPart, check_finite
 from tfautolabel.training.parameters import NORMALIZATIONS, parameters
-from tfautolabel.training.tuner import Tuner, check_finite
 
 
 class BackboneTraining(abc.ABC):
     """Trains a backbone and a head on some of the examples, each time from the start.
 
-    A context manager, as `Tuner` is.
+    A context manager, as `MovingPart` is.
 
     Args:
-        tuner: holds the backbone and the examples.
+        part: what trains the backbone on the examples.
         head: trained in place.
         class_weight: class id to weight.
         seed: decides the order of the batches for a head that is trained step by step.
@@ -30,30 +30,30 @@ class BackboneTraining(abc.ABC):
 
     Attributes:
         head: as received.
-        tuner: as received.
+        part: as received.
         frozen: (n, d) float32, the features of all examples before anything moves.
         history_: the `keras.callbacks.History` of the last training of the backbone.
     """
 
     def __init__(
         self,
-        tuner: Tuner,
+        part: MovingPart,
         head: keras.Model,
         class_weight: dict[int, float] | None,
         seed: int,
         head_options: dict[str, Any] | None,
     ) -> None:
-        self.tuner, self.head = tuner, head
+        self.part, self.head = part, head
         self.class_weight, self._seed = class_weight, seed
         self._head_options = head_options or {}
-        self.frozen = tuner.features(np.arange(len(tuner.examples)))
+        self.frozen = part.features(np.arange(len(part.examples)))
         self.history_: Any = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.tuner.__exit__(*error)
+        self.part.__exit__(*error)
 
     @abc.abstractmethod
     def run(
@@ -86,7 +86,7 @@ class BackboneTraining(abc.ABC):
 
     def probe(self, rows: np.ndarray) -> None:
         """Puts the backbone back to the start and fits the head on the frozen features of some examples."""
-        self.tuner.restart()
+        self.part.restart()
         self.fit_head(self.frozen[rows], rows)
 
     def fit_head(self, features: np.ndarray, rows: np.ndarray) -> None:
@@ -94,7 +94,7 @@ class BackboneTraining(abc.ABC):
         fit_head(
             self.head,
             features,
-            self.tuner.class_ids[rows],
+            self.part.class_ids[rows],
             class_weight=self.class_weight,
             seed=self._seed,
             **self._head_options,
@@ -106,7 +106,7 @@ class BackboneTraining(abc.ABC):
         Raises:
             DivergedError: If one of them is not finite.
         """
-        predicted = keras.ops.convert_to_numpy(self.head(self.tuner.features(rows), training=False))
+        predicted = keras.ops.convert_to_numpy(self.head(self.part.features(rows), training=False))
         check_finite("a probability", predicted)
         return predicted
 

@@ -23,8 +23,8 @@ from tfautolabel.data import Dataset
 from tfautolabel.training.augmentation import check_strength
 from tfautolabel.training.backbone_training import BackboneTraining, default_rate, default_scope
 from tfautolabel.training.checkpoints import Checkpoint
+from tfautolabel.training.moving_part import BatchOrder, DivergedError, MovingPart, check_finite
 from tfautolabel.training.parameters import Snapshot
-from tfautolabel.training.tuner import BatchOrder, DivergedError, Tuner, check_finite
 
 STEPS_PER_EPOCH = 10
 """An epoch is at most as long as this, so that progress is kept and reported now and then."""
@@ -103,7 +103,7 @@ class ContrastiveTuning(BackboneTraining):
         head_options: dict[str, Any] | None = None,
     ) -> None:
         self.settings = settings
-        tuner = Tuner(
+        part = MovingPart(
             backbone,
             dataset,
             class_ids,
@@ -114,11 +114,11 @@ class ContrastiveTuning(BackboneTraining):
             crop=True,
             eager=(settings.steps or default_steps(len(dataset))) <= EAGER_STEPS,
         )
-        super().__init__(tuner, head, class_weight, seed, head_options)
+        super().__init__(part, head, class_weight, seed, head_options)
         loss = settings.loss or ("cosine" if backbone.modality == "text" else "supervised")
         own_rate = TEXT_RATE if backbone.modality == "text" else default_rate(backbone.network)
         rate = settings.learning_rate or own_rate
-        tuner.put_on_top(
+        part.put_on_top(
             keras.layers.UnitNormalization(name="unit_length"),
             LOSSES[loss](settings.temperature),
             rate=rate,
@@ -139,23 +139,23 @@ class ContrastiveTuning(BackboneTraining):
     ) -> list[np.ndarray]:
         """Tunes, then fits the head; there is one epoch to choose, the last."""
         del stop_after
-        self.tuner.restart()
+        self.part.restart()
         own: list[keras.callbacks.Callback] = list(callbacks)
         first = 0
         if checkpoint is not None:
-            own.append(kept := Checkpoint(checkpoint, self.tuner.state, []))
+            own.append(kept := Checkpoint(checkpoint, self.part.state, []))
             first = kept.restore()
         steps = self.settings.steps or default_steps(len(rows))
         epochs = math.ceil(steps / STEPS_PER_EPOCH)
-        self.history_ = self.tuner.train(
+        self.history_ = self.part.train(
             rows,
-            balanced(self.tuner.class_ids, self.settings.batch_size, round(steps / epochs)),
+            balanced(self.part.class_ids, self.settings.batch_size, round(steps / epochs)),
             epochs=epochs,
             callbacks=own,
             until=until,
             first_epoch=first,
         )
-        features = self.tuner.features(rows)
+        features = self.part.features(rows)
         check_finite("a feature", features)
         self.fit_head(features, rows)
         return [] if held_out is None else [self.predict(held_out)]
@@ -203,7 +203,7 @@ def contrastive_tune(
         try:
             tuning.run(np.arange(len(examples)))
         except DivergedError:
-            tuning.tuner.restart()
+            tuning.part.restart()
             first_head.restore()
             raise
     return tuning.history_

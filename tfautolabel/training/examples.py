@@ -53,8 +53,8 @@ class TrainingExamples:
         seed: decides the views.
         crop: whether a few long texts are cut, for training only, to where three of four texts end: a batch
             costs what its longest text costs.
-        eager: whether operations run one by one, see `Tuner`; the preprocessor is a graph in any case, which
-            all that train this backbone share.
+        eager: whether operations run one by one, see `MovingPart`; the preprocessor is a graph in any case,
+            which all that train this backbone share.
     """
 
     def __init__(

@@ -20,8 +20,8 @@ from tfautolabel.data import Dataset
 from tfautolabel.training.augmentation import check_strength
 from tfautolabel.training.backbone_training import BackboneTraining, default_rate, default_scope
 from tfautolabel.training.checkpoints import Checkpoint
+from tfautolabel.training.moving_part import DivergedError, MovingPart, shuffled
 from tfautolabel.training.parameters import Snapshot
-from tfautolabel.training.tuner import DivergedError, Tuner, shuffled
 from tfautolabel.trust import fit_calibration
 
 LOSS = "sparse_categorical_crossentropy"
@@ -106,7 +106,7 @@ class FineTuning(BackboneTraining):
         head_options: dict[str, Any] | None = None,
     ) -> None:
         self.settings = settings
-        tuner = Tuner(
+        part = MovingPart(
             backbone,
             dataset,
             class_ids,
@@ -115,8 +115,8 @@ class FineTuning(BackboneTraining):
             augment=settings.augment,
             seed=seed,
         )
-        super().__init__(tuner, head, class_weight, seed, head_options)
-        tuner.put_on_top(
+        super().__init__(part, head, class_weight, seed, head_options)
+        part.put_on_top(
             head,
             LOSS,
             rate=settings.learning_rate or default_rate(backbone.network),
@@ -136,7 +136,7 @@ class FineTuning(BackboneTraining):
         checkpoint: Path | None = None,
     ) -> list[np.ndarray]:
         """Probes, then fine-tunes; the loss on held-out examples decides when to stop."""
-        settings, tuner = self.settings, self.tuner
+        settings, part = self.settings, self.part
         self.probe(rows)
         predicted: list[np.ndarray] = []
         own: list[keras.callbacks.Callback] = list(callbacks)
@@ -144,9 +144,9 @@ class FineTuning(BackboneTraining):
             own.append(_HeldOut(self, held_out, predicted, settings.patience))
         first = 0
         if checkpoint is not None:
-            own.append(kept := Checkpoint(checkpoint, tuner.state, predicted))
+            own.append(kept := Checkpoint(checkpoint, part.state, predicted))
             first = kept.restore()
-        self.history_ = tuner.train(
+        self.history_ = part.train(
             rows,
             shuffled(settings.batch_size),
             epochs=settings.epochs,
@@ -178,7 +178,7 @@ class _HeldOut(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """See the class."""
         self.predicted.append(self.tuning.predict(self.rows))
-        class_ids = self.tuning.tuner.class_ids[self.rows]
+        class_ids = self.tuning.part.class_ids[self.rows]
         losses = [calibrated_loss(probabilities, class_ids).mean() for probabilities in self.predicted]
         if len(losses) - 1 - int(np.argmin(losses)) >= self.patience:
             self.model.stop_training = True
@@ -231,7 +231,7 @@ def fine_tune(
         try:
             tuning.run(np.arange(len(labelled.labelled)), callbacks=callbacks, checkpoint=kept)
         except DivergedError:
-            tuning.tuner.restart()
+            tuning.part.restart()
             first_head.restore()
             if kept is not None:
                 kept.unlink(missing_ok=True)  # to go on from there would end in the same way

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from tfautolabel.backbones.saved_model import SavedModelLayer
+from tfautolabel.backbones.modules.layer import SavedModelLayer
 
 NORMALIZATIONS = (
     keras.layers.BatchNormalization,

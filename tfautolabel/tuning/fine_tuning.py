@@ -24,12 +24,12 @@ from tfautolabel.data.folds import stratified_folds
 from tfautolabel.labeler import Labeler
 from tfautolabel.training import FineTuneSettings
 from tfautolabel.training.class_weights import class_weights
+from tfautolabel.training.do_no_harm import probabilities_by_epoch
 from tfautolabel.training.feature_transfer import untrained_copy
 from tfautolabel.training.fine_tune import FineTuning
 from tfautolabel.training.first_state import FirstState
-from tfautolabel.training.model_transfer import probabilities_by_epoch
+from tfautolabel.training.moving_part import DivergedError, OutOfTimeError
 from tfautolabel.training.parameters import parameters
-from tfautolabel.training.tuner import DivergedError, OutOfTimeError
 from tfautolabel.tuning.cross_validation import ACCURACY, OBJECTIVE, metrics_of
 from tfautolabel.tuning.oracles import check_name, make_oracle
 from tfautolabel.tuning.resume import Key, begun, key_of, mark, set_aside
@@ -121,7 +121,7 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
             except OutOfTimeError as error:
                 raise _NoTimeLeft from error
             finally:
-                tuning.tuner.restart()
+                tuning.part.restart()
         measured = [metrics_of(whole, self.class_ids) for whole in probabilities_by_epoch(by_fold)]
         return min(measured, key=lambda metrics: metrics[OBJECTIVE])
 

@@ -24,8 +24,8 @@ from tfautolabel.data import Dataset
 from tfautolabel.features import Extraction
 from tfautolabel.labeler import Labeler
 from tfautolabel.training.class_weights import class_weights
+from tfautolabel.training.do_no_harm import standard_error
 from tfautolabel.training.feature_transfer import untrained_copy
-from tfautolabel.training.model_transfer import standard_error
 from tfautolabel.tuning.cross_validation import (
     ACCURACY,
     OBJECTIVE,

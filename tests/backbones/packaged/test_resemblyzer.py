@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from clips import tones, wav
 
+from tfautolabel.backbones.networks.spectra import slaney_mel
 from tfautolabel.backbones.packaged.resemblyzer import (
     HOP,
     MELS,
@@ -16,7 +17,6 @@ from tfautolabel.backbones.packaged.resemblyzer import (
     VoiceWindows,
     window_counts,
 )
-from tfautolabel.backbones.spectra import slaney_mel
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tfautolabel.backbones.packaged.safetensors import read_safetensors
-from tfautolabel.backbones.packaged.torch_checkpoint import read_torch_checkpoint
+from tfautolabel.backbones.formats.safetensors import read_safetensors
+from tfautolabel.backbones.formats.torch_checkpoint import read_torch_checkpoint
 
 CONFIG = "config.json"
 

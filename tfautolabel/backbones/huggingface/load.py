@@ -16,7 +16,7 @@ from tfautolabel.backbones.huggingface.text import build_text
 from tfautolabel.backbones.huggingface.vit import build_vit
 from tfautolabel.backbones.huggingface.wav2vec2 import build_wav2vec2
 from tfautolabel.backbones.huggingface.whisper import build_whisper
-from tfautolabel.backbones.preprocessors import Preprocessor
+from tfautolabel.preprocessors import Preprocessor
 
 FAMILIES: dict[str, Callable[..., tuple[Preprocessor, keras.Model]]] = {
     "bert": build_text,

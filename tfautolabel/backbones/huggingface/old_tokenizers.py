@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfautolabel.backbones.formats.sentencepiece_model import read_pieces
 from tfautolabel.backbones.huggingface.checkpoint import Checkpoint, read_json
-from tfautolabel.backbones.packaged.sentencepiece_model import read_pieces
-from tfautolabel.backbones.preprocessors.wordpiece import SPECIAL, read_vocabulary
+from tfautolabel.preprocessors.texts.wordpiece import SPECIAL, read_vocabulary
 
 _MARKS = ("<s>", "<pad>", "</s>", "<unk>")
 """What fairseq (Ott et al. 2019, arXiv 1904.01038) puts before a vocabulary, in the order of its ids."""

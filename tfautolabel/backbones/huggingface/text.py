@@ -19,7 +19,7 @@ from tfautolabel.backbones.huggingface.sentence_modules import add_modules, enco
 from tfautolabel.backbones.huggingface.tokenizers import build_tokenizer
 from tfautolabel.backbones.networks.bert import BERT_NAMES, BlockNames, build_encoder
 from tfautolabel.backbones.networks.pooling import TokenPooling
-from tfautolabel.backbones.preprocessors import Preprocessor
+from tfautolabel.preprocessors import Preprocessor
 
 POOLINGS = ("mean", "cls", "max")
 """What the option `pooling` may be."""

@@ -11,14 +11,14 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tfautolabel.backbones.formats.sentencepiece_model import normalizer_of, normalizer_with, unigram_model
 from tfautolabel.backbones.huggingface.checkpoint import Checkpoint
 from tfautolabel.backbones.huggingface.old_tokenizers import described_by_old_files
-from tfautolabel.backbones.packaged.sentencepiece_model import normalizer_of, normalizer_with, unigram_model
-from tfautolabel.backbones.preprocessors import Preprocessor
-from tfautolabel.backbones.preprocessors.byte_level import ByteLevelPreprocessor
-from tfautolabel.backbones.preprocessors.sentencepiece import SentencePiecePreprocessor
-from tfautolabel.backbones.preprocessors.spelled_out import SPACE
-from tfautolabel.backbones.preprocessors.wordpiece import WordPiecePreprocessor
+from tfautolabel.preprocessors import Preprocessor
+from tfautolabel.preprocessors.texts.byte_level import ByteLevelPreprocessor
+from tfautolabel.preprocessors.texts.sentencepiece import SentencePiecePreprocessor
+from tfautolabel.preprocessors.texts.spelled_out import SPACE
+from tfautolabel.preprocessors.texts.wordpiece import WordPiecePreprocessor
 
 
 def build_tokenizer(checkpoint: Checkpoint, max_length: int, long_text: str) -> Preprocessor:

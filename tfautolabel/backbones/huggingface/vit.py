@@ -18,7 +18,7 @@ from keras import layers
 
 from tfautolabel.backbones.huggingface.tensors import NamedTensors, preprocessor_settings, setting
 from tfautolabel.backbones.huggingface.transformer import TransformerBlock, set_block
-from tfautolabel.backbones.preprocessors.image import ImagePreprocessor
+from tfautolabel.preprocessors.pictures.image import ImagePreprocessor
 
 if TYPE_CHECKING:
     from tfautolabel.backbones.huggingface.checkpoint import Checkpoint

@@ -27,7 +27,7 @@ from tfautolabel.backbones.huggingface.wave_layers import (
     WaveConvolution,
     receptive_field,
 )
-from tfautolabel.backbones.preprocessors.wave import WavePreprocessor
+from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
 if TYPE_CHECKING:
     from tfautolabel.backbones.huggingface.checkpoint import Checkpoint

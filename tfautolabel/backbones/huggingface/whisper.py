@@ -22,8 +22,8 @@ from tfautolabel.backbones.huggingface.transformer import (
     check_layer,
     set_block,
 )
-from tfautolabel.backbones.preprocessors.wave import WavePreprocessor
-from tfautolabel.backbones.spectra import hann, slaney_mel
+from tfautolabel.backbones.networks.spectra import hann, slaney_mel
+from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
 if TYPE_CHECKING:
     from tfautolabel.backbones.huggingface.checkpoint import Checkpoint

@@ -14,9 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfautolabel.backbones.formats.sentencepiece_model import normalizer_of, unigram_model
 from tfautolabel.backbones.networks.bert import build_bert
-from tfautolabel.backbones.packaged.sentencepiece_model import normalizer_of, unigram_model
-from tfautolabel.backbones.preprocessors.sentencepiece import SentencePiecePreprocessor
+from tfautolabel.preprocessors.texts.sentencepiece import SentencePiecePreprocessor
 
 PREFIX = "query: "
 """Texts that are to be classified or compared go in behind this, as in training."""

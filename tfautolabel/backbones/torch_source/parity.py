@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel._optional import require
-from tfautolabel.backbones.preprocessors import ImagePreprocessor
+from tfautolabel.preprocessors import ImagePreprocessor
 
 TOLERANCE = 1e-4
 """The largest difference of a feature that is accepted, as a share of the largest feature."""

@@ -1,0 +1,1 @@
+"""TF-Hub modules, from an address or a folder, as backbones."""

@@ -1,0 +1,188 @@
+"""Backbones from modules of TensorFlow Hub: what a module takes says what it is for.
+
+The conventions are TensorFlow Hub's common signatures, https://www.tensorflow.org/hub/common_signatures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from tfautolabel.backbones.backbone import Backbone, saved_model_network
+from tfautolabel.backbones.hub.preprocessor import MASK, StringPreprocessor, TextModulePreprocessor
+from tfautolabel.backbones.hub.resolver import fetch
+from tfautolabel.backbones.modules.files import content_digest, requirements
+from tfautolabel.backbones.modules.layer import SavedModelLayer
+from tfautolabel.backbones.modules.waveform_layer import WaveformModuleLayer
+from tfautolabel.preprocessors import ImagePreprocessor, Preprocessor
+from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
+
+DEFAULT_SIZE = 224
+"""Side in pixels for an image module that takes any size."""
+
+PAIR = "+"
+"""Stands between a text preprocessing module and the encoder that takes what it makes."""
+
+SAMPLE_RATE = 16_000
+MIN_SECONDS = 1.0
+"""What audio modules of the convention take: samples a second, and the least that gives YAMNet a frame."""
+
+
+def load_hub_module(
+    handle: str,
+    output_key: str | int | None = None,
+    sample_rate: int = SAMPLE_RATE,
+    *,
+    source: str = "hub",
+    find: Callable[[str], Path] | None = None,
+) -> Backbone:
+    """A backbone from a module's URL or folder.
+
+    - (n, height, width, 3) float32: pictures with values in [0, 1];
+    - (n,) string: texts;
+    - a dictionary: tokens, which another module makes: the handle is then `PREPROCESSOR+ENCODER`;
+    - (t,) float32: one waveform with values in [-1, 1], as YAMNet; frames are pooled over time.
+
+    A module whose root can be called (a reusable SavedModel) can be trained. One that has signatures only, as
+    those in TensorFlow 1's format have, is for inference: making its network trainable raises ValueError.
+
+    Args:
+        handle: a URL or the folder of a SavedModel, or two joined by "+", see `resolve`.
+        output_key: which of several outputs to take; for an encoder "pooled_output" or "sequence_output",
+            whose mean over the tokens is taken. By default what the conventions name.
+        sample_rate: of an audio module, samples a second.
+        source: the prefix of the backbone's own handle.
+        find: gives a module's folder; `resolve` by default.
+
+    Raises:
+        ValueError: If the module follows none of the conventions.
+        FileNotFoundError: If a folder is missing, or a module is not cached and may not be fetched.
+        RuntimeError: If a module cannot be fetched, or operations are missing.
+    """
+    first, plus, second = ("", "", handle) if Path(handle).expanduser().is_dir() else _pair(handle)
+    find = find or resolve
+    folder = find(second)
+    preprocessor: Preprocessor
+    if plus:
+        preprocessor = TextModulePreprocessor(find(first))
+        preprocessor.requires = tuple(dict.fromkeys((*preprocessor.requires, *requirements(folder))))
+        network = _encoder(folder, preprocessor, output_key)
+    else:
+        preprocessor, network = _single(folder, handle, output_key, sample_rate)
+    network.trainable = False
+    # Other outputs of the same module are other features, which must not be mixed up in the cache.
+    output = "" if output_key is None else f":{output_key!r}"
+    architecture = f"saved_model:{content_digest(folder)}{output}"
+    return Backbone(f"{source}:{handle}", preprocessor, network, architecture)
+
+
+def _pair(handle: str) -> tuple[str, str, str]:
+    first, plus, second = handle.partition(PAIR)
+    return (first, plus, second) if plus else ("", "", handle)
+
+
+def _single(
+    folder: Path, handle: str, output_key: str | int | None, sample_rate: int
+) -> tuple[Preprocessor, keras.Model]:
+    spec = SavedModelLayer(folder).module_input
+    if isinstance(spec, Mapping):
+        raise ValueError(
+            f"an encoder of tokens needs the module that makes them: hub:PREPROCESSOR{PAIR}ENCODER. "
+            f"Received: {handle!r}, which takes {sorted(spec)}"
+        )
+    rank = spec.shape.rank
+    if spec.dtype == tf.string and rank in (1, None):
+        texts = keras.Input((), dtype="string", name="texts")
+        features = SavedModelLayer(folder, output_key, name="module")(texts)
+        return StringPreprocessor(requirements(folder)), keras.Model(texts, features, name="text_module")
+    if spec.dtype == tf.float32 and rank == 1:
+        return _audio(folder, output_key, sample_rate)
+    size = _image_size(spec, handle)
+    return ImagePreprocessor(size), saved_model_network(folder, size, output_key)
+
+
+def _audio(
+    folder: Path, output_key: str | int | None, sample_rate: int
+) -> tuple[WavePreprocessor, keras.Model]:
+    shortest = int(MIN_SECONDS * sample_rate)
+    waves = keras.Input((None,), name="waves")
+    lengths = keras.Input((), dtype="int32", name="lengths")
+    layer = WaveformModuleLayer(os.fspath(folder), output_key, shortest, name="module")
+    network = keras.Model([waves, lengths], layer([waves, lengths]), name="audio_module")
+    return WavePreprocessor(sample_rate, min_samples=shortest), network
+
+
+def _encoder(folder: Path, tokens: TextModulePreprocessor, output_key: str | int | None) -> keras.Model:
+    inputs = {
+        key: keras.Input(spec.shape[1:], dtype=spec.dtype.name, name=key)
+        for key, spec in zip(tokens.keys, tokens.specs, strict=True)
+    }
+    features = SavedModelLayer(folder, output_key, name="module")(inputs)
+    if len(features.shape) == 3:
+        mask = inputs[MASK] > 0 if MASK in inputs else None
+        features = layers.GlobalAveragePooling1D(name="mean_over_tokens")(features, mask=mask)
+    return keras.Model(list(inputs.values()), features, name="text_encoder")
+
+
+def _image_size(spec: tf.TensorSpec, handle: str) -> int:
+    """The side in pixels that an image module takes."""
+    shape = spec.shape.as_list() if spec.shape.rank is not None else []
+    if spec.dtype != tf.float32 or len(shape) != 4 or shape[3] not in (3, None) or shape[1] != shape[2]:
+        raise ValueError(
+            "a module takes pictures, (n, height, width, 3) float32 with height = width, texts, (n,) string, "
+            "tokens, a dictionary, or one waveform, (t,) float32, as TF-Hub's common signatures say. "
+            f"Received: {handle!r}, which takes {spec.shape} {spec.dtype.name}"
+        )
+    return DEFAULT_SIZE if shape[1] is None else int(shape[1])
+
+
+def resolve(handle: str) -> Path:
+    """The local folder of a hub module, downloaded and cached where needed.
+
+    Args:
+        handle: a folder; a URL: http:// and https:// are fetched into TensorFlow Hub's cache, file:// names a
+            folder, and for any other tensorflow_hub's own resolvers are asked.
+
+    Raises:
+        FileNotFoundError: If a folder is missing, or a module is not cached and may not be fetched.
+        RuntimeError: If a module cannot be fetched.
+    """
+    scheme, separator, _ = handle.partition("://")
+    if separator and scheme in ("http", "https"):
+        return fetch(handle)
+    if separator and scheme != "file":
+        return _resolved_by_tensorflow_hub(handle)
+    path = url2pathname(urlsplit(handle).path) if separator else handle
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        hint = ", which is a file: unpack an archive first" if folder.is_file() else ""
+        raise FileNotFoundError(
+            f"a hub module is a URL or the folder of a SavedModel. Received: {handle!r}{hint}"
+        )
+    return folder
+
+
+def _resolved_by_tensorflow_hub(handle: str) -> Path:
+    import tensorflow_hub
+
+    try:
+        found = tensorflow_hub.resolve(handle)
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        reason = str(error).partition("\n")[0]
+        raise RuntimeError(
+            f"tensorflow_hub could not resolve the module ({type(error).__name__}: {reason}). "
+            f"Received: {handle!r}"
+        ) from error
+    if not Path(found).is_dir():
+        raise RuntimeError(
+            "a backbone needs a module's files in a local folder: copy the module there, or give the address "
+            f"of its .tar.gz. Received: {handle!r}"
+        )
+    return Path(found)

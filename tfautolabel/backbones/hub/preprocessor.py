@@ -1,0 +1,180 @@
+"""Texts for networks that take strings, and for those whose tokens another module makes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfautolabel.backbones.modules.files import content_digest, load_module, requirements
+from tfautolabel.preprocessors.contract import (
+    Preprocessed,
+    Preprocessor,
+    one_window_each,
+    output_spec,
+)
+from tfautolabel.preprocessors.texts.wordpiece import recorded_texts
+
+VERSION = 1
+"""Raised when the same bytes would give other strings or tokens, so that cached features are not mixed up."""
+
+MASK = "input_mask"
+"""The entry of a preprocessing module's result that is 1 for tokens and 0 behind a text's end."""
+
+_MODULE = "module"
+
+
+@keras.saving.register_keras_serializable("tfautolabel")
+class StringPreprocessor(Preprocessor):
+    """Texts as they are, for networks that take strings.
+
+    Args:
+        requires: packages beside TensorFlow that a saved graph of the network needs.
+        **options: of `keras.layers.Layer`.
+
+    Call arguments:
+        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+
+    Returns:
+        A `Preprocessed` with the one input (n,) string. Empty and blank texts are not readable.
+    """
+
+    modality = "text"
+    varying_length = True
+    max_batch_bytes = 4 * 1024 * 1024
+    network_part = 32
+
+    def __init__(self, requires: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.requires = tuple(requires)
+
+    def call(self, examples: tf.Tensor) -> Preprocessed:
+        """See the class."""
+        texts, readable = valid_texts(examples)
+        return one_window_each((texts,), readable)
+
+    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
+        """Shapes and types of the result."""
+        return output_spec(keras.KerasTensor((None,), "string"))
+
+    def identity(self) -> dict[str, Any]:
+        """The version."""
+        return {"preprocessor": "strings", "version": VERSION}
+
+    def recorded_examples(self) -> list[bytes]:
+        """Texts of several kinds and lengths, and one that is empty."""
+        return recorded_texts()
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        config = super().get_config()
+        config.pop("trainable")
+        return {**config, "requires": list(self.requires)}
+
+
+@keras.saving.register_keras_serializable("tfautolabel")
+class TextModulePreprocessor(Preprocessor):
+    """Texts to what a TensorFlow Hub preprocessing module makes of them.
+
+    The module takes (n,) string and gives a dictionary of (n, l) int32, see "Transformer text encoders" in
+    https://www.tensorflow.org/hub/common_signatures/text.
+
+    Args:
+        folder: the module's SavedModel; None if `load_assets` will bring it.
+        **options: of `keras.layers.Layer`.
+
+    Attributes:
+        keys: the names of the module's outputs in the order of the result's inputs.
+        specs: their shapes and types.
+
+    Call arguments:
+        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+
+    Returns:
+        A `Preprocessed` with the module's outputs, ordered by name. Empty and blank texts are not readable; a
+        text that fills the module's length counts as shortened.
+
+    Raises:
+        ValueError: If the module does not follow the convention.
+    """
+
+    modality = "text"
+    varying_length = True
+    max_batch_bytes = 4 * 1024 * 1024
+    network_part = 16
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        if folder is not None:
+            self._set_module(Path(folder))
+
+    def _set_module(self, folder: Path) -> None:
+        self.folder = os.fspath(folder)
+        self._module = load_module(folder)
+        self._digest = content_digest(folder)
+        self.requires = requirements(folder)
+        traced = tf.function(lambda texts: self._module(texts)).get_concrete_function(
+            tf.TensorSpec([None], tf.string)
+        )
+        outputs = traced.structured_outputs
+        if not isinstance(outputs, dict) or any(spec.shape.rank != 2 for spec in outputs.values()):
+            raise ValueError(
+                "a text preprocessing module turns (n,) string into a dictionary of (n, l) int32. "
+                f"Received: {folder}, which gives {outputs}"
+            )
+        self.keys = sorted(outputs)
+        self.specs = [tf.TensorSpec(outputs[key].shape, outputs[key].dtype) for key in self.keys]
+
+    def call(self, examples: tf.Tensor) -> Preprocessed:
+        """See the class."""
+        texts, readable = valid_texts(examples)
+        made = self._module(texts)
+        full = tf.reduce_all(made[MASK] > 0, axis=1) if MASK in made else tf.zeros_like(readable)
+        inputs = tuple(
+            tf.ensure_shape(made[key], spec.shape) for key, spec in zip(self.keys, self.specs, strict=True)
+        )
+        return one_window_each(inputs, readable, full & readable)
+
+    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
+        """Shapes and types of the result."""
+        return output_spec(*(keras.KerasTensor(spec.shape, spec.dtype.name) for spec in self.specs))
+
+    def identity(self) -> dict[str, Any]:
+        """The version and the module's hash."""
+        return {"preprocessor": "text_module", "version": VERSION, "module_sha256": self._digest}
+
+    def recorded_examples(self) -> list[bytes]:
+        """Texts of several kinds and lengths, and one that is empty."""
+        return recorded_texts()
+
+    def save_assets(self, folder: str) -> None:
+        """Copies the module."""
+        shutil.copytree(self.folder, Path(folder, _MODULE))
+
+    def load_assets(self, folder: str) -> None:
+        """Loads the copy."""
+        self._set_module(Path(folder, _MODULE))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer, but for the module."""
+        config = super().get_config()
+        config.pop("trainable")
+        return config
+
+
+def valid_texts(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Valid UTF-8 for any bytes, and which of the texts hold anything.
+
+    Args:
+        examples: any shape, string.
+
+    Returns:
+        (n,) string and (n,) bool.
+    """
+    texts = tf.strings.unicode_transcode(tf.reshape(examples, [-1]), "UTF-8", "UTF-8", errors="replace")
+    return texts, tf.strings.length(tf.strings.strip(texts)) > 0

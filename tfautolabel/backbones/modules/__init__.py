@@ -1,0 +1,1 @@
+"""SavedModels as layers, and the folders and archives that they come in."""

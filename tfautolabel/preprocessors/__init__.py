@@ -1,0 +1,15 @@
+"""Raw inputs to tensors, inside the graph: the same operations in training and in a served model."""
+
+from tfautolabel.preprocessors.contract import Preprocessed, Preprocessor, WindowMean
+from tfautolabel.preprocessors.pictures.image import ImagePreprocessor
+from tfautolabel.preprocessors.pictures.unreadable import MAX_PIXELS
+from tfautolabel.preprocessors.reasons import why_unreadable
+
+__all__ = [
+    "MAX_PIXELS",
+    "ImagePreprocessor",
+    "Preprocessed",
+    "Preprocessor",
+    "WindowMean",
+    "why_unreadable",
+]

@@ -1,0 +1,71 @@
+"""PNG to RGB pixels in TensorFlow operations only. The format: https://www.w3.org/TR/png-3/."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfautolabel.data.picture_files import DEPTHS
+from tfautolabel.preprocessors.pictures.picture_bytes import lay_on_white, number, within
+from tfautolabel.preprocessors.traced_once import traced_once
+
+
+@traced_once(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
+def decode_png(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
+    """Decodes one PNG; samples of 16 bits that fill only a part of their range are scaled by that part.
+
+    Args:
+        encoded: () string, the bytes of a PNG.
+        max_pixels: () int64, the largest width times height that is decoded.
+
+    Returns:
+        (h, w, 3) uint8.
+    """
+    width, height = number(encoded, 16, 4, big_endian=True), number(encoded, 20, 4, big_endian=True)
+    safe = within(encoded, width, height, max_pixels)
+    # Grey or RGB with one transparent colour: only asking for four channels turns that colour into alpha.
+    # Everywhere else channels=0 is right: below 8 bits a sample, asking for four would invent a wrong alpha.
+    colour_type = number(encoded, 25, 1)
+    before_pixels = tf.strings.split(encoded, "IDAT", maxsplit=1)[0]
+    has_transparent_colour = tf.logical_and(
+        tf.logical_or(tf.equal(colour_type, 0), tf.equal(colour_type, 2)),
+        tf.size(tf.strings.split(before_pixels, "tRNS")) > 1,
+    )
+
+    def shallow() -> tf.Tensor:
+        return tf.cond(
+            has_transparent_colour,
+            lambda: tf.io.decode_png(safe, channels=4),
+            lambda: tf.io.decode_png(safe, channels=0),
+        )
+
+    def deep() -> tf.Tensor:
+        return _to_bytes(
+            tf.io.decode_png(safe, channels=4, dtype=tf.uint16), _significant_bits(before_pixels)
+        )
+
+    return lay_on_white(tf.cond(tf.equal(number(encoded, 24, 1), 16), deep, shallow))
+
+
+def _significant_bits(before_pixels: tf.Tensor) -> tf.Tensor:
+    """() int32: what the chunk sBIT says of the first channel, 0 where there is none."""
+    behind = tf.strings.split(tf.strings.join([before_pixels, b"sBIT\0"]), "sBIT", maxsplit=1)[1]
+    return tf.cast(tf.io.decode_raw(behind, tf.uint8)[0], tf.int32)
+
+
+def _to_bytes(pixels: tf.Tensor, significant: tf.Tensor) -> tf.Tensor:
+    """(h, w, 4) uint16 to uint8, colours and alpha each by the part of the range that they use."""
+    colours, alpha = pixels[..., :3], pixels[..., 3:]
+    return tf.concat([_scaled(colours, significant), _scaled(alpha, tf.constant(0))], axis=-1)
+
+
+def _scaled(samples: tf.Tensor, significant: tf.Tensor) -> tf.Tensor:
+    highest = tf.cast(tf.reduce_max(samples), tf.int32)
+    # By the standard, samples of fewer significant bits are scaled up to 16 all the same; writers that leave
+    # them as they are stay below what so many bits can hold.
+    usual = tf.where(significant > 0, 0, [2**bits - 1 for bits in DEPTHS])
+    tops = tf.concat([[2 ** tf.minimum(significant, 16) - 1], usual], axis=0)
+    top = tf.reduce_min(tf.where((tops >= highest) & (highest > 0), tops, 2**16 - 1))
+    # The upper byte is what libpng gives where it is asked for 8 bits.
+    upper = tf.cast(samples // tf.constant(256, tf.uint16), tf.uint8)
+    by_range = tf.round(tf.cast(samples, tf.float32) * (255.0 / tf.cast(top, tf.float32)))
+    return tf.where(top >= 2**16 - 1, upper, tf.cast(by_range, tf.uint8))

@@ -1,0 +1,1 @@
+"""Encoded sound to samples at one rate, inside the graph."""

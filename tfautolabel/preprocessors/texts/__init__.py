@@ -1,0 +1,1 @@
+"""Texts to the numbers of their tokens, inside the graph."""

@@ -1,0 +1,204 @@
+r"""The tokenizer of GPT-2 (Radford et al. 2019) and RoBERTa in TensorFlow's own operations.
+
+Token for token what Hugging Face's tokenizers gives for byte-level BPE. The text is split by GPT-2's pattern
+
+    's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+
+in two replacements, because TensorFlow's patterns cannot look ahead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfautolabel.preprocessors.contract import Preprocessed, Preprocessor, output_spec
+from tfautolabel.preprocessors.texts.byte_pairs import BytePairs
+from tfautolabel.preprocessors.texts.spelled_out import (
+    CUT,
+    SPACE,
+    SpecialTokens,
+    at_cuts,
+    is_stand_in,
+    replaced,
+)
+from tfautolabel.preprocessors.texts.token_windows import check_long_text, cut_tokens
+from tfautolabel.preprocessors.texts.wordpiece import recorded_texts
+
+VERSION = 1
+"""Raised when the same bytes would give other tokens, so that cached features are not mixed up."""
+
+_LAST_SPACE = rf"([{SPACE}]+)([{SPACE}][^{SPACE}])"
+_WORD = rf"('s|'t|'re|'ve|'m|'ll|'d| ?\p{{L}}+| ?\p{{N}}+| ?[^{SPACE}\p{{L}}\p{{N}}]+|[{SPACE}]+)"
+
+_MODEL = "byte_pairs.json"
+
+
+@keras.saving.register_keras_serializable("tfautolabel")
+class ByteLevelPreprocessor(Preprocessor):
+    """Texts to token ids.
+
+    Args:
+        vocabulary: each piece's id, in the printable alphabet of `byte_alphabet`; None if `load_assets` will
+            bring it together with the merges.
+        merges: pairs of pieces in that alphabet, the first to be merged first.
+        begin: the id that begins a text.
+        end: the id that ends it.
+        special: tokens that are recognised where a text spells them out, see `SpecialTokens`.
+        prefix_space: a space is put before each text that does not begin with one.
+        whole_words: a word that is a piece is never split.
+        max_length: tokens that the network takes, begin and end included.
+        long_text: "truncate" to cut longer texts, "average" to cut them in windows.
+        **options: of `keras.layers.Layer`.
+
+    Call arguments:
+        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+
+    Returns:
+        A `Preprocessed` with the one input (w, l) int32, padded with -1. Empty and blank texts are not
+        readable.
+
+    Raises:
+        ValueError: If the vocabulary is no byte-level one or there are too many special tokens.
+    """
+
+    modality = "text"
+    varying_length = True
+    max_batch_bytes = 4 * 1024 * 1024
+    network_part = 16
+
+    def __init__(
+        self,
+        vocabulary: Mapping[str, int] | None = None,
+        merges: Sequence[Sequence[str]] = (),
+        *,
+        begin: int,
+        end: int,
+        special: Mapping[str, Mapping[str, Any]],
+        prefix_space: bool = False,
+        whole_words: bool = False,
+        max_length: int = 512,
+        long_text: str = "truncate",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        check_long_text(long_text)
+        self.begin, self.end = begin, end
+        self.special = {token: dict(rule) for token, rule in special.items()}
+        self._spelled_out = SpecialTokens(self.special)
+        self.prefix_space, self.whole_words = prefix_space, whole_words
+        self.max_length, self.long_text = max_length, long_text
+        if vocabulary is not None:
+            self._set_vocabulary(vocabulary, merges)
+
+    def _set_vocabulary(self, vocabulary: Mapping[str, int], merges: Sequence[Sequence[str]]) -> None:
+        self._content = json.dumps(
+            {"vocabulary": dict(vocabulary), "merges": [list(pair) for pair in merges]}
+        )
+        back = {character: byte for byte, character in byte_alphabet().items()}
+
+        def as_bytes(piece: str) -> bytes:
+            return bytes(back[character] for character in piece)
+
+        # Special tokens are spelled in characters of their own; no text leads to them.
+        pieces = {
+            as_bytes(piece): number
+            for piece, number in vocabulary.items()
+            if piece not in self.special and all(character in back for character in piece)
+        }
+        pieces.pop(b"", None)
+        pairs = [(as_bytes(a), as_bytes(b)) for a, b in merges]
+        self._pairs = BytePairs(pieces, pairs, self.whole_words, self._spelled_out.stand_ins)
+
+    def _words(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """(n,) string to (n, ragged) string; special tokens are their stand-ins."""
+        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+        if not self.prefix_space:
+            return at_cuts(_cut(self._spelled_out.marked(texts)))
+        parts = self._spelled_out.split(texts)
+        flat = parts.values
+        bare = (tf.strings.substr(flat, 0, 1) != " ") & ~is_stand_in(flat)
+        words = at_cuts(_cut(tf.where(bare, tf.strings.join([" ", flat]), flat)))
+        return parts.with_values(words).merge_dims(1, 2)
+
+    def _tokens(self, examples: tf.Tensor) -> tf.RaggedTensor:
+        words = self._words(tf.reshape(examples, [-1]))
+        if self.long_text == "truncate":
+            # Every word is at least one token: one more than fit shows whether there are more.
+            words = words[:, : self.max_length - 1]
+        return self._pairs(words)
+
+    def lengths(self, examples: tf.Tensor) -> tf.Tensor:
+        """Tokens, at most as many as the network takes."""
+        return tf.minimum(self._tokens(examples).row_lengths(), self.max_length)
+
+    def call(self, examples: tf.Tensor) -> Preprocessed:
+        """See the class."""
+        texts = tf.reshape(examples, [-1])
+        return cut_tokens(
+            self._tokens(texts),
+            tf.strings.length(tf.strings.strip(texts)) > 0,
+            begin=self.begin,
+            end=self.end,
+            max_length=self.max_length,
+            long_text=self.long_text,
+        )
+
+    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
+        """Shapes and types of the result."""
+        return output_spec(keras.KerasTensor((None, None), "int32"))
+
+    def identity(self) -> dict[str, Any]:
+        """Version, settings and the hash of vocabulary and merges."""
+        digest = hashlib.sha256(self._content.encode()).hexdigest()
+        return {"preprocessor": "byte_level", "version": VERSION, **self._settings(), "model_sha256": digest}
+
+    def recorded_examples(self) -> list[bytes]:
+        """Texts of several kinds and lengths, and one that is empty."""
+        return recorded_texts()
+
+    def save_assets(self, folder: str) -> None:
+        """Writes vocabulary and merges."""
+        Path(folder, _MODEL).write_text(self._content, encoding="utf-8")
+
+    def load_assets(self, folder: str) -> None:
+        """Reads vocabulary and merges."""
+        self._set_vocabulary(**json.loads(Path(folder, _MODEL).read_text(encoding="utf-8")))
+
+    def _settings(self) -> dict[str, Any]:
+        names = ("begin", "end", "special", "prefix_space", "whole_words", "max_length", "long_text")
+        return {name: getattr(self, name) for name in names}
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer, but for vocabulary and merges."""
+        config = super().get_config()
+        config.pop("trainable")
+        return {**config, **self._settings()}
+
+
+def byte_alphabet() -> dict[int, str]:
+    """The printable character that stands for each byte in the files of byte-level tokenizers.
+
+    Printable characters of Latin-1 stand for themselves, the other bytes for the characters from U+0100 on.
+
+    Examples:
+        >>> alphabet = byte_alphabet()
+        >>> alphabet[ord("a")], alphabet[ord(" ")]
+        ('a', 'Ġ')
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {byte: chr(byte) for byte in printable} | {byte: chr(0x100 + n) for n, byte in enumerate(others)}
+
+
+def _cut(texts: tf.Tensor) -> tf.Tensor:
+    """A mark behind every word."""
+    # The last of several spaces goes to the word behind it.
+    texts = replaced(texts, _LAST_SPACE, rb"\1" + CUT + rb"\2")
+    return replaced(texts, _WORD, rb"\1" + CUT)

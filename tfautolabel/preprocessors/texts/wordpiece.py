@@ -1,0 +1,184 @@
+"""BERT's tokenizer (Devlin et al. 2019, arXiv 1810.04805) in TensorFlow's own operations.
+
+Token for token what Hugging Face's `BertTokenizerFast` gives: control characters are removed, Chinese
+characters and punctuation stand alone, for uncased models accents are taken off and letters are lowered, and
+each word becomes the longest pieces of the vocabulary, from left to right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfautolabel.preprocessors.contract import Preprocessed, Preprocessor, output_spec
+from tfautolabel.preprocessors.texts.token_windows import check_long_text, cut_tokens
+from tfautolabel.preprocessors.texts.word_pieces import MAX_WORD, WordPieces
+from tfautolabel.preprocessors.texts.words import Words
+
+VERSION = 1
+"""Raised when the same bytes would give other tokens, so that cached features are not mixed up."""
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+"""Tokens that BERT recognises where a text spells them out, as far as the vocabulary has them."""
+
+_VOCABULARY = "vocabulary.txt"
+
+
+@keras.saving.register_keras_serializable("tfautolabel")
+class WordPiecePreprocessor(Preprocessor):
+    """Texts to token ids.
+
+    Args:
+        vocabulary: the pieces in the order of their ids, those within a word with "##" in front; None if
+            `load_assets` will bring them.
+        max_length: tokens that the network takes, the marks at both ends included.
+        long_text: "truncate" to cut longer texts, "average" to cut them in windows.
+        lowercase: letters are lowered, as for uncased models.
+        strip_accents: accents are taken off, by default if letters are lowered.
+        split_chinese: each Chinese character is a word.
+        begin: the token that begins a text; likewise `end`, and `unknown` for what no piece is in.
+        special: tokens that are recognised where a text spells them out.
+        folded_special: likewise, but in any spelling that is lowered and cleaned to theirs.
+        max_word: characters of the longest word that is not unknown as a whole.
+        **options: of `keras.layers.Layer`.
+
+    Call arguments:
+        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+
+    Returns:
+        A `Preprocessed` with the one input (w, l) int32, padded with -1. Empty and blank texts are not
+        readable.
+    """
+
+    modality = "text"
+    varying_length = True
+    max_batch_bytes = 4 * 1024 * 1024
+    network_part = 16
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str] | None = None,
+        max_length: int = 256,
+        long_text: str = "truncate",
+        *,
+        lowercase: bool = True,
+        strip_accents: bool | None = None,
+        split_chinese: bool = True,
+        begin: str = "[CLS]",
+        end: str = "[SEP]",
+        unknown: str = "[UNK]",
+        special: Sequence[str] = SPECIAL,
+        folded_special: Sequence[str] = (),
+        max_word: int = MAX_WORD,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        check_long_text(long_text)
+        self.max_length = max_length
+        self.long_text = long_text
+        self.lowercase = lowercase
+        self.strip_accents = lowercase if strip_accents is None else strip_accents
+        self.split_chinese = split_chinese
+        self.begin, self.end, self.unknown = begin, end, unknown
+        self.special, self.folded_special = list(special), list(folded_special)
+        self.max_word = max_word
+        if vocabulary is not None:
+            self._set_vocabulary(vocabulary)
+
+    def _set_vocabulary(self, vocabulary: Sequence[str]) -> None:
+        needed = (self.unknown, self.begin, self.end)
+        missing = [token for token in needed if token not in vocabulary]
+        if missing:
+            raise ValueError(f"a vocabulary must hold {', '.join(needed)}. Received: none of {missing}")
+        self.vocabulary = tuple(vocabulary)
+        special, folded = (
+            [token for token in tokens if token in vocabulary]
+            for tokens in (self.special, self.folded_special)
+        )
+        self._words = Words(special, folded, self.lowercase, self.strip_accents, self.split_chinese)
+        self._pieces = WordPieces(vocabulary, self._words.stand_ins, self.unknown, self.max_word)
+
+    def _tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        words = self._words(texts)
+        if self.long_text == "truncate":
+            # Every word is at least one token: one more than fit shows whether there are more.
+            words = words[:, : self.max_length - 1]
+        return self._pieces(words)
+
+    def lengths(self, examples: tf.Tensor) -> tf.Tensor:
+        """Tokens, at most as many as the network takes."""
+        return tf.minimum(self._tokens(examples).row_lengths(), self.max_length)
+
+    def call(self, examples: tf.Tensor) -> Preprocessed:
+        """See the class."""
+        texts = tf.reshape(examples, [-1])
+        begin, end = (self.vocabulary.index(token) for token in (self.begin, self.end))
+        return cut_tokens(
+            self._tokens(texts),
+            tf.strings.length(tf.strings.strip(texts)) > 0,
+            begin=begin,
+            end=end,
+            max_length=self.max_length,
+            long_text=self.long_text,
+        )
+
+    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
+        """Shapes and types of the result."""
+        return output_spec(keras.KerasTensor((None, None), "int32"))
+
+    def identity(self) -> dict[str, Any]:
+        """Version, settings and the vocabulary's hash."""
+        digest = hashlib.sha256("\n".join(self.vocabulary).encode()).hexdigest()
+        settings = {**self._settings(), "vocabulary_sha256": digest}
+        return {"preprocessor": "wordpiece", "version": VERSION, **settings}
+
+    def _settings(self) -> dict[str, Any]:
+        names = ("max_length", "long_text", "lowercase", "strip_accents", "split_chinese", "begin", "end")
+        return {
+            name: getattr(self, name) for name in (*names, "unknown", "special", "folded_special", "max_word")
+        }
+
+    def recorded_examples(self) -> list[bytes]:
+        """Texts of several kinds and lengths, and one that is empty."""
+        return recorded_texts()
+
+    def save_assets(self, folder: str) -> None:
+        """Writes the vocabulary, a piece a line."""
+        Path(folder, _VOCABULARY).write_text(
+            "\n".join(self.vocabulary) + "\n", encoding="utf-8", newline="\n"
+        )
+
+    def load_assets(self, folder: str) -> None:
+        """Reads the vocabulary."""
+        self._set_vocabulary(read_vocabulary(os.path.join(folder, _VOCABULARY)))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer, but for the vocabulary."""
+        config = super().get_config()
+        config.pop("trainable")
+        return {**config, **self._settings()}
+
+
+def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
+    """The pieces of a vocabulary file, one a line, in the order of their ids."""
+    lines = Path(path).read_bytes().decode("utf-8").split("\n")
+    return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+
+
+def recorded_texts() -> list[bytes]:
+    """Made-up texts by which exported text models are checked."""
+    texts = [
+        "The parcel arrived two days late, and the box was torn.",
+        "Great!!! Worth every penny :-)",
+        "¿Dónde está la biblioteca? Ça va, naïve façade.",
+        "这家餐馆的服务很好，价格也不贵。",
+        "word " * 600,
+        "a",
+    ]
+    return [*(text.encode() for text in texts), b""]
