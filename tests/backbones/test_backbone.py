@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfautolabel.backbones.backbone import Backbone, saved_model_network
 from tfautolabel.backbones.networks.pooling import UnitLength
 from tfautolabel.preprocessors import ImagePreprocessor
+from tfautolabel.preprocessors.pictures.image import LIKE
 
 
 def keras_backbone(seed=0, **options):
@@ -152,6 +153,16 @@ def test_examples_must_be_read_as_when_it_was_saved(tmp_path, monkeypatch):
     monkeypatch.setattr("tfautolabel.preprocessors.pictures.image.VERSION", -1)
     with pytest.raises(ValueError, match=r"reads image data in another way: make it again.*'version': -1"):
         Backbone.load(tmp_path)
+
+
+def test_what_an_earlier_version_read_but_for_rounding_goes_on(tmp_path, monkeypatch):
+    saved = keras_backbone()
+    with monkeypatch.context() as earlier:
+        earlier.setattr("tfautolabel.preprocessors.pictures.image.VERSION", LIKE[0])
+        saved.save(tmp_path)
+        before = saved.fingerprint
+    again = Backbone.load(tmp_path)
+    assert before != again.fingerprint == saved.fingerprint
 
 
 def test_missing_folder(tmp_path):

@@ -99,11 +99,12 @@ class Backbone:
 
         Computed anew at each access, because training changes the weights.
         """
+        return self._fingerprint(self.preprocessor.identity())
+
+    def _fingerprint(self, identity: dict[str, Any]) -> str:
+        """The fingerprint with a preprocessor of this identity."""
         digest = hashlib.sha256()
-        described = {
-            "architecture": self.architecture,
-            "preprocessor": self.preprocessor.identity(),
-        }
+        described = {"architecture": self.architecture, "preprocessor": identity}
         digest.update(json.dumps(described, sort_keys=True).encode())
         for weight in self.network.weights:
             value = np.ascontiguousarray(weight.numpy())
@@ -172,7 +173,8 @@ class Backbone:
             raise FileNotFoundError(f"a saved backbone has a file {_CONFIG}. Received: {folder}")
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
         preprocessor = _preprocessor(config["preprocessor"], folder / _ASSETS)
-        _check_same_reading(config["preprocessor"].get("identity"), preprocessor, folder)
+        identity = config["preprocessor"].get("identity", preprocessor.identity())
+        _check_same_reading(identity, preprocessor, folder)
         if (folder / _NETWORK).is_file():
             _register_layers(folder / _NETWORK)
             network = keras.saving.load_model(folder / _NETWORK, compile=False)
@@ -183,10 +185,10 @@ class Backbone:
                     weight.assign(values[name])
         network.trainable = False
         backbone = cls(config["handle"], preprocessor, network, config["architecture"], config["languages"])
-        if backbone.fingerprint != config["fingerprint"]:
+        if (found := backbone._fingerprint(identity)) != config["fingerprint"]:
             raise ValueError(
                 f"the weights in {folder}, or how examples are read, are not the ones that were saved: "
-                f"fingerprint {config['fingerprint']} expected. Received: {backbone.fingerprint}"
+                f"fingerprint {config['fingerprint']} expected. Received: {found}"
             )
         return backbone
 
@@ -207,13 +209,12 @@ def _preprocessor(described: dict[str, Any], assets: Path) -> Preprocessor:
     return preprocessor
 
 
-def _check_same_reading(saved: dict[str, Any] | None, preprocessor: Preprocessor, folder: Path) -> None:
+def _check_same_reading(saved: dict[str, Any], preprocessor: Preprocessor, folder: Path) -> None:
     """Refuses a preprocessor that would give other inputs than the one that was saved."""
-    now = json.loads(json.dumps(preprocessor.identity()))
-    if saved is not None and saved != now:
+    if not preprocessor.reads_as(saved):
         raise ValueError(
             f"{folder} was saved by a version that reads {preprocessor.modality} data in another way: make "
-            f"it again, from the same labels. Received: {saved}, where {now} is valid"
+            f"it again, from the same labels. Received: {saved}, where {preprocessor.identity()} is valid"
         )
 
 

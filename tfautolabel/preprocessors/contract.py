@@ -97,6 +97,14 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
     def identity(self) -> dict[str, Any]:
         """Everything that decides the result, for fingerprints: ready for JSON, equal for equal results."""
 
+    def reads_as(self, saved: dict[str, Any]) -> bool:
+        """Whether a preprocessor of this identity reads examples as this one does, but for rounding.
+
+        Args:
+            saved: an `identity`, perhaps of an earlier version.
+        """
+        return saved == self.identity()
+
     @abc.abstractmethod
     def recorded_examples(self) -> list[bytes]:
         """Made-up examples, and one that cannot be read, by which an exported model is checked.

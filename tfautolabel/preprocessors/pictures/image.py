@@ -22,6 +22,8 @@ from tfautolabel.preprocessors.pictures.unreadable import MAX_PIXELS
 
 VERSION = 4
 """Raised when the same bytes would give other pixels, so that cached features are not mixed up."""
+LIKE = (3,)
+"""Earlier versions whose pixels differ by rounding only: what was saved with them goes on as it is."""
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
@@ -92,6 +94,10 @@ class ImagePreprocessor(Preprocessor):
     def identity(self) -> dict[str, Any]:
         """The version of the decoding and the side; the pixel limit decides only what is read."""
         return {"preprocessor": "image", "version": VERSION, "size": self.size}
+
+    def reads_as(self, saved: dict[str, Any]) -> bool:
+        """As the version now, or one that differs by rounding only."""
+        return saved.get("version") in (VERSION, *LIKE) and saved | {"version": VERSION} == self.identity()
 
     def recorded_examples(self) -> list[bytes]:
         """Pictures of several kinds, and one that cannot be read."""
