@@ -8,7 +8,7 @@ import tensorflow as tf
 from pictures import encode, image
 
 from tfautolabel.backbones.backbone import Backbone, run_network
-from tfautolabel.data import Dataset, load_dataset
+from tfautolabel.data import Dataset, Learnt, load_dataset
 from tfautolabel.features import cache as cache_module
 from tfautolabel.features import extract as module
 from tfautolabel.features import extract_features
@@ -131,6 +131,16 @@ def test_broken_files_and_their_copies_are_set_aside(backbone, tmp_path):
         assert [one.id for one in extraction.rejected] == ["b", "c", "e", "f"]
         assert extraction.rejected[0].reason == extraction.rejected[2].reason == "truncated PNG"
         assert extraction.rejected[1].reason == "empty file"
+
+
+def test_contents_are_those_that_learnt_examples_are_known_by(backbone, tmp_path):
+    for name, content in {"a.png": encode(image()), "b.png": b"no picture", "c.png": encode(image())}.items():
+        (tmp_path / name).write_bytes(content)
+    dataset = load_dataset(tmp_path, None, modality="image", exclude=[tmp_path / "cache"])
+    found = extract_features(dataset, backbone, progress=False)
+    assert len(found.rows) == 2
+    assert found.contents[0] == found.contents[2] != found.contents[1]
+    assert Learnt.of(dataset, found.contents) == Learnt.of(dataset)
 
 
 def test_files_that_vanish_are_set_aside(backbone, tmp_path):

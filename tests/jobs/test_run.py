@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+from collections import Counter
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,6 +15,12 @@ from hub_modules import make_image_module
 from pictures import encode, image, png
 from separable import CLASSES, NAMES, picture, write_flat, write_folder_per_class
 
+from tfautolabel.backbones import backbone
+from tfautolabel.backbones.weights_digest import WeightsDigest
+from tfautolabel.data import folder_dataset, learnt
+from tfautolabel.data.modality import SAMPLE
+from tfautolabel.data.readers import FileReader
+from tfautolabel.features import extract
 from tfautolabel.runs import RunSettings
 
 COLUMNS = ["id", "label", "confidence", "accepted", "second_label", "second_confidence", "origin"]
@@ -106,9 +113,58 @@ class Run:
         )
 
 
+class Counts:
+    """How often a run does what takes long with many files or large weights."""
+
+    def __init__(self, patch):
+        self.listed, self.read, self.hashed, self.weights = Counter(), Counter(), Counter(), 0
+        listing, read, key = folder_dataset.list_folder, FileReader.read, extract.content_key
+
+        def count_listing(root, *arguments, **options):
+            self.listed[str(root)] += 1
+            return listing(root, *arguments, **options)
+
+        def count_read(reader, row):
+            self.read[reader._paths[row]] += 1
+            return read(reader, row)
+
+        def count_key(content):
+            self.hashed[content] += 1
+            return key(content)
+
+        class Digest(WeightsDigest):
+            def of(digest, *arguments):
+                before = digest._digest
+                found = super().of(*arguments)
+                self.weights += before is None or digest._digest is not before
+                return found
+
+        patch.setattr(folder_dataset, "list_folder", count_listing)
+        patch.setattr(FileReader, "read", count_read)
+        patch.setattr(extract, "content_key", count_key)
+        patch.setattr(learnt, "_hashes", lambda dataset: pytest.fail("read again to be hashed"))
+        patch.setattr(backbone, "WeightsDigest", Digest)
+
+
 @pytest.fixture(scope="module")
 def hostile(module, tmp_path_factory):
-    return Run(tmp_path_factory.mktemp("hostile"), module)
+    with pytest.MonkeyPatch.context() as patch:
+        counts = Counts(patch)
+        run = Run(tmp_path_factory.mktemp("hostile"), module)
+    run.counts = counts
+    return run
+
+
+def test_nothing_is_listed_read_or_hashed_more_often_than_it_is_needed(hostile):
+    counts = hostile.counts
+    assert counts.listed == {str(hostile.photos): 1}
+    assert counts.weights == 1
+    assert set(counts.hashed.values()) == {1}
+    good = [name for name in hostile.truth if "/" not in name]
+    assert set(good) < set(counts.read)
+    # To recognise what they are; for the probe without transfer; small copies for the report.
+    again = SAMPLE + len(hostile.given) + (hostile.out / "report.html").read_text("utf-8").count("<img")
+    assert sum(counts.read.values()) <= len(counts.read) + again
 
 
 def test_a_hostile_folder_ends_well(hostile):

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 
@@ -6,6 +7,7 @@ import pytest
 
 from tfautolabel.data import Dataset, Learnt
 from tfautolabel.data.learnt import rows_to_measure
+from tfautolabel.data.made_readable import reads_alike
 from tfautolabel.runs.files import LEARNT
 from tfautolabel.runs.learnt import learnt_by, write_learnt
 
@@ -63,3 +65,28 @@ def test_the_file_of_another_run_says_nothing(model):
         record["inputs"] = {"labelled_contents_sha256": digest}
         (out / "run.json").write_text(json.dumps(record))
         assert (learnt_by(model) is not None) == known
+
+
+def test_contents_that_are_known_are_not_read_again(monkeypatch):
+    dataset = texts("a", "b")
+    contents = [hashlib.sha256(value).hexdigest() for value in (b"a", b"b")]
+    plain = Learnt.of(dataset)
+    monkeypatch.setattr(Dataset, "read", lambda *_: pytest.fail("read again"))
+    assert Learnt.of(dataset, contents) == plain
+    assert Learnt.of(dataset, [contents[0], ""]).among(dataset, contents).tolist() == [True, False]
+    with pytest.raises(ValueError, match="must be of 2 examples"):
+        Learnt.of(dataset, contents[:1])
+
+
+@pytest.mark.parametrize(
+    ("modality", "rate", "alike"),
+    [
+        ("text", None, True),
+        ("image", None, True),
+        ("audio", 16_000, True),
+        ("audio", 22_050, False),
+        ("audio", None, True),
+    ],
+)
+def test_sound_for_a_backbone_of_a_higher_rate_is_read_in_another_way(modality, rate, alike):
+    assert reads_alike(modality, rate) == alike

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from tfautolabel._scratch import restore
 from tfautolabel.backbones.modules.layer import SavedModelLayer
 from tfautolabel.backbones.modules.waveform_layer import WaveformModuleLayer
 from tfautolabel.backbones.registered import HOMES, PACKAGE, registered_class
+from tfautolabel.backbones.weights_digest import WeightsDigest
 from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.preprocessors import Preprocessor
 
@@ -81,6 +81,7 @@ class Backbone:
         self.architecture = architecture
         self.feature_dim = int(shape[1])
         self.languages = languages
+        self._weights_digest = WeightsDigest()
 
     def __repr__(self) -> str:
         return f"Backbone({self.handle!r}, {self.modality}, {self.feature_dim} features)"
@@ -97,20 +98,14 @@ class Backbone:
     def fingerprint(self) -> str:
         """64 hexadecimal digits that change with the architecture, the weights and the preprocessing.
 
-        Computed anew at each access, because training changes the weights.
+        Computed once for each state of the weights, however they were changed; see `WeightsDigest`.
         """
         return self._fingerprint(self.preprocessor.identity())
 
     def _fingerprint(self, identity: dict[str, Any]) -> str:
         """The fingerprint with a preprocessor of this identity."""
-        digest = hashlib.sha256()
         described = {"architecture": self.architecture, "preprocessor": identity}
-        digest.update(json.dumps(described, sort_keys=True).encode())
-        for weight in self.network.weights:
-            value = np.ascontiguousarray(weight.numpy())
-            digest.update(f"{value.dtype.str}{value.shape}".encode())
-            digest.update(value.tobytes())
-        return digest.hexdigest()
+        return self._weights_digest.of(self.network.weights, json.dumps(described, sort_keys=True))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes architecture and weights into a folder, so that `Backbone.load` needs no other source.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,15 +28,23 @@ class Learnt:
     hashes: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, dataset: Dataset) -> Learnt:
-        """All examples of a data set that can be read."""
-        return cls(frozenset(found for found in _hashes(dataset) if found))
+    def of(cls, dataset: Dataset, contents: Sequence[str] | None = None) -> Learnt:
+        """All examples of a data set that can be read.
 
-    def among(self, dataset: Dataset) -> np.ndarray:
-        """(n,) bool: which examples of a data set have such a content."""
+        Args:
+            dataset: n examples.
+            contents: what `Extraction.contents` has for them, to spare reading them again.
+
+        Raises:
+            ValueError: If there are not n of them.
+        """
+        return cls(frozenset(found for found in _contents(dataset, contents) if found))
+
+    def among(self, dataset: Dataset, contents: Sequence[str] | None = None) -> np.ndarray:
+        """(n,) bool: which examples of a data set have such a content; `contents` as in `of`."""
         if not self.hashes:
             return np.zeros(len(dataset), bool)
-        return np.array([found in self.hashes for found in _hashes(dataset)], bool)
+        return np.array([found in self.hashes for found in _contents(dataset, contents)], bool)
 
 
 def rows_to_measure(learnt_from: np.ndarray) -> np.ndarray:
@@ -61,6 +70,12 @@ def rows_to_measure(learnt_from: np.ndarray) -> np.ndarray:
 def others_or_all(learnt_from: np.ndarray) -> np.ndarray:
     """(n,) bool: what was not learnt from; where that is nothing, all."""
     return np.ones(len(learnt_from), bool) if learnt_from.all() else ~learnt_from
+
+
+def _contents(dataset: Dataset, given: Sequence[str] | None) -> Sequence[str]:
+    if given is not None and len(given) != len(dataset):
+        raise ValueError(f"contents must be of {len(dataset)} examples. Received: {len(given)}")
+    return _hashes(dataset) if given is None else given
 
 
 def _hashes(dataset: Dataset) -> list[str]:

@@ -20,3 +20,8 @@ def made_readable(modality: str, sample_rate: int | None = None) -> Callable[[by
     if modality == "audio":
         return partial(as_wav, most=max(sample_rate or 0, READ_RATE))
     return as_text if modality == "text" else as_picture
+
+
+def reads_alike(modality: str, sample_rate: int | None) -> bool:
+    """Whether `Dataset.read` gives the same bytes with a backbone's sample rate as without."""
+    return modality != "audio" or (sample_rate or 0) <= READ_RATE

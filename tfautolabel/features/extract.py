@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -21,6 +21,7 @@ from tfautolabel._forks import refuse_after_fork
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data import Dataset, ReadFailure, Rejected
+from tfautolabel.data.made_readable import reads_alike
 from tfautolabel.data.row_groups import MAX_WAITING, read_ahead
 from tfautolabel.features.batches import Example, cut, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
@@ -40,6 +41,8 @@ class Extraction:
         reused: how many were found in the cache or were copies of another example.
         shortened: how many were longer than what the backbone sees, so that their ends count for nothing.
         digest: 64 hexadecimal digits that change with the ids or the contents of the data set.
+        contents: n hashes of all n examples, as `tfautolabel.data.Learnt` takes them; None if they were not
+            taken, or of sound that was read for this backbone alone.
     """
 
     rows: np.ndarray
@@ -49,6 +52,7 @@ class Extraction:
     reused: int
     shortened: int
     digest: str
+    contents: tuple[str, ...] | None = None
 
 
 def extract_features(
@@ -141,7 +145,9 @@ class FeatureExtractor:
         finally:
             work.flush()
             self._cache = work.cache
-        return work.finish(dataset)
+        found = work.finish(dataset)
+        alike = reads_alike(dataset.modality, backbone.preprocessor.sample_rate)
+        return replace(found, contents=work.contents(len(dataset))) if alike else found
 
     def _run(self, dataset: Dataset, work: _Work, advance: Callable[[int], None]) -> None:
         """Three stages side by side: reading and decoding in a thread each, and the network in this one."""
@@ -345,6 +351,10 @@ class _Work:
     def _give_up_cache(self, error: OSError) -> None:
         self.cache = None
         warnings.warn(f"features are not kept for the next run: {error}", stacklevel=2)
+
+    def contents(self, count: int) -> tuple[str, ...]:
+        """The hash of each of so many rows; "" where one could not be read."""
+        return tuple(self.keys.get(row, b"").hex() for row in range(count))
 
     def finish(self, dataset: Dataset) -> Extraction:
         """What was extracted, once every row has been looked at."""

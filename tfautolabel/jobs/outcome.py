@@ -66,6 +66,7 @@ def label_pool(
     out: Path,
     clock: Clock,
     say: Callable[[str], None],
+    extraction: Extraction | None = None,
 ) -> Done:
     """Fits the labeler, labels the pool part by part, and writes labels and what was set aside.
 
@@ -76,11 +77,13 @@ def label_pool(
         out: the folder to write into.
         clock: told what takes how long.
         say: told what was tuned.
+        extraction: what `labeler.extract` gave for the labelled examples, to spare looking it up again.
     """
     examples, n_classes, settings = inputs.examples, len(labeler.classes), source.settings
     sample = _sample(inputs.pool, labeler.seed)
-    with clock("features"):
-        extraction = labeler.extract(examples)
+    if extraction is None:
+        with clock("features"):
+            extraction = labeler.extract(examples)
     with clock("head"):
         labeler.fit(
             examples,
@@ -99,14 +102,16 @@ def label_pool(
         labeler.certificate_ = None
     tally = Tally(n_classes)
     tally.add_features(extraction)
-    if labeler.pool_extraction_ is not None:
+    # A pool that the gate has seen as a whole is not looked up again.
+    seen = labeler.pool_extraction_ if sample is inputs.pool else None
+    if seen is None and labeler.pool_extraction_ is not None:
         tally.add_sample(labeler.pool_extraction_)
     rejected = {*inputs.rejected, *named_below(source.labelled, extraction.rejected)}
     metadata: dict[str, str] = {}
     with ExitStack() as stack:
         writers = stack.enter_context(predictions_writers(out, metadata))
         write = [*(writer.write for writer in writers), stack.enter_context(candidates_writer(out, metadata))]
-        for part, labels in _timed(labeler.label_parts(inputs.pool), clock, "features"):
+        for part, labels in _timed(labeler.label_parts(inputs.pool, extraction=seen), clock, "features"):
             with clock("labels"):
                 tally.add(part, labels, estimate)
                 rejected.update(part.rejected)

@@ -114,13 +114,13 @@ def _run(
         labeler, choice = labeler_of(
             settings, inputs.examples, len(inputs.pool), cache_dir=cache_dir, progress=progress, say=say
         )
-    tuned = None
+    tuned = extraction = None
     if settings.tune:
         make_folder(out / TUNING)
         with clock("tuning"):
             extraction = labeler.extract(inputs.examples)
             tuned = search_head(labeler, inputs.examples, extraction, settings, out / TUNING, say).to_dict()
-    done = label_pool(labeler, inputs, source, staged.folder, clock, say)
+    done = label_pool(labeler, inputs, source, staged.folder, clock, say, extraction)
     _say_shortened(done.tally, say)
     with clock("export"):
         model = labeler.export(staged.folder / MODELS / VERSION, details={RUN_ID: done.run_id})
@@ -140,9 +140,9 @@ def _run(
         "files": digests(staged.folder),
     }
     write_record(record, staged.folder)
-    from tfautolabel.report import render_report
+    from tfautolabel.report import Originals, render_report
 
-    render_report(out, staged.folder)
+    render_report(out, staged.folder, originals=Originals.of_run(inputs, record))
     staged.commit()
     return RunResult(out, out / MODELS / VERSION, out / REPORT, labeler.classes, done.rejected, record)
 

@@ -177,7 +177,7 @@ class Labeler(Trusting):
         labelled, extraction, class_ids = self.labelled_features(labelled, extraction)
         self._foreign = warn_of_language(self.backbone.handle, labelled)
         warn_of_left_out(len(labelled), extraction.rejected)
-        self.rejected_, self.learnt_ = extraction.rejected, Learnt.of(labelled)
+        self.rejected_, self.learnt_ = extraction.rejected, Learnt.of(labelled, extraction.contents)
         examples, back = labelled.subset(extraction.rows), np.argsort(extraction.rows)
         weights = class_weights(class_weight, class_ids, self.classes, sampling)
         fit_options = self.fit_options | fit_options

@@ -131,7 +131,12 @@ class Labelling:
         )
 
     def label_parts(
-        self, pool: Dataset, *, min_confidence: float | None = None, part_rows: int = PART_ROWS
+        self,
+        pool: Dataset,
+        *,
+        min_confidence: float | None = None,
+        part_rows: int = PART_ROWS,
+        extraction: Extraction | None = None,
     ) -> Iterator[tuple[Extraction, Labels]]:
         """Labels a pool part by part, so that however large it is, one part at a time is in memory.
 
@@ -139,6 +144,7 @@ class Labelling:
             pool: examples; labels that they may have are not looked at.
             min_confidence: in [0, 1]; as in `label`.
             part_rows: rows in a part.
+            extraction: what `extract` gave for all of `pool`, which then is one part and not looked up again.
 
         Yields:
             What `extract` and `label` give for each part, in the order of the pool.
@@ -149,6 +155,9 @@ class Labelling:
         """
         self._check_fitted()
         self._foreign = self._foreign or warn_of_language(self.backbone.handle, pool)
+        if extraction is not None:
+            yield extraction, self.label(pool, min_confidence=min_confidence, extraction=extraction)
+            return
         extractor = self.extractor()
         with progress_of(len(pool), "labelling", self.progress) as advance:
             for start in range(0, len(pool), part_rows):
@@ -174,7 +183,7 @@ class Labelling:
         labelled = dataset.labelled.with_classes(self.classes)
         extraction, probabilities = self._probabilities(labelled)
         warn_of_left_out(len(labelled), extraction.rejected)
-        learnt_from = self.learnt_.among(labelled)[extraction.rows]
+        learnt_from = self.learnt_.among(labelled, extraction.contents)[extraction.rows]
         kept = rows_to_measure(learnt_from)
         return evaluate_predictions(
             labelled.class_ids[extraction.rows][kept],

@@ -11,7 +11,7 @@ from typing import Any
 
 from tfautolabel.data import Dataset
 from tfautolabel.report.media import BUDGET, Medium, read_media
-from tfautolabel.runs.inputs import Source, read_again
+from tfautolabel.runs.inputs import Inputs, Source, read_again
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,16 @@ class Originals:
     labelled: Dataset | None
     pool: Dataset | None
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_run(cls, inputs: Inputs, record: dict[str, Any]) -> Originals:
+        """Those of a run that is just over: what it has listed is not listed again.
+
+        Args:
+            inputs: what the run has read.
+            record: the content of run.json.
+        """
+        return cls(inputs.examples, inputs.pool, _changed(record["inputs"]["data"], record))
 
     def media(
         self, labelled: Sequence[str], pool: Sequence[str]

@@ -22,7 +22,7 @@ from tfautolabel.report.galleries import (
     unlike_gallery,
 )
 from tfautolabel.report.next_steps import next_steps, run_command
-from tfautolabel.report.originals import find_originals
+from tfautolabel.report.originals import Originals, find_originals
 from tfautolabel.report.page import write_page
 from tfautolabel.report.plots import (
     SHAPES,
@@ -74,7 +74,9 @@ def write_report(out: str | os.PathLike[str], data: Any = None) -> Path:
         return render_report(out, data=data)
 
 
-def render_report(out: Path, staged: Path | None = None, data: Any = None) -> Path:
+def render_report(
+    out: Path, staged: Path | None = None, data: Any = None, originals: Originals | None = None
+) -> Path:
     """Writes the report of a run that is held; see `write_report`.
 
     Args:
@@ -82,6 +84,7 @@ def render_report(out: Path, staged: Path | None = None, data: Any = None) -> Pa
         staged: where files are that will be moved there, as the report is then; what is not there is in
             `out`.
         data: as for `write_report`.
+        originals: what the run has labelled, where it is at hand; found again by default.
     """
     run = read_run(out, staged)
     evaluation = _out_of_fold(run)
@@ -98,7 +101,8 @@ def render_report(out: Path, staged: Path | None = None, data: Any = None) -> Pa
         for gallery in [unlike, *(gallery for row in galleries for gallery in row[2:])]
         for item in gallery.items
     ]
-    originals = find_originals(run.record, run.out, data)
+    if originals is None:
+        originals = find_originals(run.record, run.out, data)
     labelled_media, pool_media, notes = originals.media([item.id for item in suspicious.items], of_pool)
     certified = (run.record.get("audit") or {}).get("state") == "certified"
     earned = None if certified else run.earned
