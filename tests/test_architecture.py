@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,9 @@ ROWS = (
         "_forks",
         "_version",
         "_visible",
+        "_keras_internals",
+        "_keras_tuner_internals",
+        "_tensorflow_internals",
     ),
     ("preprocessors",),
     ("backbones", "heads", "rules", "trust", "measures"),
@@ -164,6 +168,47 @@ def optional_imports(files):
     )
 
 
+INTERNALS = ("_keras_internals.py", "_keras_tuner_internals.py", "_tensorflow_internals.py")
+"""Where what other packages keep to themselves is used; each use has a test of its own."""
+PROMISED = {"_replace", "_fields", "_asdict", "_make", "_exit"}
+SUBCLASSED = {"serving/http_protocol.py uses _unset_keepalive_if_required"}
+
+
+def own_names(tree):
+    """Names that a file gives to something."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and ast.unparse(node.value) in ("self", "cls")
+        ):
+            yield node.attr
+
+
+def uses_of_internals(files):
+    """Private parts of other packages, and modules that TensorFlow and Keras keep to themselves."""
+    trees = {file: ast.parse(source) for file, source in files.items()}
+    own = PROMISED.union(*map(own_names, trees.values()))
+    found = set()
+    for file, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr) and node.attr not in own:
+                found.add(f"{file} uses {node.attr}")
+        for name in imports_of(files[file]):
+            if re.match(r"(tensorflow\.(python|core)|keras(_tuner)?\.src)\b", name):
+                found.add(f"{file} uses {name}")
+    return sorted(use for use in found if use.split()[0] not in INTERNALS)
+
+
+def test_internals_of_other_packages_are_in_files_of_their_own():
+    assert set(uses_of_internals(FILES)) == SUBCLASSED
+    assert set(INTERNALS) < set(FILES)
+
+
 def test_every_part_has_a_row():
     assert unplaced(FILES) == []
 
@@ -254,6 +299,22 @@ def test_checker_finds_long_files():
 )
 def test_checker_finds_optional_imports(source, found):
     assert bool(optional_imports({"a.py": source})) == found
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def f(layer):\n    return layer._inbound", ["a.py uses _inbound"]),
+        ("class A(B):\n    def f(self):\n        return self._theirs", ["a.py uses _theirs"]),
+        ("class A(B):\n    def f(self):\n        self._own = 1\n        return self._own", []),
+        ("class A(B):\n    _own = 1\ndef f(a):\n    return a._own, a._replace(b=1), a.__class__", []),
+        ("def f():\n    from tensorflow.python.eager import x", ["a.py uses tensorflow.python.eager.x"]),
+        ("import keras.src.layers\nimport keras.layers", ["a.py uses keras.src.layers"]),
+    ],
+)
+def test_checker_finds_internals(source, found):
+    assert uses_of_internals({"a.py": source}) == found
+    assert uses_of_internals({INTERNALS[0]: source}) == []
 
 
 LIGHT = [NAME, f"{NAME}.data", *([f"{NAME}.cli"] if any(top_of(file) == "cli" for file in FILES) else [])]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
+
+from tfautolabel._tensorflow_internals import has_begun
 
 _state = {"forked": False}
 
@@ -22,9 +23,7 @@ def refuse_after_fork() -> None:
 
 
 def _in_child() -> None:
-    context = getattr(sys.modules.get("tensorflow.python.eager.context"), "context_safe", lambda: None)()
-    began = context is not None and getattr(context, "_context_handle", None) is not None
-    _state["forked"] = _state["forked"] or began
+    _state["forked"] = _state["forked"] or has_begun()
 
 
 if hasattr(os, "register_at_fork"):

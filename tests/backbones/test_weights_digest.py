@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfautolabel.backbones import weights_digest
 from tfautolabel.backbones.weights_digest import WeightsDigest
+from tfautolabel.training.rates import TransferAdam
 
 
 def network():
@@ -27,7 +28,7 @@ def plainly(weights, described="x"):
 
 def fit(optimizer, jit):
     def change(model):
-        model.compile(optimizer, "mse", jit_compile=jit)
+        model.compile(optimizer if isinstance(optimizer, str) else optimizer(), "mse", jit_compile=jit)
         model.fit(np.ones((8, 4)), np.arange(8.0)[:, None], epochs=2, verbose=0)
 
     return change
@@ -56,6 +57,7 @@ CHANGES = {
     "kernel": by_the_kernel,
     "adam": fit("adam", False),
     "sgd": fit("sgd", False),
+    "own adam": fit(lambda: TransferAdam([1.0] * 6, [None] * 6, 0.0), False),
     "compiled adam": fit("adam", True),
 }
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from tfautolabel._tensorflow_internals import memory_of
 
 _Place = tuple[int, str, tuple[int, ...]]
 
@@ -55,13 +56,9 @@ class WeightsDigest:
 
 def _values(weights: Sequence[keras.Variable]) -> tuple[list[np.ndarray], bool]:
     """The values of weights, and whether these are views of the weights' own memory, which they keep."""
-    try:
-        tensors = [tf.convert_to_tensor(weight.value) for weight in weights]
-        if all("CPU" in tensor.device for tensor in tensors):
-            return [np.asarray(memoryview(tensor)) for tensor in tensors], True
-    except (TypeError, ValueError, AttributeError):  # a type that NumPy has no name for, such as bfloat16
-        pass
-    return [weight.numpy() for weight in weights], False
+    views = [memory_of(weight.value) for weight in weights]
+    seen = [view for view in views if view is not None]
+    return (seen, True) if len(seen) == len(views) else ([weight.numpy() for weight in weights], False)
 
 
 def _place(value: np.ndarray) -> _Place:

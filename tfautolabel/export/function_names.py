@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from tensorflow.core.protobuf import saved_model_pb2
+from tfautolabel._tensorflow_internals import saved_model_message
 
 GRAPH = "saved_model.pb"
 _NUMBERED = re.compile(r"(.*_)(\d+)", re.DOTALL)
@@ -33,8 +33,7 @@ def settle_function_names(folder: Path) -> None:
     Raises:
         OSError: If the file cannot be written.
     """
-    model = saved_model_pb2.SavedModel()
-    model.ParseFromString((folder / GRAPH).read_bytes())
+    model = saved_model_message((folder / GRAPH).read_bytes())
     for graph in model.meta_graphs:
         _settle(graph)
     # TensorFlow's kind of message knows no option for the order of maps but this.

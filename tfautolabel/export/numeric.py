@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from tfautolabel._tensorflow_internals import with_constants
 from tfautolabel.export.exported import ExportedLabeler, load_labeler
 
 OUTPUT = "probabilities"
@@ -126,7 +126,7 @@ class NumericModel:
         ]
         run = tf.function(lambda *inputs: self._network(*inputs)[OUTPUT], autograph=False)
         with quiet_converters():
-            constant = convert_variables_to_constants_v2(run.get_concrete_function(*specs))
+            constant = with_constants(run.get_concrete_function(*specs))
         definition = constant.graph.as_graph_def()
         _spell_out(definition)
         names, result = [tensor.name for tensor in constant.inputs], constant.outputs[0].name

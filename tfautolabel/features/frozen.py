@@ -11,8 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from tfautolabel._keras_internals import calls_of, maker_of, sources_of, uses_of
+from tfautolabel._tensorflow_internals import with_constants
 from tfautolabel.backbones.backbone import run_network
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
@@ -57,7 +58,7 @@ class FrozenNetwork:
 
         traced = tf.function(run, autograph=False).get_concrete_function(*specs, *tables)
         with _without_table_remarks():
-            self._function = convert_variables_to_constants_v2(traced)
+            self._function = with_constants(traced)
         self.parts: list[tf.Variable] = [variable.value for variable in large]
         self._n_inputs = len(specs)
         self._output_shape = [None, *network.output_shape[1:]]
@@ -234,20 +235,20 @@ def fold_batch_norm(network: keras.Model) -> keras.Model:
 def _foldable(network: keras.Model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
     """Pairs of a convolution and the batch norm that alone consumes its output."""
     pairs = []
-    outputs = [output._keras_history.operation for output in network.outputs or ()]
+    outputs = [maker_of(output) for output in network.outputs or ()]
     for layer in network.layers:
-        if not isinstance(layer, keras.layers.BatchNormalization) or len(layer._inbound_nodes) != 1:
+        if not isinstance(layer, keras.layers.BatchNormalization) or calls_of(layer) != 1:
             continue
-        producers = layer._inbound_nodes[0].parent_nodes
-        source = producers[0].operation if len(producers) == 1 else None
+        sources = sources_of(layer)
+        source = sources[0] if len(sources) == 1 else None
         if (
             source is not None
             and type(source) in _CONVOLUTIONS
             and source.activation is keras.activations.linear
             and source.data_format == "channels_last"
             and layer.axis in (-1, 3)
-            and len(source._inbound_nodes) == 1
-            and len(source._outbound_nodes) == 1
+            and calls_of(source) == 1
+            and uses_of(source) == 1
             and source not in outputs
         ):
             pairs.append((source, layer))

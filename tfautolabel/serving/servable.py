@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfautolabel._tensorflow_internals import saved_model_message
 from tfautolabel.export.exported import import_requirements, read_description
 from tfautolabel.export.saved_model import DESCRIPTION
 from tfautolabel.export.standalone_check import TOLERANCE
@@ -161,9 +162,8 @@ def _array(tensor: Any) -> np.ndarray:
 def _read_signature_defs(file: Path) -> dict[str, Any]:
     """The SignatureDefs of the graph tagged "serve", printed as TensorFlow Serving prints them."""
     from google.protobuf import json_format  # type: ignore[import-untyped]
-    from tensorflow.core.protobuf import saved_model_pb2
 
-    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    saved = saved_model_message(file.read_bytes())
     graph = next(graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags)
     return {
         key: json_format.MessageToDict(

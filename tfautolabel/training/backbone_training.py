@@ -10,6 +10,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 
+from tfautolabel._keras_internals import all_layers
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.training.feature_transfer import fit_head
 from tfautolabel.training.moving_part import MovingPart, check_finite
@@ -125,5 +126,5 @@ def default_scope(backbone: Backbone) -> str:
 
 def default_rate(network: keras.Model) -> float:
     """Networks with batch norms take twenty times the rate of transformers and of plain convolutions."""
-    has_batch_norm = any(isinstance(layer, NORMALIZATIONS[0]) for layer in network._flatten_layers())
+    has_batch_norm = any(isinstance(layer, NORMALIZATIONS[0]) for layer in all_layers(network))
     return 1e-3 if has_batch_norm else 5e-5

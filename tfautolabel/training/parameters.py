@@ -10,6 +10,15 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from tfautolabel._keras_internals import (
+    all_layers,
+    call_again,
+    inner_layers,
+    is_functional,
+    let_train,
+    nodes,
+    own_parameters,
+)
 from tfautolabel.backbones.modules.layer import SavedModelLayer
 
 NORMALIZATIONS = (
@@ -111,17 +120,17 @@ def moving(network: keras.Model, chosen: dict[int, int], statistics: bool) -> It
         chosen: the `id`s of the variables that move.
         statistics: whether the moving statistics of batch norms that are within what moves follow the data.
     """
-    layers = network._flatten_layers()
+    layers = all_layers(network)
     try:
         for layer in layers:
             layer.trainable = True
         for layer in layers:
-            own = layer._trainable_variables
+            own = own_parameters(layer)
             for variable in own:
                 variable.trainable = id(variable) in chosen
             # A batch norm that is trainable would take the batch's statistics and move its own.
             if isinstance(layer, NORMALIZATIONS[0]) and not (statistics and any(v.trainable for v in own)):
-                layer._trainable = any(variable.trainable for variable in own)
+                let_train(layer, any(variable.trainable for variable in own))
         yield
     finally:
         network.trainable = False
@@ -151,16 +160,15 @@ def cut_network(network: keras.Model, chosen: dict[int, int]) -> Cut:
     """
     if not chosen:
         return Cut(network, None)
-    if not hasattr(network, "_nodes_by_depth"):
+    if not is_functional(network):
         return Cut(None, network)
     moved: set[int] = set()
     frontier: dict[int, keras.KerasTensor] = {}
-    for depth in sorted(network._nodes_by_depth, reverse=True):
-        for node in network._nodes_by_depth[depth]:
-            inputs = [] if node.is_input else node.input_tensors
-            if any(id(tensor) in moved for tensor in inputs) or _holds(node.operation, chosen):
-                moved.update(id(tensor) for tensor in node.outputs)
-                frontier.update((id(t), t) for t in inputs if id(t) not in moved)
+    for node in nodes(network):
+        inputs = [] if node.is_input else node.input_tensors
+        if any(id(tensor) in moved for tensor in inputs) or _holds(node.operation, chosen):
+            moved.update(id(tensor) for tensor in node.outputs)
+            frontier.update((id(t), t) for t in inputs if id(t) not in moved)
     tensors = list(frontier.values())
     if {id(tensor) for tensor in tensors} <= {id(tensor) for tensor in network.inputs}:
         return Cut(None, network)
@@ -176,14 +184,12 @@ def _from_there_on(network: keras.Model, tensors: list[keras.KerasTensor]) -> ke
     """
     inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in tensors]
     known = {id(tensor): given for tensor, given in zip(tensors, inputs, strict=True)}
-    for depth in sorted(network._nodes_by_depth, reverse=True):
-        for node in network._nodes_by_depth[depth]:
-            if node.is_input or any(id(tensor) in known for tensor in node.outputs):
-                continue
-            if all(id(tensor) in known for tensor in node.input_tensors):
-                args, kwargs = node.arguments.fill_in(known)
-                outputs = keras.tree.flatten(node.operation(*args, **kwargs))
-                known.update((id(old), new) for old, new in zip(node.outputs, outputs, strict=True))
+    for node in nodes(network):
+        if node.is_input or any(id(tensor) in known for tensor in node.outputs):
+            continue
+        if all(id(tensor) in known for tensor in node.input_tensors):
+            outputs = keras.tree.flatten(call_again(node, known))
+            known.update((id(old), new) for old, new in zip(node.outputs, outputs, strict=True))
     return keras.Model(inputs, known[id(network.outputs[0])], name=f"{network.name}_behind")
 
 
@@ -214,9 +220,9 @@ class Snapshot:
 
 def _weights(layer: keras.layers.Layer) -> Iterator[tuple[keras.layers.Layer, keras.Variable]]:
     """A layer's weights and those of the layers within it; Keras lists a weight that is frozen here too."""
-    for variable in layer._trainable_variables:
+    for variable in own_parameters(layer):
         yield layer, variable
-    for inner in layer._layers:
+    for inner in inner_layers(layer):
         yield from _weights(inner)
 
 

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfautolabel._keras_internals import moments
+
 WARM_UP = 0.1
 """The share of the steps in which the rate rises from zero."""
 
@@ -41,14 +43,14 @@ class TransferAdam(keras.optimizers.Adam):
 
         TensorFlow's kernel does in one pass over the weights what Keras writes as a dozen operations.
         """
-        place = self._get_variable_index(variable)
+        place, first, second = moments(self, variable)
         weights = variable.value if isinstance(variable, keras.Variable) else variable
         rate = tf.cast(learning_rate, weights.dtype) * self.factors[place]
         step = tf.cast(self.iterations.value + 1, weights.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=weights.handle,
-            m=self._momentums[place].value.handle,
-            v=self._velocities[place].value.handle,
+            m=first.value.handle,
+            v=second.value.handle,
             beta1_power=tf.pow(tf.cast(self.beta_1, weights.dtype), step),
             beta2_power=tf.pow(tf.cast(self.beta_2, weights.dtype), step),
             lr=rate,

@@ -16,6 +16,16 @@ import numpy as np
 from keras_tuner import oracles
 from sklearn.exceptions import ConvergenceWarning
 
+from tfautolabel._keras_tuner_internals import (
+    dimensions,
+    gaussian_process,
+    oracle_file,
+    random_values,
+    trial_file,
+    tried_points,
+    values_at,
+    was_tried,
+)
 from tfautolabel.data.atomic import atomic_write
 
 CANDIDATES = 400
@@ -36,10 +46,10 @@ class _Resumable(keras_tuner.Oracle):
 
     def save(self) -> None:
         """As keras-tuner's, whole or not at all."""
-        _write(self._get_oracle_fname(), self.get_state())
+        _write(oracle_file(self), self.get_state())
 
     def _save_trial(self, trial: Any) -> None:
-        _write(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
+        _write(trial_file(self, trial.trial_id), trial.get_state())
 
     def reload(self) -> None:
         """As keras-tuner's, without trials that were begun after the state was written."""
@@ -60,9 +70,9 @@ class _Bayesian(_Resumable, oracles.BayesianOptimizationOracle):
         """Values that the Gaussian process promises the most of, and that were not tried."""
         done = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
         if len(done) < self.num_initial_points:
-            return self._random_populate_space()
-        known, scores = self._vectorize_trials()
-        process = self._make_gpr().set_params(n_restarts_optimizer=RESTARTS)
+            return random_values(self)
+        known, scores = tried_points(self)
+        process = gaussian_process(self).set_params(n_restarts_optimizer=RESTARTS)
         with warnings.catch_warnings():
             # A length scale at its bound is no news to whoever waits for a head.
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -73,16 +83,16 @@ class _Bayesian(_Resumable, oracles.BayesianOptimizationOracle):
         around = np.repeat(near, CANDIDATES // (2 * len(near)), axis=0)
         around = np.clip(around + rng.normal(0.0, 0.1, around.shape), 0.0, 1.0)
         points = np.concatenate([around, rng.uniform(size=(CANDIDATES // 2, known.shape[1]))])
-        proposed = [self._vector_to_values(point) for point in points]
+        proposed = [values_at(self, point) for point in points]
         mean, deviation = process.predict(np.array([self._point(v) for v in proposed]), return_std=True)
         for number in np.argsort(mean - self.beta * deviation, kind="stable"):
-            if not self._duplicate(proposed[number]):
+            if not was_tried(self, proposed[number]):
                 return {"status": "RUNNING", "values": proposed[number]}
         return {"status": "STOPPED", "values": None}
 
     def _point(self, values: dict[str, Any]) -> list[float]:
         """Values in the unit cube; what does not count with them is at its default, as for trials."""
-        space = self._nonfixed_space()
+        space = dimensions(self)
         return [hp.value_to_prob(values.get(hp.name, hp.default)) for hp in space]
 
 

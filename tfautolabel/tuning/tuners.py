@@ -12,6 +12,7 @@ from typing import Any
 
 import keras_tuner
 
+from tfautolabel._keras_tuner_internals import find_space, is_tuner, tuner_file
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.tuning.cross_validation import OBJECTIVE, CrossValidated, TuningData
 from tfautolabel.tuning.oracles import make_oracle
@@ -29,7 +30,7 @@ class HeadTuner(keras_tuner.Tuner):
     def save(self) -> None:
         """As keras-tuner's, whole or not at all."""
         self.oracle.save()
-        with atomic_write(self._get_tuner_fname()) as file:
+        with atomic_write(tuner_file(self)) as file:
             json.dump(self.get_state(), file)
 
 
@@ -50,7 +51,7 @@ def make_tuner(
         ValueError: If the name is unknown, or there is no hypermodel or several.
         TypeError: If it is no tuner.
     """
-    if isinstance(tuner, keras_tuner.engine.base_tuner.BaseTuner):
+    if is_tuner(tuner):
         return _adopted(tuner, hypermodel, data)
     if hypermodel is None:
         raise ValueError("a search needs a hypermodel. Received: hypermodel=None")
@@ -91,7 +92,7 @@ def _adopted(tuner: Any, hypermodel: Any, data: TuningData) -> Any:
         )
     tuner.hypermodel = CrossValidated(own if hypermodel is None else hypermodel, data)
     if own is None:
-        tuner._populate_initial_space()
+        find_space(tuner)
     return tuner
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from tfautolabel._optional import is_installed, require
+from tfautolabel._tensorflow_internals import saved_model_message
 
 TEXT_OPERATIONS = re.compile(
     "TFText>|Sentencepiece|Wordpiece|CaseFoldUTF8|NormalizeUTF8|FastBertNormalize|RegexSplitWithOffsets"
@@ -81,9 +81,8 @@ def _tags(folder: Path) -> list[str] | None:
 
 def _meta_graphs(folder: Path) -> list[Any]:
     """The graphs in saved_model.pb; none if it is damaged."""
-    described = saved_model_pb2.SavedModel()
     try:
-        described.ParseFromString((folder / "saved_model.pb").read_bytes())
+        described = saved_model_message((folder / "saved_model.pb").read_bytes())
     except Exception:  # protobuf's DecodeError is another class in each of its implementations
         return []
     return list(described.meta_graphs)

@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfautolabel._keras_internals import is_trainable, track
 from tfautolabel.backbones.modules.files import load_module
 
 SIGNATURES = ("serving_default", "image_feature_vector", "default")
@@ -90,7 +91,7 @@ class SavedModelLayer(keras.layers.Layer):
         Raises:
             ValueError: If it is set to True on a SavedModel that is for inference only.
         """
-        return self._trainable
+        return is_trainable(self)
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
@@ -131,7 +132,7 @@ class SavedModelLayer(keras.layers.Layer):
                     f"Keras {keras.__version__} copies a SavedModel's variables instead of sharing them: "
                     "use the Keras versions that tfautolabel's setup.cfg names"
                 )
-            self._track_variable(shared)
+            track(self, shared)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Runs the module; `training` counts only while the layer is trainable, as in batch normalisation."""
