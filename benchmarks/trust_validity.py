@@ -89,7 +89,6 @@ def rules() -> dict[str, Rule]:
     found: dict[str, Rule] = {
         "ours": ours,
         "ours, sizes known": ours_with(source="pool_sample"),
-        "ours, pool's grid": ours_with(grid="pool"),
         "plain search": plain_search,
     }
     try:

@@ -168,6 +168,28 @@ def optional_imports(files):
     )
 
 
+MAX_BODY = 60
+
+
+def body_lines(function):
+    """Lines of a function besides its signature and its docstring."""
+    body = function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def long_functions(files):
+    return sorted(
+        f"{file}: {node.name}"
+        for file, source in files.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and body_lines(node) > MAX_BODY
+    )
+
+
+def test_functions_are_short():
+    assert long_functions(FILES) == []
+
+
 INTERNALS = ("_keras_internals.py", "_keras_tuner_internals.py", "_tensorflow_internals.py")
 """Where what other packages keep to themselves is used; each use has a test of its own."""
 PROMISED = {"_replace", "_fields", "_asdict", "_make", "_exit"}
@@ -299,6 +321,15 @@ def test_checker_finds_long_files():
 )
 def test_checker_finds_optional_imports(source, found):
     assert bool(optional_imports({"a.py": source})) == found
+
+
+def test_checker_finds_long_functions():
+    lines = "    x = 1\n" * MAX_BODY
+    docstring = f'    """A.\n{lines}    """\n'
+    short = f"def f(\n    a,\n    b,\n):\n{docstring}{lines}"
+    within = "class A:\n" + "".join(f"    {line}\n" for line in short.splitlines())
+    assert long_functions({"a.py": short, "b.py": within, "c.py": "def f():\n    ..."}) == []
+    assert long_functions({"a.py": short + "    x = 2\n"}) == ["a.py: f"]
 
 
 @pytest.mark.parametrize(

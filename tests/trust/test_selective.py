@@ -41,7 +41,7 @@ def test_counts_and_bound_are_those_of_the_threshold():
     np.testing.assert_array_equal(found.accepts(scores), accepted)
 
 
-@pytest.mark.parametrize("options", [{}, {"grid": "pool"}, {"source": "pool_sample"}])
+@pytest.mark.parametrize("options", [{}, {"source": "pool_sample"}])
 def test_certificates_are_wrong_no_more_often_than_they_may_be(options):
     wrong, accepted = 0, 0
     for seed in range(400):
@@ -135,8 +135,7 @@ def test_the_sentence_without_a_pool_names_the_threshold():
         ({"target_error": 0.0}, "target_error must lie between 0 and 1"),
         ({"confidence": 1.0}, "confidence must lie between 0 and 1"),
         ({"source": "guess"}, "source must be one of"),
-        ({"grid": "labels"}, "grid must be one of"),
-        ({"grid": "pool"}, "a pool is needed"),
+        ({"source": "pool_sample"}, "a pool is needed"),
         ({"source": "pool_sample", "pool_scores": np.ones(3)}, "the pool must hold the sample"),
         ({"per_class": True}, "per_class needs"),
         ({"correct": np.ones(5, bool)}, "must both have shape"),

@@ -5,7 +5,6 @@ from scipy.stats import binom
 from tfautolabel.trust.threshold_sequence import (
     efficient_counts,
     last_passed,
-    pool_thresholds,
     sample_thresholds,
 )
 
@@ -43,18 +42,9 @@ def test_scores_may_be_negative():
     assert (scores >= sample_thresholds(scores, 0.05, 0.05)[-1]).all()
 
 
-def test_the_pools_thresholds_do_not_depend_on_the_sample():
-    pool = np.random.default_rng(1).random(5000).astype(np.float32)
-    thresholds = pool_thresholds(pool, 300, 0.05, 0.05)
-    expected = (pool >= thresholds[:, None]).mean(axis=1) * 300
-    assert (expected[:-1] > efficient_counts(300, 0.05, 0.05)[1 : len(expected)]).all()
-    assert expected[-1] == 300
-
-
 @pytest.mark.parametrize("n", [0, 1, 58])
 def test_too_few_labels_have_nothing_to_test(n):
     assert len(sample_thresholds(np.ones(n, np.float32), 0.05, 0.05)) == 0
-    assert len(pool_thresholds(np.ones(100, np.float32), n, 0.05, 0.05)) == 0
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,43 @@ def label_pool(
     seen = labeler.pool_extraction_ if sample is inputs.pool else None
     if seen is None and labeler.pool_extraction_ is not None:
         tally.add_sample(labeler.pool_extraction_)
+    in_order, found_id = _write_labels(labeler, inputs, source, extraction, seen, tally, estimate, out, clock)
+    write_rejected(in_order, out / REJECTED)
+    certificate = with_pool(certificate, labeler.classes, tally.predicted, tally.accepted_by_estimate)
+    if settings.target_error is not None:
+        labeler.certificate_ = certificate
+    write_learnt(labeler.learnt_, extraction.digest, out)
+    with clock("evidence"):
+        _write_evidence(labeler, examples, extraction, sample, out, found_id)
+    with clock("baseline"), working("measuring what does without transfer", labeler.progress):
+        right = labeler.out_of_fold_.argmax(axis=1) == labeler.truth_
+        known = examples.subset(extraction.rows)
+        baselines = measure_baselines(known, labeler.classes, right, seed=labeler.seed)
+    counts = np.bincount(examples.class_ids[extraction.rows], minlength=n_classes)
+    return Done(
+        found_id,
+        tally,
+        counts,
+        extraction.digest,
+        in_order,
+        certificate,
+        labeler.acceptance,
+        baselines,
+    )
+
+
+def _write_labels(
+    labeler: Labeler,
+    inputs: Inputs,
+    source: Source,
+    extraction: Extraction,
+    seen: Extraction | None,
+    tally: Tally,
+    estimate: Acceptance,
+    out: Path,
+    clock: Clock,
+) -> tuple[tuple[Rejected, ...], str]:
+    """Labels the pool part by part into its files; what was set aside in all, and the run's id."""
     rejected = {*inputs.rejected, *named_below(source.labelled, extraction.rejected)}
     metadata: dict[str, str] = {}
     with ExitStack() as stack:
@@ -118,29 +155,8 @@ def label_pool(
                 for write_part in write:
                     write_part(labels)
         in_order = tuple(sorted(rejected))
-        metadata[RUN_ID] = _run_id(labeler, settings, examples, extraction, tally, in_order)
-    write_rejected(in_order, out / REJECTED)
-    certificate = with_pool(certificate, labeler.classes, tally.predicted, tally.accepted_by_estimate)
-    if settings.target_error is not None:
-        labeler.certificate_ = certificate
-    write_learnt(labeler.learnt_, extraction.digest, out)
-    with clock("evidence"):
-        _write_evidence(labeler, examples, extraction, sample, out, metadata[RUN_ID])
-    with clock("baseline"), working("measuring what does without transfer", labeler.progress):
-        right = labeler.out_of_fold_.argmax(axis=1) == labeler.truth_
-        known = examples.subset(extraction.rows)
-        baselines = measure_baselines(known, labeler.classes, right, seed=labeler.seed)
-    counts = np.bincount(examples.class_ids[extraction.rows], minlength=n_classes)
-    return Done(
-        metadata[RUN_ID],
-        tally,
-        counts,
-        extraction.digest,
-        in_order,
-        certificate,
-        labeler.acceptance,
-        baselines,
-    )
+        metadata[RUN_ID] = _run_id(labeler, source.settings, inputs.examples, extraction, tally, in_order)
+    return in_order, metadata[RUN_ID]
 
 
 def outcome(

@@ -33,83 +33,86 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
         suspects: how many given labels may be wrong.
         unlike: how many examples are unlike anything labelled.
     """
-    counts, out = run.record["counts"], run.out
-    accepted, total = counts["accepted"], counts["to_label"]
+    counts = run.record["counts"]
+    accepted, left = counts["accepted"], counts["to_label"] - counts["accepted"]
+    state = (run.record.get("audit") or {}).get("state")
     again = run_command(run)
     steps = []
-    certified = (run.record.get("audit") or {}).get("state") == "certified"
-    if run.earned is not None and run.earned.nothing and not certified:
-        steps.append(
-            Step(
-                "Label more before any label is accepted",
-                f"Then {run.earned.advice(run.classes)}{another_backbone(run.record['backbone'])}.",
-                again,
-            )
-        )
+    if run.earned is not None and run.earned.nothing and state != "certified":
+        advice = run.earned.advice(run.classes)
+        text = f"Then {advice}{another_backbone(run.record['backbone'])}."
+        steps.append(Step("Label more before any label is accepted", text, again))
     if suspects:
-        steps.append(
-            Step(
-                f"Check {suspects:,} given {'label' if suspects == 1 else 'labels'}",
-                "The model, which had not seen them, is sure of another class. Correct those that are wrong "
-                "where your labels are, then run again; features are cached, so this is quick.",
-                again,
-            )
-        )
+        steps.append(_suspects_step(suspects, again))
     audit = _audit_step(run)
     if audit is not None:
         # Who asked for a target wants to know first what makes it certain.
         steps.insert(0 if run.settings.target_error is not None else len(steps), audit)
-    elif total - accepted:
-        steps.append(
-            Step(
-                "Label more of what the model is unsure of",
-                f"{total - accepted:,} labels were not accepted. Label some of the least sure ones below, "
-                "of every class, and run again.",
-                again,
-            )
-        )
+    elif left:
+        steps.append(_unsure_step(left, again))
     if unlike:
-        steps.append(
-            Step(
-                f"Look at {unlike:,} {'item' if unlike == 1 else 'items'} unlike anything labelled",
-                "If they form a class of their own, label a few of them; if they do not belong to the data, "
-                "leave them out.",
-            )
-        )
-    refuted = (run.record.get("audit") or {}).get("state") == "refuted"
-    if audit is None and accepted and not refuted and not _is_certified(run):
-        # Before they are used: nothing is known of how many of them are wrong.
-        steps.append(
-            Step(
-                "Check a random sample of the labels",
-                "Nothing is certified yet about how many of them are wrong. This lists items that are drawn "
-                "at random; your answers certify it.",
-                f"tfautolabel audit {_quoted(out)}",
-            )
-        )
-    model = out / MODELS
-    if accepted:
-        steps.append(
-            Step(
-                "Use the labels",
-                f"{out / PREDICTIONS_CSV} has a row for each item; take those with accepted = true.",
-            )
-        )
-    steps.append(
+        steps.append(_unlike_step(unlike))
+    if audit is None and accepted and state != "refuted" and not _is_certified(run):
+        steps.append(_sample_step(run))
+    return [*steps, *_use_steps(run, accepted)]
+
+
+def _suspects_step(suspects: int, again: str) -> Step:
+    return Step(
+        f"Check {suspects:,} given {'label' if suspects == 1 else 'labels'}",
+        "The model, which had not seen them, is sure of another class. Correct those that are wrong "
+        "where your labels are, then run again; features are cached, so this is quick.",
+        again,
+    )
+
+
+def _unsure_step(left: int, again: str) -> Step:
+    return Step(
+        "Label more of what the model is unsure of",
+        f"{left:,} labels were not accepted. Label some of the least sure ones below, "
+        "of every class, and run again.",
+        again,
+    )
+
+
+def _unlike_step(unlike: int) -> Step:
+    return Step(
+        f"Look at {unlike:,} {'item' if unlike == 1 else 'items'} unlike anything labelled",
+        "If they form a class of their own, label a few of them; if they do not belong to the data, "
+        "leave them out.",
+    )
+
+
+def _sample_step(run: RunRecord) -> Step:
+    """Comes before the labels are used: nothing is known of how many of them are wrong."""
+    return Step(
+        "Check a random sample of the labels",
+        "Nothing is certified yet about how many of them are wrong. This lists items that are drawn "
+        "at random; your answers certify it.",
+        f"tfautolabel audit {_quoted(run.out)}",
+    )
+
+
+def _use_steps(run: RunRecord, accepted: int) -> list[Step]:
+    """What to do with the labels, where there are any, and with the model."""
+    model = _quoted(run.out / MODELS)
+    labels = Step(
+        "Use the labels",
+        f"{run.out / PREDICTIONS_CSV} has a row for each item; take those with accepted = true.",
+    )
+    return [
+        *([labels] if accepted else []),
         Step(
             "Label new data with this model",
             "The exported model holds the backbone; it needs nothing else.",
-            f"tfautolabel label {_quoted(model)} NEW_DATA --out more-labels.csv",
-        )
-    )
-    steps.append(
+            f"tfautolabel label {model} NEW_DATA --out more-labels.csv",
+        ),
         Step(
             "Measure it on labels that it has not seen",
             "An accuracy on a random sample of your own data is worth more than any estimate here.",
-            f"tfautolabel evaluate {_quoted(model)} TEST_DATA --labels test-labels.csv",
-        )
-    )
-    return steps
+            f"tfautolabel evaluate {model} TEST_DATA --labels test-labels.csv",
+        ),
+    ]
 
 
 def another_backbone(backbone: dict[str, Any]) -> str:

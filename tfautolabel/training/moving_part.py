@@ -66,7 +66,6 @@ class MovingPart:
         self.feature_dim = backbone.feature_dim
         self._network = network
         self._chosen = select_parameters(network, scope)
-        self._statistics = statistics
         cut = cut_network(network, self._chosen)
         augmentation = augmentation_of(backbone.modality, augment)
         self.examples = TrainingExamples(backbone, dataset, cut.before, augmentation, seed, crop, eager)

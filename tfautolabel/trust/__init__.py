@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfautolabel.trust.answers_needed import AnswersNeeded, answers_needed, design_audit
 from tfautolabel.trust.audit_design import AuditDesign
 from tfautolabel.trust.audited import certify_audited
-from tfautolabel.trust.audits import SequentialAudit, audit_bound, draw_audit
+from tfautolabel.trust.audits import SequentialAudit, draw_audit
 from tfautolabel.trust.binomial import error_bound, labels_needed
 from tfautolabel.trust.calibration import Calibration, fit_calibration
 from tfautolabel.trust.certificates import Certificate, ClassCertificate
@@ -23,7 +23,6 @@ __all__ = [
     "SequentialAudit",
     "UnlikeGate",
     "answers_needed",
-    "audit_bound",
     "calibrate_sets",
     "certify",
     "certify_audited",

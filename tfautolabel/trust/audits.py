@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel.trust.betting import FRACTIONS, STAKES, log_wealth
-from tfautolabel.trust.binomial import check_levels, error_bound
+from tfautolabel.trust.binomial import check_levels
 
 _TOLERANCE = 1e-6
 _MOST = 10_000_000
@@ -39,26 +39,6 @@ def draw_audit(count: int, n: int, seed: int = 0) -> np.ndarray:
     if count < 0 or n < 0:
         raise ValueError(f"counts must not be negative. Received: count={count}, n={n}")
     return np.random.default_rng(seed).permutation(count)[:n]
-
-
-def audit_bound(n: int, errors: int, confidence: float = 0.95) -> float:
-    """The exact upper bound for the share of errors after an audit whose size was fixed beforehand.
-
-    An audit that stops when it looks good needs `SequentialAudit` instead.
-
-    Args:
-        n: labels that were looked at.
-        errors: wrong ones among them.
-        confidence: in (0, 1).
-
-    Returns:
-        The bound in [0, 1].
-
-    Examples:
-        >>> round(audit_bound(299, 0), 4)
-        0.01
-    """
-    return error_bound(n, errors, confidence)
 
 
 class SequentialAudit:

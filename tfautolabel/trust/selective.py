@@ -8,7 +8,7 @@ import numpy as np
 
 from tfautolabel.trust.binomial import check_levels, error_bound, error_p_values, labels_needed
 from tfautolabel.trust.certificates import Certificate, ClassCertificate
-from tfautolabel.trust.threshold_sequence import last_passed, pool_thresholds, sample_thresholds
+from tfautolabel.trust.threshold_sequence import last_passed, sample_thresholds
 
 SOURCES = {
     "held_out": (
@@ -25,7 +25,6 @@ SOURCES = {
     ),
 }
 """Where the labelled examples come from, and what is assumed of them."""
-GRIDS = ("sample", "pool")
 _CROSSING = (
     "If accepting all labels above a threshold is too wrong, accepting more of them is too: the share of "
     "errors crosses the target once."
@@ -40,7 +39,6 @@ def certify(
     confidence: float = 0.95,
     pool_scores: np.ndarray | None = None,
     source: str = "held_out",
-    grid: str = "sample",
     per_class: bool = False,
     predicted: np.ndarray | None = None,
     pool_predicted: np.ndarray | None = None,
@@ -63,8 +61,6 @@ def certify(
         pool_scores: (p,) float of what is to be labelled. For "pool_sample" the whole pool with the sample
             in it: its size then makes the bounds a little tighter.
         source: one of `SOURCES`.
-        grid: "sample" places thresholds at scores of the labelled examples and accepts more; "pool" places
-            them at scores of the pool and needs no assumption on how errors depend on the threshold.
         per_class: whether each predicted class gets a threshold of its own.
         predicted: (n,) int64 in [0, k), the classes of the labels, for `per_class`.
         pool_predicted: (p,) int64 in [0, k), for `per_class` with a pool.
@@ -84,13 +80,13 @@ def certify(
     check_levels(target_error, confidence)
     scores, right = np.asarray(confidence_scores, np.float32), np.asarray(correct, bool)
     pool = None if pool_scores is None else np.asarray(pool_scores, np.float32)
-    _check(scores, right, pool, source, grid)
-    assumptions = (SOURCES[source], *((_CROSSING,) if grid == "sample" else ()))
+    _check(scores, right, pool, source)
+    assumptions = (SOURCES[source], _CROSSING)
     budget = 1.0 - confidence
 
     def statement(rows: np.ndarray, pool_rows: np.ndarray | None, share: float) -> ClassCertificate:
         own_pool = None if pool is None else pool[pool_rows]
-        return _one(scores[rows], right[rows], own_pool, target_error, share, source, grid)
+        return _one(scores[rows], right[rows], own_pool, target_error, share, source)
 
     everything = np.ones(len(scores), bool), None if pool is None else np.ones(len(pool), bool)
     if not per_class:
@@ -122,13 +118,9 @@ def _one(
     target_error: float,
     budget: float,
     source: str,
-    grid: str,
 ) -> ClassCertificate:
     """One threshold at one share of the error budget."""
-    if grid == "pool" and pool is not None:
-        thresholds = pool_thresholds(pool, len(scores), target_error, budget)
-    else:
-        thresholds = sample_thresholds(scores, target_error, budget)
+    thresholds = sample_thresholds(scores, target_error, budget)
     n = (scores >= thresholds[:, None]).sum(axis=1)
     errors = ((scores >= thresholds[:, None]) & ~right).sum(axis=1)
     sizes = None
@@ -201,18 +193,14 @@ def _together(
     )
 
 
-def _check(scores: np.ndarray, right: np.ndarray, pool: np.ndarray | None, source: str, grid: str) -> None:
+def _check(scores: np.ndarray, right: np.ndarray, pool: np.ndarray | None, source: str) -> None:
     if source not in SOURCES:
         raise ValueError(f"source must be one of {tuple(SOURCES)}. Received: source={source!r}")
-    if grid not in GRIDS:
-        raise ValueError(f"grid must be one of {GRIDS}. Received: grid={grid!r}")
     if scores.ndim != 1 or scores.shape != right.shape:
         raise ValueError(
             f"scores and correct must both have shape (n,). Received: shapes {scores.shape}, {right.shape}"
         )
     if not np.isfinite(scores).all() or (pool is not None and not np.isfinite(pool).all()):
         raise ValueError("scores must be finite. Received: NaN or infinity")
-    if pool is None and (source == "pool_sample" or grid == "pool"):
-        raise ValueError(
-            f"a pool is needed for source={source!r} and grid={grid!r}. Received: pool_scores=None"
-        )
+    if pool is None and source == "pool_sample":
+        raise ValueError(f"a pool is needed for source={source!r}. Received: pool_scores=None")

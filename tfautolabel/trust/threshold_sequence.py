@@ -23,10 +23,6 @@ independent draws from their ranges; the shares of errors in the two ranges are 
 is, in the limit, and R(t) could not be above it otherwise). The errors are therefore at least as many as
 binomial ones at the target, and the test passes with a probability of at most the budget. No later threshold
 is looked at unless this one passes.
-
-A grid from a pool's scores needs no assumption about R: its thresholds and its start are fixed numbers, the
-count of errors at each is binomial given the count of accepted examples, and the first threshold that must
-not pass is a fixed one. The price is that counts no longer fall where an error has just become affordable.
 """
 
 from __future__ import annotations
@@ -84,28 +80,6 @@ def sample_thresholds(scores: np.ndarray, target_error: float, budget: float) ->
     # Equal scores leave fewer than was meant: where not even a run without errors would pass, none starts.
     accepted = n - np.searchsorted(ordered[::-1], thresholds)
     return thresholds[accepted >= efficient_counts(n, target_error, budget)[0]]
-
-
-def pool_thresholds(pool_scores: np.ndarray, n: int, target_error: float, budget: float) -> np.ndarray:
-    """The sequence of thresholds from the scores of a pool, for n examples that are yet to be drawn.
-
-    Args:
-        pool_scores: (p,) float32; nothing is tested without a pool.
-        n: how many labelled examples there are.
-        target_error: in (0, 1).
-        budget: in (0, 1).
-
-    Returns:
-        As `sample_thresholds`. A threshold is placed one standard deviation above the count that it needs.
-    """
-    counts = efficient_counts(n, target_error, budget)
-    if len(counts) == 0 or len(pool_scores) == 0:
-        return np.zeros(0, np.float32)
-    counts = counts[_start(counts, n) :]
-    wanted = counts + np.sqrt(counts * (1.0 - counts / n)) + 1.0
-    shares = wanted[wanted < n] / n
-    ordered = np.sort(pool_scores)[::-1]
-    return _with_everything(ordered[(shares * len(ordered)).astype(np.int64)], ordered[-1])
 
 
 def _start(counts: np.ndarray, n: int) -> int:

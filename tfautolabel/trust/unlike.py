@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.special import logsumexp
 from sklearn.covariance import ledoit_wolf
 
 from tfautolabel.data.folds import stratified_folds
@@ -173,30 +172,6 @@ def enough_to_judge(class_ids: np.ndarray) -> bool:
     """Whether a gate fitted on such labels would say something; (n,) int64 >= 0."""
     counts = np.bincount(class_ids)
     return bool(counts[counts > 1].sum() >= FEWEST)
-
-
-def probability_score(probabilities: np.ndarray) -> np.ndarray:
-    """The baseline that needs no features: one minus the highest probability.
-
-    Args:
-        probabilities: (n, k).
-
-    Returns:
-        (n,) in [0, 1], higher is more unlike.
-    """
-    return 1.0 - np.asarray(probabilities).max(axis=1)
-
-
-def energy_score(logits: np.ndarray) -> np.ndarray:
-    """The energy of a head's scores (Liu et al., arXiv 2010.03759).
-
-    Args:
-        logits: (n, k) before the softmax.
-
-    Returns:
-        (n,) higher is more unlike.
-    """
-    return -logsumexp(np.asarray(logits, np.float64), axis=1)
 
 
 def _held_out(
