@@ -29,6 +29,7 @@ ROWS = (
         "_forks",
         "_version",
         "_visible",
+        "_durations",
         "_keras_internals",
         "_keras_tuner_internals",
         "_tensorflow_internals",

@@ -134,7 +134,7 @@ def test_broken_files_and_their_copies_are_set_aside(backbone, tmp_path):
 
 
 def test_contents_are_those_that_learnt_examples_are_known_by(backbone, tmp_path):
-    for name, content in {"a.png": encode(image()), "b.png": b"no picture", "c.png": encode(image())}.items():
+    for name, content in {"a.png": FILES[0], "b.png": b"no picture", "c.png": FILES[0]}.items():
         (tmp_path / name).write_bytes(content)
     dataset = load_dataset(tmp_path, None, modality="image", exclude=[tmp_path / "cache"])
     found = extract_features(dataset, backbone, progress=False)

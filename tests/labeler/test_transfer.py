@@ -5,7 +5,7 @@ from small_networks import changed, coloured, convolutional, values
 from text_checkpoints import make_text_checkpoint
 
 import tfautolabel as tal
-from tfautolabel.labeler.transfer import choose_method, seconds_of
+from tfautolabel.labeler.transfer import choose_method
 
 SETTINGS = tal.FineTuneSettings(scope="all", epochs=3, batch_size=6, learning_rate=1e-2, pull=0.0)
 
@@ -166,13 +166,6 @@ def test_parameters_of_another_architecture_are_refused(make, image_module):
 def test_misuse_is_refused(make, options, message):
     with pytest.raises(ValueError, match=message):
         make(**options)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("1h30m", 5400), (5, 5)]
-)
-def test_budgets(text, seconds):
-    assert seconds_of(text) == seconds
 
 
 @pytest.mark.parametrize(

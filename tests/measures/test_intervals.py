@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, sem
 
-from tfautolabel.measures import accuracy_interval
+from tfautolabel.measures import accuracy_interval, standard_error
 
 COUNTS = st.integers(1, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 
@@ -60,3 +61,9 @@ def test_more_examples_make_it_narrower():
 def test_impossible_counts_are_refused(arguments):
     with pytest.raises(ValueError, match=r"Received: correct="):
         accuracy_interval(*arguments)
+
+
+def test_the_error_of_a_mean():
+    values = np.random.default_rng(0).normal(size=50)
+    assert standard_error(values) == pytest.approx(sem(values))
+    assert standard_error(values[:1]) == 0.0

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfautolabel._durations import seconds_of
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.jobs.labeler_of import labeler_of
 from tfautolabel.jobs.tally import Clock
@@ -170,7 +171,6 @@ def search_head(
         say: told what came out.
     """
     # Only now, because importing TensorFlow takes seconds: a mistake in the input is told at once.
-    from tfautolabel.labeler.transfer import seconds_of
     from tfautolabel.tuning import tune_head
     from tfautolabel.tuning.fine_tuning import TRIALS, tune_fine_tuning
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ import keras
 import numpy as np
 
 from tfautolabel._cache import cache_dir as default_cache_dir
+from tfautolabel._durations import seconds_of
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
@@ -33,8 +33,6 @@ N_FOLDS = 3
 FEW = 20
 """With fewer labels in a class, a backbone of pictures or sounds stays as it is."""
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-
 
 def check_transfer(transfer: str, settings: Any = None, time_budget: str | float | None = None) -> None:
     """Refuses what is not one of `TRANSFERS`, settings of another method, and what is no time.
@@ -50,31 +48,6 @@ def check_transfer(transfer: str, settings: Any = None, time_budget: str | float
         raise ValueError(
             f"transfer_settings are {kinds}. Received: {type(settings).__name__} for {transfer!r}"
         )
-
-
-def seconds_of(budget: str | float | None) -> float | None:
-    """A time budget in seconds.
-
-    Args:
-        budget: seconds, or a number with s, m or h behind it, or several of these; None for no bound.
-
-    Raises:
-        ValueError: If it is neither, or not positive.
-
-    Examples:
-        >>> seconds_of("10m"), seconds_of("1h30m"), seconds_of(90)
-        (600.0, 5400.0, 90.0)
-    """
-    if budget is None:
-        return None
-    text = str(budget).strip().lower()
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or not seconds > 0:
-        raise ValueError(
-            f"a time budget is a number of seconds, or as 90s, 10m or 1h30m. Received: {budget!r}"
-        )
-    return seconds
 
 
 def choose_method(

@@ -1,7 +1,7 @@
 """Plain functions on labels and probabilities: how good, how sure."""
 
 from tfautolabel.measures.classification import Evaluation, evaluate_predictions
-from tfautolabel.measures.intervals import accuracy_interval, paired_p_value
+from tfautolabel.measures.intervals import accuracy_interval, paired_p_value, standard_error
 from tfautolabel.measures.probabilities import (
     Measure,
     ProbabilityEvaluation,
@@ -22,4 +22,5 @@ __all__ = [
     "paired_p_value",
     "reliability_table",
     "risk_coverage_curve",
+    "standard_error",
 ]

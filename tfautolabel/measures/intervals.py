@@ -1,7 +1,8 @@
-"""Exact intervals for shares, and the exact test of two shares on the same examples."""
+"""Exact intervals for shares, the exact test of two shares on the same examples, the error of a mean."""
 
 from __future__ import annotations
 
+import numpy as np
 from scipy.stats import beta, binom
 
 
@@ -59,3 +60,19 @@ def paired_p_value(only_first: int, only_second: int) -> float:
         raise ValueError(f"counts must not be negative. Received: {only_first}, {only_second}")
     differ = only_first + only_second
     return min(1.0, 2.0 * float(binom.cdf(min(only_first, only_second), differ, 0.5)))
+
+
+def standard_error(gains: np.ndarray) -> float:
+    """Of the mean of some differences.
+
+    Args:
+        gains: (n,) float, n >= 1.
+
+    Returns:
+        At least 0; 0 for a single one, of which nothing is known.
+
+    Examples:
+        >>> round(standard_error(np.arange(4.0)), 4)
+        0.6455
+    """
+    return float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0

@@ -19,6 +19,7 @@ from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.folds import stratified_folds
+from tfautolabel.measures import standard_error
 from tfautolabel.training.backbone_training import BackboneTraining
 from tfautolabel.training.contrastive import ContrastiveSettings, ContrastiveTuning
 from tfautolabel.training.fine_tune import FineTuneSettings, FineTuning, calibrated_loss
@@ -294,8 +295,3 @@ def compare(frozen: np.ndarray, tuned: np.ndarray, class_ids: np.ndarray) -> Com
         float(gains.mean()),
         standard_error(gains),
     )
-
-
-def standard_error(gains: np.ndarray) -> float:
-    """Of the mean of (n,) gains; 0 for a single one."""
-    return float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0

@@ -23,8 +23,8 @@ from tfautolabel._scratch import temporary_folder
 from tfautolabel.data import Dataset
 from tfautolabel.features import Extraction
 from tfautolabel.labeler import Labeler
+from tfautolabel.measures import standard_error
 from tfautolabel.training.class_weights import class_weights
-from tfautolabel.training.do_no_harm import standard_error
 from tfautolabel.training.feature_transfer import untrained_copy
 from tfautolabel.tuning.cross_validation import (
     ACCURACY,
