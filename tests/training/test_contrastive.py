@@ -5,6 +5,7 @@ from small_networks import changed, coloured, convolutional, values
 
 from tfautolabel.heads import build_head
 from tfautolabel.training import ContrastiveSettings, contrastive_tune
+from tfautolabel.training.checkpoints import Checkpoint
 from tfautolabel.training.contrastive import (
     LOSSES,
     STEPS_PER_EPOCH,
@@ -68,7 +69,29 @@ def test_the_backbone_moves_where_asked_and_the_head_is_fitted():
     moved = changed(before, values(backbone.network))
     assert moved == {"block1_conv/kernel", "block1_bn/gamma", "block1_bn/beta"}
     assert backbone.network.trainable_variables == []
-    assert head.penalty_ > 0
+    assert head.C_ > 0
+
+
+class _Interrupt(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_tuning_goes_on_and_ends_like_an_unbroken_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(Checkpoint.__init__, "__defaults__", (0.0,))
+    settings = ContrastiveSettings(**QUICK | {"steps": 40})
+    data, file = coloured(), tmp_path / "states" / "tuning.npz"
+    whole, broken, resumed = (convolutional() for _ in range(3))
+    contrastive_tune(whole, build_head("linear", 8, 3), data, settings=settings)
+    head = build_head("linear", 8, 3)
+    with pytest.raises(KeyboardInterrupt):
+        contrastive_tune(broken, head, data, settings=settings, callbacks=[_Interrupt()], checkpoint=file)
+    assert file.exists()
+    assert contrastive_tune(resumed, head, data, settings=settings, checkpoint=file).epoch == [2, 3]
+    assert not file.exists()
+    for one, other in zip(whole.network.get_weights(), resumed.network.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_batches_hold_every_class_that_has_room_and_only_the_rows_given():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,9 +13,11 @@ import numpy as np
 
 from tfautolabel._keras_internals import all_layers
 from tfautolabel.backbones.backbone import Backbone
+from tfautolabel.data import Dataset
+from tfautolabel.training.checkpoints import Checkpoint
 from tfautolabel.training.feature_transfer import fit_head
-from tfautolabel.training.moving_part import MovingPart, check_finite
-from tfautolabel.training.parameters import NORMALIZATIONS, parameters
+from tfautolabel.training.moving_part import BatchOrder, DivergedError, MovingPart, check_finite
+from tfautolabel.training.parameters import NORMALIZATIONS, Snapshot, parameters
 
 
 class BackboneTraining(abc.ABC):
@@ -85,6 +88,31 @@ class BackboneTraining(abc.ABC):
             DivergedError: If a loss, a weight or a prediction is not finite any more.
         """
 
+    def train(
+        self,
+        rows: np.ndarray,
+        order: BatchOrder,
+        predicted: list[np.ndarray],
+        callbacks: Sequence[keras.callbacks.Callback],
+        checkpoint: Path | None,
+        **options: Any,
+    ) -> None:
+        """Trains the part that moves, from where a checkpoint is, if there is one.
+
+        Args:
+            rows: the examples to learn from.
+            order: the batches of an epoch.
+            predicted: what was predicted after each epoch, which a checkpoint keeps too.
+            callbacks: ordinary Keras callbacks.
+            checkpoint: a file in which the state is kept now and then.
+            **options: of `MovingPart.train`.
+        """
+        own, first = list(callbacks), 0
+        if checkpoint is not None:
+            own.append(kept := Checkpoint(checkpoint, self.part.state, predicted))
+            first = kept.restore()
+        self.history_ = self.part.train(rows, order, callbacks=own, first_epoch=first, **options)
+
     def probe(self, rows: np.ndarray) -> None:
         """Puts the backbone back to the start and fits the head on the frozen features of some examples."""
         self.part.restart()
@@ -110,6 +138,56 @@ class BackboneTraining(abc.ABC):
         predicted = keras.ops.convert_to_numpy(self.head(self.part.features(rows), training=False))
         check_finite("a probability", predicted)
         return predicted
+
+
+def train_in_place(
+    training: Callable[..., BackboneTraining],
+    backbone: Backbone,
+    head: keras.Model,
+    labelled: Dataset,
+    *,
+    callbacks: Sequence[keras.callbacks.Callback],
+    checkpoint: str | os.PathLike[str] | None,
+    **options: Any,
+) -> Any:
+    """Trains a backbone and a head on all labelled examples, or leaves both as they were.
+
+    Args:
+        training: makes the training from backbone, head, examples, class ids and the options.
+        backbone: any backbone with parameters that can move.
+        head: compiled.
+        labelled: examples with labels that can all be read; others are left out.
+        callbacks: ordinary Keras callbacks, for the backbone's training.
+        checkpoint: a file in which the state is kept now and then; if it is there, training goes on from it,
+            and once training is over it is removed.
+        **options: of `training`.
+
+    Returns:
+        The `keras.callbacks.History` of the backbone's training.
+
+    Raises:
+        ValueError: If nothing can move, or an example cannot be read.
+        DivergedError: If a loss or a weight is not finite any more; backbone and head are then as they were.
+    """
+    kept, examples = None if checkpoint is None else Path(checkpoint), labelled.labelled
+    first_head = Snapshot(head.variables)
+    with training(backbone, head, examples, examples.class_ids, **options) as tuning:
+        try:
+            tuning.run(np.arange(len(examples)), callbacks=callbacks, checkpoint=kept)
+        except DivergedError:
+            tuning.part.restart()
+            first_head.restore()
+            if kept is not None:
+                kept.unlink(missing_ok=True)  # to go on from there would end in the same way
+            raise
+    if kept is not None:
+        kept.unlink(missing_ok=True)
+    return tuning.history_
+
+
+def scope_of(scope: str, backbone: Backbone) -> str:
+    """The scope that was asked for, or what "auto" stands for."""
+    return default_scope(backbone) if scope == "auto" else scope
 
 
 def default_scope(backbone: Backbone) -> str:

@@ -9,6 +9,7 @@ which is many more for the same work. For pictures and sounds the supervised con
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,13 @@ from keras import ops
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.training.augmentation import check_strength
-from tfautolabel.training.backbone_training import BackboneTraining, default_rate, default_scope
-from tfautolabel.training.checkpoints import Checkpoint
-from tfautolabel.training.moving_part import BatchOrder, DivergedError, MovingPart, check_finite
-from tfautolabel.training.parameters import Snapshot
+from tfautolabel.training.backbone_training import (
+    BackboneTraining,
+    default_rate,
+    scope_of,
+    train_in_place,
+)
+from tfautolabel.training.moving_part import BatchOrder, MovingPart, check_finite
 
 STEPS_PER_EPOCH = 10
 """An epoch is at most as long as this, so that progress is kept and reported now and then."""
@@ -107,7 +111,7 @@ class ContrastiveTuning(BackboneTraining):
             backbone,
             dataset,
             class_ids,
-            scope=default_scope(backbone) if settings.scope == "auto" else settings.scope,
+            scope=scope_of(settings.scope, backbone),
             statistics=False,
             augment=settings.augment,
             seed=seed,
@@ -140,21 +144,10 @@ class ContrastiveTuning(BackboneTraining):
         """Tunes, then fits the head; there is one epoch to choose, the last."""
         del stop_after
         self.part.restart()
-        own: list[keras.callbacks.Callback] = list(callbacks)
-        first = 0
-        if checkpoint is not None:
-            own.append(kept := Checkpoint(checkpoint, self.part.state, []))
-            first = kept.restore()
         steps = self.settings.steps or default_steps(len(rows))
         epochs = math.ceil(steps / STEPS_PER_EPOCH)
-        self.history_ = self.part.train(
-            rows,
-            balanced(self.part.class_ids, self.settings.batch_size, round(steps / epochs)),
-            epochs=epochs,
-            callbacks=own,
-            until=until,
-            first_epoch=first,
-        )
+        order = balanced(self.part.class_ids, self.settings.batch_size, round(steps / epochs))
+        self.train(rows, order, [], callbacks, checkpoint, epochs=epochs, until=until)
         features = self.part.features(rows)
         check_finite("a feature", features)
         self.fit_head(features, rows)
@@ -168,6 +161,8 @@ def contrastive_tune(
     *,
     settings: ContrastiveSettings | None = None,
     class_weight: dict[int, float] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
 ) -> Any:
     """Tunes a backbone by contrast and fits the head on its new features, both in place.
@@ -180,6 +175,9 @@ def contrastive_tune(
         labelled: n examples with labels that can all be read; class ids index into its `classes`.
         settings: how; `ContrastiveSettings()` by default.
         class_weight: class id to weight, for the head; every class weighs 1 by default.
+        callbacks: ordinary Keras callbacks, for the backbone's training.
+        checkpoint: a file in which the state is kept now and then; if it is there, training goes on from it,
+            and once training is over it is removed.
         seed: decides views and batches.
 
     Returns:
@@ -189,24 +187,17 @@ def contrastive_tune(
         ValueError: If the scope is unknown, nothing in it can move, or an example cannot be read.
         DivergedError: If a loss or a weight is not finite any more; backbone and head are then as they were.
     """
-    examples = labelled.labelled
-    first_head = Snapshot(head.variables)
-    with ContrastiveTuning(
+    return train_in_place(
+        ContrastiveTuning,
         backbone,
         head,
-        examples,
-        examples.class_ids,
-        settings or ContrastiveSettings(),
+        labelled,
+        callbacks=callbacks,
+        checkpoint=checkpoint,
+        settings=settings or ContrastiveSettings(),
         class_weight=class_weight,
         seed=seed,
-    ) as tuning:
-        try:
-            tuning.run(np.arange(len(examples)))
-        except DivergedError:
-            tuning.part.restart()
-            first_head.restore()
-            raise
-    return tuning.history_
+    )
 
 
 def default_steps(count: int) -> int:

@@ -18,10 +18,13 @@ import numpy as np
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.training.augmentation import check_strength
-from tfautolabel.training.backbone_training import BackboneTraining, default_rate, default_scope
-from tfautolabel.training.checkpoints import Checkpoint
-from tfautolabel.training.moving_part import DivergedError, MovingPart, shuffled
-from tfautolabel.training.parameters import Snapshot
+from tfautolabel.training.backbone_training import (
+    BackboneTraining,
+    default_rate,
+    scope_of,
+    train_in_place,
+)
+from tfautolabel.training.moving_part import MovingPart, shuffled
 from tfautolabel.trust import fit_calibration
 
 LOSS = "sparse_categorical_crossentropy"
@@ -110,7 +113,7 @@ class FineTuning(BackboneTraining):
             backbone,
             dataset,
             class_ids,
-            scope=default_scope(backbone) if settings.scope == "auto" else settings.scope,
+            scope=scope_of(settings.scope, backbone),
             statistics=settings.statistics,
             augment=settings.augment,
             seed=seed,
@@ -136,25 +139,22 @@ class FineTuning(BackboneTraining):
         checkpoint: Path | None = None,
     ) -> list[np.ndarray]:
         """Probes, then fine-tunes; the loss on held-out examples decides when to stop."""
-        settings, part = self.settings, self.part
+        settings = self.settings
         self.probe(rows)
         predicted: list[np.ndarray] = []
         own: list[keras.callbacks.Callback] = list(callbacks)
         if held_out is not None:
             own.append(_HeldOut(self, held_out, predicted, settings.patience))
-        first = 0
-        if checkpoint is not None:
-            own.append(kept := Checkpoint(checkpoint, part.state, predicted))
-            first = kept.restore()
-        self.history_ = part.train(
+        self.train(
             rows,
             shuffled(settings.batch_size),
+            predicted,
+            own,
+            checkpoint,
             epochs=settings.epochs,
             stop_after=stop_after,
             class_weight=self.class_weight,
-            callbacks=own,
             until=until,
-            first_epoch=first,
         )
         return predicted
 
@@ -217,28 +217,17 @@ def fine_tune(
         ValueError: If the scope is unknown, nothing in it can move, or an example cannot be read.
         DivergedError: If a loss or a weight is not finite any more; backbone and head are then as they were.
     """
-    kept = None if checkpoint is None else Path(checkpoint)
-    first_head = Snapshot(head.variables)
-    with FineTuning(
+    return train_in_place(
+        FineTuning,
         backbone,
         head,
-        labelled.labelled,
-        labelled.labelled.class_ids,
-        settings or FineTuneSettings(),
+        labelled,
+        callbacks=callbacks,
+        checkpoint=checkpoint,
+        settings=settings or FineTuneSettings(),
         class_weight=class_weight,
         seed=seed,
-    ) as tuning:
-        try:
-            tuning.run(np.arange(len(labelled.labelled)), callbacks=callbacks, checkpoint=kept)
-        except DivergedError:
-            tuning.part.restart()
-            first_head.restore()
-            if kept is not None:
-                kept.unlink(missing_ok=True)  # to go on from there would end in the same way
-            raise
-    if kept is not None:
-        kept.unlink(missing_ok=True)
-    return tuning.history_
+    )
 
 
 def calibrated_loss(probabilities: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
