@@ -18,7 +18,7 @@ from tfautolabel.preprocessors.contract import (
     one_window_each,
     output_spec,
 )
-from tfautolabel.preprocessors.texts.wordpiece import recorded_texts
+from tfautolabel.preprocessors.texts.preprocessor import recorded_texts
 
 VERSION = 1
 """Raised when the same bytes would give other strings or tokens, so that cached features are not mixed up."""

@@ -9,7 +9,6 @@ in two replacements, because TensorFlow's patterns cannot look ahead.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,8 +17,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfautolabel.preprocessors.contract import Preprocessed, Preprocessor, output_spec
 from tfautolabel.preprocessors.texts.byte_pairs import BytePairs
+from tfautolabel.preprocessors.texts.preprocessor import TextPreprocessor
 from tfautolabel.preprocessors.texts.spelled_out import (
     CUT,
     SPACE,
@@ -28,11 +27,6 @@ from tfautolabel.preprocessors.texts.spelled_out import (
     is_stand_in,
     replaced,
 )
-from tfautolabel.preprocessors.texts.token_windows import check_long_text, cut_tokens
-from tfautolabel.preprocessors.texts.wordpiece import recorded_texts
-
-VERSION = 1
-"""Raised when the same bytes would give other tokens, so that cached features are not mixed up."""
 
 _LAST_SPACE = rf"([{SPACE}]+)([{SPACE}][^{SPACE}])"
 _WORD = rf"('s|'t|'re|'ve|'m|'ll|'d| ?\p{{L}}+| ?\p{{N}}+| ?[^{SPACE}\p{{L}}\p{{N}}]+|[{SPACE}]+)"
@@ -41,7 +35,7 @@ _MODEL = "byte_pairs.json"
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
-class ByteLevelPreprocessor(Preprocessor):
+class ByteLevelPreprocessor(TextPreprocessor):
     """Texts to token ids.
 
     Args:
@@ -68,10 +62,8 @@ class ByteLevelPreprocessor(Preprocessor):
         ValueError: If the vocabulary is no byte-level one or there are too many special tokens.
     """
 
-    modality = "text"
-    varying_length = True
-    max_batch_bytes = 4 * 1024 * 1024
-    network_part = 16
+    kind = "byte_level"
+    settings = ("begin", "end", "special", "prefix_space", "whole_words", "max_length", "long_text")
 
     def __init__(
         self,
@@ -87,13 +79,11 @@ class ByteLevelPreprocessor(Preprocessor):
         long_text: str = "truncate",
         **options: Any,
     ) -> None:
-        super().__init__(**options)
-        check_long_text(long_text)
+        super().__init__(max_length, long_text, **options)
         self.begin, self.end = begin, end
         self.special = {token: dict(rule) for token, rule in special.items()}
         self._spelled_out = SpecialTokens(self.special)
         self.prefix_space, self.whole_words = prefix_space, whole_words
-        self.max_length, self.long_text = max_length, long_text
         if vocabulary is not None:
             self._set_vocabulary(vocabulary, merges)
 
@@ -127,41 +117,21 @@ class ByteLevelPreprocessor(Preprocessor):
         words = at_cuts(_cut(tf.where(bare, tf.strings.join([" ", flat]), flat)))
         return parts.with_values(words).merge_dims(1, 2)
 
-    def _tokens(self, examples: tf.Tensor) -> tf.RaggedTensor:
-        words = self._words(tf.reshape(examples, [-1]))
+    def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """See the class it extends."""
+        words = self._words(texts)
         if self.long_text == "truncate":
             # Every word is at least one token: one more than fit shows whether there are more.
             words = words[:, : self.max_length - 1]
         return self._pairs(words)
 
-    def lengths(self, examples: tf.Tensor) -> tf.Tensor:
-        """Tokens, at most as many as the network takes."""
-        return tf.minimum(self._tokens(examples).row_lengths(), self.max_length)
+    def marks(self) -> tuple[int, int]:
+        """`begin` and `end`."""
+        return self.begin, self.end
 
-    def call(self, examples: tf.Tensor) -> Preprocessed:
-        """See the class."""
-        texts = tf.reshape(examples, [-1])
-        return cut_tokens(
-            self._tokens(texts),
-            tf.strings.length(tf.strings.strip(texts)) > 0,
-            begin=self.begin,
-            end=self.end,
-            max_length=self.max_length,
-            long_text=self.long_text,
-        )
-
-    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
-        """Shapes and types of the result."""
-        return output_spec(keras.KerasTensor((None, None), "int32"))
-
-    def identity(self) -> dict[str, Any]:
-        """Version, settings and the hash of vocabulary and merges."""
-        digest = hashlib.sha256(self._content.encode()).hexdigest()
-        return {"preprocessor": "byte_level", "version": VERSION, **self._settings(), "model_sha256": digest}
-
-    def recorded_examples(self) -> list[bytes]:
-        """Texts of several kinds and lengths, and one that is empty."""
-        return recorded_texts()
+    def content(self) -> bytes:
+        """Vocabulary and merges."""
+        return self._content.encode()
 
     def save_assets(self, folder: str) -> None:
         """Writes vocabulary and merges."""
@@ -170,16 +140,6 @@ class ByteLevelPreprocessor(Preprocessor):
     def load_assets(self, folder: str) -> None:
         """Reads vocabulary and merges."""
         self._set_vocabulary(**json.loads(Path(folder, _MODEL).read_text(encoding="utf-8")))
-
-    def _settings(self) -> dict[str, Any]:
-        names = ("begin", "end", "special", "prefix_space", "whole_words", "max_length", "long_text")
-        return {name: getattr(self, name) for name in names}
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer, but for vocabulary and merges."""
-        config = super().get_config()
-        config.pop("trainable")
-        return {**config, **self._settings()}
 
 
 def byte_alphabet() -> dict[int, str]:

@@ -7,7 +7,6 @@ each word becomes the longest pieces of the vocabulary, from left to right.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +15,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfautolabel.preprocessors.contract import Preprocessed, Preprocessor, output_spec
-from tfautolabel.preprocessors.texts.token_windows import check_long_text, cut_tokens
+from tfautolabel.preprocessors.texts.preprocessor import TextPreprocessor
 from tfautolabel.preprocessors.texts.word_pieces import MAX_WORD, WordPieces
 from tfautolabel.preprocessors.texts.words import Words
-
-VERSION = 1
-"""Raised when the same bytes would give other tokens, so that cached features are not mixed up."""
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """Tokens that BERT recognises where a text spells them out, as far as the vocabulary has them."""
@@ -31,7 +26,7 @@ _VOCABULARY = "vocabulary.txt"
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
-class WordPiecePreprocessor(Preprocessor):
+class WordPiecePreprocessor(TextPreprocessor):
     """Texts to token ids.
 
     Args:
@@ -56,10 +51,12 @@ class WordPiecePreprocessor(Preprocessor):
         readable.
     """
 
-    modality = "text"
-    varying_length = True
-    max_batch_bytes = 4 * 1024 * 1024
-    network_part = 16
+    kind = "wordpiece"
+    settings = (
+        "max_length", "long_text", "lowercase", "strip_accents", "split_chinese", "begin", "end", "unknown",
+        "special", "folded_special", "max_word",
+    )  # fmt: skip
+    content_name = "vocabulary_sha256"
 
     def __init__(
         self,
@@ -78,10 +75,7 @@ class WordPiecePreprocessor(Preprocessor):
         max_word: int = MAX_WORD,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
-        check_long_text(long_text)
-        self.max_length = max_length
-        self.long_text = long_text
+        super().__init__(max_length, long_text, **options)
         self.lowercase = lowercase
         self.strip_accents = lowercase if strip_accents is None else strip_accents
         self.split_chinese = split_chinese
@@ -104,49 +98,21 @@ class WordPiecePreprocessor(Preprocessor):
         self._words = Words(special, folded, self.lowercase, self.strip_accents, self.split_chinese)
         self._pieces = WordPieces(vocabulary, self._words.stand_ins, self.unknown, self.max_word)
 
-    def _tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
+    def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """See the class it extends."""
         words = self._words(texts)
         if self.long_text == "truncate":
             # Every word is at least one token: one more than fit shows whether there are more.
             words = words[:, : self.max_length - 1]
         return self._pieces(words)
 
-    def lengths(self, examples: tf.Tensor) -> tf.Tensor:
-        """Tokens, at most as many as the network takes."""
-        return tf.minimum(self._tokens(examples).row_lengths(), self.max_length)
+    def marks(self) -> tuple[int, int]:
+        """Those of `begin` and `end`."""
+        return self.vocabulary.index(self.begin), self.vocabulary.index(self.end)
 
-    def call(self, examples: tf.Tensor) -> Preprocessed:
-        """See the class."""
-        texts = tf.reshape(examples, [-1])
-        begin, end = (self.vocabulary.index(token) for token in (self.begin, self.end))
-        return cut_tokens(
-            self._tokens(texts),
-            tf.strings.length(tf.strings.strip(texts)) > 0,
-            begin=begin,
-            end=end,
-            max_length=self.max_length,
-            long_text=self.long_text,
-        )
-
-    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
-        """Shapes and types of the result."""
-        return output_spec(keras.KerasTensor((None, None), "int32"))
-
-    def identity(self) -> dict[str, Any]:
-        """Version, settings and the vocabulary's hash."""
-        digest = hashlib.sha256("\n".join(self.vocabulary).encode()).hexdigest()
-        settings = {**self._settings(), "vocabulary_sha256": digest}
-        return {"preprocessor": "wordpiece", "version": VERSION, **settings}
-
-    def _settings(self) -> dict[str, Any]:
-        names = ("max_length", "long_text", "lowercase", "strip_accents", "split_chinese", "begin", "end")
-        return {
-            name: getattr(self, name) for name in (*names, "unknown", "special", "folded_special", "max_word")
-        }
-
-    def recorded_examples(self) -> list[bytes]:
-        """Texts of several kinds and lengths, and one that is empty."""
-        return recorded_texts()
+    def content(self) -> bytes:
+        """The vocabulary."""
+        return "\n".join(self.vocabulary).encode()
 
     def save_assets(self, folder: str) -> None:
         """Writes the vocabulary, a piece a line."""
@@ -158,27 +124,8 @@ class WordPiecePreprocessor(Preprocessor):
         """Reads the vocabulary."""
         self._set_vocabulary(read_vocabulary(os.path.join(folder, _VOCABULARY)))
 
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer, but for the vocabulary."""
-        config = super().get_config()
-        config.pop("trainable")
-        return {**config, **self._settings()}
-
 
 def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
     """The pieces of a vocabulary file, one a line, in the order of their ids."""
     lines = Path(path).read_bytes().decode("utf-8").split("\n")
     return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
-
-
-def recorded_texts() -> list[bytes]:
-    """Made-up texts by which exported text models are checked."""
-    texts = [
-        "The parcel arrived two days late, and the box was torn.",
-        "Great!!! Worth every penny :-)",
-        "¿Dónde está la biblioteca? Ça va, naïve façade.",
-        "这家餐馆的服务很好，价格也不贵。",
-        "word " * 600,
-        "a",
-    ]
-    return [*(text.encode() for text in texts), b""]
