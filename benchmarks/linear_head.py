@@ -65,7 +65,7 @@ def fit_ours(arrays: dict[str, np.ndarray], n_classes: int) -> dict[str, Any]:
     fitted.fit(arrays["train"], arrays["train_ids"])
     seconds = time.perf_counter() - start
     predicted = fitted.predict(arrays["test"], batch_size=4096, verbose=0).argmax(axis=1)
-    return {"seconds": seconds, "accuracy": _accuracy(predicted, arrays), "penalty": fitted.penalty_}
+    return {"seconds": seconds, "accuracy": _accuracy(predicted, arrays), "penalty": fitted.C_}
 
 
 def fit_peer(arrays: dict[str, np.ndarray], n_classes: int) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def fit_peer(arrays: dict[str, np.ndarray], n_classes: int) -> dict[str, Any]:
     def fit(features: np.ndarray, class_ids: np.ndarray, folds: np.ndarray) -> LogisticRegressionCV:
         splits = [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
         model = LogisticRegressionCV(
-            Cs=arrays["penalties"].tolist(),
+            Cs=arrays["Cs"].tolist(),
             cv=splits,
             scoring="neg_log_loss",
             l1_ratios=(0,),
@@ -107,7 +107,7 @@ def _problem(train: np.ndarray, train_ids: np.ndarray, test: np.ndarray) -> dict
 
     from tfautolabel.data.folds import stratified_folds
     from tfautolabel.heads.normalization import PowerNormalization
-    from tfautolabel.heads.softmax_regression import PENALTIES
+    from tfautolabel.heads.softmax_regression import CS
 
     layer = PowerNormalization()
     layer.adapt(train)
@@ -115,7 +115,7 @@ def _problem(train: np.ndarray, train_ids: np.ndarray, test: np.ndarray) -> dict
         "normalized": keras.ops.convert_to_numpy(layer(train)),
         "normalized_test": keras.ops.convert_to_numpy(layer(test)),
         "folds": stratified_folds(train_ids, 5, seed=0),
-        "penalties": np.array(PENALTIES),
+        "Cs": np.array(CS),
     }
 
 

@@ -43,7 +43,7 @@ def test_history_of_the_folds_is_that_of_out_of_fold():
     assert head.out_of_fold_.shape == (60, 3)
     assert history["val_accuracy"][0] == np.mean(head.out_of_fold_.argmax(1) == class_ids)
     assert history["val_loss"][0] > history["loss"][0]
-    assert head.penalty_ in head.penalties
+    assert head.C_ in head.Cs
 
 
 def test_same_data_and_seed_give_the_same_head():
@@ -164,7 +164,7 @@ def test_features_that_are_not_finite():
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_keras_file_round_trip(tmp_path, optimizer):
-    head = LinearHead(20, 3, penalties=[2.0, 8.0], n_folds=3, seed=7, name="mine")
+    head = LinearHead(20, 3, Cs=[2.0, 8.0], n_folds=3, seed=7, name="mine")
     head.compile(optimizer=optimizer)
     features, class_ids = activations()
     head.fit(features, class_ids, **({} if optimizer == "lbfgs" else {"verbose": 0}))
@@ -189,3 +189,9 @@ def test_normalization_is_in_the_export(tmp_path):
     module = tf.saved_model.load(str(tmp_path / "export"))
     served = module.serve(features)
     np.testing.assert_allclose(served, head.predict(features, verbose=0), atol=1e-6)
+
+
+def test_a_head_that_was_saved_with_the_earlier_word_for_its_cs_comes_back():
+    config = LinearHead(4, 2, Cs=(1.0, 2.0)).get_config()
+    config["penalties"] = config.pop("Cs")
+    assert LinearHead.from_config(config).Cs == (1.0, 2.0)

@@ -80,7 +80,7 @@ def test_unknown_kinds_are_refused():
 def test_a_scaled_linear_head_learns_and_is_saved(scaling, tmp_path):
     class_ids = np.arange(40) % 2
     learnt = features() + np.outer(class_ids, np.array([0, 0, 0, 9, 9, 0])).astype(np.float32)
-    head = ScaledLinearHead(6, 2, scaling, penalties=(16.0,))
+    head = ScaledLinearHead(6, 2, scaling, Cs=(16.0,))
     head.compile()
     head.fit(learnt, class_ids)
     predicted = np.asarray(head(learnt))

@@ -6,9 +6,9 @@ from sklearn.linear_model import LogisticRegression
 from tfautolabel.data.folds import stratified_folds
 from tfautolabel.data.shares import share_weights
 from tfautolabel.heads.softmax_regression import (
-    PENALTIES,
+    CS,
     PRIOR_WIDTH,
-    USUAL_PENALTY,
+    USUAL_C,
     fit_softmax_regression,
 )
 
@@ -38,17 +38,17 @@ def test_probabilities_are_scikit_learns(penalty, n, d, weighted):
     features, class_ids = blobs(n, d, spread=1.5)
     others, _ = blobs(50, d, seed=1, spread=1.5)
     weight = np.random.default_rng(2).uniform(0.2, 3, n).astype(np.float32) if weighted else None
-    model = fit_softmax_regression(features, class_ids, 3, penalties=[penalty], sample_weight=weight)
+    model = fit_softmax_regression(features, class_ids, 3, Cs=[penalty], sample_weight=weight)
     expected = scikit_learn(features, class_ids, penalty, weight)
     for rows in (features, others):
         np.testing.assert_allclose(predicted(model, rows), expected.predict_proba(rows), atol=1e-3)
     assert (model.weights.dtype, model.weights.shape, model.bias.shape) == (np.float32, (d, 3), (3,))
-    assert (model.penalty, model.out_of_fold) == (penalty, None)
+    assert (model.C, model.out_of_fold) == (penalty, None)
 
 
 def test_two_classes_equal_scikit_learns_multinomial():
     features, class_ids = blobs(200, 10, k=2, spread=2)
-    model = fit_softmax_regression(features, class_ids, 2, penalties=[4.0])
+    model = fit_softmax_regression(features, class_ids, 2, Cs=[4.0])
     # Two columns of weights share the penalty that scikit-learn's single one bears alone.
     expected = scikit_learn(features, class_ids, 8.0)
     np.testing.assert_allclose(predicted(model, features), expected.predict_proba(features), atol=1e-3)
@@ -56,14 +56,14 @@ def test_two_classes_equal_scikit_learns_multinomial():
 
 def test_large_common_offset_does_no_harm():
     features, class_ids = blobs(90, 20, offset=8.0)
-    model = fit_softmax_regression(features, class_ids, 3, penalties=[1000.0])
+    model = fit_softmax_regression(features, class_ids, 3, Cs=[1000.0])
     expected = scikit_learn(features, class_ids, 1000.0)
     np.testing.assert_allclose(predicted(model, features), expected.predict_proba(features), atol=1e-3)
 
 
 def test_class_without_examples_gets_little():
     features, class_ids = blobs(60, 10)
-    model = fit_softmax_regression(features, class_ids, 4, penalties=[16.0])
+    model = fit_softmax_regression(features, class_ids, 4, Cs=[16.0])
     assert predicted(model, features)[:, 3].max() < 0.02
 
 
@@ -84,22 +84,22 @@ def test_penalty_and_temperature_are_the_best_of_scikit_learns_cross_validation(
     model = fit_softmax_regression(features, class_ids, 3, folds=folds)
     scales = np.exp(np.linspace(-3, 5, 161))[:, None, None]
     objectives = {}
-    for penalty in PENALTIES:
+    for penalty in CS:
         log_probabilities = log_softmax(scales * peer_scores(features, class_ids, folds, penalty), axis=2)
         losses = -log_probabilities[:, np.arange(150), class_ids].mean(axis=1)
         if penalty in model.losses:
             # The softened targets stop a little short of the lowest loss.
             assert losses.min() - 1e-3 <= model.losses[penalty] <= losses.min() + 0.02
-        surprise = 0.5 * (np.log(penalty / USUAL_PENALTY) / PRIOR_WIDTH) ** 2
+        surprise = 0.5 * (np.log(penalty / USUAL_C) / PRIOR_WIDTH) ** 2
         objectives[penalty] = 150 * losses.min() + surprise
-    assert objectives[model.penalty] <= min(objectives.values()) + 1.0
+    assert objectives[model.C] <= min(objectives.values()) + 1.0
 
 
 def test_probabilities_hold_the_temperature():
     features, class_ids = blobs(90, 12)
     folds = stratified_folds(class_ids, 5, 0)
-    model = fit_softmax_regression(features, class_ids, 3, folds=folds, penalties=[4.0])
-    plain = fit_softmax_regression(features, class_ids, 3, penalties=[4.0])
+    model = fit_softmax_regression(features, class_ids, 3, folds=folds, Cs=[4.0])
+    plain = fit_softmax_regression(features, class_ids, 3, Cs=[4.0])
     np.testing.assert_allclose(model.weights, model.scale * plain.weights, atol=2e-3 * model.scale)
     assert plain.scale == 1.0
     assert model.scale > 1.2
@@ -124,7 +124,7 @@ def test_many_examples_overrule_the_usual_penalty():
 
     def chosen(class_ids, n):
         folds = stratified_folds(class_ids[:n], 5, 0)
-        return fit_softmax_regression(features[:n], class_ids[:n], 2, folds=folds).penalty
+        return fit_softmax_regression(features[:n], class_ids[:n], 2, folds=folds).C
 
     assert all(4.0 <= chosen(labels, 20) <= 64.0 for labels in (easy, steep)), "near the usual one"
     assert chosen(easy, 4000) < 4.0 < 16.0 < chosen(steep, 4000)
@@ -141,7 +141,7 @@ def test_out_of_fold_rows_come_from_models_that_did_not_see_them():
     folds = stratified_folds(class_ids, 5, 0)
 
     def out_of_fold(labels):
-        return fit_softmax_regression(features, labels, 3, folds=folds, penalties=[16.0]).out_of_fold
+        return fit_softmax_regression(features, labels, 3, folds=folds, Cs=[16.0]).out_of_fold
 
     before = out_of_fold(class_ids)
     np.testing.assert_allclose(before.sum(axis=1), 1, atol=1e-5)
@@ -159,7 +159,7 @@ def test_out_of_fold_rows_come_from_models_that_did_not_see_them():
 def test_out_of_fold_equals_separate_fits():
     features, class_ids = blobs(60, 12, spread=2)
     folds = stratified_folds(class_ids, 4, 0)
-    model = fit_softmax_regression(features, class_ids, 3, folds=folds, penalties=[16.0])
+    model = fit_softmax_regression(features, class_ids, 3, folds=folds, Cs=[16.0])
     scores = model.scale * peer_scores(features, class_ids, folds, 16.0)
     np.testing.assert_allclose(model.out_of_fold, softmax(scores, axis=1), atol=0.02)
 
@@ -169,14 +169,14 @@ def test_weighted_example_counts_like_copies():
     weight = np.ones(40, np.float32)
     weight[:5] = 3
     copies = np.concatenate([np.arange(40), np.tile(np.arange(5), 2)])
-    one = fit_softmax_regression(features, class_ids, 3, penalties=[16.0], sample_weight=weight)
-    other = fit_softmax_regression(features[copies], class_ids[copies], 3, penalties=[16.0])
+    one = fit_softmax_regression(features, class_ids, 3, Cs=[16.0], sample_weight=weight)
+    other = fit_softmax_regression(features[copies], class_ids[copies], 3, Cs=[16.0])
     np.testing.assert_allclose(predicted(one, features), predicted(other, features), atol=1e-3)
 
 
 def test_penalties_need_folds():
     features, class_ids = blobs(9, 4)
-    with pytest.raises(ValueError, match=r"need folds.*penalties=\(0\.0625, 0\.25"):
+    with pytest.raises(ValueError, match=r"need folds.*Cs=\(0\.0625, 0\.25"):
         fit_softmax_regression(features, class_ids, 3)
 
 
@@ -209,9 +209,9 @@ def test_a_temperature_that_lowers_confidence_changes_no_decision(counts):
     features = features[np.random.default_rng(1).permutation(len(features))]
     folds = stratified_folds(labels, 5, 0)
     model = fit_softmax_regression(
-        features, labels, len(counts), folds=folds, penalties=[16.0], sample_weight=weight
+        features, labels, len(counts), folds=folds, Cs=[16.0], sample_weight=weight
     )
-    plain = fit_softmax_regression(features, labels, len(counts), penalties=[16.0], sample_weight=weight)
+    plain = fit_softmax_regression(features, labels, len(counts), Cs=[16.0], sample_weight=weight)
     assert np.exp(-1) - 1e-3 <= model.scale < 1.0
     decided = [predicted(one, others) for one in (model, plain)]
     sure = np.diff(np.sort(decided[1], axis=1)[:, -2:], axis=1)[:, 0] > 1e-3
@@ -233,7 +233,7 @@ def test_one_example_of_each_class_chooses_nothing():
     features, labels, _, others, truth = unequal((1, 1, 1), spread=0.2)
     folds = stratified_folds(labels, 5, 0)
     model = fit_softmax_regression(features, labels, 3, folds=folds)
-    assert (model.penalty, model.scale) == (16.0, 1.0)
+    assert (model.C, model.scale) == (16.0, 1.0)
     assert (predicted(model, others).argmax(axis=1) == truth).mean() > 0.9
 
 
@@ -244,7 +244,7 @@ def test_where_no_class_has_labels_enough_to_choose_how_few_there_are_decides(co
     features, labels, weight, _, _ = unequal(counts, spread=0.5)
     folds = stratified_folds(labels, 5, 0)
     model = fit_softmax_regression(features, labels, len(counts), folds=folds, sample_weight=weight)
-    assert model.penalty == penalty
+    assert penalty == model.C
 
 
 @pytest.mark.parametrize("counts", [(2, 2), (3, 2, 2), (2, 2, 2, 2)])

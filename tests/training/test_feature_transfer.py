@@ -38,7 +38,7 @@ def network(seed=0, **compilation):
 
 
 HEADS = {
-    "linear": lambda: _compiled(LinearHead(DIM, CLASSES, penalties=[4.0])),
+    "linear": lambda: _compiled(LinearHead(DIM, CLASSES, Cs=[4.0])),
     "mlp": lambda: build_head("mlp", DIM, CLASSES),
     "own": network,
 }

@@ -34,15 +34,15 @@ def test_the_space_is_what_the_docstring_says():
     _, _, hp = build()
     names = {parameter.name for parameter in hp.space}
     assert names == {
-        "kind", "scaling", "penalty", "depth", "width", "dropout", "normalisation", "noise", "weight_decay",
+        "kind", "scaling", "C", "depth", "width", "dropout", "normalisation", "noise", "weight_decay",
         "learning_rate",
     }  # fmt: skip
 
 
 def test_a_linear_head_has_its_penalty_and_no_options():
-    head, options, _ = build(kind="linear", penalty=3.0, scaling="centred")
+    head, options, _ = build(kind="linear", C=3.0, scaling="centred")
     assert isinstance(head, LinearHead)
-    assert head.penalties == (3.0,)
+    assert head.Cs == (3.0,)
     assert head.scaling == "centred"
     assert options == {}
 

@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+
+class SelfSolving(Protocol):
+    """A head with a solver of its own.
+
+    Its `fit(features, class_ids, class_weight=...)` trains it on all examples in one go and predicts each of
+    them without having seen it; epochs, batches and callbacks mean nothing to it.
+
+    It is a `keras.Model` whose config has "n_folds" and "seed" and makes an equal head.
+
+    Attributes:
+        solves_itself: whether it will, as it is compiled.
+        out_of_fold_: after `fit`, (n, k) float32, in the order of the examples.
+        n_folds: how many times examples are held out, at most.
+    """
+
+    name: str
+    out_of_fold_: np.ndarray
+    n_folds: int
+
+    @property
+    def solves_itself(self) -> bool:
+        """See the class."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray, *, class_weight: dict[int, float] | None = None) -> Any:
+        """See the class; returns a `keras.callbacks.History`."""
+
+
+def is_self_solving(head: Any) -> bool:
+    """Whether a head has a solver of its own and is compiled to use it."""
+    return bool(getattr(head, "solves_itself", False))
 
 
 def check_head(head: Any, feature_dim: int, n_classes: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from tfautolabel.data.folds import content_order, stratified_folds
 from tfautolabel.data.shares import share_weights
 from tfautolabel.heads.normalization import PowerNormalization
-from tfautolabel.heads.softmax_regression import PENALTIES, fit_softmax_regression
+from tfautolabel.heads.softmax_regression import CS, fit_softmax_regression
 
 CONVEX = "lbfgs"
 """The optimizer that solves the head as a convex problem instead of by gradient steps."""
@@ -29,7 +29,7 @@ class LinearHead(keras.Model):
     Args:
         feature_dim: d, the length of a feature vector.
         n_classes: k.
-        penalties: values of C, the inverse strength of the penalty, that cross-validation tries.
+        Cs: values of C, the inverse strength of the penalty, that cross-validation tries.
         n_folds: how many folds that cross-validation has.
         seed: decides the folds and, for gradient training, the first weights.
         normalization: of the features, for derived heads; a `PowerNormalization` by default.
@@ -38,7 +38,7 @@ class LinearHead(keras.Model):
     Attributes:
         out_of_fold_: (n, k) float32 after a convex fit: each example's probabilities from a model that has
             not seen it; the penalty and the temperature are one number each for all.
-        penalty_: the C that was chosen.
+        C_: the C that was chosen.
 
     Call arguments:
         features: (n, d) float32.
@@ -51,7 +51,7 @@ class LinearHead(keras.Model):
         self,
         feature_dim: int,
         n_classes: int,
-        penalties: Sequence[float] = PENALTIES,
+        Cs: Sequence[float] = CS,
         n_folds: int = 5,
         seed: int = 0,
         normalization: PowerNormalization | None = None,
@@ -60,7 +60,7 @@ class LinearHead(keras.Model):
         super().__init__(**options)
         self.feature_dim = feature_dim
         self.n_classes = n_classes
-        self.penalties = tuple(float(penalty) for penalty in penalties)
+        self.Cs = tuple(float(C) for C in Cs)
         self.n_folds = n_folds
         self.seed = seed
         self.normalization = normalization or PowerNormalization(name="normalization")
@@ -109,6 +109,11 @@ class LinearHead(keras.Model):
         """Compiles as `get_compile_config` says."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+    @property
+    def solves_itself(self) -> bool:
+        """Whether `fit` gives out-of-fold probabilities too; see `tfautolabel.heads.contract`."""
+        return self._convex
 
     @property
     def is_convex(self) -> bool:
@@ -169,13 +174,13 @@ class LinearHead(keras.Model):
             class_ids,
             self.n_classes,
             folds=stratified_folds(class_ids, self.n_folds, self.seed),
-            penalties=self.penalties,
+            Cs=self.Cs,
             sample_weight=weights,
         )
         self.dense.set_weights([model.weights, model.bias])
         # There are folds, so there are out-of-fold probabilities.
         out_of_fold = cast(np.ndarray, model.out_of_fold)
-        self.out_of_fold_, self.penalty_ = out_of_fold[np.argsort(order)], model.penalty
+        self.out_of_fold_, self.C_ = out_of_fold[np.argsort(order)], model.C
         return self._history(normalized, class_ids, out_of_fold)
 
     def _history(self, normalized: np.ndarray, class_ids: np.ndarray, out_of_fold: np.ndarray) -> Any:
@@ -191,12 +196,18 @@ class LinearHead(keras.Model):
         history.on_epoch_end(0, logs)
         return history
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> LinearHead:
+        """A head as `get_config` describes it; those that were saved earlier call `Cs` penalties."""
+        old = config.pop("penalties", None)
+        return cls(**config if old is None else {**config, "Cs": old})
+
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal head."""
         return {
             "feature_dim": self.feature_dim,
             "n_classes": self.n_classes,
-            "penalties": list(self.penalties),
+            "Cs": list(self.Cs),
             "n_folds": self.n_folds,
             "seed": self.seed,
             "name": self.name,

@@ -7,7 +7,7 @@ the solution and makes it as small as the number of examples.
 
 With few labels the C that is best for the decisions leaves the scores too small for the probabilities.
 Cross-validation therefore chooses the two apart: for each C it fits one temperature to the held-out scores,
-and compares the penalties by the cross-entropy after that. Few labels say little about C, so a prior keeps
+and compares the values of C by the cross-entropy after that. Few labels say little about C, so a prior keeps
 it near what suits normalised features in general until the data speak clearly.
 
 A score is the logarithm of the class's share and the evidence beyond it. Scores that are too small are scaled
@@ -28,18 +28,18 @@ from scipy.special import log_softmax, softmax
 
 from tfautolabel.heads.lbfgs import minimize
 
-PENALTIES = (0.0625, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
+CS = (0.0625, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 """The values of C that cross-validation may choose, from the strongest regularisation to the weakest."""
 
-USUAL_PENALTY = 12.0
+USUAL_C = 12.0
 """The mode of the prior over C; chosen on the sets of `benchmarks/few_labels.py` and `accuracy.py`."""
 PRIOR_WIDTH = 0.7 * float(np.log(4.0))
-"""In powers of e: one step of `PENALTIES` costs about one nat. Chosen on the same sets."""
+"""In powers of e: one step of `CS` costs about one nat. Chosen on the same sets."""
 
-PENALTY_LABELS = 5
+C_LABELS = 5
 """Classes with fewer labels do not choose C: held out, so much of them is gone that what suits the rest of
 them does not suit them all."""
-UNCHOSEN_PENALTY = 64.0
+UNCHOSEN_C = 64.0
 """The mode of the prior over C where each class has two labels or more and none has enough to choose C.
 Features that suit the classes hardly care; those that do not lose up to two points with the usual one. Single
 labels are better off with it. Chosen on seeds 20 to 31 of ten sets and backbones."""
@@ -60,7 +60,7 @@ class SoftmaxRegression:
     Attributes:
         weights: (d, k) float32.
         bias: (k,) float32.
-        penalty: the C that was used.
+        C: the inverse strength of the penalty that was used.
         scale: the inverse temperature, which weights and bias hold already; 1 without cross-validation.
             Above 1 it multiplies the evidence beyond the classes' shares, below 1 the whole score.
         out_of_fold: (n, k) float32, for each example the probabilities from a model that has not seen it;
@@ -71,7 +71,7 @@ class SoftmaxRegression:
 
     weights: np.ndarray
     bias: np.ndarray
-    penalty: float
+    C: float
     scale: float
     out_of_fold: np.ndarray | None
     losses: dict[float, float]
@@ -83,20 +83,20 @@ def fit_softmax_regression(
     n_classes: int,
     *,
     folds: np.ndarray | None = None,
-    penalties: Sequence[float] = PENALTIES,
+    Cs: Sequence[float] = CS,
     sample_weight: np.ndarray | None = None,
 ) -> SoftmaxRegression:
     """Fits weights and bias; with folds, cross-validation chooses C and the scale of the scores.
 
     The only example of a class takes no part in the choice: a model that has not seen it cannot get it right,
-    whatever C and scale are. Classes with fewer than `PENALTY_LABELS` take no part in that of C.
+    whatever C and scale are. Classes with fewer than `C_LABELS` take no part in that of C.
 
     Args:
         features: (n, d) float32.
         class_ids: (n,) int64 in [0, k).
         n_classes: k.
-        folds: (n,) int64, the fold in which each example is held out; None takes the only penalty given.
-        penalties: ascending values of C > 0 to choose from.
+        folds: (n,) int64, the fold in which each example is held out; None takes the only C given.
+        Cs: ascending values of C > 0 to choose from.
         sample_weight: (n,) float32 > 0, 1 for each example by default. A class's share of the weight is
             the share that the model expects of it.
 
@@ -104,12 +104,10 @@ def fit_softmax_regression(
         The model, fitted on all examples. After cross-validation its weights and bias hold the temperature.
 
     Raises:
-        ValueError: If several penalties are given without folds to choose among them.
+        ValueError: If several values of C are given without folds to choose among them.
     """
-    if folds is None and len(penalties) != 1:
-        raise ValueError(
-            f"several penalties need folds to choose among them. Received: penalties={penalties}"
-        )
+    if folds is None and len(Cs) != 1:
+        raise ValueError(f"several values of C need folds to choose among them. Received: Cs={Cs}")
     weight = np.ones(len(features), np.float32) if sample_weight is None else sample_weight.astype(np.float32)
     # The intercept is free, so a shift of all features only shifts it; without their common part the problem
     # is far better conditioned.
@@ -118,20 +116,20 @@ def fit_softmax_regression(
     coordinates = np.hstack([coordinates, np.ones((len(coordinates), 1), np.float32)])
     targets = np.eye(n_classes, dtype=np.float32)[class_ids]
     start = np.zeros((coordinates.shape[1], n_classes), np.float32)
-    penalty, scale, out_of_fold = float(penalties[0]), 1.0, None
+    C, scale, out_of_fold = float(Cs[0]), 1.0, None
     losses: dict[float, float] = {}
     if folds is not None:
-        trials = _cross_validate(coordinates, targets, weight, folds, penalties)
-        losses = {trial.penalty: trial.loss for trial in trials}
+        trials = _cross_validate(coordinates, targets, weight, folds, Cs)
+        losses = {trial.C: trial.loss for trial in trials}
         best = min(trials, key=lambda trial: trial.objective)
-        penalty, scale, out_of_fold, start = best.penalty, best.scale, best.probabilities, best.start
-    solution = scale * _solve(coordinates, targets, weight, penalty, start, _TOLERANCE)
+        C, scale, out_of_fold, start = best.C, best.scale, best.probabilities, best.start
+    solution = scale * _solve(coordinates, targets, weight, C, start, _TOLERANCE)
     if scale > 1.0:
         solution[-1] += (1.0 - scale) * _log_prior(targets, weight)
     weights = solution[:-1] if basis is None else basis @ solution[:-1]
     bias = solution[-1] - centre @ weights
     return SoftmaxRegression(
-        weights.astype(np.float32), bias.astype(np.float32), penalty, scale, out_of_fold, losses
+        weights.astype(np.float32), bias.astype(np.float32), C, scale, out_of_fold, losses
     )
 
 
@@ -146,9 +144,9 @@ def _span(features: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
-    """One penalty in cross-validation."""
+    """One C in cross-validation."""
 
-    penalty: float
+    C: float
     scale: float
     probabilities: np.ndarray
     loss: float
@@ -166,27 +164,27 @@ def _cross_validate(
     targets: np.ndarray,
     weight: np.ndarray,
     folds: np.ndarray,
-    penalties: Sequence[float],
+    Cs: Sequence[float],
 ) -> list[_Trial]:
-    """Tries penalties from the usual one in both directions, in each for as long as it helps."""
+    """Tries values of C from the usual one in both directions, in each for as long as it helps."""
     log_prior = _log_prior(targets, weight)
     # (n,) how many labels each example's class has.
     labels = targets @ targets.sum(axis=0)
-    judged, choosing = labels > 1.0, labels >= PENALTY_LABELS
-    usual = UNCHOSEN_PENALTY if judged.all() and not choosing.any() else USUAL_PENALTY
+    judged, choosing = labels > 1.0, labels >= C_LABELS
+    usual = UNCHOSEN_C if judged.all() and not choosing.any() else USUAL_C
     held_out = [folds == number for number in np.unique(folds)]
     kept = [
         (coordinates[~rows], targets[~rows], _with_shares_of_all(targets, weight, ~rows)) for rows in held_out
     ]
 
-    def attempt(penalty: float, starts: list[np.ndarray]) -> _Trial:
+    def attempt(C: float, starts: list[np.ndarray]) -> _Trial:
         scores = np.empty_like(targets)
         solutions = [
-            _solve(*part, penalty, start, _ROUGH_TOLERANCE) for part, start in zip(kept, starts, strict=True)
+            _solve(*part, C, start, _ROUGH_TOLERANCE) for part, start in zip(kept, starts, strict=True)
         ]
         for rows, solution in zip(held_out, solutions, strict=True):
             scores[rows] = coordinates[rows] @ solution
-        surprise = 0.5 * (np.log(penalty / usual) / PRIOR_WIDTH) ** 2
+        surprise = 0.5 * (np.log(C / usual) / PRIOR_WIDTH) ** 2
         scale, loss = 1.0, 0.0
         if judged.any():
             scale = _inverse_temperature(scores[judged], log_prior, targets[judged], weight[judged])
@@ -196,17 +194,17 @@ def _cross_validate(
         if choosing.any():
             missed = _cross_entropy(scores[choosing], targets[choosing], weight[choosing])
             objective += missed * float(weight[choosing].sum())
-        return _Trial(penalty, scale, softmax(scores, axis=1), loss, objective, solutions)
+        return _Trial(C, scale, softmax(scores, axis=1), loss, objective, solutions)
 
     nothing = [np.zeros((coordinates.shape[1], targets.shape[1]), np.float32)] * len(kept)
-    ascending = sorted(map(float, penalties))
+    ascending = sorted(map(float, Cs))
     middle = min(range(len(ascending)), key=lambda at: abs(np.log(ascending[at] / usual)))
     trials = [attempt(ascending[middle], nothing)]
     for onward in (ascending[middle + 1 :], ascending[:middle][::-1]):
         last = trials[0]
-        for penalty in onward:
-            # Each fold continues from its solution for the penalty before, which is close.
-            trial = attempt(penalty, last.solutions)
+        for C in onward:
+            # Each fold continues from its solution for the C before, which is close.
+            trial = attempt(C, last.solutions)
             trials.append(trial)
             if trial.objective > last.objective:
                 break
@@ -263,13 +261,13 @@ def _solve(
     coordinates: np.ndarray,
     targets: np.ndarray,
     weight: np.ndarray,
-    penalty: float,
+    C: float,
     start: np.ndarray,
     tolerance: float,
 ) -> np.ndarray:
     """Minimises the objective, divided by C and the total weight, from `start`; the last row is the bias."""
     total = float(weight.sum())
-    decay = np.full((len(start), 1), 1.0 / (penalty * total), np.float32)
+    decay = np.full((len(start), 1), 1.0 / (C * total), np.float32)
     decay[-1] = 0.0
     share = (weight / total)[:, None]
 

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel.data.folds import content_order, stratified_folds
-from tfautolabel.heads import LinearHead
+from tfautolabel.heads.contract import is_self_solving
 from tfautolabel.heads.normalization import PowerNormalization
 from tfautolabel.training.first_state import FirstState
 
@@ -70,7 +70,7 @@ def train_head(
         raise ValueError("examples are weighted by their class: use class_weight. Received: sample_weight")
     if not getattr(head, "compiled", False):
         raise ValueError(f"a head must be compiled before it is trained. Received: {head.name}, not compiled")
-    if isinstance(head, LinearHead) and head.is_convex:
+    if is_self_solving(head):
         if fit_options:
             warnings.warn(
                 f"{head.name} is solved exactly, without epochs or batches: ignored "
@@ -120,7 +120,7 @@ def fit_head(
     Returns:
         The `keras.callbacks.History`.
     """
-    if isinstance(head, LinearHead) and head.is_convex:
+    if is_self_solving(head):
         return head.fit(features, class_ids, class_weight=class_weight)
     adapt_normalization(head, features)
     return _fit(head, features, class_ids, seed, _DEFAULTS | {"class_weight": class_weight} | fit_options)
@@ -172,8 +172,8 @@ def untrained_copy(head: keras.Model, features: np.ndarray) -> keras.Model:
         copy = type(head).from_config(head.get_config())
     copy(features[:1])  # a model of somebody's own class has its weights only now
     copy.set_weights(head.get_weights())
-    if isinstance(head, LinearHead) and head.is_convex:
-        copy.compile()
+    if is_self_solving(head):
+        copy.compile_from_config(head.get_compile_config())
         return copy
     # The loss as it is: a function of the user's own could not be made again from its description.
     copy.compile(type(head.optimizer).from_config(head.optimizer.get_config()), loss=head.loss)

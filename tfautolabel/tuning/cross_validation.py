@@ -12,8 +12,7 @@ import keras_tuner
 import numpy as np
 
 from tfautolabel.data.folds import stratified_folds
-from tfautolabel.heads import LinearHead
-from tfautolabel.heads.contract import check_head
+from tfautolabel.heads.contract import check_head, is_self_solving
 from tfautolabel.training.feature_transfer import (
     BATCH_SIZE,
     EPOCHS,
@@ -100,7 +99,7 @@ class CrossValidated(keras_tuner.HyperModel):
             ValueError: If it does not go from features to probabilities, or is not compiled.
         """
         head = self._build_inner(hp)
-        if not isinstance(head, LinearHead):
+        if not is_self_solving(head):
             check_head(head, self.data.features.shape[1], self.data.n_classes)
         if not getattr(head, "compiled", False):
             raise ValueError("a hypermodel must compile the heads that it builds. Received: one not compiled")
@@ -144,10 +143,10 @@ def cross_validate(
         (n, k) float32.
     """
     seed = data.seed if seed is None else seed
-    if isinstance(head, LinearHead) and head.is_convex:
-        head = type(head).from_config(head.get_config() | {"n_folds": data.n_folds, "seed": seed})
-        head.compile()
-        training = train_head(head, data.features, data.class_ids, class_weight=data.class_weight)
+    if is_self_solving(head):
+        copy = type(head).from_config(head.get_config() | {"n_folds": data.n_folds, "seed": seed})
+        copy.compile_from_config(head.get_compile_config())
+        training = train_head(copy, data.features, data.class_ids, class_weight=data.class_weight)
         return training.out_of_fold
     adapt_normalization(head, data.features)
     options = {"epochs": EPOCHS, "batch_size": BATCH_SIZE} | (fit_options or {})

@@ -65,7 +65,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
         kind = hp.Choice("kind", list(self.kinds))
         scaling = hp.Choice("scaling", list(SCALINGS), default="power")
         with hp.conditional_scope("kind", ["linear"]):
-            penalty = hp.Float("penalty", 0.5, 512.0, sampling="log", default=16.0)
+            C = hp.Float("C", 0.5, 512.0, sampling="log", default=16.0)
         with hp.conditional_scope("kind", ["mlp"]):
             network = {
                 "depth": hp.Int("depth", 0, 3, default=1),
@@ -78,7 +78,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
             }
         if kind == "linear":
             head = ScaledLinearHead(
-                self.feature_dim, self.n_classes, scaling, penalties=(penalty,), seed=self.seed,
+                self.feature_dim, self.n_classes, scaling, Cs=(C,), seed=self.seed,
                 name="linear_head",
             )  # fmt: skip
             head.compile()
