@@ -1,5 +1,7 @@
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,13 @@ def test_all_names_exactly_what_is_exported():
     assert set(tfautolabel.__all__) == {"__version__", *tfautolabel._HOMES}
     assert len(tfautolabel.__all__) == len(set(tfautolabel.__all__))
     assert dir(tfautolabel) == sorted(tfautolabel.__all__)
+
+
+def test_type_checkers_are_told_of_the_same_names_in_the_same_homes():
+    tree = ast.parse(Path(tfautolabel.__file__).read_text("utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    told = {name.asname: line.module for line in block.body for name in line.names}
+    assert told == {name: f"tfautolabel.{home}" for name, home in tfautolabel._HOMES.items()}
 
 
 @pytest.mark.parametrize("name", tfautolabel.__all__)

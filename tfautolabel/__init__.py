@@ -15,79 +15,90 @@ from typing import TYPE_CHECKING, Any
 from tfautolabel._version import __version__
 
 if TYPE_CHECKING:
-    from tfautolabel.backbones import Backbone, load_backbone
-    from tfautolabel.data import Dataset, load_dataset, write_labels, write_rejected
-    from tfautolabel.export import ExportedLabeler, check_saved_model, export_saved_model, load_labeler
-    from tfautolabel.features import Extraction, extract_features
-    from tfautolabel.heads import HEADS, LinearHead, build_head
-    from tfautolabel.labeler import Labeler, build_model
-    from tfautolabel.labels import ABSTAIN, Labels, Rejected
-    from tfautolabel.measures import Evaluation, evaluate_predictions
-    from tfautolabel.training import ContrastiveSettings, FineTuneSettings, contrastive_tune, fine_tune
-    from tfautolabel.tuning import HeadHyperModel, tune_head
+    from tfautolabel.backbones import Backbone as Backbone
+    from tfautolabel.backbones import load_backbone as load_backbone
+    from tfautolabel.data import Dataset as Dataset
+    from tfautolabel.data import LabelsWriter as LabelsWriter
+    from tfautolabel.data import load_dataset as load_dataset
+    from tfautolabel.data import write_labels as write_labels
+    from tfautolabel.data import write_rejected as write_rejected
+    from tfautolabel.export import ExportedLabeler as ExportedLabeler
+    from tfautolabel.export import check_saved_model as check_saved_model
+    from tfautolabel.export import export_onnx as export_onnx
+    from tfautolabel.export import export_tflite as export_tflite
+    from tfautolabel.export import load_exported as load_exported
+    from tfautolabel.features import extract_features as extract_features
+    from tfautolabel.heads import HEADS as HEADS
+    from tfautolabel.heads import build_head as build_head
+    from tfautolabel.jobs import AuditResult as AuditResult
+    from tfautolabel.jobs import RunResult as RunResult
+    from tfautolabel.jobs import audit as audit
+    from tfautolabel.jobs import run as run
+    from tfautolabel.jobs.label import LabelResult as LabelResult
+    from tfautolabel.jobs.label import label as label
+    from tfautolabel.labeler import Labeler as Labeler
+    from tfautolabel.labeler import build_model as build_model
+    from tfautolabel.labels import ABSTAIN as ABSTAIN
+    from tfautolabel.labels import Labels as Labels
+    from tfautolabel.labels import Rejected as Rejected
+    from tfautolabel.measures import Evaluation as Evaluation
+    from tfautolabel.measures import ProbabilityEvaluation as ProbabilityEvaluation
+    from tfautolabel.measures import evaluate_predictions as evaluate_predictions
+    from tfautolabel.measures import evaluate_probabilities as evaluate_probabilities
+    from tfautolabel.runs.settings import RunSettings as RunSettings
+    from tfautolabel.training import ContrastiveSettings as ContrastiveSettings
+    from tfautolabel.training import FineTuneSettings as FineTuneSettings
+    from tfautolabel.training import contrastive_tune as contrastive_tune
+    from tfautolabel.training import fine_tune as fine_tune
+    from tfautolabel.trust import Certificate as Certificate
+    from tfautolabel.tuning import HeadHyperModel as HeadHyperModel
+    from tfautolabel.tuning import HeadSearch as HeadSearch
+    from tfautolabel.tuning import tune_head as tune_head
 
 _HOMES = {
     "ABSTAIN": "labels",
+    "AuditResult": "jobs",
     "Backbone": "backbones",
+    "Certificate": "trust",
     "ContrastiveSettings": "training",
     "Dataset": "data",
     "Evaluation": "measures",
     "ExportedLabeler": "export",
-    "Extraction": "features",
     "FineTuneSettings": "training",
     "HEADS": "heads",
     "HeadHyperModel": "tuning",
+    "HeadSearch": "tuning",
+    "LabelResult": "jobs.label",
     "Labeler": "labeler",
     "Labels": "labels",
-    "LinearHead": "heads",
+    "LabelsWriter": "data",
+    "ProbabilityEvaluation": "measures",
     "Rejected": "labels",
+    "RunResult": "jobs",
+    "RunSettings": "runs.settings",
+    "audit": "jobs",
     "build_head": "heads",
     "build_model": "labeler",
     "check_saved_model": "export",
     "contrastive_tune": "training",
     "evaluate_predictions": "measures",
-    "export_saved_model": "export",
+    "evaluate_probabilities": "measures",
+    "export_onnx": "export",
+    "export_tflite": "export",
     "extract_features": "features",
     "fine_tune": "training",
+    "label": "jobs.label",
     "load_backbone": "backbones",
     "load_dataset": "data",
-    "load_labeler": "export",
+    "load_exported": "export",
+    "run": "jobs",
     "tune_head": "tuning",
     "write_labels": "data",
     "write_rejected": "data",
 }
+"""The public names, and the modules that they are resolved from when they are first used."""
 
-__all__ = [
-    "ABSTAIN",
-    "HEADS",
-    "Backbone",
-    "ContrastiveSettings",
-    "Dataset",
-    "Evaluation",
-    "ExportedLabeler",
-    "Extraction",
-    "FineTuneSettings",
-    "HeadHyperModel",
-    "Labeler",
-    "Labels",
-    "LinearHead",
-    "Rejected",
-    "__version__",
-    "build_head",
-    "build_model",
-    "check_saved_model",
-    "contrastive_tune",
-    "evaluate_predictions",
-    "export_saved_model",
-    "extract_features",
-    "fine_tune",
-    "load_backbone",
-    "load_dataset",
-    "load_labeler",
-    "tune_head",
-    "write_labels",
-    "write_rejected",
-]
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
@@ -99,4 +110,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(__all__)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from hub_modules import make_image_module
 from separable import write_flat
 
+import tfautolabel as tal
 from tfautolabel.jobs import certify_run, draw_audit_list, run
 from tfautolabel.labels import FOUND_WRONG
 from tfautolabel.runs import RunSettings
@@ -184,3 +185,15 @@ def test_levels_that_are_no_shares_are_refused(out, levels):
 def test_an_empty_list_is_refused(out):
     with pytest.raises(ValueError, match="n=0"):
         draw_audit_list(out, n=0)
+
+
+def test_one_call_after_the_other_lists_what_to_look_at_and_certifies_by_the_answers(out):
+    (out / "audit.csv").unlink()
+    assert tal.audit(out, n=5) is None
+    assert len(rows(out / "audit.csv")) == 5
+    assert tal.audit(out, target_error=0.2) is None
+    fill(out, yes)
+    found = tal.audit(out, target_error=0.2)
+    assert (found.state, found.wrong) == ("certified", 0)
+    assert found.certificate.pool_accepted == record(out)["counts"]["accepted"]
+    assert_consistent(out)

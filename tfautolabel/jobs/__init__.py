@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tfautolabel.jobs.audit import AuditResult, certify_run, draw_audit_list
+from tfautolabel.jobs.audit_step import audit
 from tfautolabel.jobs.demo import DemoResult, run_demo
 from tfautolabel.jobs.run import RunResult, run
 
@@ -16,6 +17,7 @@ __all__ = [
     "DemoResult",
     "ModelMeasures",
     "RunResult",
+    "audit",
     "certify_run",
     "draw_audit_list",
     "measure_model",
