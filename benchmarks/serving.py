@@ -165,9 +165,9 @@ def inputs_of(name: str, data: Path) -> tuple[list[bytes], list[Any]]:
 
 def predict_rate(folder: str, name: str, data: str, seconds: float) -> dict[str, float]:
     """Rows a second of `predict`; run in a process of its own."""
-    from tfautolabel.export import load_labeler
+    from tfautolabel.export import load_exported
 
-    labeler = load_labeler(folder)
+    labeler = load_exported(folder)
     batch, _ = inputs_of(name, Path(data))
     for _ in range(3):
         labeler.predict(batch)

@@ -5,7 +5,7 @@ import pytest
 
 from tfautolabel._forks import refuse_after_fork
 from tfautolabel.backbones import load_backbone
-from tfautolabel.export import load_labeler
+from tfautolabel.export import load_exported
 
 
 def _ask(queue):
@@ -18,7 +18,7 @@ def _ask(queue):
 
 def _load(queue):
     found = []
-    for load in (load_labeler, load_backbone):
+    for load in (load_exported, load_backbone):
         try:
             load("nowhere")
         except (RuntimeError, ValueError, FileNotFoundError) as error:

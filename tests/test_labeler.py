@@ -97,7 +97,7 @@ def test_the_public_face_runs_as_written(module, tmp_path, monkeypatch):
     assert labels.predicted.tolist() == [truth[name] for name in sorted(truth)]
     assert (tmp_path / "labels.parquet").is_file()
     assert exported.as_posix() == "saved_models/flowers/1"
-    again = tal.load_labeler("saved_models/flowers").label(pool)
+    again = tal.load_exported("saved_models/flowers").label(pool)
     assert again.predicted.tolist() == labels.predicted.tolist()
 
 
@@ -121,7 +121,7 @@ def test_what_was_learnt_from_is_not_measured_as_accuracy(fitted, labelled, pool
     fitted.save(tmp_path / "saved")
     fitted.export(tmp_path / "model")
     assert b"learnt" not in b"".join(p.read_bytes() for p in (tmp_path / "model").rglob("*.json"))
-    exported, known = tal.load_labeler(tmp_path / "model"), {"learnt": Learnt.of(labelled)}
+    exported, known = tal.load_exported(tmp_path / "model"), {"learnt": Learnt.of(labelled)}
     saved = tal.Labeler.load(tmp_path / "saved", cache_dir=tmp_path / "cache")
     # Other names, the same contents; and one that was not learnt from.
     again = Dataset.from_inputs(labelled.read(range(18)), ["blue"] * 18)
@@ -386,7 +386,7 @@ def test_an_error_in_the_middle_leaves_the_labeler_that_was_saved(fitted, tmp_pa
 
 
 def test_a_folder_without_a_labeler_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"labeler_state\.json\. Received: .* load_labeler"):
+    with pytest.raises(FileNotFoundError, match=r"labeler_state\.json\. Received: .* load_exported"):
         tal.Labeler.load(tmp_path)
 
 

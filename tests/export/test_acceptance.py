@@ -5,7 +5,7 @@ import pytest
 from separable import CLASSES, NAMES, picture
 
 from tfautolabel.data import Dataset
-from tfautolabel.export import load_labeler, rewrite_acceptance
+from tfautolabel.export import load_exported, rewrite_acceptance
 from tfautolabel.trust.acceptance import Acceptance
 
 
@@ -17,11 +17,11 @@ def pool():
 
 @pytest.mark.parametrize("barred", [[False, False, False], [True, False, True]])
 def test_an_export_takes_other_thresholds_and_keeps_its_probabilities(copy, pool, barred):
-    before = load_labeler(copy).label(pool)
+    before = load_exported(copy).label(pool)
     bound = float(np.median(before.confidence))
     rule = Acceptance(np.array([bound, 0.0, 1.0], np.float32), np.array(barred))
     rewrite_acceptance(copy, rule, {"certificate": None})
-    after = load_labeler(copy).label(pool)
+    after = load_exported(copy).label(pool)
     np.testing.assert_array_equal(after.probabilities, before.probabilities)
     expected = rule.reasons(after.confidence, after.probabilities.argmax(axis=1))
     assert after.reason.tolist() == expected.tolist()
@@ -44,7 +44,7 @@ def test_a_folder_without_an_export_is_refused(tmp_path):
 
 
 def test_the_export_gives_the_reasons_and_scores_of_the_labeler(labeler, exported, pool):
-    ours, theirs = labeler.label(pool), load_labeler(exported).label(pool)
+    ours, theirs = labeler.label(pool), load_exported(exported).label(pool)
     assert ours.reason.tolist() == theirs.reason.tolist()
     if ours.ood_score is not None:
         np.testing.assert_allclose(ours.ood_score, theirs.ood_score, rtol=1e-4, atol=1e-4)

@@ -8,13 +8,13 @@ from separable import CLASSES, NAMES, picture
 from tfautolabel.data import Dataset, load_dataset
 from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.export import exported as exported_module
-from tfautolabel.export import load_labeler
+from tfautolabel.export import load_exported
 from tfautolabel.labels import Rejected
 
 
 @pytest.fixture(scope="module")
 def loaded(exported):
-    return load_labeler(exported.parent)
+    return load_exported(exported.parent)
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -32,7 +32,7 @@ def test_a_model_that_is_replaced_while_it_is_loaded_is_loaded_again(tmp_path, m
         return "loaded"
 
     monkeypatch.setattr(exported_module, "_load", load)
-    assert load_labeler(tmp_path) == "loaded"
+    assert load_exported(tmp_path) == "loaded"
     assert calls == [version, version]
 
 
@@ -45,7 +45,7 @@ def test_a_model_that_cannot_be_loaded_is_not_tried_again(tmp_path, monkeypatch)
 
     monkeypatch.setattr(exported_module, "_load", load)
     with pytest.raises(ValueError, match="it is damaged"):
-        load_labeler(tmp_path)
+        load_exported(tmp_path)
     assert len(calls) == 1
 
 
@@ -69,8 +69,8 @@ def test_the_highest_version_is_taken(exported, tmp_path):
     for name in ("2", "10", "9"):
         shutil.copytree(exported, tmp_path / "m" / name)
     (tmp_path / "m" / "latest").mkdir()
-    assert load_labeler(tmp_path / "m").folder == tmp_path / "m" / "10"
-    assert load_labeler(os.fspath(tmp_path / "m" / "2")).folder == tmp_path / "m" / "2"
+    assert load_exported(tmp_path / "m").folder == tmp_path / "m" / "10"
+    assert load_exported(os.fspath(tmp_path / "m" / "2")).folder == tmp_path / "m" / "2"
 
 
 def test_it_knows_what_it_is(loaded):

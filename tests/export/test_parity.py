@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tfautolabel.export import CheckFailure, check_saved_model, load_labeler, standalone_check
+from tfautolabel.export import CheckFailure, check_saved_model, load_exported, standalone_check
 from tfautolabel.export.parity import SelfCheck
 from tfautolabel.export.standalone_check import check
 
@@ -27,7 +27,7 @@ def test_classes_in_another_order_are_noticed(copy):
     (failure,) = check(str(copy))[0]
     assert failure.startswith("labeler.json lists the classes ")
     with pytest.raises(ValueError, match="must list the classes that the model knows"):
-        load_labeler(copy)
+        load_exported(copy)
 
 
 def test_other_labels_and_probabilities_are_noticed(copy):
@@ -55,14 +55,14 @@ def test_a_truncated_graph_is_noticed(copy):
     assert "tfautolabel-check-" not in str(failure.value), "the copy is gone when this is read"
     assert "\n" not in str(failure.value)
     with pytest.raises(ValueError, match="the exported model cannot be loaded"):
-        load_labeler(copy)
+        load_exported(copy)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"classes": ["a"]}'])
 def test_a_description_that_is_none_is_noticed(copy, content):
     (copy / "labeler.json").write_text(content)
     with pytest.raises(ValueError, match=r"labeler\.json does not describe an exported model"):
-        load_labeler(copy)
+        load_exported(copy)
     (failure,) = check(str(copy))[0]
     assert failure.startswith("labeler.json is not what an export writes")
 
@@ -81,7 +81,7 @@ def test_another_savedmodel_is_not_healthy(copy, tmp_path):
     (tmp_path / "other" / "labeler.json").write_bytes((copy / "labeler.json").read_bytes())
     assert "there is no signature 'features'" in check(str(tmp_path / "other"))[0]
     with pytest.raises(ValueError, match="the exported model cannot be loaded"):
-        load_labeler(tmp_path / "other")
+        load_exported(tmp_path / "other")
 
 
 @pytest.mark.parametrize("name", ["saved_model.pb", "labeler.json"])
@@ -90,13 +90,13 @@ def test_a_missing_file_is_named(copy, name):
     with pytest.raises(FileNotFoundError, match=f"which has no {name}"):
         check_saved_model(copy)
     with pytest.raises(FileNotFoundError, match="an exported model is a folder with"):
-        load_labeler(copy)
+        load_exported(copy)
 
 
 def test_another_format_is_refused(copy):
     rewrite(copy, format_version=99)
     with pytest.raises(ValueError, match=r"reads format 1\. Received: .* of format 99"):
-        load_labeler(copy)
+        load_exported(copy)
 
 
 def test_a_check_that_nobody_asks_ends_with_whoever_began_it(own_checks):

@@ -74,7 +74,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(job, "PART_ROWS", PART)
     model = Hashes(tmp_path / "model")
     # In its place, TensorFlow is not imported.
-    monkeypatch.setitem(sys.modules, "tfautolabel.export", SimpleNamespace(load_labeler=lambda _: model))
+    monkeypatch.setitem(sys.modules, "tfautolabel.export", SimpleNamespace(load_exported=lambda _: model))
 
     def run(name, lives=10**9, data="texts", **options):
         model.lives, model.labelled, said = lives, 0, []
@@ -244,7 +244,7 @@ def test_a_place_that_cannot_be_written_is_told_before_work(tmp_path):
 
 def once(folder, ending):
     """In a process that has no TensorFlow."""
-    sys.modules["tfautolabel.export"] = SimpleNamespace(load_labeler=lambda name: Hashes(Path(name)))
+    sys.modules["tfautolabel.export"] = SimpleNamespace(load_exported=lambda name: Hashes(Path(name)))
     job.PART_ROWS = PART
     if not (folder / "texts.csv").exists():
         stand_in(folder)

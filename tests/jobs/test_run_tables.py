@@ -60,7 +60,7 @@ def test_rows_without_a_label_are_labelled(modules, kind, tmp_path):
     assert [rejected.id for rejected in result.rejected] == ["r059"]
     assert "60 texts in column 'text', labels in column 'label', names in column 'name'" in said[0]
     assert result.record["counts"]["to_label"] == 43
-    served = tal.load_labeler(tmp_path / "out" / "model")
+    served = tal.load_exported(tmp_path / "out" / "model")
     assert served.modality == "text"
     (part,) = served.label_parts(tal.Dataset.from_inputs(["good good", "poor bad"]), progress=False)
     assert [part.classes[class_id] for class_id in part.class_ids] == ["good", "bad"]

@@ -35,7 +35,7 @@ def test_tuning_writes_trials_a_model_and_a_record(place):
     assert record["cross_validation"]["examples"] == 15
     names = {path.name for path in (place / "tuned").iterdir()}
     assert names >= {"trials.csv", "trials.json", "trials.svg", "tensorboard", "model", "tune.json"}
-    labels = tal.load_labeler(result.model).label(tal.load_dataset(place / "pool"))
+    labels = tal.load_exported(result.model).label(tal.load_dataset(place / "pool"))
     assert len(labels) == 6
 
 

@@ -64,7 +64,7 @@ def test_a_tuned_labeler_predicts_saves_and_exports_the_same(make, tmp_path, tra
     assert again.transfer_settings == settings
     np.testing.assert_allclose(again.predict(pool), probabilities, atol=1e-5)
     labeler.export(tmp_path / "model")
-    exported = tal.load_labeler(tmp_path / "model")
+    exported = tal.load_exported(tmp_path / "model")
     np.testing.assert_allclose(exported.predict(pool.read(range(12))), probabilities, atol=1e-4)
     assert exported.description["transfer"]["method"] == transfer
     np.testing.assert_allclose(

@@ -18,7 +18,7 @@ def labeler(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def forget(labeler):
     yield
-    labeler.certificate_ = None
+    labeler.accept_by(None)
 
 
 def test_without_examples_that_were_held_out_it_is_an_estimate(labeler):
@@ -58,7 +58,7 @@ def test_a_target_that_is_no_share_is_refused(labeler, target):
 
 def test_sets_of_labels_hold_the_right_one_as_often_as_asked(labeler):
     pool = coloured(30, first=300)
-    sets, labels = labeler.label_sets(pool, coverage=0.9)
+    sets, labels = labeler.prediction_sets(pool, coverage=0.9)
     assert sets.shape == (90, 3)
     assert len(labels) == 90
     assert sets[np.arange(90), pool.class_ids].mean() >= 0.8
@@ -99,7 +99,7 @@ def test_what_is_unlike_is_told_alike_by_labeler_save_and_export(tmp_path, trans
     assert again.certificate_ == labeler.certificate_
     for pool in (known, unknown):
         ours = labeler.label(pool)
-        for theirs in (again.label(pool), tal.load_labeler(tmp_path / "model").label(pool)):
+        for theirs in (again.label(pool), tal.load_exported(tmp_path / "model").label(pool)):
             assert theirs.reason.tolist() == ours.reason.tolist()
             assert theirs.class_ids.tolist() == ours.class_ids.tolist()
             np.testing.assert_allclose(theirs.ood_score, ours.ood_score, rtol=1e-3, atol=1e-3)
@@ -137,7 +137,7 @@ def test_no_better_than_one_class_for_all_accepts_nothing_in_labeler_and_export(
     pool = coloured(6, first=100)
     assert not labeler.label(pool).accepted.any()
     labeler.export(tmp_path / "model")
-    exported = tal.load_labeler(tmp_path / "model").label(pool)
+    exported = tal.load_exported(tmp_path / "model").label(pool)
     assert exported.reason.tolist() == labeler.label(pool).reason.tolist()
     served = tf.saved_model.load(str(tmp_path / "model" / "1")).signatures["serving_default"]
     assert not served(examples=tf.constant(pool.read(range(len(pool)))))["accepted"].numpy().any()

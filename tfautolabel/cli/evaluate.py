@@ -52,12 +52,12 @@ def evaluate(
     Examples that it has learnt from are left out, as the folder of the run around the model knows them.
     """
     from tfautolabel.data import load_dataset
-    from tfautolabel.export import load_labeler
+    from tfautolabel.export import load_exported
     from tfautolabel.jobs import measure_model
     from tfautolabel.runs.outputs import check_model
 
     check_model(model)
-    labeler = load_labeler(model)
+    labeler = load_exported(model)
     unnamed = "folder" if data.is_dir() else "auto"
     dataset = load_dataset(
         data,

@@ -12,6 +12,7 @@ import numpy as np
 from tfautolabel.data.dataset import Dataset
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.row_groups import read_in_groups
+from tfautolabel.labels import Labels
 
 _ROWS = 256
 """Examples in memory at once."""
@@ -85,3 +86,19 @@ def _hashes(dataset: Dataset) -> list[str]:
         found += ["" if isinstance(v, ReadFailure) else hashlib.sha256(v).hexdigest() for v in values]
         del values  # before the next ones are read
     return found
+
+
+def learnt_rows(learnt: Learnt | None, dataset: Dataset, labels: Labels) -> np.ndarray:
+    """Which of some labels are of contents that were learnt from.
+
+    Args:
+        learnt: these contents; None for none.
+        dataset: the examples.
+        labels: n labels of examples among them.
+
+    Returns:
+        (n,) bool.
+    """
+    among = np.zeros(len(dataset), bool) if learnt is None else learnt.among(dataset)
+    seen = set(dataset.ids[among].tolist())
+    return np.array([name in seen for name in labels.ids], bool)

@@ -5,7 +5,7 @@ one in a process of its own. `tflite` and `onnx` write the numeric part for othe
 """
 
 from tfautolabel.export.conversion import Converted, DifferentLabels, FormatParity
-from tfautolabel.export.exported import ExportedLabeler, load_labeler
+from tfautolabel.export.exported import ExportedLabeler, load_exported
 from tfautolabel.export.onnx import export_onnx
 from tfautolabel.export.parity import CheckFailure, check_saved_model
 from tfautolabel.export.saved_model import export_saved_model, rewrite_acceptance
@@ -21,6 +21,6 @@ __all__ = [
     "export_onnx",
     "export_saved_model",
     "export_tflite",
-    "load_labeler",
+    "load_exported",
     "rewrite_acceptance",
 ]

@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from tfautolabel._ahead import map_ahead
 from tfautolabel._forks import refuse_after_fork
-from tfautolabel._optional import require
 from tfautolabel._progress import progress_of
 from tfautolabel._scratch import restore
 from tfautolabel.data import Dataset, Learnt, ReadFailure, Rejected
-from tfautolabel.data.learnt import rows_to_measure
+from tfautolabel.data.learnt import learnt_rows, rows_to_measure
 from tfautolabel.data.row_groups import read_ahead
+from tfautolabel.export.requirements import import_requirements
 from tfautolabel.export.saved_model import DESCRIPTION, FORMAT_VERSION
 from tfautolabel.features.batches import Example, byte_lengths, even_batches
 from tfautolabel.labels import Labels, check_min_confidence
@@ -27,9 +27,8 @@ from tfautolabel.measures.classification import warn_of_left_out
 from tfautolabel.preprocessors import why_unreadable
 from tfautolabel.trust import Certificate
 from tfautolabel.trust.acceptance import Acceptance
-
-EXTRAS = {"tensorflow-text": ("tensorflow_text", "text")}
-"""Distributions that a graph may need: the module to import, and the extra that installs it."""
+from tfautolabel.trust.binomial import check_levels
+from tfautolabel.trust.labelled import Judged, counted
 
 _TRIES = 3
 """A model that was replaced while it was loaded is loaded again so often."""
@@ -230,6 +229,38 @@ class ExportedLabeler:
         predicted, known = labels.probabilities[kept].argmax(axis=1), int((learnt_from & kept).sum())
         return evaluate_predictions(class_ids[kept], predicted, self.classes, learnt_from=known)
 
+    def certify(
+        self,
+        target_error: float,
+        *,
+        confidence: float = 0.95,
+        held_out: Dataset | None = None,
+        pool: Dataset | None = None,
+        per_class: bool = False,
+    ) -> Certificate:
+        """Finds out which labels can be accepted, and accepts by that from here on; see `Labeler.certify`.
+
+        Args:
+            target_error: in (0, 1), the share of wrong labels among the accepted ones.
+            confidence: in (0, 1).
+            held_out: labelled examples that the model has not learnt from; an export holds none of its own.
+            pool: what is to be labelled; only to count how much of it is accepted.
+            per_class: whether each predicted class gets a threshold of its own and meets the target.
+
+        Raises:
+            ValueError: If `held_out` is missing, a level is not in (0, 1), or a label is none of the classes.
+        """
+        check_levels(target_error, confidence)
+        if held_out is None:
+            raise ValueError("an exported model holds no labelled examples: give held_out=. Received: none")
+        labels, truth = self.label_known(held_out)
+        above = self.acceptance.unlike_above
+        judged = Judged(labels.probabilities, truth, labels.ood_score > np.float32(above), "held_out")
+        found = judged.certify(self.classes, target_error, confidence, per_class)
+        self.acceptance = Acceptance.by_certificate(found, self.classes, self.min_confidence, above)
+        self.certificate = found if pool is None else counted(found, self.classes, self.label_parts(pool))
+        return self.certificate
+
     def label_known(
         self, dataset: Dataset, *, batch_size: int = 32, progress: bool = True
     ) -> tuple[Labels, np.ndarray]:
@@ -253,23 +284,7 @@ class ExportedLabeler:
         return labels, np.array([truth[name] for name in labels.ids], np.int64)
 
 
-def learnt_rows(learnt: Learnt | None, dataset: Dataset, labels: Labels) -> np.ndarray:
-    """Which of some labels are of contents that were learnt from.
-
-    Args:
-        learnt: these contents; None for none.
-        dataset: the examples.
-        labels: n labels of examples among them.
-
-    Returns:
-        (n,) bool.
-    """
-    among = np.zeros(len(dataset), bool) if learnt is None else learnt.among(dataset)
-    seen = set(dataset.ids[among].tolist())
-    return np.array([name in seen for name in labels.ids], bool)
-
-
-def load_labeler(folder: str | os.PathLike[str]) -> ExportedLabeler:
+def load_exported(folder: str | os.PathLike[str]) -> ExportedLabeler:
     """Loads an exported SavedModel. Loading runs its graph: load only what you trust.
 
     Args:
@@ -331,7 +346,7 @@ def read_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """What labeler.json says of an exported model, which is not loaded for that.
 
     Args:
-        folder: as `load_labeler` takes it.
+        folder: as `load_exported` takes it.
 
     Raises:
         FileNotFoundError: If there is no exported model.
@@ -359,20 +374,6 @@ def read_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
             f"this version reads format {FORMAT_VERSION}. Received: {file} of format {version!r}"
         )
     return dict(description)
-
-
-def import_requirements(requires: Sequence[str]) -> None:
-    """Imports the packages whose operations a model's graph uses.
-
-    Args:
-        requires: names of distributions, as in labeler.json.
-
-    Raises:
-        MissingExtraError: If one is not installed; the message is the command that installs it.
-    """
-    for name in requires:
-        if name in EXTRAS:
-            require(*EXTRAS[name])
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel._tensorflow_internals import with_constants
-from tfautolabel.export.exported import ExportedLabeler, load_labeler
+from tfautolabel.export.exported import ExportedLabeler, load_exported
 
 OUTPUT = "probabilities"
 PADDING = {"int32": -1, "float32": 0}
@@ -55,7 +55,7 @@ class NumericModel:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.labeler: ExportedLabeler = load_labeler(folder)
+        self.labeler: ExportedLabeler = load_exported(folder)
         module = self.labeler.module
         if not hasattr(module, "network"):
             made_with = self.labeler.description.get("made_with", {}).get("tfautolabel", "another version")

@@ -191,11 +191,12 @@ def _certify(staged: Staging, record: dict[str, Any], file: Path, levels: tuple[
     changes = _Changes(candidates, dict(zip(order.tolist(), answers, strict=True)), rule, classes)
 
     def apply(counts: dict[str, Any]) -> None:
-        said = before if applied is None else _with_counts(applied, counts).to_dict()
+        said = before if applied is None else applied.of_pool(counts["accepted"], counts["total"]).to_dict()
         _rewrite_model(staged, rule, said)
         record["certificate"] = said
 
     counts = _rewrite_labels(staged, {RUN_ID: record["id"]}, changes, apply)
+    of_pool = counts["accepted"], counts["total"]
     record["counts"] |= {"accepted": counts["accepted"], "reasons": counts["reasons"]}
     for name in classes:
         record["counts"]["classes"][name]["accepted"] = counts["classes"].get(name, 0)
@@ -214,9 +215,9 @@ def _certify(staged: Staging, record: dict[str, Any], file: Path, levels: tuple[
 
     render_report(staged.out, staged.folder)
     staged.commit()
-    kept = None if earlier is None else _with_counts(earlier, counts)
+    kept = None if earlier is None else earlier.of_pool(*of_pool)
     return AuditResult(
-        file, len(answers), int((~right).sum()), _with_counts(certificate, counts), state, needed, kept
+        file, len(answers), int((~right).sum()), certificate.of_pool(*of_pool), state, needed, kept
     )
 
 
@@ -273,11 +274,6 @@ def _standing(
         design=design,
     )
     return again if again.kind == "certified" else None
-
-
-def _with_counts(certificate: Certificate, counts: dict[str, Any]) -> Certificate:
-    accepted, total = counts["accepted"], counts["total"]
-    return replace(certificate, pool_accepted=accepted, pool_size=total, coverage=accepted / max(total, 1))
 
 
 def _rewrite_model(staged: Staging, rule: Acceptance, certificate: dict[str, Any] | None) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from tfautolabel.data import Dataset, Learnt
-from tfautolabel.data.learnt import others_or_all
+from tfautolabel.data.learnt import learnt_rows, others_or_all
 from tfautolabel.export import ExportedLabeler
-from tfautolabel.export.exported import learnt_rows
 from tfautolabel.labels import Labels
 from tfautolabel.measures import (
     Evaluation,

@@ -128,9 +128,9 @@ def label(
     parts = LabelledParts(labels_file)
     with parts.alone():
         # Only now, because importing TensorFlow takes seconds: a mistake in the place is told at once.
-        from tfautolabel.export import load_labeler
+        from tfautolabel.export import load_exported
 
-        labeler = load_labeler(model)
+        labeler = load_exported(model)
         dataset = load_dataset(
             data,
             None,

@@ -17,7 +17,6 @@ from tfautolabel.jobs.baseline import measure_baselines
 from tfautolabel.jobs.evidence import write_evidence
 from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.labeler import Labeler
-from tfautolabel.labeler.trusting import with_pool
 from tfautolabel.measures import evaluate_probabilities
 from tfautolabel.runs.candidates import candidates_writer
 from tfautolabel.runs.files import EVIDENCE, REJECTED
@@ -29,6 +28,7 @@ from tfautolabel.runs.record import versions
 from tfautolabel.runs.settings import RunSettings
 from tfautolabel.trust import Certificate
 from tfautolabel.trust.acceptance import Acceptance
+from tfautolabel.trust.certificates import with_pool
 
 SAMPLE = 5_000
 """Examples of the pool that are looked at first: what the gate compares with, and what a report shows."""
@@ -99,7 +99,7 @@ def label_pool(
     )
     estimate = labeler.acceptance
     if settings.target_error is None:
-        labeler.certificate_ = None
+        labeler.accept_by(None)
     tally = Tally(n_classes)
     tally.add_features(extraction)
     # A pool that the gate has seen as a whole is not looked up again.
@@ -110,7 +110,7 @@ def label_pool(
     write_rejected(in_order, out / REJECTED)
     certificate = with_pool(certificate, labeler.classes, tally.predicted, tally.accepted_by_estimate)
     if settings.target_error is not None:
-        labeler.certificate_ = certificate
+        labeler.accept_by(certificate)
     write_learnt(labeler.learnt_, extraction.digest, out)
     with clock("evidence"):
         _write_evidence(labeler, examples, extraction, sample, out, found_id)
@@ -148,7 +148,7 @@ def _write_labels(
     with ExitStack() as stack:
         writers = stack.enter_context(predictions_writers(out, metadata))
         write = [*(writer.write for writer in writers), stack.enter_context(candidates_writer(out, metadata))]
-        for part, labels in _timed(labeler.label_parts(inputs.pool, extraction=seen), clock, "features"):
+        for part, labels in _timed(labeler.extracted_parts(inputs.pool, extraction=seen), clock, "features"):
             with clock("labels"):
                 tally.add(part, labels, estimate)
                 rejected.update(part.rejected)

@@ -72,3 +72,19 @@ def warn_of_language(handle: str, dataset: Dataset) -> bool:
             stacklevel=3,
         )
     return found is not None
+
+
+class LanguageWarning:
+    """Warns of a language, as `warn_of_language` does, until there was reason to once."""
+
+    def __init__(self) -> None:
+        self._given = False
+
+    def once(self, handle: str, dataset: Dataset) -> None:
+        """Warns if most texts are in a language that the backbone was not trained on, and nobody said so yet.
+
+        Args:
+            handle: of the backbone.
+            dataset: examples of any modality.
+        """
+        self._given = self._given or warn_of_language(handle, dataset)

@@ -1,13 +1,47 @@
-"""What cross-validation says of a head, and of which classes it can say nothing."""
+"""What the labelled examples say of a head that was fitted, and of which classes they can say nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tfautolabel.labeler.fitting import Trained
 from tfautolabel.measures import accuracy_interval
+from tfautolabel.trust import Calibration, UnlikeGate, fit_calibration, fit_unlike_gate
+from tfautolabel.trust.earned import Earned, judge
+from tfautolabel.trust.unlike import enough_to_judge
+
+REFUSED = 0.02
+"""The share of examples like the labelled ones that the gate may refuse, from 49 labels on; with fewer it
+refuses what is more unlike than each of them was when it was held out."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The labelled examples, each judged by a model that has not seen it.
+
+    Attributes:
+        probabilities: (n, k) float32, calibrated.
+        class_ids: (n,) int64, the truth.
+        unlike: (n,) bool, which of them the gate refuses.
+        folds: how many such models there were.
+    """
+
+    probabilities: np.ndarray
+    class_ids: np.ndarray
+    unlike: np.ndarray
+    folds: int
+
+    def in_order(self, rows: np.ndarray) -> HeldOut:
+        """The same examples in another order, (n,) int64."""
+        return HeldOut(self.probabilities[rows], self.class_ids[rows], self.unlike[rows], self.folds)
+
+    def earns(self, min_confidence: float, *, guarded: bool) -> Earned:
+        """What the examples bear out; see `tfautolabel.trust.earned.judge`."""
+        return judge(self.probabilities, self.class_ids, self.unlike, min_confidence, guarded=guarded)
 
 
 def can_be_judged(class_ids: np.ndarray, n_classes: int) -> np.ndarray:
@@ -48,3 +82,38 @@ def cross_validation_of(
         "folds": n_folds,
         "one_label": [classes[number] for number in single.tolist()],
     }
+
+
+def judge_fit(
+    trained: Trained,
+    class_ids: np.ndarray,
+    background: np.ndarray | None,
+    weights: dict[int, float] | None,
+    min_confidence: float,
+    seed: int,
+) -> tuple[Calibration, UnlikeGate | None, Earned, HeldOut]:
+    """Calibrates a head, learns what the labelled examples look like, and finds out what may be accepted.
+
+    Args:
+        trained: the head's training on n examples.
+        class_ids: (n,) int64 in [0, k), the truth.
+        background: (m, d) float32, features of some of what is to be labelled; None without a pool.
+        weights: class id to weight; None for 1 each.
+        min_confidence: in [0, 1], from which labels would be accepted.
+        seed: decides what is random in calibration and gate.
+    """
+    per_example = np.array([1.0 if weights is None else weights[int(c)] for c in class_ids])
+    judged = can_be_judged(class_ids, trained.out_of_fold.shape[1])
+    calibration = fit_calibration(
+        trained.out_of_fold[judged],
+        class_ids[judged],
+        trained.calibrate_by,
+        sample_weight=per_example[judged],
+        seed=seed,
+    )
+    gate, unlike = None, np.zeros(len(class_ids), bool)
+    if enough_to_judge(class_ids):
+        gate = fit_unlike_gate(trained.features, class_ids, background, refused=REFUSED, seed=seed)
+        unlike = gate.refuses(trained.features)
+    held_out = HeldOut(calibration.apply(trained.out_of_fold), class_ids, unlike, trained.folds)
+    return calibration, gate, held_out.earns(min_confidence, guarded=gate is not None), held_out

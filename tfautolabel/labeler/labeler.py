@@ -11,30 +11,28 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfautolabel._progress import working
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset, Learnt
 from tfautolabel.data.folds import content_order
-from tfautolabel.export import export_saved_model
-from tfautolabel.features import Extraction, extract_features
-from tfautolabel.labeler.checks import check_counts, warn_of_language
-from tfautolabel.labeler.judging import can_be_judged, cross_validation_of
+from tfautolabel.features import Extraction
+from tfautolabel.labeler.checks import LanguageWarning, check_counts
+from tfautolabel.labeler.exporting import export_fitted
+from tfautolabel.labeler.fitted import Fitted, of_fitted
+from tfautolabel.labeler.fitting import train
+from tfautolabel.labeler.judging import judge_fit
 from tfautolabel.labeler.model import as_backbone, as_head, build_model, check_classes
-from tfautolabel.labeler.storage import restore_labeler, save_labeler
-from tfautolabel.labeler.transfer import check_transfer, copy_parameters, tune_labeler
-from tfautolabel.labeler.trusting import Trusting
-from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, check_min_confidence
+from tfautolabel.labeler.reading import Reading
+from tfautolabel.labeler.start import Start
+from tfautolabel.labeler.storage import SETTINGS, Saved, restore_labeler, save_labeler
+from tfautolabel.labeler.transfer import Plan, check_transfer, copy_parameters
+from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, Rejected, check_min_confidence
 from tfautolabel.measures.classification import warn_of_left_out
-from tfautolabel.training import ContrastiveSettings, FineTuneSettings, train_head
+from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.class_weights import class_weights
-from tfautolabel.training.do_no_harm import TransferResult
-from tfautolabel.training.feature_transfer import untrained_copy
-from tfautolabel.training.first_state import FirstState
-from tfautolabel.training.parameters import Snapshot
-from tfautolabel.trust import Calibration, fit_calibration
+from tfautolabel.trust import Certificate
 
 
-class Labeler(Trusting):
+class Labeler:
     """Labels data from a few examples: a backbone and a small head trained on its features.
 
     Args:
@@ -61,17 +59,13 @@ class Labeler(Trusting):
         head: the Keras model on features.
         fit_options: of `keras.Model.fit`, used where `fit` is given no others; see `replace_head`.
         model: the Keras model from encoded inputs to probabilities, which shares the head's weights.
-        out_of_fold_: after `fit`, (m, k) float32: calibrated probabilities of each labelled example from a
-            labeler that has not seen it, in the order of the examples that could be read.
-        calibration_: after `fit`, the `Calibration` that probabilities go through.
-        truth_: after `fit`, (m,) int64, the classes of the examples of `out_of_fold_`.
-        unlike_, earned_: after `fit`, the `UnlikeGate` or None, and what held-out labels bear out, `Earned`.
-        pool_extraction_: after `fit` with a pool, what `extract` gave for it.
-        certificate_: after `certify`, its `Certificate`, by which labels are accepted from then on.
+        fitted_: after `fit`, all that labels come from, a `Fitted`; None before. Its parts can be read here
+            too: `calibration_`, `unlike_` (its gate), `earned_`, `certificate_`, `learnt_`,
+            `cross_validation_`, and of the held-out labelled examples, in the order in which they were
+            given, `out_of_fold_` and `truth_`.
         transfer_: after `fit`, a record of what was tuned, or why nothing was.
-        cross_validation_: after `fit`, accuracy on those, its 95 % interval, the counts, and the classes that
-            cannot be judged, because the one label that they have is wrong whenever it is held out.
-        rejected_, learnt_: after `fit`, labelled examples that could not be read, and what was learnt from.
+        rejected_: after `fit`, labelled examples that could not be read.
+        pool_extraction_: after `fit` with a pool, what `extract` gave for it.
 
     Raises:
         ValueError: If an argument is out of range or does not fit the others.
@@ -106,17 +100,55 @@ class Labeler(Trusting):
         self.transfer_settings = transfer_settings
         self.time_budget = time_budget
         self.progress = progress
-        self.calibration_ = Calibration.identity(len(self.classes))
-        self.unlike_ = None
-        self.pool_extraction_ = None
-        self.certificate_ = None
+        self.fitted_: Fitted | None = None
+        self.pool_extraction_: Extraction | None = None
+        self.rejected_: tuple[Rejected, ...] = ()
         self.transfer_: dict[str, Any] = {}
         self.fit_options: dict[str, Any] = {}
-        self._fitted = False
-        self._foreign = False
-        self._first_weights = [(weight, weight.numpy()) for weight in self.head.variables]
-        self._first_state: tuple[Any, FirstState] | None = None
-        self._first_backbone: Snapshot | None = None
+        self._language = LanguageWarning()
+        self._start = Start(self.head)
+
+    @property
+    def fitted(self) -> Fitted:
+        """`fitted_`, with the settings of this moment.
+
+        Raises:
+            RuntimeError: If the labeler is not fitted.
+        """
+        if self.fitted_ is None:
+            raise RuntimeError("this labeler is not fitted yet: call fit with labelled examples first")
+        return replace(self.fitted_, reading=self.reading, min_confidence=self.min_confidence)
+
+    @property
+    def reading(self) -> Reading:
+        """How this labeler reads examples, by its settings at this moment."""
+        return Reading(self.backbone, self.batch_size, self.cache_dir, self.progress)
+
+    def extract(self, dataset: Dataset) -> Extraction:
+        """The features of every example, computed or from the cache, as `fit` and `label` use them."""
+        return self.reading.extract(dataset)
+
+    predict = of_fitted(Fitted.predict)
+    label = of_fitted(Fitted.label)
+    label_parts = of_fitted(Fitted.label_parts)
+    extracted_parts = of_fitted(Fitted.extracted_parts)
+    evaluate = of_fitted(Fitted.evaluate)
+    prediction_sets = of_fitted(Fitted.prediction_sets)
+
+    acceptance = property(lambda self: self.fitted.acceptance, doc=Fitted.acceptance.__doc__)
+    certificate_ = property(lambda self: self.fitted.certificate, lambda self, one: self.accept_by(one))
+    calibration_ = property(lambda self: self.fitted.calibration)
+    unlike_ = property(lambda self: self.fitted.gate)
+    earned_ = property(lambda self: self.fitted.earned)
+    learnt_ = property(lambda self: self.fitted.learnt)
+    out_of_fold_ = property(lambda self: self.fitted.held_out.probabilities)
+    truth_ = property(lambda self: self.fitted.held_out.class_ids)
+    cross_validation_ = property(lambda self: self.fitted.cross_validation)
+
+    @property
+    def served_head(self) -> keras.Model:
+        """The head and the calibration of its probabilities as one model; they share their weights."""
+        return self.head if self.fitted_ is None else self.fitted_.served_head
 
     @property
     def model(self) -> keras.Model:
@@ -175,38 +207,34 @@ class Labeler(Trusting):
                 argument is not valid.
         """
         labelled, extraction, class_ids = self.labelled_features(labelled, extraction)
-        self._foreign = warn_of_language(self.backbone.handle, labelled)
+        self._language.once(self.backbone.handle, labelled)
         warn_of_left_out(len(labelled), extraction.rejected)
-        self.rejected_, self.learnt_ = extraction.rejected, Learnt.of(labelled, extraction.contents)
+        self.rejected_, learnt = extraction.rejected, Learnt.of(labelled, extraction.contents)
         examples, back = labelled.subset(extraction.rows), np.argsort(extraction.rows)
         weights = class_weights(class_weight, class_ids, self.classes, sampling)
         fit_options = self.fit_options | fit_options
         if not getattr(self.head, "compiled", False):
             self.compile()
-        self._restart()
-        blank = untrained_copy(self.head, extraction.features)
-        training = train_head(
-            self.head,
-            extraction.features,
-            class_ids,
-            class_weight=weights,
-            seed=self.seed,
-            **fit_options,
+        self.restart()
+        plan = Plan(
+            self.transfer, self.transfer_settings, self.time_budget, self.seed, self.cache_dir, self.progress
         )
-        out_of_fold, n_folds, kind = training.out_of_fold, training.n_folds, "auto"
-        self.transfer_ = {"asked": self.transfer, "method": "feature"}
-        if self.transfer != "feature":
-            tuning = self._tune(examples, class_ids, extraction, blank, weights, fit_options)
-            if tuning is not None and tuning.out_of_fold is not None:
-                out_of_fold, n_folds, kind = tuning.out_of_fold, tuning.n_folds, "temperature"
-                if tuning.kept:
-                    extraction = self.extract(examples)
-        self._finish_fit(out_of_fold, class_ids, n_folds, kind, weights)
-        self._fit_gate(extraction.features, class_ids, pool)
+        trained = train(
+            plan, self.reading, self.head, self._start, examples, extraction, class_ids, self.classes,
+            weights, fit_options,
+        )  # fmt: skip
+        self.transfer_ = trained.record
+        self.pool_extraction_ = None if pool is None else self.extract(pool)
+        background = None if self.pool_extraction_ is None else self.pool_extraction_.features
+        calibration, gate, earned, held_out = judge_fit(
+            trained, class_ids, background, weights, self.min_confidence, self.seed
+        )
         # What others see is in the order of the examples as they were given.
-        self.out_of_fold_, self.truth_ = self.out_of_fold_[back], self.truth_[back]
-        self._labelled_unlike = self._labelled_unlike[back]
-        return training.history
+        self.fitted_ = Fitted(
+            self.reading, self.head, self.classes, calibration, gate, earned, held_out.in_order(back), learnt,
+            self.min_confidence, self.seed, self._language,
+        )  # fmt: skip
+        return trained.history
 
     def labelled_features(
         self, labelled: Dataset, extraction: Extraction | None = None
@@ -226,7 +254,7 @@ class Labeler(Trusting):
             ValueError: If a label is none of the classes, or a class has no example that can be read.
         """
         labelled = (labelled.labelled if extraction is None else labelled).with_classes(self.classes)
-        if self._restart_backbone() or extraction is None:
+        if self._start.restart_backbone() or extraction is None:
             extraction = self.extract(labelled)
         class_ids = labelled.class_ids[extraction.rows]
         if (class_ids == ABSTAIN).any():
@@ -245,9 +273,9 @@ class Labeler(Trusting):
         """
         self.head = as_head(head, self.backbone.feature_dim, len(self.classes), self.seed)
         self.fit_options = fit_options
-        self._first_weights = [(weight, weight.numpy()) for weight in head.variables]
-        self._first_state = None
-        self._fitted = False
+        before, self._start = self._start, Start(self.head)
+        self._start.backbone = before.backbone
+        self.fitted_ = None
 
     def copy_parameters(self, source: Labeler, scope: str = "all") -> None:
         """Takes over part of what another task's labeler has learnt in its backbone, as the start for `fit`.
@@ -259,47 +287,15 @@ class Labeler(Trusting):
         Raises:
             ValueError: If the architectures differ or the scope selects nothing.
         """
-        self._restart_backbone()
+        self._start.restart_backbone()
         copy_parameters(self.backbone, source.backbone, scope)
-        self._fitted = False
+        self.fitted_ = None
 
-    def _tune(
-        self,
-        examples: Dataset,
-        class_ids: np.ndarray,
-        extraction: Extraction,
-        blank: keras.Model,
-        weights: dict[int, float] | None,
-        fit_options: dict[str, Any],
-    ) -> TransferResult | None:
-        """Tunes the backbone where that helps, and takes the head that belongs to it."""
-        before = Snapshot(self.backbone.network.weights)
-        options = {key: value for key, value in fit_options.items() if key != "callbacks"}
-        tuning, self.transfer_ = tune_labeler(
-            self, examples, class_ids, extraction.digest, blank, weights, options
-        )
-        if tuning is not None and tuning.kept:
-            self._first_backbone = before
-            self.head.set_weights(blank.get_weights())
-        return tuning
-
-    def _finish_fit(
-        self,
-        out_of_fold: np.ndarray,
-        class_ids: np.ndarray,
-        n_folds: int,
-        kind: str,
-        weights: dict[int, float] | None,
-    ) -> None:
-        """Calibrates by the out-of-fold probabilities and measures what they say."""
-        per_example = np.array([1.0 if weights is None else weights[int(c)] for c in class_ids])
-        judged = can_be_judged(class_ids, len(self.classes))
-        self.calibration_ = fit_calibration(
-            out_of_fold[judged], class_ids[judged], kind, sample_weight=per_example[judged], seed=self.seed
-        )
-        self.out_of_fold_, self.truth_ = self.calibration_.apply(out_of_fold), class_ids
-        self.cross_validation_ = cross_validation_of(self.out_of_fold_, class_ids, self.classes, n_folds)
-        self._fitted = True
+    def restart(self) -> None:
+        """Puts backbone, head and its optimizer back to before the first fit; `fit` is next."""
+        self.fitted_ = None
+        self._start.restart_backbone()
+        self._start.restart_head()
 
     def export(
         self,
@@ -324,28 +320,7 @@ class Labeler(Trusting):
             FileExistsError: If the version is there already and `overwrite` is False.
             CheckFailure: If the SavedModel does not give what `predict` gives.
         """
-        self._check_fitted()
-
-        def predict(encoded: list[bytes]) -> np.ndarray:
-            examples = Dataset.from_inputs(encoded, modality=self.backbone.modality)
-            extraction = extract_features(examples, self.backbone, use_cache=False, progress=False)
-            whole = np.zeros((len(encoded), len(self.classes)), np.float32)
-            whole[extraction.rows] = self._head_probabilities(extraction.features)
-            return whole
-
-        known = {
-            "head": self.head.name,
-            "cross_validation": self.cross_validation_,
-            "calibration": self.calibration_.to_dict(),
-            "transfer": self.transfer_,
-            "certificate": None if self.certificate_ is None else self.certificate_.to_dict(),
-            "min_confidence": float(self.min_confidence),
-        }
-        with working("exporting the model and checking it", self.progress):
-            return export_saved_model(
-                folder, self.backbone, self.served_head, self.classes, self.acceptance, self.unlike_,
-                predict, known | (details or {}), overwrite,
-            )  # fmt: skip
+        return export_fitted(self.fitted, folder, overwrite, {"transfer": self.transfer_} | (details or {}))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes backbone, head and settings, so that `Labeler.load` can go on from here.
@@ -360,8 +335,11 @@ class Labeler(Trusting):
             FileExistsError: If the folder holds something else.
             OSError: If it cannot be written.
         """
-        self._check_fitted()
-        save_labeler(self, folder)
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        save_labeler(
+            Saved(settings, self.fitted, self._start, self.transfer_, self.rejected_, self.fit_options),
+            folder,
+        )
 
     @classmethod
     def load(
@@ -376,20 +354,43 @@ class Labeler(Trusting):
         Raises:
             FileNotFoundError: If there is no saved labeler.
         """
-        return restore_labeler(cls, folder, cache_dir)
+        saved = restore_labeler(folder, cache_dir)
+        fitted = saved.fitted
+        labeler = cls(
+            fitted.reading.backbone, fitted.classes, fitted.head, cache_dir=cache_dir, **saved.settings
+        )
+        labeler.fitted_, labeler._start, labeler.transfer_ = fitted, saved.start, saved.transfer
+        labeler.rejected_, labeler.fit_options = saved.rejected, saved.fit_options
+        return labeler
 
-    def _restart_backbone(self) -> bool:
-        """Puts a tuned backbone back to where it was before; returns whether it was tuned."""
-        if self._first_backbone is None:
-            return False
-        self._first_backbone.restore()
-        self._first_backbone = None
-        return True
+    def certify(
+        self,
+        target_error: float,
+        *,
+        confidence: float = 0.95,
+        held_out: Dataset | None = None,
+        pool: Dataset | None = None,
+        per_class: bool = False,
+    ) -> Certificate:
+        """Finds out which labels can be accepted, and accepts by that from here on; see `Fitted.certify`.
 
-    def _restart(self) -> None:
-        """Puts the head and its optimizer back to where they were before the first fit."""
-        for variable, value in self._first_weights:
-            variable.assign(value)
-        if self._first_state is None or self._first_state[0] is not self.head.optimizer:
-            self._first_state = self.head.optimizer, FirstState(self.head)
-        self._first_state[1].restore()
+        Returns:
+            The certificate, which is also kept as `certificate_`.
+
+        Raises:
+            RuntimeError: If the labeler is not fitted.
+            ValueError: If a level is not in (0, 1), or a label of `held_out` is none of the classes.
+        """
+        certificate = self.fitted.certify(
+            target_error, confidence=confidence, held_out=held_out, pool=pool, per_class=per_class
+        )
+        self.accept_by(certificate)
+        return certificate
+
+    def accept_by(self, certificate: Certificate | None) -> None:
+        """Accepts labels by a certificate from here on; None for by their confidence.
+
+        Raises:
+            RuntimeError: If the labeler is not fitted.
+        """
+        self.fitted_ = replace(self.fitted, certificate=certificate)

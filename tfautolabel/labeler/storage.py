@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,12 +17,18 @@ from tfautolabel._version import __version__
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Learnt
 from tfautolabel.data.atomic import atomic_folder
+from tfautolabel.labeler.checks import LanguageWarning
+from tfautolabel.labeler.fitted import Fitted
+from tfautolabel.labeler.judging import HeldOut
+from tfautolabel.labeler.reading import Reading
+from tfautolabel.labeler.start import Start
 from tfautolabel.labels import Rejected
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.parameters import Snapshot
 from tfautolabel.trust import Calibration, Certificate, UnlikeGate
 
-Kind = TypeVar("Kind")
+SETTINGS = ("seed", "batch_size", "min_confidence", "transfer", "transfer_settings", "time_budget")
+"""Arguments of `Labeler` that are kept as they are."""
 
 _STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE = (
     "labeler_state.json",
@@ -34,45 +40,62 @@ _STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE = (
 )
 
 
-def save_labeler(labeler: Any, folder: str | os.PathLike[str]) -> None:
-    """Writes a fitted `Labeler` into a folder; see `Labeler.save`."""
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """All that a folder holds of a labeler.
+
+    Attributes:
+        settings: arguments of `Labeler` by name, but backbone, classes, head, cache_dir and progress.
+        fitted: what labels come from.
+        start: what the next fit starts from.
+        transfer: the record of what was tuned.
+        rejected: labelled examples that could not be read.
+        fit_options: of `keras.Model.fit`.
+    """
+
+    settings: dict[str, Any]
+    fitted: Fitted
+    start: Start
+    transfer: dict[str, Any]
+    rejected: tuple[Rejected, ...]
+    fit_options: dict[str, Any]
+
+
+def save_labeler(saved: Saved, folder: str | os.PathLike[str]) -> None:
+    """Writes a fitted labeler into a folder; see `Labeler.save`."""
     own = (_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE)
     with atomic_folder(folder, own=own) as new:
-        _write(labeler, new)
+        _write(saved, new)
 
 
-def _write(labeler: Any, folder: Path) -> None:
+def _write(saved: Saved, folder: Path) -> None:
+    fitted, start = saved.fitted, saved.start
     (folder / _BACKBONE).mkdir()
-    labeler.backbone.write(folder / _BACKBONE)
-    labeler.head.save(folder / _HEAD)
-    np.savez(folder / _FIRST_WEIGHTS, *[value for _, value in labeler._first_weights])
-    first_backbone = labeler._first_backbone
-    if first_backbone is not None:
-        np.savez(folder / _FIRST_BACKBONE, *[value for _, value in first_backbone.pairs])
-    gate, certificate = labeler.unlike_, labeler.certificate_
+    fitted.reading.backbone.write(folder / _BACKBONE)
+    fitted.head.save(folder / _HEAD)
+    np.savez(folder / _FIRST_WEIGHTS, *start.head_weights)
+    if start.backbone is not None:
+        np.savez(folder / _FIRST_BACKBONE, *[value for _, value in start.backbone.pairs])
+    gate, certificate, held_out = fitted.gate, fitted.certificate, fitted.held_out
     if gate is not None:
-        np.savez(folder / _GATE, **gate.arrays())
+        np.savez(folder / _GATE, **gate.arrays())  # type: ignore[arg-type]
     state = {
         "format_version": 1,
         "tfautolabel": __version__,
-        "classes": list(labeler.classes),
-        "seed": labeler.seed,
-        "batch_size": labeler.batch_size,
-        "min_confidence": labeler.min_confidence,
-        "transfer": labeler.transfer,
-        "transfer_settings": _settings_to_dict(labeler.transfer_settings),
-        "transfer_record": labeler.transfer_,
-        "time_budget": labeler.time_budget,
-        "fit_options": labeler.fit_options,
-        "calibration": labeler.calibration_.to_dict(),
+        "classes": list(fitted.classes),
+        **saved.settings,
+        "transfer_settings": _settings_to_dict(saved.settings["transfer_settings"]),
+        "transfer_record": saved.transfer,
+        "fit_options": saved.fit_options,
+        "calibration": fitted.calibration.to_dict(),
         "unlike": None if gate is None else gate.to_dict(),
-        "labelled_unlike": labeler._labelled_unlike.tolist(),
+        "labelled_unlike": held_out.unlike.tolist(),
         "certificate": None if certificate is None else certificate.to_dict(),
-        "truth": labeler.truth_.tolist(),
-        "cross_validation": labeler.cross_validation_,
-        "out_of_fold": labeler.out_of_fold_.tolist(),
-        "rejected": [list(pair) for pair in labeler.rejected_],
-        "learnt": sorted(labeler.learnt_.hashes),
+        "truth": held_out.class_ids.tolist(),
+        "cross_validation": fitted.cross_validation,
+        "out_of_fold": held_out.probabilities.tolist(),
+        "rejected": [list(pair) for pair in saved.rejected],
+        "learnt": sorted(fitted.learnt.hashes),
     }
     with open(folder / _STATE, "w", encoding="utf-8") as file:
         json.dump(state, file, indent=2)
@@ -93,13 +116,10 @@ def _settings_from_dict(state: dict[str, Any] | None) -> FineTuneSettings | Cont
     return kinds[state["kind"]](**{name: value for name, value in state.items() if name != "kind"})
 
 
-def restore_labeler(
-    kind: Callable[..., Kind], folder: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None
-) -> Kind:
+def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None) -> Saved:
     """Reads what `save_labeler` wrote; see `Labeler.load`.
 
     Args:
-        kind: `Labeler` or a class derived from it.
         folder: as given to `save_labeler`.
         cache_dir: where features are kept between runs.
 
@@ -111,42 +131,45 @@ def restore_labeler(
     if not (folder / _STATE).is_file():
         raise FileNotFoundError(
             f"a saved labeler is a folder with {_STATE}. Received: {folder}; an exported SavedModel is "
-            "read by load_labeler"
+            "read by load_exported"
         )
     state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-    labeler: Any = kind(
-        Backbone.load(folder / _BACKBONE),
-        state["classes"],
-        keras.saving.load_model(folder / _HEAD),
-        seed=state["seed"],
-        batch_size=state["batch_size"],
-        cache_dir=cache_dir,
-        min_confidence=state["min_confidence"],
-        transfer=state["transfer"],
-        transfer_settings=_settings_from_dict(state.get("transfer_settings")),
-        time_budget=state["time_budget"],
-    )
-    labeler.fit_options = state.get("fit_options", {})
-    with np.load(folder / _FIRST_WEIGHTS, allow_pickle=False) as first:
-        values = [first[name] for name in first.files]
-    labeler._first_weights = list(zip(labeler.head.variables, values, strict=False))
+    backbone = Backbone.load(folder / _BACKBONE)
+    head = keras.saving.load_model(folder / _HEAD)
+    start = Start(head, _arrays(folder / _FIRST_WEIGHTS))
     if (folder / _FIRST_BACKBONE).is_file():
-        with np.load(folder / _FIRST_BACKBONE, allow_pickle=False) as first:
-            values = [first[name] for name in first.files]
-        labeler._first_backbone = Snapshot(labeler.backbone.network.weights, values)
-    labeler.calibration_ = Calibration.from_dict(state["calibration"])
+        start.backbone = Snapshot(backbone.network.weights, _arrays(folder / _FIRST_BACKBONE))
+    gate = None
     if state["unlike"] is not None:
         with np.load(folder / _GATE, allow_pickle=False) as arrays:
-            labeler.unlike_ = UnlikeGate.from_dict(state["unlike"], dict(arrays))
-    labeler._labelled_unlike = np.array(state["labelled_unlike"], bool)
-    if state["certificate"] is not None:
-        labeler.certificate_ = Certificate.from_dict(state["certificate"])
-    labeler.truth_ = np.array(state["truth"], np.int64)
-    labeler.transfer_ = state["transfer_record"]
-    labeler.cross_validation_ = state["cross_validation"]
-    labeler.out_of_fold_ = np.array(state["out_of_fold"], np.float32)
-    labeler.rejected_ = tuple(Rejected(*pair) for pair in state["rejected"])
-    labeler.learnt_ = Learnt(frozenset(state.get("learnt", [])))
-    labeler._judge()
-    labeler._fitted = True
-    return labeler
+            gate = UnlikeGate.from_dict(state["unlike"], dict(arrays))
+    found = state["certificate"]
+    held_out = HeldOut(
+        np.array(state["out_of_fold"], np.float32),
+        np.array(state["truth"], np.int64),
+        np.array(state["labelled_unlike"], bool),
+        state["cross_validation"]["folds"],
+    )
+    fitted = Fitted(
+        Reading(backbone, state["batch_size"], cache_dir),
+        head,
+        tuple(state["classes"]),
+        Calibration.from_dict(state["calibration"]),
+        gate,
+        held_out.earns(state["min_confidence"], guarded=gate is not None),
+        held_out,
+        Learnt(frozenset(state.get("learnt", []))),
+        state["min_confidence"],
+        state["seed"],
+        LanguageWarning(),
+        None if found is None else Certificate.from_dict(found),
+    )
+    settings = {name: state[name] for name in SETTINGS}
+    settings["transfer_settings"] = _settings_from_dict(settings["transfer_settings"])
+    rejected = tuple(Rejected(*pair) for pair in state["rejected"])
+    return Saved(settings, fitted, start, state["transfer_record"], rejected, state.get("fit_options", {}))
+
+
+def _arrays(file: Path) -> list[np.ndarray]:
+    with np.load(file, allow_pickle=False) as arrays:
+        return [arrays[name] for name in arrays.files]

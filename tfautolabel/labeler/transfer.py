@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from tfautolabel._durations import seconds_of
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
+from tfautolabel.labeler.start import Start
+from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.checkpoints import sweep_checkpoints
 from tfautolabel.training.do_no_harm import METHODS, TransferResult, compare_and_keep
-from tfautolabel.training.parameters import select_parameters
+from tfautolabel.training.parameters import Snapshot, select_parameters
 
 TRANSFERS = ("feature", *METHODS, "auto")
 """What may learn: the head only; part of the backbone too; whichever the labels and the time allow."""
@@ -77,65 +80,98 @@ def choose_method(
     return "model", f"with {fewest} labels and more in a class the backbone is tuned"
 
 
-def tune_labeler(
-    labeler: Any,
+@dataclass(frozen=True)
+class Plan:
+    """What a labeler was asked to let learn.
+
+    Attributes:
+        transfer: one of `TRANSFERS` but "feature".
+        settings: of the method; None for its defaults.
+        time_budget: as `seconds_of` takes it.
+        seed: decides folds, views and batches.
+        cache_dir: where states of an interrupted training are kept; the package's cache by default.
+        progress: shows a bar where standard error is a terminal.
+    """
+
+    transfer: str
+    settings: FineTuneSettings | ContrastiveSettings | None
+    time_budget: str | float | None
+    seed: int
+    cache_dir: str | os.PathLike[str] | None
+    progress: bool
+
+
+def tune_backbone(
+    plan: Plan,
+    backbone: Backbone,
+    head: keras.Model,
+    blank: keras.Model,
+    start: Start,
     examples: Dataset,
     class_ids: np.ndarray,
+    classes: Sequence[str],
     digest: str,
-    blank: keras.Model,
     class_weight: dict[int, float] | None,
     head_options: dict[str, Any],
 ) -> tuple[TransferResult | None, dict[str, Any]]:
-    """Tunes a labeler's backbone if its settings, its labels and its time say so.
+    """Tunes a backbone if the plan, the labels and the time say so.
 
     Args:
-        labeler: a `Labeler`, whose backbone is changed in place where that helps.
+        plan: what was asked for.
+        backbone: changed in place where that helps.
+        head: gets the weights that belong to the backbone where that was tuned.
+        blank: a head like it that has seen none of the examples; trained in its place.
+        start: keeps the weights of a backbone that was tuned as they were before.
         examples: n labelled examples that can all be read.
-        class_ids: (n,) int64.
+        class_ids: (n,) int64 in [0, k).
+        classes: k names.
         digest: of the examples' contents.
-        blank: a head like the labeler's that has seen none of them; trained where tuning helps.
         class_weight: class id to weight.
         head_options: of `keras.Model.fit`, for a head that is trained step by step.
 
     Returns:
         What became of tuning, None if none was tried; and what a record has of it.
     """
-    method, why = choose_method(labeler.transfer, examples.modality, class_ids, labeler.classes)
-    record: dict[str, Any] = {"asked": labeler.transfer, "method": "feature", "why": why}
+    method, why = choose_method(plan.transfer, examples.modality, class_ids, classes)
+    record: dict[str, Any] = {"asked": plan.transfer, "method": "feature", "why": why}
     if method is None:
         return None, record
-    budget = seconds_of(labeler.time_budget)
-    if budget is None and labeler.transfer == "auto":
+    budget = seconds_of(plan.time_budget)
+    if budget is None and plan.transfer == "auto":
         budget = AUTO_SECONDS
-    begin = time.monotonic()
-    settings = labeler.transfer_settings or METHODS[method][1]()
-    with progress_of(N_FOLDS + 1, f"tuning ({method})", labeler.progress) as advance:
+    begin, before = time.monotonic(), Snapshot(backbone.network.weights)
+    options = {key: value for key, value in head_options.items() if key != "callbacks"}
+    settings = plan.settings or METHODS[method][1]()
+    with progress_of(N_FOLDS + 1, f"tuning ({method})", plan.progress) as advance:
         try:
-            tuning = compare_and_keep(
+            result = compare_and_keep(
                 method,
-                labeler.backbone,
+                backbone,
                 blank,
                 examples,
                 class_ids,
                 settings=settings,
-                demand="better" if labeler.transfer == "auto" else "not worse",
+                demand="better" if plan.transfer == "auto" else "not worse",
                 class_weight=class_weight,
                 n_folds=N_FOLDS,
-                seed=labeler.seed,
+                seed=plan.seed,
                 until=None if budget is None else begin + budget,
-                checkpoints=_checkpoints(labeler, method, settings, class_ids, digest),
-                head_options=head_options,
+                checkpoints=_checkpoints(plan, backbone, head, method, settings, class_ids, digest),
+                head_options=options,
                 advance=advance,
             )
         except ValueError as error:
             # "auto" asks for no particular thing: a backbone that cannot move is simply left alone.
-            if labeler.transfer != "auto" or "can move" not in str(error):
+            if plan.transfer != "auto" or "can move" not in str(error):
                 raise
             return None, record | {"why": str(error)}
-    kept = {"method": method} if tuning.kept else {"tried": method}
-    verb = "tuned" if tuning.kept else "left as it was"
-    told = f"the backbone was {verb}, because {tuning.reason} ({why})"
-    return tuning, record | kept | tuning.to_dict() | {
+    if result.kept:
+        start.backbone = before
+        head.set_weights(blank.get_weights())
+    kept = {"method": method} if result.kept else {"tried": method}
+    verb = "tuned" if result.kept else "left as it was"
+    told = f"the backbone was {verb}, because {result.reason} ({why})"
+    return result, record | kept | result.to_dict() | {
         "why": told,
         "settings": asdict(settings),
         "seconds": round(time.monotonic() - begin, 1),
@@ -174,18 +210,26 @@ def copy_parameters(target: Backbone, source: Backbone, scope: str) -> int:
     return len(pairs)
 
 
-def _checkpoints(labeler: Any, method: str, settings: Any, class_ids: np.ndarray, digest: str) -> Path:
+def _checkpoints(
+    plan: Plan,
+    backbone: Backbone,
+    head: keras.Model,
+    method: str,
+    settings: Any,
+    class_ids: np.ndarray,
+    digest: str,
+) -> Path:
     """A folder that belongs to this very training: the same labels, settings and weights."""
     described = {
         "method": method,
         "settings": asdict(settings),
-        "backbone": labeler.backbone.fingerprint,
-        "head": [labeler.head.name, labeler.head.count_params()],
+        "backbone": backbone.fingerprint,
+        "head": [head.name, head.count_params()],
         "examples": digest,
         "class_ids": hashlib.sha256(np.ascontiguousarray(class_ids).tobytes()).hexdigest(),
-        "seed": labeler.seed,
+        "seed": plan.seed,
     }
     key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]
-    folder = default_cache_dir() if labeler.cache_dir is None else Path(labeler.cache_dir)
+    folder = default_cache_dir() if plan.cache_dir is None else Path(plan.cache_dir)
     sweep_checkpoints(folder / "tuning")
     return folder / "tuning" / key

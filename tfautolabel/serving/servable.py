@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel._tensorflow_internals import saved_model_message
-from tfautolabel.export.exported import import_requirements, read_description
+from tfautolabel.export.exported import read_description
+from tfautolabel.export.requirements import import_requirements
 from tfautolabel.export.saved_model import DESCRIPTION
 from tfautolabel.export.standalone_check import TOLERANCE
 from tfautolabel.runs.outputs import check_model

@@ -53,8 +53,7 @@ class Acceptance:
             min_confidence: in [0, 1], what is sure enough to be looked at where there is no threshold.
             unlike_above: of the gate.
         """
-        parts = certificate.per_class
-        bounds = [certificate.threshold if parts is None else parts[name].threshold for name in classes]
+        bounds = certificate.thresholds(classes)
         barred = np.array([bound is None for bound in bounds])
         thresholds = np.array([min_confidence if bound is None else bound for bound in bounds], np.float32)
         return cls(thresholds, barred, unlike_above)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,15 @@ class Certificate:
     assumptions: tuple[str, ...] = ()
     needed_labels: int | None = None
 
+    def thresholds(self, classes: Sequence[str]) -> list[float | None]:
+        """The confidence from which labels of each class are accepted; None where none are.
+
+        Args:
+            classes: k names.
+        """
+        parts = self.per_class
+        return [self.threshold if parts is None else parts[name].threshold for name in classes]
+
     def accepts(self, scores: np.ndarray, predicted: np.ndarray | None = None) -> np.ndarray:
         """Which labels are accepted.
 
@@ -77,13 +87,16 @@ class Certificate:
             ValueError: If `predicted` is missing.
         """
         scores = np.asarray(scores, np.float32)
-        if self.per_class is None:
-            bound = np.inf if self.threshold is None else self.threshold
-            return scores >= np.float32(bound)
-        if predicted is None:
+        if self.per_class is not None and predicted is None:
             raise ValueError("every class has its own threshold: give predicted=. Received: scores only")
-        bounds = [np.inf if one.threshold is None else one.threshold for one in self.per_class.values()]
-        return scores >= np.array(bounds, np.float32)[np.asarray(predicted)]
+        found = [self.threshold] if self.per_class is None else self.thresholds([*self.per_class])
+        bounds = np.array([np.inf if bound is None else bound for bound in found], np.float32)
+        return scores >= (bounds[0] if self.per_class is None else bounds[np.asarray(predicted)])
+
+    def of_pool(self, accepted: int, total: int) -> Certificate:
+        """The same statement, which also says how many of a pool's labels are accepted by it."""
+        coverage = accepted / max(total, 1)
+        return replace(self, pool_accepted=accepted, pool_size=total, coverage=coverage)
 
     def sentence(self) -> str:
         """The statement in words, for people.
@@ -138,3 +151,26 @@ def percent(share: float) -> str:
         ('5 %', '99.9 %', '0.25 %')
     """
     return f"{100.0 * share:.4g} %"
+
+
+def with_pool(
+    certificate: Certificate, classes: Sequence[str], predicted: np.ndarray, accepted: np.ndarray
+) -> Certificate:
+    """A certificate that also says how much of a pool is accepted by it.
+
+    Args:
+        certificate: without a pool.
+        classes: k names.
+        predicted: (k,) int64, labels of the pool by their class.
+        accepted: (k,) int64, those of them that are accepted.
+    """
+    per_class = certificate.per_class and {
+        name: replace(
+            certificate.per_class[name],
+            coverage=float(accepted[number] / max(predicted[number], 1)),
+            pool_accepted=int(accepted[number]),
+            pool_size=int(predicted[number]),
+        )
+        for number, name in enumerate(classes)
+    }
+    return replace(certificate, per_class=per_class).of_pool(int(accepted.sum()), int(predicted.sum()))

@@ -71,7 +71,7 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
         self.labeler, self.examples, self.class_ids = labeler, examples, class_ids
         self.settings = settings or FineTuneSettings()
         self.class_weight, self.n_folds, self.until = class_weight, n_folds, until
-        labeler._restart()
+        labeler.restart()
         self._blank = untrained_copy(labeler.head, np.zeros((1, labeler.backbone.feature_dim), np.float32))
 
     def settings_of(self, hp: Any) -> FineTuneSettings:

@@ -221,7 +221,7 @@ def _search(labeler: Labeler, data: TuningData, tuner: Any, folder: Path, out: P
     """Runs the trials, judges the best again, and gives the labeler what is better."""
     if not getattr(labeler.head, "compiled", False):
         labeler.compile()
-    labeler._restart()
+    labeler.restart()
     blank = untrained_copy(labeler.head, data.features)
     default = cross_validate(untrained_copy(blank, data.features), data, labeler.fit_options)
     rows = [_default_row(labeler, metrics_of(default, data.class_ids))]

@@ -1,0 +1,52 @@
+"""A fitted labeler as a SavedModel."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfautolabel._progress import working
+from tfautolabel.data import Dataset
+from tfautolabel.export import export_saved_model
+from tfautolabel.features import extract_features
+from tfautolabel.labeler.fitted import Fitted
+
+
+def export_fitted(
+    fitted: Fitted, folder: str | os.PathLike[str], overwrite: bool, details: dict[str, Any]
+) -> Path:
+    """Writes what is fitted as a SavedModel and checks it against `Fitted.of_features`; see `Labeler.export`.
+
+    Args:
+        fitted: the labeler.
+        folder: as `export_saved_model` takes it.
+        overwrite: whether a version that is there already is replaced.
+        details: further entries for its labeler.json.
+
+    Returns:
+        The version folder.
+    """
+    backbone = fitted.reading.backbone
+
+    def predict(encoded: list[bytes]) -> np.ndarray:
+        examples = Dataset.from_inputs(encoded, modality=backbone.modality)
+        extraction = extract_features(examples, backbone, use_cache=False, progress=False)
+        whole = np.zeros((len(encoded), len(fitted.classes)), np.float32)
+        whole[extraction.rows] = fitted.of_features(extraction.features)
+        return whole
+
+    known = {
+        "head": fitted.head.name,
+        "cross_validation": fitted.cross_validation,
+        "calibration": fitted.calibration.to_dict(),
+        "certificate": None if fitted.certificate is None else fitted.certificate.to_dict(),
+        "min_confidence": float(fitted.min_confidence),
+    }
+    with working("exporting the model and checking it", fitted.reading.progress):
+        return export_saved_model(
+            folder, backbone, fitted.served_head, fitted.classes, fitted.acceptance, fitted.gate, predict,
+            known | details, overwrite,
+        )  # fmt: skip

@@ -1,0 +1,357 @@
+"""What a labeler is once it is fitted: everything that labels come from, and nothing that changes it."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import keras
+import numpy as np
+
+from tfautolabel._progress import progress_of
+from tfautolabel.data import Dataset, Learnt
+from tfautolabel.data.folds import content_order
+from tfautolabel.data.learnt import rows_to_measure
+from tfautolabel.features import Extraction
+from tfautolabel.heads.calibrated import calibrated_head
+from tfautolabel.labeler.checks import LanguageWarning
+from tfautolabel.labeler.judging import HeldOut, cross_validation_of
+from tfautolabel.labeler.reading import Reading
+from tfautolabel.labels import Labels, check_min_confidence
+from tfautolabel.measures import Evaluation, evaluate_predictions
+from tfautolabel.measures.classification import warn_of_left_out
+from tfautolabel.trust import Calibration, Certificate, UnlikeGate, calibrate_sets
+from tfautolabel.trust.acceptance import Acceptance
+from tfautolabel.trust.binomial import check_levels
+from tfautolabel.trust.earned import Earned
+from tfautolabel.trust.labelled import Judged, counted
+
+_HEAD_ROWS = 4096
+PART_ROWS = 16_384
+"""Rows that are labelled at a time: their features are in memory together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fitted labeler.
+
+    Attributes:
+        reading: from examples to features.
+        head: the Keras model on features, before the calibration.
+        classes: k names.
+        calibration: what its probabilities go through.
+        gate: refuses what is unlike all that was labelled; None where there were too few labels for one.
+        earned: what held-out labels bear out.
+        held_out: the labelled examples that say so.
+        learnt: what was learnt from.
+        min_confidence: in [0, 1], labels less sure than this are not accepted.
+        seed: decides what is random in sets of labels.
+        language: warns once of texts that the backbone was not trained on.
+        certificate: by which labels are accepted; None for by confidence.
+    """
+
+    reading: Reading
+    head: keras.Model
+    classes: tuple[str, ...]
+    calibration: Calibration
+    gate: UnlikeGate | None
+    earned: Earned
+    held_out: HeldOut
+    learnt: Learnt
+    min_confidence: float
+    seed: int
+    language: LanguageWarning
+    certificate: Certificate | None = None
+
+    @functools.cached_property
+    def served_head(self) -> keras.Model:
+        """The head and the calibration of its probabilities as one model; they share their weights."""
+        calibration = self.calibration
+        if calibration.kind == "identity":
+            return self.head
+        feature_dim = self.reading.backbone.feature_dim
+        return calibrated_head(self.head, feature_dim, calibration.scale, calibration.bias)
+
+    @property
+    def cross_validation(self) -> dict[str, Any]:
+        """What a record has of the cross-validation; see `cross_validation_of`."""
+        seen = self.held_out
+        return cross_validation_of(seen.probabilities, seen.class_ids, self.classes, seen.folds)
+
+    @property
+    def acceptance(self) -> Acceptance:
+        """By which labels are accepted: certificate or confidence, what held-out labels bear out, gate."""
+        return self._acceptance(None)
+
+    def predict(self, data: Dataset | Sequence[bytes] | Sequence[str]) -> np.ndarray:
+        """Probabilities of every class for every example.
+
+        Args:
+            data: n examples, or their encoded bytes, or texts.
+
+        Returns:
+            (n, k) float32, rows sum to 1; a row of zeros, and a warning, where an example cannot be read.
+
+        Raises:
+            RuntimeError: Of a `Labeler`, if it is not fitted.
+        """
+        modality = self.reading.backbone.modality
+        dataset = data if isinstance(data, Dataset) else Dataset.from_inputs(data, modality=modality)
+        extraction, probabilities = self.probabilities(dataset)
+        if extraction.rejected:
+            first = extraction.rejected[0]
+            warnings.warn(
+                f"{len(extraction.rejected):,} of {len(dataset):,} examples could not be read and have zeros "
+                f"for probabilities; the first is {first.id}: {first.reason}",
+                stacklevel=3,
+            )
+        whole = np.zeros((len(dataset), len(self.classes)), np.float32)
+        whole[extraction.rows] = probabilities
+        return whole
+
+    def label(
+        self, pool: Dataset, *, min_confidence: float | None = None, extraction: Extraction | None = None
+    ) -> Labels:
+        """Labels every example of the pool.
+
+        Args:
+            pool: examples; labels that they may have are not looked at.
+            min_confidence: in [0, 1], instead of the certificate's threshold or, where `certify` was not
+                called, of the labeler's own; then accepted without regard to what held-out labels bear out.
+            extraction: what `extract` gave for `pool`, to spare looking it up again.
+
+        Returns:
+            One row for each example that could be read, `ABSTAIN` where the label is not accepted, with the
+            reason: not sure enough, unlike all that was labelled, not earned (see `earned_`), or not
+            certified; the others are in `rejected`. A certificate that is impossible accepts nothing.
+
+        Raises:
+            RuntimeError: Of a `Labeler`, if it is not fitted.
+            ValueError: If `min_confidence` is not in [0, 1].
+        """
+        acceptance = self._acceptance(min_confidence)
+        if extraction is None:
+            self.language.once(self.reading.backbone.handle, pool)
+        extraction, probabilities = self.probabilities(pool, extraction)
+        ood_score = None if self.gate is None else self.gate.score(extraction.features)
+        reason = acceptance.reasons(probabilities.max(axis=1), probabilities.argmax(axis=1), ood_score)
+        return Labels.from_probabilities(
+            pool.ids[extraction.rows],
+            probabilities,
+            self.classes,
+            rejected=extraction.rejected,
+            reason=reason,
+            ood_score=ood_score,
+        )
+
+    def label_parts(
+        self, pool: Dataset, *, min_confidence: float | None = None, part_rows: int = PART_ROWS
+    ) -> Iterator[Labels]:
+        """Labels a pool part by part, so that however large it is, one part at a time is in memory.
+
+        Args:
+            pool: examples; labels that they may have are not looked at.
+            min_confidence: in [0, 1]; as in `label`.
+            part_rows: rows in a part.
+
+        Yields:
+            What `label` gives for each part, in the order of the pool.
+
+        Raises:
+            RuntimeError: Of a `Labeler`, if it is not fitted.
+            ValueError: If `min_confidence` is not in [0, 1].
+        """
+        for _, labels in self.extracted_parts(pool, min_confidence=min_confidence, part_rows=part_rows):
+            yield labels
+
+    def extracted_parts(
+        self,
+        pool: Dataset,
+        *,
+        min_confidence: float | None = None,
+        part_rows: int = PART_ROWS,
+        extraction: Extraction | None = None,
+    ) -> Iterator[tuple[Extraction, Labels]]:
+        """As `label_parts`, with what `extract` gives for each part too.
+
+        Args:
+            pool: examples.
+            min_confidence: in [0, 1]; as in `label`.
+            part_rows: rows in a part.
+            extraction: what `extract` gave for all of `pool`, which then is one part and not looked up again.
+        """
+        self.language.once(self.reading.backbone.handle, pool)
+        if extraction is not None:
+            yield extraction, self.label(pool, min_confidence=min_confidence, extraction=extraction)
+            return
+        extractor = self.reading.extractor()
+        with progress_of(len(pool), "labelling", self.reading.progress) as advance:
+            for start in range(0, len(pool), part_rows):
+                part = pool.subset(np.arange(start, min(start + part_rows, len(pool))))
+                extraction = extractor.extract(part, advance)
+                yield extraction, self.label(part, min_confidence=min_confidence, extraction=extraction)
+
+    def evaluate(self, dataset: Dataset) -> Evaluation:
+        """Measures the labels against known ones.
+
+        Examples without a label are left out, and with a warning those that cannot be read and those that
+        the labeler was fitted on, by their contents. If it was fitted on all of them, these are measured,
+        with a warning and `learnt_from` in what is returned: that is no accuracy.
+
+        Args:
+            dataset: labelled examples.
+
+        Raises:
+            RuntimeError: Of a `Labeler`, if it is not fitted.
+            ValueError: If a label is none of the classes, or no labelled example can be read.
+        """
+        labelled = dataset.labelled.with_classes(self.classes)
+        extraction, probabilities = self.probabilities(labelled)
+        warn_of_left_out(len(labelled), extraction.rejected)
+        learnt_from = self.learnt.among(labelled, extraction.contents)[extraction.rows]
+        kept = rows_to_measure(learnt_from)
+        return evaluate_predictions(
+            labelled.class_ids[extraction.rows][kept],
+            probabilities[kept].argmax(axis=1),
+            self.classes,
+            learnt_from=int((learnt_from & kept).sum()),
+        )
+
+    def certify(
+        self,
+        target_error: float,
+        *,
+        confidence: float = 0.95,
+        held_out: Dataset | None = None,
+        pool: Dataset | None = None,
+        per_class: bool = False,
+    ) -> Certificate:
+        """Finds out which labels can be accepted so that at most a share of them is wrong.
+
+        A `Labeler` accepts by it from here on, and so does the model that it exports: labels whose confidence
+        is at least its threshold and that are not unlike all that was labelled. If none can be given
+        (`kind == "impossible"`), nothing is accepted, unless `label` is given a `min_confidence`.
+
+        With `held_out` the statement is certified: it holds with the confidence, if those examples were drawn
+        at random from where the pool comes from and took no part in `fit`. Without them it is estimated from
+        the cross-validation of the labelled examples, and no guarantee. Both speak of labels that the gate
+        lets pass.
+
+        Args:
+            target_error: in (0, 1), the share of wrong labels among the accepted ones.
+            confidence: in (0, 1).
+            held_out: labelled examples that `fit` has not seen.
+            pool: what is to be labelled; only to count how much of it is accepted.
+            per_class: whether each predicted class gets a threshold of its own and meets the target.
+
+        Returns:
+            The certificate.
+
+        Raises:
+            ValueError: If a level is not in (0, 1), or a label of `held_out` is none of the classes.
+        """
+        check_levels(target_error, confidence)
+        seen = self.held_out
+        judged = Judged(seen.probabilities, seen.class_ids, seen.unlike, "out_of_fold")
+        if held_out is not None:
+            labelled = held_out.labelled.with_classes(self.classes)
+            extraction, probabilities = self.probabilities(labelled)
+            truth, unlike = labelled.class_ids[extraction.rows], self.refuses(extraction.features)
+            judged = Judged(probabilities, truth, unlike, "held_out")
+        certificate = judged.certify(self.classes, target_error, confidence, per_class)
+        if pool is None:
+            return certificate
+        return counted(certificate, self.classes, replace(self, certificate=certificate).label_parts(pool))
+
+    def prediction_sets(
+        self, pool: Dataset, *, coverage: float = 0.9, method: str = "lac", per_class: bool = False
+    ) -> tuple[np.ndarray, Labels]:
+        """For each example a set of classes that holds the right one with a stated probability.
+
+        Conformal sets, calibrated with the out-of-fold probabilities of the labelled examples
+        (cross-conformal prediction, Vovk, arXiv 1208.0806). Split conformal prediction guarantees the
+        coverage on average over examples drawn like the labelled ones. Here the labeler that makes the sets
+        has seen all of them and is surer than those that were cross-validated, so the coverage holds nearly
+        and is not proved.
+
+        Args:
+            pool: examples; labels that they may have are not looked at.
+            coverage: in (0, 1), how often the right class is in the set.
+            method: "lac" for the smallest sets, "aps" or "raps" for sets that grow where it is hard.
+            per_class: whether the coverage is to hold within each class.
+
+        Returns:
+            (n, k) bool, and the n labels that `label` gives; one row for each example that could be read.
+
+        Raises:
+            RuntimeError: Of a `Labeler`, if it is not fitted.
+            ValueError: If the method is unknown or the coverage is not in (0, 1).
+        """
+        seen = self.held_out
+        order = content_order(seen.probabilities, seen.class_ids)
+        sets = calibrate_sets(
+            seen.probabilities[order],
+            seen.class_ids[order],
+            coverage,
+            method,
+            per_class=per_class,
+            seed=self.seed,
+        )
+        labels = self.label(pool)
+        return sets.sets(labels.probabilities), labels
+
+    def refuses(self, features: np.ndarray) -> np.ndarray:
+        """(n,) bool: which of (n, d) features the gate refuses; none without a gate."""
+        return np.zeros(len(features), bool) if self.gate is None else self.gate.refuses(features)
+
+    def probabilities(
+        self, dataset: Dataset, extraction: Extraction | None = None
+    ) -> tuple[Extraction, np.ndarray]:
+        """The features of what can be read, and (m, k) float32 probabilities, a row for each of them."""
+        extraction = self.reading.extract(dataset) if extraction is None else extraction
+        return extraction, self.of_features(extraction.features)
+
+    def of_features(self, features: np.ndarray) -> np.ndarray:
+        """(n, k) float32 probabilities of (n, d) features."""
+        # Called part by part: each labeler's own `predict` would trace a graph for so small a network.
+        starts, head = range(0, len(features), _HEAD_ROWS), self.served_head
+        parts = [head(features[start : start + _HEAD_ROWS], training=False) for start in starts]
+        empty = np.zeros((0, len(self.classes)), np.float32)
+        return np.concatenate([empty, *map(keras.ops.convert_to_numpy, parts)])
+
+    def _acceptance(self, min_confidence: float | None) -> Acceptance:
+        above = np.inf if self.gate is None else self.gate.threshold
+        chosen = self.min_confidence if min_confidence is None else min_confidence
+        check_min_confidence(chosen)
+        if min_confidence is not None:
+            return Acceptance.by_confidence(chosen, len(self.classes), above)
+        if self.certificate is None:
+            return Acceptance.by_confidence(chosen, len(self.classes), above).after(self.earned)
+        rule = Acceptance.by_certificate(self.certificate, self.classes, chosen, above)
+        # What examples that took no part in the fit certify needs no other evidence.
+        return rule if self.certificate.kind == "certified" else rule.after(self.earned, with_floor=False)
+
+
+class HasFitted(Protocol):
+    """What may be fitted."""
+
+    @property
+    def fitted(self) -> Fitted:
+        """What it is, fitted; raises RuntimeError before."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def of_fitted(method: Callable[Concatenate[Fitted, P], R]) -> Callable[Concatenate[HasFitted, P], R]:
+    """The same method of what has a `Fitted`."""
+
+    @functools.wraps(method)
+    def call(self: HasFitted, *args: P.args, **options: P.kwargs) -> R:
+        return method(self.fitted, *args, **options)
+
+    return call
