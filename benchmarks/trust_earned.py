@@ -34,10 +34,10 @@ from tfautolabel.heads.softmax_regression import fit_softmax_regression
 from tfautolabel.labeler.judging import can_be_judged
 from tfautolabel.labels import MIN_CONFIDENCE
 from tfautolabel.training import train_head
-from tfautolabel.trust import fit_calibration, fit_unlike_gate
+from tfautolabel.trust import fit_calibration, fit_ood_gate
 from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.earned import judge
-from tfautolabel.trust.unlike import enough_to_judge
+from tfautolabel.trust.ood import enough_to_judge
 
 PARTS = ("kinds", "unequal", "draws")
 POOL = 2000
@@ -69,7 +69,7 @@ def accept(features: Features, labelled: np.ndarray, seed: int) -> tuple[Accepte
     out_of_fold, probabilities = _predict(known, class_ids, pool, seed)
     gate = None
     if enough_to_judge(class_ids):
-        gate = fit_unlike_gate(known, class_ids, pool, refused=REFUSED, seed=seed)
+        gate = fit_ood_gate(known, class_ids, pool, refused=REFUSED, seed=seed)
     unlike = np.zeros(len(known), bool) if gate is None else gate.refuses(known)
     earned = judge(out_of_fold, class_ids, unlike, MIN_CONFIDENCE, guarded=gate is not None)
     plain = Acceptance.by_confidence(MIN_CONFIDENCE, len(classes))

@@ -25,7 +25,7 @@ from trust_sets import Features, read_features, trust_options
 
 from tfautolabel.heads import build_head
 from tfautolabel.training import train_head
-from tfautolabel.trust.unlike import METHODS, fit_unlike_gate
+from tfautolabel.trust.ood import METHODS, fit_ood_gate
 
 LABELS, POOL = 50, 1500
 TASKS = ("fashion-mnist", "digits", "mails and reviews")
@@ -59,7 +59,7 @@ def measure(features: Features, unseen: int, seed: int) -> dict[str, float]:
     scores = {"probability": 1.0 - probabilities.max(axis=1), "energy": -logsumexp(logits, axis=1)}
     found = {}
     for method in METHODS:
-        gate = fit_unlike_gate(known, class_ids, pool, method=method, seed=seed)
+        gate = fit_ood_gate(known, class_ids, pool, method=method, seed=seed)
         scores[method] = gate.score(pool)
         found[f"{method} refuses"] = float(gate.refuses(pool[~truth]).mean())
     return found | {name: float(roc_auc_score(truth, values)) for name, values in scores.items()}

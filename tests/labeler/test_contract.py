@@ -60,7 +60,7 @@ def test_what_was_held_out_certifies_and_labels_are_accepted_by_it(labeler, per_
     thresholds = certificate.thresholds(CLASSES)
     confidence, predicted = labels.probabilities.max(axis=1), labels.probabilities.argmax(axis=1)
     bounds = np.array([np.inf if bound is None else bound for bound in thresholds], np.float32)[predicted]
-    above = np.float32(labeler.acceptance.unlike_above)
+    above = np.float32(labeler.acceptance.ood_above)
     np.testing.assert_array_equal(labels.accepted, (confidence >= bounds) & (labels.ood_score <= above))
 
 

@@ -115,7 +115,7 @@ def test_few_labels_are_enough_for_a_gate_and_very_few_accept_nothing(tmp_path):
     labeler.fit(coloured(8))
     assert (labeler.label(strange()).reason == "unlike_anything_labelled").mean() > 0.8
     labeler.fit(coloured(3))
-    assert labeler.unlike_ is None
+    assert labeler.ood_gate_ is None
     assert set(labeler.label(strange()).reason) == {"not_earned"}
     assert labeler.label(strange(), min_confidence=0.0).accepted.all()
     labeler.save(tmp_path / "saved")

@@ -67,4 +67,10 @@ def test_it_survives_json():
         rule = Acceptance(np.array([0.1, 0.7], np.float32), np.array([False, True]), above)
         again = Acceptance.from_dict(json.loads(json.dumps(rule.to_dict())))
         assert again.bounds.tolist() == rule.bounds.tolist()
-        assert again.unlike_above == above
+        assert again.ood_above == above
+
+
+def test_a_rule_of_an_earlier_model_is_read():
+    entries = Acceptance.by_confidence(0.5, 2, 1.5).to_dict()
+    entries["unlike_above"] = entries.pop("ood_above")
+    assert Acceptance.from_dict(entries).ood_above == 1.5

@@ -17,7 +17,7 @@ def probabilities(predicted, confidence, k):
 
 def judged(truth, predicted, confidence=0.9, k=3, **options):
     truth, predicted = np.asarray(truth), np.asarray(predicted)
-    options = {"unlike": np.zeros(len(truth), bool), "min_confidence": 0.8} | options
+    options = {"refused": np.zeros(len(truth), bool), "min_confidence": 0.8} | options
     return judge(probabilities(predicted, confidence, k), truth, **options)
 
 
@@ -73,7 +73,7 @@ def test_held_out_labels_that_are_wrong_more_often_than_they_say_raise_the_floor
     assert found.sentences(["a", "b"])[0].startswith("only labels with a confidence of at least 0.990")
     assert judged(truth, predicted, confidence, k=2, min_confidence=0.95).floor == 0.0
     unlike = np.isin(np.arange(60), wrong)
-    assert judged(truth, predicted, confidence, k=2, unlike=unlike).floor == 0.0
+    assert judged(truth, predicted, confidence, k=2, refused=unlike).floor == 0.0
     assert judged(truth, truth, confidence, k=2).floor == 0.0
 
 

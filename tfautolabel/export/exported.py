@@ -118,7 +118,7 @@ class ExportedLabeler:
         acceptance = self.acceptance
         if min_confidence is not None:
             check_min_confidence(min_confidence)
-            above = acceptance.unlike_above
+            above = acceptance.ood_above
             acceptance = Acceptance.by_confidence(min_confidence, len(self.classes), above)
         probabilities = np.zeros((len(dataset), len(self.classes)), np.float32)
         ood_score = np.full(len(dataset), np.nan, np.float32)
@@ -254,7 +254,7 @@ class ExportedLabeler:
         if held_out is None:
             raise ValueError("an exported model holds no labelled examples: give held_out=. Received: none")
         labels, truth = self.label_known(held_out)
-        above = self.acceptance.unlike_above
+        above = self.acceptance.ood_above
         judged = Judged(labels.probabilities, truth, labels.ood_score > np.float32(above), "held_out")
         found = judged.certify(self.classes, target_error, confidence, per_class)
         self.acceptance = Acceptance.by_certificate(found, self.classes, self.min_confidence, above)

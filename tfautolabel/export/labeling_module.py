@@ -13,9 +13,9 @@ from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.features.frozen import FrozenNetwork, inference_network
 from tfautolabel.preprocessors import Preprocessed
 from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
-from tfautolabel.trust import UnlikeGate
+from tfautolabel.trust import OodGate
 from tfautolabel.trust.acceptance import Acceptance
-from tfautolabel.trust.unlike import NEIGHBOURS
+from tfautolabel.trust.ood import NEIGHBOURS
 
 
 class LabelingModule(tf.Module):
@@ -54,7 +54,7 @@ class LabelingModule(tf.Module):
         head: keras.Model,
         classes: Sequence[str],
         acceptance: Acceptance,
-        gate: UnlikeGate | None = None,
+        gate: OodGate | None = None,
     ) -> None:
         super().__init__(name="labeler")
         vectors = keras.Input((backbone.feature_dim,), name="features")
@@ -141,7 +141,7 @@ class LabelingModule(tf.Module):
         }
 
     def _judge_likeness(self, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """(n,) float32 and (n,) bool: what `UnlikeGate` scores, and what it lets pass."""
+        """(n,) float32 and (n,) bool: what `OodGate` scores, and what it lets pass."""
         gate = self._gate
         if gate is None:
             score = tf.fill(tf.shape(vectors)[:1], tf.constant(np.nan, tf.float32))

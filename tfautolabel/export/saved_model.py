@@ -22,7 +22,7 @@ from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.export.function_names import settle_function_names
 from tfautolabel.export.labeling_module import LabelingModule
 from tfautolabel.export.parity import CheckFailure, SelfCheck
-from tfautolabel.trust import UnlikeGate
+from tfautolabel.trust import OodGate
 from tfautolabel.trust.acceptance import Acceptance
 
 FORMAT_VERSION = 1
@@ -37,7 +37,7 @@ def export_saved_model(
     head: keras.Model,
     classes: Sequence[str],
     acceptance: Acceptance,
-    gate: UnlikeGate | None,
+    gate: OodGate | None,
     predict: Callable[[list[bytes]], np.ndarray],
     details: dict[str, Any] | None = None,
     overwrite: bool = False,

@@ -167,7 +167,7 @@ def outcome(
     A certificate that nobody asked for is an "estimate": labels were not accepted by it.
     """
     backbone, certificate = labeler.backbone, done.certificate.to_dict()
-    gate, asked = labeler.unlike_, settings.target_error is not None
+    gate, asked = labeler.ood_gate_, settings.target_error is not None
     return {
         "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
         "counts": done.tally.counts(labeler.classes, done.labelled, len(done.rejected)),

@@ -23,7 +23,7 @@ from tfautolabel.labeler.reading import Reading
 from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
-from tfautolabel.trust import Calibration, Certificate, UnlikeGate, calibrate_sets
+from tfautolabel.trust import Calibration, Certificate, OodGate, calibrate_sets
 from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.binomial import check_levels
 from tfautolabel.trust.earned import Earned
@@ -57,7 +57,7 @@ class Fitted:
     head: keras.Model
     classes: tuple[str, ...]
     calibration: Calibration
-    gate: UnlikeGate | None
+    gate: OodGate | None
     earned: Earned
     held_out: HeldOut
     learnt: Learnt
@@ -255,12 +255,12 @@ class Fitted:
         """
         check_levels(target_error, confidence)
         seen = self.held_out
-        judged = Judged(seen.probabilities, seen.class_ids, seen.unlike, "out_of_fold")
+        judged = Judged(seen.probabilities, seen.class_ids, seen.refused, "out_of_fold")
         if held_out is not None:
             labelled = held_out.labelled.with_classes(self.classes)
             extraction, probabilities = self.probabilities(labelled)
-            truth, unlike = labelled.class_ids[extraction.rows], self.refuses(extraction.features)
-            judged = Judged(probabilities, truth, unlike, "held_out")
+            truth, refused = labelled.class_ids[extraction.rows], self.refuses(extraction.features)
+            judged = Judged(probabilities, truth, refused, "held_out")
         certificate = judged.certify(self.classes, target_error, confidence, per_class)
         if pool is None:
             return certificate

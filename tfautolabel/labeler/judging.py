@@ -10,9 +10,9 @@ import numpy as np
 
 from tfautolabel.labeler.fitting import Trained
 from tfautolabel.measures import accuracy_interval
-from tfautolabel.trust import Calibration, UnlikeGate, fit_calibration, fit_unlike_gate
+from tfautolabel.trust import Calibration, OodGate, fit_calibration, fit_ood_gate
 from tfautolabel.trust.earned import Earned, judge
-from tfautolabel.trust.unlike import enough_to_judge
+from tfautolabel.trust.ood import enough_to_judge
 
 REFUSED = 0.02
 """The share of examples like the labelled ones that the gate may refuse, from 49 labels on; with fewer it
@@ -26,22 +26,22 @@ class HeldOut:
     Attributes:
         probabilities: (n, k) float32, calibrated.
         class_ids: (n,) int64, the truth.
-        unlike: (n,) bool, which of them the gate refuses.
+        refused: (n,) bool, which of them the gate refuses.
         folds: how many such models there were.
     """
 
     probabilities: np.ndarray
     class_ids: np.ndarray
-    unlike: np.ndarray
+    refused: np.ndarray
     folds: int
 
     def in_order(self, rows: np.ndarray) -> HeldOut:
         """The same examples in another order, (n,) int64."""
-        return HeldOut(self.probabilities[rows], self.class_ids[rows], self.unlike[rows], self.folds)
+        return HeldOut(self.probabilities[rows], self.class_ids[rows], self.refused[rows], self.folds)
 
     def earns(self, min_confidence: float, *, guarded: bool) -> Earned:
         """What the examples bear out; see `tfautolabel.trust.earned.judge`."""
-        return judge(self.probabilities, self.class_ids, self.unlike, min_confidence, guarded=guarded)
+        return judge(self.probabilities, self.class_ids, self.refused, min_confidence, guarded=guarded)
 
 
 def can_be_judged(class_ids: np.ndarray, n_classes: int) -> np.ndarray:
@@ -91,7 +91,7 @@ def judge_fit(
     weights: dict[int, float] | None,
     min_confidence: float,
     seed: int,
-) -> tuple[Calibration, UnlikeGate | None, Earned, HeldOut]:
+) -> tuple[Calibration, OodGate | None, Earned, HeldOut]:
     """Calibrates a head, learns what the labelled examples look like, and finds out what may be accepted.
 
     Args:
@@ -111,9 +111,9 @@ def judge_fit(
         sample_weight=per_example[judged],
         seed=seed,
     )
-    gate, unlike = None, np.zeros(len(class_ids), bool)
+    gate, refused = None, np.zeros(len(class_ids), bool)
     if enough_to_judge(class_ids):
-        gate = fit_unlike_gate(trained.features, class_ids, background, refused=REFUSED, seed=seed)
-        unlike = gate.refuses(trained.features)
-    held_out = HeldOut(calibration.apply(trained.out_of_fold), class_ids, unlike, trained.folds)
+        gate = fit_ood_gate(trained.features, class_ids, background, refused=REFUSED, seed=seed)
+        refused = gate.refuses(trained.features)
+    held_out = HeldOut(calibration.apply(trained.out_of_fold), class_ids, refused, trained.folds)
     return calibration, gate, held_out.earns(min_confidence, guarded=gate is not None), held_out

@@ -60,7 +60,7 @@ class Labeler:
         fit_options: of `keras.Model.fit`, used where `fit` is given no others; see `replace_head`.
         model: the Keras model from encoded inputs to probabilities, which shares the head's weights.
         fitted_: after `fit`, all that labels come from, a `Fitted`; None before. Its parts can be read here
-            too: `calibration_`, `unlike_` (its gate), `earned_`, `certificate_`, `learnt_`,
+            too: `calibration_`, `ood_gate_` (its gate), `earned_`, `certificate_`, `learnt_`,
             `cross_validation_`, and of the held-out labelled examples, in the order in which they were
             given, `out_of_fold_` and `truth_`.
         transfer_: after `fit`, a record of what was tuned, or why nothing was.
@@ -138,7 +138,7 @@ class Labeler:
     acceptance = property(lambda self: self.fitted.acceptance, doc=Fitted.acceptance.__doc__)
     certificate_ = property(lambda self: self.fitted.certificate, lambda self, one: self.accept_by(one))
     calibration_ = property(lambda self: self.fitted.calibration)
-    unlike_ = property(lambda self: self.fitted.gate)
+    ood_gate_ = property(lambda self: self.fitted.gate)
     earned_ = property(lambda self: self.fitted.earned)
     learnt_ = property(lambda self: self.fitted.learnt)
     out_of_fold_ = property(lambda self: self.fitted.held_out.probabilities)

@@ -25,7 +25,7 @@ from tfautolabel.labeler.start import Start
 from tfautolabel.labels import Rejected
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.parameters import Snapshot
-from tfautolabel.trust import Calibration, Certificate, UnlikeGate
+from tfautolabel.trust import Calibration, Certificate, OodGate
 
 SETTINGS = ("seed", "batch_size", "min_confidence", "transfer", "transfer_settings", "time_budget")
 """Arguments of `Labeler` that are kept as they are."""
@@ -89,7 +89,7 @@ def _write(saved: Saved, folder: Path) -> None:
         "fit_options": saved.fit_options,
         "calibration": fitted.calibration.to_dict(),
         "unlike": None if gate is None else gate.to_dict(),
-        "labelled_unlike": held_out.unlike.tolist(),
+        "labelled_unlike": held_out.refused.tolist(),
         "certificate": None if certificate is None else certificate.to_dict(),
         "truth": held_out.class_ids.tolist(),
         "cross_validation": fitted.cross_validation,
@@ -142,7 +142,7 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
     gate = None
     if state["unlike"] is not None:
         with np.load(folder / _GATE, allow_pickle=False) as arrays:
-            gate = UnlikeGate.from_dict(state["unlike"], dict(arrays))
+            gate = OodGate.from_dict(state["unlike"], dict(arrays))
     found = state["certificate"]
     held_out = HeldOut(
         np.array(state["out_of_fold"], np.float32),

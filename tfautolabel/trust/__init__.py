@@ -10,8 +10,8 @@ from tfautolabel.trust.binomial import error_bound, labels_needed
 from tfautolabel.trust.calibration import Calibration, fit_calibration
 from tfautolabel.trust.certificates import Certificate, ClassCertificate
 from tfautolabel.trust.conformal import ConformalSets, calibrate_sets
+from tfautolabel.trust.ood import OodGate, fit_ood_gate
 from tfautolabel.trust.selective import certify
-from tfautolabel.trust.unlike import UnlikeGate, fit_unlike_gate
 
 __all__ = [
     "AnswersNeeded",
@@ -20,8 +20,8 @@ __all__ = [
     "Certificate",
     "ClassCertificate",
     "ConformalSets",
+    "OodGate",
     "SequentialAudit",
-    "UnlikeGate",
     "answers_needed",
     "calibrate_sets",
     "certify",
@@ -30,6 +30,6 @@ __all__ = [
     "draw_audit",
     "error_bound",
     "fit_calibration",
-    "fit_unlike_gate",
+    "fit_ood_gate",
     "labels_needed",
 ]

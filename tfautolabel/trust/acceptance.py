@@ -21,21 +21,21 @@ class Acceptance:
         thresholds: (k,) float32; a label of a class is sure enough if its confidence is at least this.
         barred: (k,) bool; classes of which nothing is accepted, because the target cannot be certified. What
             is sure enough in them is what an audit may look at.
-        unlike_above: scores of a gate above this are unlike all that was labelled; infinite without a gate.
+        ood_above: scores of a gate above this are unlike all that was labelled; infinite without a gate.
         unearned: (k,) bool; classes of which nothing is accepted, because held-out labels do not bear it out.
             An audit may look at them too. None by default: of no class.
     """
 
     thresholds: np.ndarray
     barred: np.ndarray
-    unlike_above: float = np.inf
+    ood_above: float = np.inf
     unearned: np.ndarray | None = None
 
     @classmethod
-    def by_confidence(cls, min_confidence: float, n_classes: int, unlike_above: float = np.inf) -> Acceptance:
+    def by_confidence(cls, min_confidence: float, n_classes: int, ood_above: float = np.inf) -> Acceptance:
         """One threshold for all classes, nothing barred."""
         thresholds = np.full(n_classes, min_confidence, np.float32)
-        return cls(thresholds, np.zeros(n_classes, bool), unlike_above)
+        return cls(thresholds, np.zeros(n_classes, bool), ood_above)
 
     @classmethod
     def by_certificate(
@@ -43,7 +43,7 @@ class Acceptance:
         certificate: Certificate,
         classes: Sequence[str],
         min_confidence: float,
-        unlike_above: float = np.inf,
+        ood_above: float = np.inf,
     ) -> Acceptance:
         """The thresholds of a certificate; without one, nothing of a class is accepted.
 
@@ -51,12 +51,12 @@ class Acceptance:
             certificate: with one threshold for all or one a class.
             classes: k names.
             min_confidence: in [0, 1], what is sure enough to be looked at where there is no threshold.
-            unlike_above: of the gate.
+            ood_above: of the gate.
         """
         bounds = certificate.thresholds(classes)
         barred = np.array([bound is None for bound in bounds])
         thresholds = np.array([min_confidence if bound is None else bound for bound in bounds], np.float32)
-        return cls(thresholds, barred, unlike_above)
+        return cls(thresholds, barred, ood_above)
 
     def after(self, earned: Earned, *, with_floor: bool = True) -> Acceptance:
         """The same rule within what held-out labels bear out.
@@ -108,7 +108,7 @@ class Acceptance:
         reasons[self._unearned[predicted]] = NOT_EARNED
         reasons[confidence < self.thresholds[predicted]] = NOT_SURE_ENOUGH
         if ood_score is not None:
-            reasons[ood_score > np.float32(self.unlike_above)] = UNLIKE
+            reasons[ood_score > np.float32(self.ood_above)] = UNLIKE
         return reasons
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,13 +117,14 @@ class Acceptance:
             "thresholds": self.thresholds.tolist(),
             "barred": self.barred.tolist(),
             "unearned": self._unearned.tolist(),
-            "unlike_above": self.unlike_above if np.isfinite(self.unlike_above) else None,
+            "ood_above": self.ood_above if np.isfinite(self.ood_above) else None,
         }
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> Acceptance:
         """What `to_dict` gave, back again."""
-        above = entries["unlike_above"]
+        # Models of earlier versions have another word for it.
+        above = entries["ood_above"] if "ood_above" in entries else entries["unlike_above"]
         return cls(
             np.array(entries["thresholds"], np.float32),
             np.array(entries["barred"], bool),

@@ -133,7 +133,7 @@ class Earned:
 def judge(
     out_of_fold: np.ndarray,
     truth: np.ndarray,
-    unlike: np.ndarray,
+    refused: np.ndarray,
     min_confidence: float,
     *,
     guarded: bool = True,
@@ -143,7 +143,7 @@ def judge(
     Args:
         out_of_fold: (n, k) float32, probabilities of labelled examples from labelers that have not seen them.
         truth: (n,) int64 in [0, k), their classes.
-        unlike: (n,) bool, which of them a gate refuses.
+        refused: (n,) bool, which of them a gate refuses.
         min_confidence: in [0, 1], from which labels would be accepted.
         guarded: whether there is a gate.
     """
@@ -153,7 +153,7 @@ def judge(
     right, constant = predicted == truth, truth == commonest
     gained, lost = int((right & ~constant).sum()), int((~right & constant).sum())
     # One label of a class is always wrong when held out; what is predicted as that class is barred anyway.
-    counted = ~unlike & (counts[truth] > 1) & (counts[predicted] > 1)
+    counted = ~refused & (counts[truth] > 1) & (counts[predicted] > 1)
     return Earned(
         labels=len(truth),
         right=int(right.sum()),

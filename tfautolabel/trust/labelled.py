@@ -19,13 +19,13 @@ class Judged:
     Attributes:
         probabilities: (n, k) float32.
         class_ids: (n,) int64 in [0, k), the truth.
-        unlike: (n,) bool, which of them a gate refuses: the statement leaves them out.
+        refused: (n,) bool, which of them a gate refuses: the statement leaves them out.
         source: a key of `tfautolabel.trust.selective.SOURCES`.
     """
 
     probabilities: np.ndarray
     class_ids: np.ndarray
-    unlike: np.ndarray
+    refused: np.ndarray
     source: str
 
     def certify(
@@ -39,7 +39,7 @@ class Judged:
             confidence: in (0, 1).
             per_class: whether each predicted class gets a threshold of its own.
         """
-        probabilities, truth = self.probabilities[~self.unlike], self.class_ids[~self.unlike]
+        probabilities, truth = self.probabilities[~self.refused], self.class_ids[~self.refused]
         predicted = probabilities.argmax(axis=1)
         return certify(
             probabilities.max(axis=1),

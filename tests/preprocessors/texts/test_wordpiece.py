@@ -7,12 +7,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfautolabel.preprocessors.texts.wordpiece import (
-    SPECIAL,
-    WordPiecePreprocessor,
-    read_vocabulary,
-    recorded_texts,
-)
+from tfautolabel.preprocessors.texts.preprocessor import recorded_texts
+from tfautolabel.preprocessors.texts.wordpiece import SPECIAL, WordPiecePreprocessor, read_vocabulary
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789äßøđıл中日本あкеر한ᄒ"
 PUNCTUATION = "!,.-'#[]()，。€"

@@ -36,7 +36,7 @@ _TINY = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class UnlikeGate:
+class OodGate:
     """Scores how unlike the labelled examples something is, and refuses what is too unlike.
 
     Attributes:
@@ -98,7 +98,7 @@ class UnlikeGate:
         return {"method": self.method, "threshold": self.threshold, "refused": self.refused}
 
     @classmethod
-    def from_dict(cls, entries: dict[str, Any], arrays: dict[str, np.ndarray]) -> UnlikeGate:
+    def from_dict(cls, entries: dict[str, Any], arrays: dict[str, np.ndarray]) -> OodGate:
         """What `to_dict` and `arrays` gave, back again."""
         return cls(
             entries["method"],
@@ -110,7 +110,7 @@ class UnlikeGate:
         )
 
 
-def fit_unlike_gate(
+def fit_ood_gate(
     features: np.ndarray,
     class_ids: np.ndarray,
     pool: np.ndarray | None = None,
@@ -118,7 +118,7 @@ def fit_unlike_gate(
     method: str = "relative_mahalanobis",
     refused: float = 0.02,
     seed: int = 0,
-) -> UnlikeGate:
+) -> OodGate:
     """Learns what the labelled examples look like.
 
     The threshold comes from labelled examples that were held out in turn: with so few labels an example
@@ -165,7 +165,7 @@ def fit_unlike_gate(
         pool_scores, columns = gate._scores_and_nearest(background)
         pool_nearest = _classes_of_columns(class_ids, method)[columns]
         threshold = lowered_threshold(threshold, scores, nearest, pool_scores, pool_nearest)
-    return UnlikeGate(method, threshold, refused, gate.centre, gate.weights, gate.bias)
+    return OodGate(method, threshold, refused, gate.centre, gate.weights, gate.bias)
 
 
 def enough_to_judge(class_ids: np.ndarray) -> bool:
@@ -196,19 +196,19 @@ def _classes_of_columns(class_ids: np.ndarray, method: str) -> np.ndarray:
 
 def _fit(
     features: np.ndarray, class_ids: np.ndarray, centre: np.ndarray, method: str, refused: float
-) -> UnlikeGate:
+) -> OodGate:
     """A gate that refuses nothing yet."""
     centred = _normalised(features) - centre
     if method == "neighbours":
         columns = _normalised(centred).T
-        return UnlikeGate(method, np.inf, refused, centre, columns, np.zeros(columns.shape[1], np.float32))
+        return OodGate(method, np.inf, refused, centre, columns, np.zeros(columns.shape[1], np.float32))
     classes = np.unique(class_ids)
     means = np.stack([centred[class_ids == number].mean(axis=0) for number in classes])
     spread = centred - means[np.searchsorted(classes, class_ids)]
     towards = _whitened(spread.astype(np.float64), means.T.astype(np.float64))
     # (x - m)' P (x - m) - x' P x, with x counted from the pool's mean: linear in x.
     weights, bias = -2.0 * towards, np.einsum("dc,cd->c", towards, means)
-    return UnlikeGate(method, np.inf, refused, centre, weights.astype(np.float32), bias.astype(np.float32))
+    return OodGate(method, np.inf, refused, centre, weights.astype(np.float32), bias.astype(np.float32))
 
 
 def _whitened(spread: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tfautolabel.trust import UnlikeGate, fit_unlike_gate
-from tfautolabel.trust.unlike import METHODS, enough_to_judge
+from tfautolabel.trust import OodGate, fit_ood_gate
+from tfautolabel.trust.ood import METHODS, enough_to_judge
 
 
 def blobs(seed, per_class=40, d=24, k=4):
@@ -23,7 +23,7 @@ def blobs(seed, per_class=40, d=24, k=4):
 @pytest.mark.parametrize("method", METHODS)
 def test_an_unseen_class_is_more_unlike(method):
     features, class_ids, labelled = blobs(0)
-    gate = fit_unlike_gate(features[labelled], class_ids[labelled], features[~labelled], method=method)
+    gate = fit_ood_gate(features[labelled], class_ids[labelled], features[~labelled], method=method)
     unseen = class_ids[~labelled] == 3
     assert roc_auc_score(unseen, gate.score(features[~labelled])) > 0.95
     refused = gate.refuses(features[~labelled])
@@ -36,7 +36,7 @@ def test_about_the_share_asked_for_is_refused_of_what_is_like_the_labelled(metho
     for seed in range(8):
         features, class_ids, labelled = blobs(seed)
         like = ~labelled & (class_ids != 3)
-        gate = fit_unlike_gate(
+        gate = fit_ood_gate(
             features[labelled], class_ids[labelled], features[like], method=method, refused=0.05
         )
         shares.append(gate.refuses(features[like]).mean())
@@ -47,7 +47,7 @@ def test_with_few_labels_a_kind_in_the_pool_that_has_none_is_refused():
     unseen_passed, like_refused = [], []
     for seed in range(6):
         features, class_ids, labelled = blobs(seed, per_class=5)
-        gate = fit_unlike_gate(features[labelled], class_ids[labelled], features[~labelled])
+        gate = fit_ood_gate(features[labelled], class_ids[labelled], features[~labelled])
         refused, unseen = gate.refuses(features[~labelled]), class_ids[~labelled] == 3
         unseen_passed.append(1 - refused[unseen].mean())
         like_refused.append(refused[~unseen].mean())
@@ -58,8 +58,8 @@ def test_with_few_labels_a_kind_in_the_pool_that_has_none_is_refused():
 def test_the_order_of_the_labels_does_not_matter():
     features, class_ids, labelled = blobs(6, per_class=6)
     known, ids, pool = features[labelled], class_ids[labelled], features[~labelled]
-    gate, order = fit_unlike_gate(known, ids, pool), np.random.default_rng(0).permutation(len(ids))
-    again = fit_unlike_gate(known[order], ids[order], pool)
+    gate, order = fit_ood_gate(known, ids, pool), np.random.default_rng(0).permutation(len(ids))
+    again = fit_ood_gate(known[order], ids[order], pool)
     assert again.threshold == pytest.approx(gate.threshold, rel=1e-4)
     np.testing.assert_array_equal(again.refuses(pool), gate.refuses(pool))
 
@@ -67,7 +67,7 @@ def test_the_order_of_the_labels_does_not_matter():
 def test_more_features_than_labels_give_the_same_gate_as_the_whole_covariance():
     features, class_ids, labelled = blobs(7, per_class=5, d=40)
     known, ids = features[labelled], class_ids[labelled]
-    gate = fit_unlike_gate(known, ids, features)
+    gate = fit_ood_gate(known, ids, features)
     from sklearn.covariance import LedoitWolf
 
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
@@ -85,7 +85,7 @@ def test_a_gate_needs_ten_labels_in_classes_with_more_than_one():
 def test_the_default_score_is_the_difference_of_two_mahalanobis_distances():
     features, class_ids, labelled = blobs(1)
     known, ids = features[labelled], class_ids[labelled]
-    gate = fit_unlike_gate(known, ids, features)
+    gate = fit_ood_gate(known, ids, features)
     from sklearn.covariance import LedoitWolf
 
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
@@ -103,7 +103,7 @@ def test_the_default_score_is_the_difference_of_two_mahalanobis_distances():
 @pytest.mark.parametrize("method", METHODS)
 def test_lengths_of_features_do_not_matter(method):
     features, class_ids, labelled = blobs(2)
-    gate = fit_unlike_gate(features[labelled], class_ids[labelled], features, method=method)
+    gate = fit_ood_gate(features[labelled], class_ids[labelled], features, method=method)
     np.testing.assert_allclose(gate.score(features * 7), gate.score(features), rtol=1e-3, atol=1e-3)
     assert np.isfinite(gate.score(np.zeros((1, 24)))).all()
 
@@ -111,18 +111,18 @@ def test_lengths_of_features_do_not_matter(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_gate_survives_a_file(method, tmp_path):
     features, class_ids, labelled = blobs(3)
-    gate = fit_unlike_gate(features[labelled], class_ids[labelled], method=method)
+    gate = fit_ood_gate(features[labelled], class_ids[labelled], method=method)
     np.savez(tmp_path / "gate.npz", **gate.arrays())
     settings = json.loads(json.dumps(gate.to_dict()))
-    read = UnlikeGate.from_dict(settings, dict(np.load(tmp_path / "gate.npz")))
+    read = OodGate.from_dict(settings, dict(np.load(tmp_path / "gate.npz")))
     np.testing.assert_array_equal(read.refuses(features), gate.refuses(features))
 
 
 def test_few_labels_of_more_dimensions_are_enough():
     rng = np.random.default_rng(0)
-    gate = fit_unlike_gate(rng.normal(size=(6, 50)), np.array([0, 0, 0, 1, 1, 2]))
+    gate = fit_ood_gate(rng.normal(size=(6, 50)), np.array([0, 0, 0, 1, 1, 2]))
     assert np.isfinite(gate.score(rng.normal(size=(20, 50)))).all()
-    same = fit_unlike_gate(np.ones((4, 5)), np.array([0, 0, 1, 1]))
+    same = fit_ood_gate(np.ones((4, 5)), np.array([0, 0, 1, 1]))
     assert not same.refuses(np.ones((3, 5))).any()
 
 
@@ -130,7 +130,7 @@ def test_the_only_example_of_a_class_does_not_open_the_gate():
     features, class_ids, labelled = blobs(5)
     alone = labelled | (np.arange(len(labelled)) == np.flatnonzero(class_ids == 3)[0])
     gates = [
-        fit_unlike_gate(features[rows], class_ids[rows], features, refused=0.01) for rows in (labelled, alone)
+        fit_ood_gate(features[rows], class_ids[rows], features, refused=0.01) for rows in (labelled, alone)
     ]
     shares = [gate.refuses(features[~alone & (class_ids != 3)]).mean() for gate in gates]
     assert abs(shares[0] - shares[1]) < 0.03
@@ -148,11 +148,11 @@ def test_the_only_example_of_a_class_does_not_open_the_gate():
 )
 def test_what_is_not_valid_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        fit_unlike_gate(**{"features": np.ones((4, 3)), "class_ids": np.zeros(4, int)} | options)
+        fit_ood_gate(**{"features": np.ones((4, 3)), "class_ids": np.zeros(4, int)} | options)
 
 
 def test_features_of_another_backbone_are_refused():
     features, class_ids, labelled = blobs(4)
-    gate = fit_unlike_gate(features[labelled], class_ids[labelled])
+    gate = fit_ood_gate(features[labelled], class_ids[labelled])
     with pytest.raises(ValueError, match=r"shape \(n, 24\)"):
         gate.score(np.ones((2, 25)))
