@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -75,7 +76,9 @@ def load_hub_module(
         preprocessor.requires = tuple(dict.fromkeys((*preprocessor.requires, *requirements(folder))))
         network = _encoder(folder, preprocessor, output_key)
     else:
-        preprocessor, network = _single(folder, handle, output_key, sample_rate)
+        request = Request(folder, handle, SavedModelLayer(folder).module_input, output_key, sample_rate)
+        kind = next(one for one in CONVENTIONS.values() if one.fits(request.spec))
+        preprocessor, network = kind.build(request)
     network.trainable = False
     # Other outputs of the same module are other features, which must not be mixed up in the cache.
     output = "" if output_key is None else f":{output_key!r}"
@@ -88,35 +91,70 @@ def _pair(handle: str) -> tuple[str, str, str]:
     return (first, plus, second) if plus else ("", "", handle)
 
 
-def _single(
-    folder: Path, handle: str, output_key: str | int | None, sample_rate: int
-) -> tuple[Preprocessor, keras.Model]:
-    spec = SavedModelLayer(folder).module_input
-    if isinstance(spec, Mapping):
-        raise ValueError(
-            f"an encoder of tokens needs the module that makes them: hub:PREPROCESSOR{PAIR}ENCODER. "
-            f"Received: {handle!r}, which takes {sorted(spec)}"
-        )
-    rank = spec.shape.rank
-    if spec.dtype == tf.string and rank in (1, None):
-        texts = keras.Input((), dtype="string", name="texts")
-        features = SavedModelLayer(folder, output_key, name="module")(texts)
-        return StringPreprocessor(requirements(folder)), keras.Model(texts, features, name="text_module")
-    if spec.dtype == tf.float32 and rank == 1:
-        return _audio(folder, output_key, sample_rate)
-    size = _image_size(spec, handle)
-    return ImagePreprocessor(size), saved_model_network(folder, size, output_key)
+class Request(NamedTuple):
+    """What a module is asked for.
+
+    Attributes:
+        folder: of the module.
+        handle: as the user gave it.
+        spec: what the module takes: a `tf.TensorSpec`, or a dictionary of them.
+        output_key: which of several outputs to take.
+        sample_rate: of sound, samples a second.
+    """
+
+    folder: Path
+    handle: str
+    spec: Any
+    output_key: str | int | None
+    sample_rate: int
 
 
-def _audio(
-    folder: Path, output_key: str | int | None, sample_rate: int
-) -> tuple[WavePreprocessor, keras.Model]:
-    shortest = int(MIN_SECONDS * sample_rate)
+class Convention(NamedTuple):
+    """One of the common signatures.
+
+    Attributes:
+        fits: whether what a module takes is of this kind.
+        build: gives the preprocessor and the network.
+    """
+
+    fits: Callable[[Any], bool]
+    build: Callable[[Request], tuple[Preprocessor, keras.Model]]
+
+
+def _tokens(request: Request) -> tuple[Preprocessor, keras.Model]:
+    raise ValueError(
+        f"an encoder of tokens needs the module that makes them: hub:PREPROCESSOR{PAIR}ENCODER. "
+        f"Received: {request.handle!r}, which takes {sorted(request.spec)}"
+    )
+
+
+def _texts(request: Request) -> tuple[Preprocessor, keras.Model]:
+    texts = keras.Input((), dtype="string", name="texts")
+    features = SavedModelLayer(request.folder, request.output_key, name="module")(texts)
+    return StringPreprocessor(requirements(request.folder)), keras.Model(texts, features, name="text_module")
+
+
+def _waveform(request: Request) -> tuple[Preprocessor, keras.Model]:
+    shortest = int(MIN_SECONDS * request.sample_rate)
     waves = keras.Input((None,), name="waves")
     lengths = keras.Input((), dtype="int32", name="lengths")
-    layer = WaveformModuleLayer(os.fspath(folder), output_key, shortest, name="module")
+    layer = WaveformModuleLayer(os.fspath(request.folder), request.output_key, shortest, name="module")
     network = keras.Model([waves, lengths], layer([waves, lengths]), name="audio_module")
-    return WavePreprocessor(sample_rate, min_samples=shortest), network
+    return WavePreprocessor(request.sample_rate, min_samples=shortest), network
+
+
+def _pictures(request: Request) -> tuple[Preprocessor, keras.Model]:
+    size = _image_size(request.spec, request.handle)
+    return ImagePreprocessor(size), saved_model_network(request.folder, size, request.output_key)
+
+
+CONVENTIONS: dict[str, Convention] = {
+    "tokens": Convention(lambda spec: isinstance(spec, Mapping), _tokens),
+    "texts": Convention(lambda spec: spec.dtype == tf.string and spec.shape.rank in (1, None), _texts),
+    "waveform": Convention(lambda spec: spec.dtype == tf.float32 and spec.shape.rank == 1, _waveform),
+    "pictures": Convention(lambda _: True, _pictures),
+}
+"""What modules take, in the order in which it is told; the last says what is valid of all others."""
 
 
 def _encoder(folder: Path, tokens: TextModulePreprocessor, output_key: str | int | None) -> keras.Model:
