@@ -1,13 +1,14 @@
 import threading
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import soundfile
 
 from tfautolabel._ahead import map_ahead
-from tfautolabel.data import Dataset, ReadFailure, sound_files
+from tfautolabel.data import Dataset, ReadFailure, readers, sound_files
 from tfautolabel.data import row_groups as module
 from tfautolabel.data.readers import FileReader, read_within
 from tfautolabel.data.row_groups import RowGroups, bytes_of, read_ahead, read_in_groups, row_groups
@@ -113,7 +114,15 @@ def test_long_sound_behind_short_clips_is_read_one_clip_at_a_time(kind, monkeypa
     assert peak < 2_500_000  # ten clips have 6.4 million bytes
 
 
-def test_only_the_first_rows_that_fit_are_given():
+@pytest.fixture
+def in_turn(monkeypatch):
+    """Rows are taken in their order; by many threads, a later one may take the room of an earlier one."""
+    with ThreadPoolExecutor(1) as one:
+        monkeypatch.setattr(readers, "_threads", lambda process: one)
+        yield
+
+
+def test_only_the_first_rows_that_fit_are_given(in_turn):
     reader = Counting([10] * 5 + [95, 10] + [200] + [10])
 
     def made(data, take=None):
@@ -128,7 +137,7 @@ def test_only_the_first_rows_that_fit_are_given():
     assert max(reader.noted.count(row) for row in range(9)) <= 3
 
 
-def test_a_result_that_grows_has_to_fit_too():
+def test_a_result_that_grows_has_to_fit_too(in_turn):
     def grown(data, take=lambda _: None):
         take(10 * len(data))
         return data * 10
