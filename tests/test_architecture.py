@@ -1,4 +1,4 @@
-"""The rules of DESIGN.md that the source shows: each is a function, tried on bad examples too."""
+"""The rules of docs/DESIGN.md that the source shows: each is a function, tried on bad examples too."""
 
 import ast
 import graphlib

@@ -78,7 +78,7 @@ def softmax_head(units=3, activation="softmax", feature_dim=16):
 
 
 def test_the_public_face_runs_as_written(module, tmp_path, monkeypatch):
-    """The code in DESIGN.md, with a local backbone and without certify, which arrives later."""
+    """The code in docs/DESIGN.md, with a local backbone and a head that Keras trains."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TFAUTOLABEL_CACHE", str(tmp_path / "cache"))
     write_folder_per_class("flowers", 6)
