@@ -11,12 +11,12 @@ from pictures import PICTURES
 from text_checkpoints import CONFIGS as TEXT_CHECKPOINTS
 from text_checkpoints import make_text_checkpoint
 
-from tfautolabel.backbones import Backbone, load_backbone
+from tfautolabel.backbones import Backbone, load_backbone, sources
 from tfautolabel.backbones.backbone import run_network
 from tfautolabel.backbones.packaged import PACKAGED
 from tfautolabel.export.labeling_module import LabelingModule
 from tfautolabel.heads import build_head
-from tfautolabel.preprocessors import WindowMean
+from tfautolabel.preprocessors import ImagePreprocessor, WindowMean
 from tfautolabel.preprocessors.sounds.wave import wav_bytes
 from tfautolabel.trust.acceptance import Acceptance
 
@@ -132,6 +132,37 @@ def test_contract(handle, tmp_path):
     saved = Backbone.load(tmp_path / "saved")
     assert (saved.handle, saved.fingerprint) == (backbone.handle, backbone.fingerprint)
     np.testing.assert_allclose(run_network(saved.network, inputs), features, atol=1e-6 * scale)
+
+
+def load_toy(name, scale=1.0):
+    """Step 1 of the recipe in CONTRIBUTING.md: sums over the ninths of a picture."""
+    if name != "ninths":
+        raise ValueError(f"a toy must be ninths. Received: {name!r}")
+    pixels = keras.Input((24, 24, 3))
+    means = keras.layers.Flatten()(keras.layers.AveragePooling2D(8)(pixels))
+    weights = keras.initializers.RandomUniform(0, scale / 255, seed=0)
+    vectors = keras.layers.Dense(9, use_bias=False, kernel_initializer=weights)(means)
+    network = keras.Model(pixels, vectors, name="toy")
+    network.trainable = False
+    return Backbone(f"toy:{name}", ImagePreprocessor(24), network, "toy:1")
+
+
+def test_a_source_is_added_as_contributing_says(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match="begins with none of these prefixes"):
+        load_backbone("toy:ninths")
+    monkeypatch.setitem(sources.SOURCES, "toy", sources.Source("NAME", load_toy, ("scale",)))
+    test_contract("toy:ninths", tmp_path)
+    test_training_graph_and_export_agree("toy:ninths", tmp_path)
+    assert load_backbone("toy:ninths", scale=2.0).fingerprint != load_backbone("toy:ninths").fingerprint
+    for handle, message in (
+        ("toys:ninths", r"toy:NAME .*did you mean toy:ninths\?"),
+        ("toy:tenths", "a toy must be ninths. Received: 'tenths'"),
+        ("toy:", "toy: must be followed by a name"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load_backbone(handle)
+    with pytest.raises(ValueError, match=r"toy: backbones have the options scale\. Received: \['size'\]"):
+        load_backbone("toy:ninths", size=9)
 
 
 @pytest.mark.parametrize("handle", AGREEING, indirect=True)

@@ -1,5 +1,7 @@
 """What every head keeps to, and the MLP's own."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -51,7 +53,7 @@ def test_keras_file_round_trip(name, tmp_path):
 
 
 def test_unknown_head():
-    with pytest.raises(ValueError, match=r"one of \['linear', 'mlp'\].*Received: 'forest'"):
+    with pytest.raises(ValueError, match=rf"one of {re.escape(str(sorted(HEADS)))}.*Received: 'forest'"):
         build_head("forest", 12, 3)
 
 
@@ -93,3 +95,48 @@ def test_contract_refuses_what_is_no_head():
     logits = keras.Sequential([keras.Input((12,)), keras.layers.Dense(3)])
     with pytest.raises(ValueError, match="probabilities, not logits"):
         check_head(logits, 12, 3)
+
+
+CONTRACT = (
+    test_untrained_head_gives_probabilities,
+    test_head_is_compiled_and_learns,
+    test_seed_decides_the_first_weights,
+    test_contract_of_a_head,
+)
+"""What runs over `HEADS`."""
+
+
+def tanh_head(feature_dim, n_classes, seed):
+    """Step 1 of the recipe in CONTRIBUTING.md."""
+    layers = keras.layers
+    first, last = (keras.initializers.GlorotUniform(seed + number) for number in range(2))
+    head = keras.Sequential(
+        [
+            keras.Input((feature_dim,)),
+            layers.Dense(8, "tanh", kernel_initializer=first),
+            layers.Dense(n_classes, "softmax", kernel_initializer=last),
+        ]
+    )
+    head.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return head
+
+
+def test_a_head_is_added_as_contributing_says(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match="Received: 'tanh'"):
+        build_head("tanh", 12, 3)
+    monkeypatch.setitem(HEADS, "tanh", tanh_head)
+    for contract in CONTRACT:
+        contract("tanh")
+    test_keras_file_round_trip("tanh", tmp_path)
+    with pytest.raises(ValueError, match=r"one of .*'tanh'.*Received: 'forest'"):
+        build_head("forest", 12, 3)
+
+
+def test_a_head_that_gives_logits_does_not_pass(monkeypatch):
+    monkeypatch.setitem(
+        HEADS, "logits", lambda d, k, seed: keras.Sequential([keras.Input((d,)), keras.layers.Dense(k)])
+    )
+    with pytest.raises(AssertionError):
+        test_untrained_head_gives_probabilities("logits")
+    with pytest.raises(ValueError, match="probabilities, not logits"):
+        test_contract_of_a_head("logits")
