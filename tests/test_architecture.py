@@ -30,6 +30,7 @@ ROWS = (
         "_version",
         "_visible",
         "_durations",
+        "_model_folder",
         "_keras_internals",
         "_keras_tuner_internals",
         "_tensorflow_internals",

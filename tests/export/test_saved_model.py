@@ -8,8 +8,8 @@ import tensorflow as tf
 from pictures import PICTURES
 from separable import CLASSES, NAMES, picture
 
+from tfautolabel._model_folder import read_description
 from tfautolabel.export import CheckFailure, saved_model
-from tfautolabel.export.exported import read_description
 from tfautolabel.export.labeling_module import LabelingModule
 from tfautolabel.preprocessors import ImagePreprocessor
 

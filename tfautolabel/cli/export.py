@@ -68,9 +68,9 @@ def export(
         raise ValueError(f"--out must be a file. Received: {out}, which is a folder")
     import numpy as np
 
+    from tfautolabel._model_folder import read_description
     from tfautolabel.data import load_dataset
     from tfautolabel.export import export_onnx, export_tflite
-    from tfautolabel.export.exported import read_description
 
     dataset = None
     if examples is not None:

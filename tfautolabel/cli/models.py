@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
+from tfautolabel._model_folder import newest_version, read_description
 from tfautolabel._progress import working
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import say, show
@@ -16,7 +16,6 @@ from tfautolabel.cli.options import Model
 def check(model: Model) -> None:
     """Check an exported model: signatures, its recorded examples, and that TensorFlow alone can run it."""
     from tfautolabel.export import CheckFailure, check_saved_model
-    from tfautolabel.export.exported import newest_version
 
     folder = newest_version(model)
     try:
@@ -25,7 +24,7 @@ def check(model: Model) -> None:
     except CheckFailure as failure:
         say(str(failure), style="red")
         raise typer.Exit(1) from failure
-    description = json.loads((folder / "labeler.json").read_text(encoding="utf-8"))
+    description = read_description(folder)
     requires, is_sound = description["requires"], description["modality"] == "audio"
     signatures = "serving_default, features and waveforms" if is_sound else "serving_default and features"
     alone = "TensorFlow alone" if requires == ["tensorflow"] else " and ".join(requires) + " alone"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,13 +12,12 @@ import tensorflow as tf
 
 from tfautolabel._ahead import map_ahead
 from tfautolabel._forks import refuse_after_fork
+from tfautolabel._model_folder import DESCRIPTION, newest_version, read_description
 from tfautolabel._progress import progress_of
-from tfautolabel._scratch import restore
 from tfautolabel.data import Dataset, Learnt, ReadFailure, Rejected
 from tfautolabel.data.learnt import learnt_rows, rows_to_measure
 from tfautolabel.data.row_groups import read_ahead
 from tfautolabel.export.requirements import import_requirements
-from tfautolabel.export.saved_model import DESCRIPTION, FORMAT_VERSION
 from tfautolabel.features.batches import Example, byte_lengths, even_batches
 from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
@@ -342,48 +340,7 @@ def _load(folder: Path) -> ExportedLabeler:
     return ExportedLabeler(folder, description, model)
 
 
-def read_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """What labeler.json says of an exported model, which is not loaded for that.
-
-    Args:
-        folder: as `load_exported` takes it.
-
-    Raises:
-        FileNotFoundError: If there is no exported model.
-        ValueError: If the file is damaged or of another format.
-    """
-    given, folder = folder, newest_version(Path(folder))
-    if not folder.exists():
-        raise FileNotFoundError(f"there is no folder {os.fspath(given)!r}")
-    if not (folder / "saved_model.pb").is_file() or not (folder / DESCRIPTION).is_file():
-        raise FileNotFoundError(
-            f"an exported model is a folder with saved_model.pb and {DESCRIPTION}. Received: {folder}"
-        )
-    file = folder / DESCRIPTION
-    try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-        version = description["format_version"]
-        if version == FORMAT_VERSION:
-            _ = [
-                description[name] for name in ("classes", "modality", "min_confidence", "limits", "requires")
-            ]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} does not describe an exported model ({_reason(error)})") from error
-    if version != FORMAT_VERSION:
-        raise ValueError(
-            f"this version reads format {FORMAT_VERSION}. Received: {file} of format {version!r}"
-        )
-    return dict(description)
 
 
 def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-
-
-def newest_version(folder: Path) -> Path:
-    """The numbered folder with the highest number inside, or the folder itself if there is none."""
-    restore(folder)
-    if (folder / "saved_model.pb").is_file() or not folder.is_dir():
-        return folder
-    versions = [child for child in folder.iterdir() if child.name.isdecimal() and child.is_dir()]
-    return max(versions, key=lambda child: int(child.name), default=folder)

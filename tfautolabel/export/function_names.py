@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from tfautolabel._model_folder import GRAPH
 from tfautolabel._tensorflow_internals import saved_model_message
 
-GRAPH = "saved_model.pb"
 _NUMBERED = re.compile(r"(.*_)(\d+)", re.DOTALL)
 _CAPTURED = re.compile(r"(.*/)(\d+)", re.DOTALL)
 _UNUSED = re.compile(r"(.*_)\d+(___redundant_placeholder\d+)", re.DOTALL)

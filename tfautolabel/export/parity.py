@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from tfautolabel._model_folder import DESCRIPTION, GRAPH
 from tfautolabel._scratch import temporary_folder
 from tfautolabel.export import standalone_check
 
@@ -103,7 +104,7 @@ def check_saved_model(folder: str | os.PathLike[str]) -> int:
 def _check_is_export(folder: Path) -> None:
     if not folder.exists():
         raise FileNotFoundError(f"there is no folder {str(folder)!r}")
-    for name in ("saved_model.pb", "labeler.json"):
+    for name in (GRAPH, DESCRIPTION):
         if not (folder / name).is_file():
             raise FileNotFoundError(
                 f"an exported model is a folder with saved_model.pb and labeler.json. Received: {folder}, "

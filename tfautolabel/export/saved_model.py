@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfautolabel._model_folder import (
+    DESCRIPTION,
+    FORMAT_VERSION,
+    GRAPH,
+    next_version,
+    read_description,
+    write_description,
+)
 from tfautolabel._version import __version__
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data.atomic import atomic_folder
@@ -25,9 +32,7 @@ from tfautolabel.export.parity import CheckFailure, SelfCheck
 from tfautolabel.trust import OodGate
 from tfautolabel.trust.acceptance import Acceptance
 
-FORMAT_VERSION = 1
-DESCRIPTION = "labeler.json"
-OWN_FILES = ("saved_model.pb", "fingerprint.pb", "variables", "assets", DESCRIPTION)
+OWN_FILES = (GRAPH, "fingerprint.pb", "variables", "assets", DESCRIPTION)
 _THRESHOLDS = "thresholds/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -65,7 +70,7 @@ def export_saved_model(
         FileExistsError: If the version is there already and `overwrite` is False.
         CheckFailure: If the written SavedModel does not give, in a process of its own, what `predict` gives.
     """
-    target = _version_folder(Path(folder))
+    target = next_version(Path(folder))
     if target.exists() and not (overwrite and _may_be_replaced(target)):
         raise FileExistsError(
             f"a version folder must be new{_unless(overwrite)}. Received: {target}, which exists"
@@ -79,7 +84,7 @@ def export_saved_model(
         description = (details or {}) | _describe(backbone, predict, classes)
         description |= {"acceptance": acceptance.to_dict(), "unlike": gate and gate.to_dict()}
         description.setdefault("min_confidence", float(acceptance.thresholds.min()))
-        _write_description(partial, description)
+        write_description(partial, description)
         _check(checking, partial, target)
         keep_additions(target, partial)
     return target
@@ -103,15 +108,13 @@ def rewrite_acceptance(
         CheckFailure: If it does not do afterwards what was recorded; then it stays as it was.
     """
     folder = Path(folder)
-    if not (folder / DESCRIPTION).is_file():
-        raise FileNotFoundError(f"an exported model is a folder with {DESCRIPTION}. Received: {folder}")
-    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    description = read_description(folder)
     with atomic_folder(folder) as partial, SelfCheck() as checking:
         shutil.copytree(folder, partial, dirs_exist_ok=True)
         with _told_of_a_full_disk():
             _write_thresholds(partial, acceptance.bounds)
         described = description | (details or {}) | {"acceptance": acceptance.to_dict()}
-        _write_description(partial, described)
+        write_description(partial, described)
         _check(checking, partial, folder)
 
 
@@ -135,11 +138,6 @@ def _write_thresholds(folder: Path, bounds: np.ndarray) -> None:
     )
     # It would hold the hash of the files that were replaced; no loader needs it.
     (folder / "fingerprint.pb").unlink(missing_ok=True)
-
-
-def _write_description(folder: Path, description: dict[str, Any]) -> None:
-    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-    (folder / DESCRIPTION).write_text(text, encoding="utf-8")
 
 
 def keep_additions(target: Path, partial: Path) -> None:
@@ -191,19 +189,9 @@ def _describe(
     }
 
 
-def _version_folder(folder: Path) -> Path:
-    """The folder itself if it is named by a number, else the next free number in it."""
-    if folder.name.isdecimal():
-        return folder
-    taken = (
-        [int(child.name) for child in folder.iterdir() if child.name.isdecimal()] if folder.is_dir() else []
-    )
-    return folder / str(max(taken, default=0) + 1)
-
-
 def _may_be_replaced(target: Path) -> bool:
     """Whether it is an export or empty: a folder of something else that is named by a number stays."""
-    return target.is_dir() and ((target / "saved_model.pb").is_file() or not any(target.iterdir()))
+    return target.is_dir() and ((target / GRAPH).is_file() or not any(target.iterdir()))
 
 
 def _unless(overwrite: bool) -> str:

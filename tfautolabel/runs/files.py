@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tfautolabel._model_folder import DESCRIPTION as MODEL_DESCRIPTION
+
 RECORD = "run.json"
 """What was done and what came out; see `tfautolabel.runs.record`."""
 
@@ -36,9 +38,6 @@ LOCK = ".lock"
 
 COMMIT = ".commit"
 """A run that is decided and not yet all in its place; see `tfautolabel.runs.commit`."""
-
-MODEL_DESCRIPTION = "labeler.json"
-"""What the model says of itself, in its version folder."""
 
 DESCRIPTION = f"{MODELS}/{VERSION}/{MODEL_DESCRIPTION}"
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from tfautolabel._model_folder import MAX_VERSION
 from tfautolabel.serving import exchange, tensors
 from tfautolabel.serving.access import Access
 from tfautolabel.serving.batching import Batching
@@ -22,7 +23,6 @@ from tfautolabel.serving.exchange import Answer, BodyReader, ClientGoneError, He
 from tfautolabel.serving.metrics import Metrics
 from tfautolabel.serving.models import ServedModels
 from tfautolabel.serving.page import models_of_page, page
-from tfautolabel.serving.places import MAX_VERSION
 from tfautolabel.serving.refusals import Refusal, refusal_of
 from tfautolabel.serving.servable import Arrays, Servable
 from tfautolabel.serving.settings import Settings

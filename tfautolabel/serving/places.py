@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tfautolabel._model_folder import GRAPH, is_version
 from tfautolabel.runs.outputs import model_files
-
-GRAPH = "saved_model.pb"
-MAX_VERSION = 2**63 - 1
-"""Versions are int64 in TensorFlow Serving's protocol."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Place:
         elif self.kind == "model":
             yield self.name, _versions(self.path)
         else:
-            number = int(self.path.name) if _is_version(self.path.name) else 1
+            number = int(self.path.name) if is_version(self.path.name) else 1
             yield self.name, {number: self.path} if self.path.is_dir() else {}
 
 
@@ -116,7 +113,7 @@ def _recognise(argument: str) -> Place:
     kind: Literal["model", "version"]
     if (path / GRAPH).is_file():
         kind = "version"
-        found = whole.parent.name if _is_version(whole.name) else whole.name
+        found = whole.parent.name if is_version(whole.name) else whole.name
     elif _versions(path):
         kind, found = "model", whole.name
     elif not given and any(_versions(child) for child in _folders(path)):
@@ -137,7 +134,7 @@ def _recognise(argument: str) -> Place:
 
 
 def _versions(folder: Path) -> dict[int, Path]:
-    return {int(child.name): child for child in _folders(folder) if _is_version(child.name)}
+    return {int(child.name): child for child in _folders(folder) if is_version(child.name)}
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -152,10 +149,6 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:  # a link into what may not be looked at
         return False
-
-
-def _is_version(name: str) -> bool:
-    return name.isascii() and name.isdecimal() and len(name) < 20 and int(name) <= MAX_VERSION
 
 
 def _is_name(name: str) -> bool:

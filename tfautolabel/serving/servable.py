@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfautolabel._model_folder import DESCRIPTION, GRAPH, read_description
 from tfautolabel._tensorflow_internals import saved_model_message
-from tfautolabel.export.exported import read_description
 from tfautolabel.export.requirements import import_requirements
-from tfautolabel.export.saved_model import DESCRIPTION
 from tfautolabel.export.standalone_check import TOLERANCE
 from tfautolabel.runs.outputs import check_model
-from tfautolabel.serving.places import GRAPH
 from tfautolabel.serving.refusals import Refusal, first_sentence
 
 DEFAULT_SIGNATURE = "serving_default"
