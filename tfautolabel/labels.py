@@ -172,12 +172,12 @@ class Labels:
     @property
     def accepted(self) -> np.ndarray:
         """(n,) bool: which rows carry a label that passed the threshold."""
-        return self.class_ids != ABSTAIN
+        return np.asarray(self.class_ids != ABSTAIN)
 
     @property
     def predicted(self) -> np.ndarray:
         """(n,) str: the most probable class of each row, accepted or not."""
-        return np.asarray(self.classes, dtype=object)[self.probabilities.argmax(axis=1)]
+        return np.asarray(np.asarray(self.classes, dtype=object)[self.probabilities.argmax(axis=1)])
 
     @property
     def runner_up(self) -> tuple[np.ndarray, np.ndarray]:

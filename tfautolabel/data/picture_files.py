@@ -128,7 +128,7 @@ def scaled_to_bytes(samples: np.ndarray) -> np.ndarray:
     bits = _bits_used(int(samples.max(initial=0)))
     if bits is None:
         return (samples // 256).astype(np.uint8)
-    return np.round(samples * (255.0 / (2**bits - 1))).astype(np.uint8)
+    return np.asarray(np.round(samples * (255.0 / (2**bits - 1))).astype(np.uint8))
 
 
 def note_of_range(samples: Iterable[bytes]) -> str | None:
@@ -231,7 +231,7 @@ def _sixteen_bits(values: np.ndarray) -> np.ndarray:
 
 
 def _white_is_zero(picture: Any) -> bool:
-    return picture.tag_v2.get(262) == 0
+    return bool(picture.tag_v2.get(262) == 0)
 
 
 def _reads_avif() -> bool:

@@ -142,7 +142,7 @@ class SelectedReader:
         return self._reader.read(int(self._rows[row]))
 
     def _size(self, row: int) -> int:
-        return self._reader.size(int(self._rows[row]))  # type: ignore[attr-defined]
+        return int(self._reader.size(int(self._rows[row])))  # type: ignore[attr-defined]
 
     def _read_many(self, rows: np.ndarray) -> list[bytes | ReadFailure]:
         return _in_order(self._reader.read_many, self._rows[rows].tolist())  # type: ignore[attr-defined]

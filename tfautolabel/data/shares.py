@@ -53,7 +53,7 @@ def believed_shares(counts: np.ndarray, sampling: str = "unknown") -> np.ndarray
     check_sampling(sampling)
     more = SAMPLINGS[sampling]
     believed = np.ones(len(counts)) if np.isinf(more) else np.asarray(counts, np.float64) + more
-    return believed / believed.sum()
+    return np.asarray(believed / believed.sum())
 
 
 def share_weights(

@@ -36,4 +36,4 @@ def stratified_sample(class_ids: np.ndarray, count: int, rng: np.random.Generato
     # any first part of the queue holds each group in proportion. The shuffle settles ties.
     queue = np.argsort((rank_in_group + 0.5) / sizes[groups], kind="stable")
     last_of_class = (rank_in_group == sizes[groups] - 1) & (class_ids[shuffled] != ABSTAIN)
-    return shuffled[queue[~last_of_class[queue]][:count]]
+    return np.asarray(shuffled[queue[~last_of_class[queue]][:count]])

@@ -72,7 +72,8 @@ class ExportedLabeler:
     @property
     def sample_rate(self) -> int | None:
         """Samples a second that the backbone takes; None if it takes no sound."""
-        return self.description.get("preprocessor", {}).get("sample_rate")
+        rate: int | None = self.description.get("preprocessor", {}).get("sample_rate")
+        return rate
 
     @property
     def module(self) -> Any:
@@ -81,7 +82,9 @@ class ExportedLabeler:
 
     def predict(self, examples: Sequence[bytes]) -> np.ndarray:
         """The (n, k) float32 probabilities of n encoded files; rows of zeros where one cannot be read."""
-        return self._serve(examples=tf.constant(list(examples), tf.string))["probabilities"].numpy()
+        return np.asarray(
+            self._serve(examples=tf.constant(list(examples), tf.string))["probabilities"].numpy()
+        )
 
     def label(
         self,

@@ -101,7 +101,7 @@ class NumericModel:
 
     def predict(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """(w, ...) each to the (w, k) float32 probabilities that the SavedModel gives."""
-        return self._network(*map(tf.constant, inputs))[OUTPUT].numpy()
+        return np.asarray(self._network(*map(tf.constant, inputs))[OUTPUT].numpy())
 
     def frozen(
         self,

@@ -76,7 +76,7 @@ class Run:
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """(w, ...) each to (w, k) probabilities."""
-        return self._session.run([OUTPUT], dict(zip(self._names, inputs, strict=True)))[0]
+        return np.asarray(self._session.run([OUTPUT], dict(zip(self._names, inputs, strict=True)))[0])
 
 
 def _convert(numeric: NumericModel, runtime: Any) -> tuple[bytes, Run]:

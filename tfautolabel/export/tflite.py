@@ -133,7 +133,7 @@ class Run:
     def __call__(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Inputs of one row each to (1, k) probabilities."""
         (output,) = self._signature(**dict(zip(self._names, inputs, strict=True))).values()
-        return output
+        return np.asarray(output)
 
 
 def _convert(function: Any, handle: str, ranges: Sequence[dict[str, np.ndarray]] | None = None) -> bytes:
@@ -155,7 +155,7 @@ def _convert(function: Any, handle: str, ranges: Sequence[dict[str, np.ndarray]]
         converter.representative_dataset = lambda: iter(ranges)
     try:
         with quiet_converters():
-            return converter.convert()
+            return bytes(converter.convert())
     except Exception as error:
         raise RuntimeError(
             f"the network of {handle} cannot be converted to TFLite, which lacks operations or loops of it. "

@@ -148,7 +148,7 @@ class FeatureCache:
 
 
 def _is_sound(index: np.ndarray, rows: np.ndarray, row: int) -> bool:
-    return _checksum(rows[row], index["shortened"][row]) == index["checksum"][row]
+    return _checksum(rows[row], index["shortened"][row]) == int(index["checksum"][row])
 
 
 def _checksum(features: np.ndarray, shortened: np.uint8) -> int:

@@ -168,7 +168,10 @@ class FeatureExtractor:
     def _lengths(self, examples: list[Example]) -> list[int]:
         parts = cut(examples, len(examples), self.backbone.preprocessor.max_batch_bytes)
         encoded = (tf.constant([example.encoded for example in part]) for part in parts)
-        return np.concatenate([self._graphs.lengths(texts).numpy() for texts in encoded]).tolist()
+        lengths: list[int] = np.concatenate(
+            [self._graphs.lengths(texts).numpy() for texts in encoded]
+        ).tolist()
+        return lengths
 
     def _prepare(self, examples: list[Example]) -> _Batch:
         ready = self._graphs.preprocess(tf.constant([example.encoded for example in examples]))

@@ -102,7 +102,10 @@ class FrozenNetwork:
         for one, table in zip(held, self.parts, strict=True):
             session.run(one.fill, {one.content: table.numpy()})
         inputs = [f"{_SCOPE}/{name}" for name in names[: self._n_inputs]]
-        return session.make_callable(f"{_SCOPE}/{self._function.outputs[0].name}", inputs)
+        run: Callable[..., np.ndarray] = session.make_callable(
+            f"{_SCOPE}/{self._function.outputs[0].name}", inputs
+        )
+        return run
 
 
 class CalledNetwork:
@@ -133,7 +136,7 @@ class CalledNetwork:
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
         """(w, ...) each to (w, d) float32."""
-        return self._function(*map(tf.convert_to_tensor, inputs)).numpy()
+        return np.asarray(self._function(*map(tf.convert_to_tensor, inputs)).numpy())
 
 
 def inference_network(network: keras.Model, part: int = PART) -> FrozenNetwork | CalledNetwork:
@@ -163,7 +166,7 @@ class _Held:
 
 def _size(variable: keras.Variable) -> int:
     """Bytes."""
-    return int(np.prod(variable.shape)) * tf.as_dtype(variable.dtype).size
+    return int(np.prod(variable.shape)) * int(tf.as_dtype(variable.dtype).size)
 
 
 @contextmanager

@@ -156,7 +156,7 @@ class _Trial:
     @property
     def start(self) -> np.ndarray:
         """Near the solution on all examples."""
-        return np.mean(self.solutions, axis=0)
+        return np.asarray(np.mean(self.solutions, axis=0))
 
 
 def _cross_validate(
@@ -215,21 +215,21 @@ def _cross_validate(
 def _log_prior(targets: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(k,) logarithms of the classes' weighted shares, each as if it had half an example more."""
     counts = weight @ targets + 0.5
-    return np.log(counts / counts.sum())
+    return np.asarray(np.log(counts / counts.sum()))
 
 
 def _with_shares_of_all(targets: np.ndarray, weight: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The weights of some rows, so that every class has the share of them that it has of all rows."""
     of_all, of_rows = weight @ targets, weight[rows] @ targets[rows]
     factor = of_all / np.where(of_rows > 0.0, of_rows, 1.0) * np.float32(np.mean(rows))
-    return (weight[rows] * (targets[rows] @ factor)).astype(np.float32)
+    return np.asarray((weight[rows] * (targets[rows] @ factor)).astype(np.float32))
 
 
 def _scaled(scores: np.ndarray, log_prior: np.ndarray, scale: float) -> np.ndarray:
     """Scores after a temperature, which lets the classes' shares decide no more than they did before."""
     if scale <= 1.0:
         return scale * scores
-    return log_prior + scale * (scores - log_prior)
+    return np.asarray(log_prior + scale * (scores - log_prior))
 
 
 def _inverse_temperature(

@@ -125,7 +125,7 @@ def _placed(features: np.ndarray, components: int, seed: int) -> np.ndarray:
             random_state=seed,
         )
         places = tsne.fit_transform(reduced)
-    return np.nan_to_num(places).astype(np.float32)
+    return np.asarray(np.nan_to_num(places).astype(np.float32))
 
 
 def _some(count: int, wanted: int, rng: np.random.Generator) -> np.ndarray:

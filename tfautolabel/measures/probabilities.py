@@ -244,7 +244,7 @@ def _resampled_calibration_error(
     order = np.argsort(confidence, kind="stable")
     gaps = weights[:, order] * (confidence - right)[order]
     edges = _bin_edges(len(order), bins)
-    return np.abs(np.add.reduceat(gaps, edges[:-1], axis=1)).sum(axis=1) / len(order)
+    return np.asarray(np.abs(np.add.reduceat(gaps, edges[:-1], axis=1)).sum(axis=1) / len(order))
 
 
 def _resampled_area(confidence: np.ndarray, right: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -254,7 +254,7 @@ def _resampled_area(confidence: np.ndarray, right: np.ndarray, weights: np.ndarr
     errors = _spread((~right[order]).astype(float), confidence[order])
     accepted = np.cumsum(drawn, axis=1)
     risks = np.cumsum(drawn * errors, axis=1) / np.maximum(accepted, 1.0)
-    return (risks * drawn).sum(axis=1) / len(order)
+    return np.asarray((risks * drawn).sum(axis=1) / len(order))
 
 
 def _ranking_measures(

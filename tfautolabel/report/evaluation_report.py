@@ -108,4 +108,4 @@ def _worst(labels: Labels, class_ids: np.ndarray) -> Gallery:
 def _thinned(curve: np.ndarray, points: int = 500) -> np.ndarray:
     """Points enough for the eye: each would be text in the page."""
     kept = np.unique(np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int))
-    return curve[kept]
+    return np.asarray(curve[kept])

@@ -111,7 +111,7 @@ def check_whole(out: Path, record: dict[str, Any], but: Sequence[str] = ()) -> N
 def is_ours(file: Path) -> bool:
     """Whether a file at the place of one of a run's is one that a run wrote, by its header or its id."""
     try:
-        return _SIGNS[file.name](file)
+        return bool(_SIGNS[file.name](file))
     except Exception:  # what is damaged, or something else, raises whatever it leads to
         return False
 

@@ -44,7 +44,8 @@ class LabelTable:
 
     def names(self, rows: np.ndarray) -> list[str]:
         """The names of some rows."""
-        return self.ids.take(np.asarray(rows, np.int64)).to_pylist()
+        names: list[str] = self.ids.take(np.asarray(rows, np.int64)).to_pylist()
+        return names
 
 
 @contextmanager

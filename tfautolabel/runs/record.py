@@ -40,7 +40,7 @@ def read_record(out: str | os.PathLike[str]) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{RECORD} must be what a run writes ({error}). Received: {file}") from error
     try:
-        record = json.loads(text)
+        record: dict[str, Any] = json.loads(text)
         _check_version(record, file)
         _ = [record["counts"]["classes"], *(record[name] for name in ENTRIES)]
         settings_of(record)

@@ -137,7 +137,7 @@ class BackboneTraining(abc.ABC):
         """
         predicted = keras.ops.convert_to_numpy(self.head(self.part.features(rows), training=False))
         check_finite("a probability", predicted)
-        return predicted
+        return np.asarray(predicted)
 
 
 def train_in_place(

@@ -244,4 +244,4 @@ def calibrated_loss(probabilities: np.ndarray, class_ids: np.ndarray) -> np.ndar
         (n,) float64, in nats.
     """
     calibrated = fit_calibration(probabilities, class_ids, "temperature").apply(probabilities)
-    return -np.log(np.maximum(calibrated[np.arange(len(class_ids)), class_ids], 1e-7))
+    return np.asarray(-np.log(np.maximum(calibrated[np.arange(len(class_ids)), class_ids], 1e-7)))

@@ -130,7 +130,7 @@ def believed(doubts: np.ndarray, counts: np.ndarray, slope: float, share: float)
         middle = (low + high) / 2.0
         too_few = (expit(odds + middle) * counts).sum() < share * counts.sum()
         low, high = (middle, high) if too_few else (low, middle)
-    return expit(odds + low)
+    return np.asarray(expit(odds + low))
 
 
 def _saddle(q: np.ndarray, counts: np.ndarray, target_error: float) -> np.ndarray:
@@ -151,4 +151,4 @@ def _saddle(q: np.ndarray, counts: np.ndarray, target_error: float) -> np.ndarra
         low, high = (middle, high) if below else (low, middle)
     r = claims(low)
     weights = r * (1.0 - r) / np.maximum(r - q, 1e-9)
-    return weights * counts.sum() / (weights * counts).sum()
+    return np.asarray(weights * counts.sum() / (weights * counts).sum())

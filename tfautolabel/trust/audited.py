@@ -125,7 +125,7 @@ def passed_thresholds(
     evidence = np.maximum.accumulate(np.maximum(np.array(paths), 0.0), axis=1)
     levels = reject_in_sequence(np.exp(-evidence), (1.0 - confidence) * parts)
     places = np.arange(len(thresholds))[:, None]
-    return np.where(levels > 0.0, places, -1).max(axis=0)
+    return np.asarray(np.where(levels > 0.0, places, -1).max(axis=0))
 
 
 def reject_in_sequence(p_values: np.ndarray, shares: np.ndarray) -> np.ndarray:

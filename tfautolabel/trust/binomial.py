@@ -65,9 +65,9 @@ def error_p_values(
         the target.
     """
     if sizes is None:
-        return binom.cdf(errors, n, target_error)
+        return np.asarray(binom.cdf(errors, n, target_error))
     wrong = np.minimum(np.floor(target_error * sizes + 1e-9).astype(np.int64) + 1, sizes)
-    return hypergeom.cdf(errors, sizes, wrong, n)
+    return np.asarray(hypergeom.cdf(errors, sizes, wrong, n))
 
 
 def labels_needed(

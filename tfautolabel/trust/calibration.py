@@ -79,7 +79,7 @@ class Calibration:
             return probabilities.astype(np.float32)
         corrected = softmax(self.scale * _logarithms(probabilities) + self.bias, axis=1)
         corrected[probabilities.sum(axis=1) == 0.0] = 0.0
-        return corrected.astype(np.float32)
+        return np.asarray(corrected.astype(np.float32))
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values, ready for JSON."""
@@ -199,7 +199,9 @@ _FITS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], Calibration]] = 
 
 
 def _minimum(objective: Callable[[np.ndarray], tuple[float, np.ndarray]], size: int) -> np.ndarray:
-    return minimize(objective, np.zeros(size), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    return np.asarray(
+        minimize(objective, np.zeros(size), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    )
 
 
 def _softened(class_ids: np.ndarray, k: int, weight: np.ndarray) -> np.ndarray:

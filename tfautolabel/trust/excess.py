@@ -76,4 +76,4 @@ def _share_up_to(cuts: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> n
     """(j,) the weighted share of scores that are at most each cut."""
     order = np.argsort(scores, kind="stable")
     summed = np.concatenate([[0.0], np.cumsum(weights[order])])
-    return summed[np.searchsorted(scores[order], cuts, side="right")] / summed[-1]
+    return np.asarray(summed[np.searchsorted(scores[order], cuts, side="right")] / summed[-1])

@@ -221,7 +221,7 @@ def _whitened(spread: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     if n >= d:
         covariance, _ = ledoit_wolf(spread, assume_centered=True)
         covariance[np.diag_indices_from(covariance)] += _TINY
-        return cho_solve(cho_factor(covariance), vectors)
+        return np.asarray(cho_solve(cho_factor(covariance), vectors))
     products = spread @ spread.T
     variance = float(np.trace(products)) / n
     squared = float((products**2).sum()) / n**2
@@ -230,8 +230,8 @@ def _whitened(spread: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     shrinkage = min(noise, distance) / distance if distance > 0.0 and noise > 0.0 else 0.0
     flat, share = shrinkage * variance / d + _TINY, (1.0 - shrinkage) / n
     inner = spread.T @ np.linalg.solve(np.eye(n) + share / flat * products, spread @ vectors)
-    return (vectors - share / flat * inner) / flat
+    return np.asarray((vectors - share / flat * inner) / flat)
 
 
 def _normalised(features: np.ndarray) -> np.ndarray:
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), _TINY)
+    return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), _TINY))

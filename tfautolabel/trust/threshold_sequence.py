@@ -54,7 +54,7 @@ def efficient_counts(limit: int, target_error: float, budget: float) -> np.ndarr
     afforded = binom.ppf(budget, counts, target_error).astype(np.int64)
     afforded -= binom.cdf(afforded, counts, target_error) > budget
     before = np.concatenate([[-1], np.maximum.accumulate(afforded)[:-1]])
-    return counts[afforded > before].astype(np.int64)
+    return np.asarray(counts[afforded > before].astype(np.int64))
 
 
 def sample_thresholds(scores: np.ndarray, target_error: float, budget: float) -> np.ndarray:
@@ -79,7 +79,7 @@ def sample_thresholds(scores: np.ndarray, target_error: float, budget: float) ->
     thresholds = _with_everything(np.nextafter(below, np.float32(np.inf)), ordered[-1])
     # Equal scores leave fewer than was meant: where not even a run without errors would pass, none starts.
     accepted = n - np.searchsorted(ordered[::-1], thresholds)
-    return thresholds[accepted >= efficient_counts(n, target_error, budget)[0]]
+    return np.asarray(thresholds[accepted >= efficient_counts(n, target_error, budget)[0]])
 
 
 def _start(counts: np.ndarray, n: int) -> int:

@@ -90,4 +90,5 @@ def _training(
         return done
 
     # Called as a function it would be taken for one that is traced too often: each head has its own.
-    return train.get_concrete_function()
+    concrete: Callable[[Any], Any] = train.get_concrete_function()
+    return concrete

@@ -262,7 +262,7 @@ class _Finalist:
 
     def losses(self, class_ids: np.ndarray) -> np.ndarray:
         """(n,) the mean log loss of each example."""
-        return np.mean([losses_of(one, class_ids) for one in self.probabilities], axis=0)
+        return np.asarray(np.mean([losses_of(one, class_ids) for one in self.probabilities], axis=0))
 
     def accuracy(self, class_ids: np.ndarray) -> float:
         """In [0, 1]."""
@@ -285,7 +285,7 @@ def _finals(tuner: Any, blank: keras.Model, data: TuningData, fit_options: dict[
             hp, model = trial.hyperparameters, tuner.hypermodel
 
             def again(seed: int, hp: Any = hp, model: Any = model) -> np.ndarray:
-                return model.out_of_fold(hp, model.build(hp), seed)
+                return np.asarray(model.out_of_fold(hp, model.build(hp), seed))
 
             finalists.append(judged(str(trial.trial_id), hp, again))
     return finalists

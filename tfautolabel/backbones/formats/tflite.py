@@ -86,7 +86,7 @@ class Table:
         return [Table(self._data, self._follow(place + 4 + 4 * index)) for index in range(count)]
 
     def _follow(self, place: int) -> int:
-        return place + struct.unpack_from("<I", self._data, place)[0]
+        return place + int(struct.unpack_from("<I", self._data, place)[0])
 
 
 def read_tflite(path: str | Path) -> tuple[list[np.ndarray], list[Operator]]:

@@ -72,7 +72,7 @@ class StringPreprocessor(Preprocessor):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
-        config = super().get_config()
+        config: dict[str, Any] = super().get_config()
         config.pop("trainable")
         return {**config, "requires": list(self.requires)}
 
@@ -162,7 +162,7 @@ class TextModulePreprocessor(Preprocessor):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer, but for the module."""
-        config = super().get_config()
+        config: dict[str, Any] = super().get_config()
         config.pop("trainable")
         return config
 

@@ -93,7 +93,7 @@ def _named(checkpoint: Checkpoint, name: str, default: str) -> str:
     for file in ("special_tokens_map.json", "tokenizer_config.json"):
         found = (checkpoint.json(file) or {}).get(name)
         if found is not None:
-            return found["content"] if isinstance(found, dict) else found
+            return str(found["content"]) if isinstance(found, dict) else str(found)
     return default
 
 

@@ -57,7 +57,7 @@ def _build(described: dict[str, Any], settings: dict[str, Any], lengths: dict[st
 def _kind(model: dict[str, Any]) -> str:
     """The model's type, which older files do not say."""
     if model.get("type"):
-        return model["type"]
+        return str(model["type"])
     if "merges" in model:
         return "BPE"
     return "Unigram" if isinstance(model["vocab"], list) else "WordPiece"

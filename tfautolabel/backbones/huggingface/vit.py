@@ -199,12 +199,12 @@ def _own_size(config: dict[str, Any], prepared: dict[str, Any]) -> int:
     if config.get("model_type") == "dinov2":
         # Its position embeddings are for far larger pictures than those that it is used with.
         cropped = prepared.get("do_center_crop", "crop_size" in prepared)
-        side = prepared.get("crop_size" if cropped else "size")
-        if isinstance(side, dict):
-            side = side.get("height", side.get("shortest_edge"))
+        size = prepared.get("crop_size" if cropped else "size")
+        side: int | None = size.get("height", size.get("shortest_edge")) if isinstance(size, dict) else size
         if side is not None:
             return side
-    return setting(config, "image_size")
+    image_size: int = setting(config, "image_size")
+    return image_size
 
 
 def _normalised(prepared: dict[str, Any]) -> layers.Rescaling:

@@ -32,4 +32,4 @@ def slaney_mel(mels: int, fft: int, sample_rate: int) -> np.ndarray:
     bins = np.linspace(0, sample_rate / 2, fft // 2 + 1)[:, None]
     left, centre, right = hertz[:-2], hertz[1:-1], hertz[2:]
     rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
-    return (np.maximum(0, np.minimum(rising, falling)) * 2 / (right - left)).astype(np.float32)
+    return np.asarray((np.maximum(0, np.minimum(rising, falling)) * 2 / (right - left)).astype(np.float32))

@@ -53,7 +53,8 @@ class Value:
     @property
     def rank(self) -> int:
         """How many axes it has."""
-        return self.held.shape.rank
+        rank: int = self.held.shape.rank
+        return rank
 
     @property
     def shape(self) -> list[int | None]:

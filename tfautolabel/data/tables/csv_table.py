@@ -199,7 +199,7 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._file.readline(MAX_FIELD)
+        line: bytes = self._file.readline(MAX_FIELD)
         if not line:
             raise StopIteration
         self.end += len(line)
@@ -230,7 +230,7 @@ class _FieldOf:
         lines = io.StringIO(record.decode("utf-8", "surrogateescape"), newline="\n")
         try:
             with _large_fields():
-                fields = next(csv_reader(lines, self._dialect.marks))
+                fields: list[str] = next(csv_reader(lines, self._dialect.marks))
             return fields[self._position].encode("utf-8", "surrogateescape")
         except (csv.Error, StopIteration, IndexError) as error:
             raise ReadFailure("the file has changed since it was listed") from error

@@ -116,7 +116,7 @@ def _holds_rows(value: Any) -> bool:
 
 def _wrapped(document: Mapping[str, Any]) -> list[Any] | None:
     """The one list of rows in an object that says other things too."""
-    lists = {key: value for key, value in document.items() if _holds_rows(value)}
+    lists: dict[str, list[Any]] = {key: value for key, value in document.items() if _holds_rows(value)}
     named = [key for key in _ROWS if key in lists]
     if named and (len(lists) == 1 or not all(isinstance(value, list) for value in document.values())):
         return lists[named[0]]

@@ -168,4 +168,4 @@ def _is_cut_off(encoded: bytes, kind: str) -> bool:
     if len(encoded) < declared_at + 4:
         return True
     declared = struct.unpack_from("<I", encoded, declared_at)[0] + (8 if kind == "WebP" else 0)
-    return declared > len(encoded)
+    return bool(declared > len(encoded))

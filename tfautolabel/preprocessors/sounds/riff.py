@@ -137,7 +137,8 @@ def _chunks(encoded: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, 
 
     missing = tf.constant(-1)
     start = tf.constant(12), missing, missing, tf.constant(0)
-    return tf.while_loop(going, step, start, maximum_iterations=MAX_CHUNKS)[1:]
+    _, form, data, length = tf.while_loop(going, step, start, maximum_iterations=MAX_CHUNKS)
+    return form, data, length
 
 
 def _word(encoded: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
