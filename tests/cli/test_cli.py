@@ -4,26 +4,27 @@ import os
 import shutil
 
 import pytest
+import typer
 from command import assert_one_sentence, process, tfautolabel
 from hub_modules import make_image_module
 from separable import CLASSES, NAMES, picture, write_flat, write_folder_per_class
 
 import tfautolabel as tal
+from tfautolabel.cli.app import app
 
-COMMANDS = [
-    "",
-    "run",
-    "demo",
-    "label",
-    "evaluate",
-    "check",
-    "tune",
-    "serve",
-    "export",
-    "backbones",
-    "backbones list",
-    "backbones fetch",
-]
+
+def commands_of(group, words=""):
+    """Every command, the group itself among them."""
+    yield words
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands_of(command, f"{words} {name}".strip())
+
+
+COMMANDS = list(commands_of(typer.main.get_command(app)))
+
+
+def test_every_command_is_looked_at():
+    assert {"", "run", "audit", "report", "tune", "backbones list"} < set(COMMANDS)
 
 
 class Place:

@@ -7,6 +7,7 @@ from hub_modules import make_image_module
 from separable import write_flat, write_folder_per_class
 
 import tfautolabel as tal
+import tfautolabel.jobs.tune as tune_job
 from tfautolabel.jobs import run
 from tfautolabel.jobs.tune import tune
 from tfautolabel.runs import RunSettings
@@ -20,6 +21,7 @@ def place(tmp_path_factory):
     make_image_module(base / "module")
     write_folder_per_class(base / "labelled", 5)
     write_flat(base / "pool", 2, first=50)
+    (base / "labels.csv").write_text("path,label\n000.png,blue\n001.png,green\n")
     return base
 
 
@@ -37,6 +39,28 @@ def test_tuning_writes_trials_a_model_and_a_record(place):
     assert names >= {"trials.csv", "trials.json", "trials.svg", "tensorboard", "model", "tune.json"}
     labels = tal.load_exported(result.model).label(tal.load_dataset(place / "pool"))
     assert len(labels) == 6
+
+
+def test_what_a_run_takes_tuning_takes_too(place, monkeypatch):
+    settings = RunSettings(backbone=str(place / "module"), trials=1)
+    read, found = tune_job.read_examples, []
+
+    def stop(source, out):
+        found.append(read(source, out))
+        raise InterruptedError
+
+    monkeypatch.setattr(tune_job, "read_examples", stop)
+    for options in ({"labelled": place / "labelled"}, {"labels": place / "labels.csv"}):
+        with pytest.raises(InterruptedError):
+            tune(place / "pool", place / "same", settings=settings, **options)
+    assert [len(dataset.labelled) for dataset in found] == [15, 2]
+    assert found[0].classes == ("blue", "green", "red")
+    monkeypatch.undo()
+    both = {"labelled": place / "labelled", "labels": place / "labels.csv"}
+    with pytest.raises(ValueError, match="Received: both"):
+        tune(place / "pool", place / "same", settings=settings, **both)
+    with pytest.raises(FileNotFoundError, match=r"there is no folder or file .*nowhere"):
+        tune(place / "nowhere", place / "same", settings=settings, labelled=place / "labelled")
 
 
 def test_a_run_tunes_first_and_records_it(place):

@@ -41,6 +41,12 @@ Labels = Annotated[
         help="Table (CSV, JSON, Excel, …) with the columns path,label; paths are below the folder.",
     ),
 ]
+Labelled = Annotated[
+    Path | None,
+    typer.Option(
+        "--labelled", help="Instead of --labels: a folder that has a folder per class, or another table."
+    ),
+]
 InputColumn = Annotated[
     str | None,
     typer.Option("--input-column", help="Column of texts, or of paths; else guessed."),

@@ -21,6 +21,7 @@ from tfautolabel.cli.options import (
     IdColumn,
     InputColumn,
     LabelColumn,
+    Labelled,
     Labels,
     LabelValues,
     LongText,
@@ -40,12 +41,7 @@ def run(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     labels: Labels = None,
-    labelled: Annotated[
-        Path | None,
-        typer.Option(
-            "--labelled", help="Instead of --labels: a folder that has a folder per class, or another table."
-        ),
-    ] = None,
+    labelled: Labelled = None,
     input_column: InputColumn = DEFAULTS.input_column,
     label_column: LabelColumn = DEFAULTS.label_column,
     id_column: IdColumn = DEFAULTS.id_column,

@@ -20,6 +20,7 @@ from tfautolabel.cli.options import (
     IdColumn,
     InputColumn,
     LabelColumn,
+    Labelled,
     Labels,
     LabelValues,
     LongText,
@@ -47,6 +48,7 @@ def tune(
         Path, typer.Option("--out", help="Folder for the results; an interrupted search there goes on.")
     ],
     labels: Labels = None,
+    labelled: Labelled = None,
     input_column: InputColumn = DEFAULTS.input_column,
     label_column: LabelColumn = DEFAULTS.label_column,
     id_column: IdColumn = DEFAULTS.id_column,
@@ -98,6 +100,7 @@ def tune(
         data,
         out,
         labels=labels,
+        labelled=labelled,
         settings=settings,
         cache_dir=cache_dir,
         progress=not quiet,

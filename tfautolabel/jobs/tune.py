@@ -14,7 +14,7 @@ from tfautolabel._durations import seconds_of
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.jobs.labeler_of import labeler_of
 from tfautolabel.jobs.tally import Clock
-from tfautolabel.runs.inputs import Place, check_classes, load_by
+from tfautolabel.runs.inputs import Place, Source, check_classes, read_examples
 from tfautolabel.runs.learnt import write_learnt
 from tfautolabel.runs.lock import locked
 from tfautolabel.runs.record import versions
@@ -68,6 +68,7 @@ def tune(
     out: Place,
     *,
     labels: Place | None = None,
+    labelled: Place | None = None,
     settings: RunSettings = RunSettings(),  # noqa: B008 # frozen
     cache_dir: Place | None = None,
     progress: bool = True,
@@ -81,6 +82,7 @@ def tune(
         data: as for `run`; all of it may be labelled.
         out: a folder for the results; a search that was interrupted there goes on.
         labels: a table of labels, as for `run`.
+        labelled: as for `run`, and then all that is learnt from: of `data` only the name is recorded.
         settings: as for `run`; what only labelling the rest needs counts for nothing here. `time_budget` is
             what this search may take, and then again the tuning of the backbone.
         cache_dir: where features are kept between runs.
@@ -99,21 +101,19 @@ def tune(
     settings.check()
     out = Path(out)
     with locked(out):
-        return _tune(data, out, labels, settings, cache_dir, progress, say)
+        return _tune(Source(data, labels, labelled, settings), out, cache_dir, progress, say)
 
 
 def _tune(
-    data: Any,
+    source: Source,
     out: Path,
-    labels: Place | None,
-    settings: RunSettings,
     cache_dir: Place | None,
     progress: bool,
     say: Callable[[str], None],
 ) -> TuneResult:
-    started, clock = datetime.now(UTC), Clock()
+    settings, started, clock = source.settings, datetime.now(UTC), Clock()
     with clock("listing"):
-        examples = load_by(settings, data, labels or "auto", [out])
+        examples = read_examples(source, out)
     for note in examples.notes:
         say(note)
     labelled = examples.labelled
@@ -138,7 +138,8 @@ def _tune(
     record = {
         "started": started.isoformat(timespec="seconds"),
         "versions": versions(),
-        "data": str(data),
+        "data": str(source.data),
+        "labelled": None if source.labelled is None else str(source.labelled),
         "labelled_contents_sha256": extraction.digest,
         "settings": settings.to_dict(),
         "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},

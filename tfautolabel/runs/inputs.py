@@ -126,6 +126,26 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
     return inputs
 
 
+def read_examples(source: Source, out: Path) -> Dataset:
+    """Lists the labelled examples alone; where labels are in the data, or beside them, all of the data.
+
+    Args:
+        source: where they are.
+        out: the folder of results, which is left out of the data.
+
+    Raises:
+        ValueError: If the input is not usable, with what was received and what is valid.
+        FileNotFoundError: If a folder or file is not there.
+    """
+    if source.labels is not None:
+        _check_given(source)
+    if source.labelled is None:
+        return load_by(source.settings, source.data, source.labels or "auto", [out])
+    if source.path is not None and not source.path.exists():
+        raise FileNotFoundError(f"there is no folder or file {source.name!r}")
+    return _read_labelled(source, out)
+
+
 def read_again(source: Source, out: Path) -> tuple[Dataset | None, Dataset]:
     """The labelled examples and those that were labelled, to look at some of them.
 
