@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 
-def is_tuner(value: Any) -> bool:
+def is_tuner(value: object) -> bool:
     """Whether a value is a tuner, with or without a loop of trials of its own."""
     import keras_tuner
 

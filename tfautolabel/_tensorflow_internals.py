@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 
-def memory_of(variable: Any) -> np.ndarray | None:
+def memory_of(variable: object) -> np.ndarray | None:
     """A view of the memory in which a variable's value is now; None where it cannot be seen without a copy.
 
     TensorFlow writes into memory only while nobody else holds it: while the view lives, its numbers stay, and
@@ -28,7 +28,7 @@ def memory_of(variable: Any) -> np.ndarray | None:
         return None
 
 
-def with_constants(function: Any) -> Any:
+def with_constants(function: object) -> Any:
     """A concrete function with the values of its variables in place of the variables."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 

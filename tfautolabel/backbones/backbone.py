@@ -227,7 +227,7 @@ def _register_layers(file: Path) -> None:
         require("keras_hub", extra="kerashub")
 
 
-def _values(part: Any, key: str) -> Iterator[str]:
+def _values(part: object, key: str) -> Iterator[str]:
     """The texts that a description by Keras holds under a key, at any depth."""
     if isinstance(part, dict):
         if isinstance(part.get(key), str):
@@ -241,7 +241,7 @@ def _values(part: Any, key: str) -> Iterator[str]:
 def _saved_model_network(described: dict[str, Any], module: Path) -> keras.Model:
     """The network around a SavedModel that has moved since it was described."""
 
-    def moved(part: Any) -> Any:
+    def moved(part: object) -> Any:
         if isinstance(part, list):
             return [moved(child) for child in part]
         if not isinstance(part, dict):

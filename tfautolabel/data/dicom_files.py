@@ -164,7 +164,7 @@ def _range_of_output(file: Any) -> tuple[float, float]:
     return low * slope + intercept, high * slope + intercept
 
 
-def _encoding(file: Any) -> str:
+def _encoding(file: object) -> str:
     """The name of the encoding, if it is a registered one, and what may be missing."""
     from pydicom.uid import UID
 

@@ -31,7 +31,7 @@ class HeldInputs(NamedTuple):
     notes: tuple[str, ...]
 
 
-def listed_inputs(inputs: Any) -> Sequence[Any]:
+def listed_inputs(inputs: object) -> Sequence[Any]:
     """What stands one after the other, as a list or tuple.
 
     Raises:
@@ -154,7 +154,7 @@ def _of_files(some: Sequence[bytes]) -> str:
     return "image" if found == "text" and sentences * 2 <= len(some) else found
 
 
-def _kind(value: Any) -> str | None:
+def _kind(value: object) -> str | None:
     if isinstance(value, str):
         return "str"
     if isinstance(value, bytes):
@@ -162,5 +162,5 @@ def _kind(value: Any) -> str | None:
     return "path" if isinstance(value, os.PathLike) else None
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return "None" if value is None else type(value).__name__

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 SHOWN = 3
 """How many spellings, names or paths a sentence shows."""
 
 
-def label_text(value: Any) -> str | None:
+def label_text(value: object) -> str | None:
     """A label of any type as text: 3 and 3.0 are "3"; None, NaN and an empty list are no label.
 
     Args:

@@ -93,7 +93,7 @@ def label_rules(label_values: str = "usual", missing: Iterable[str] | None = Non
     return Rules(words, frozenset(), label_values == "keep")
 
 
-def is_label(value: Any) -> bool:
+def is_label(value: object) -> bool:
     """Whether a value given in Python can be a label: text, a number, nothing, or a list of these."""
     if value is None or isinstance(value, (str, bytes, int, float)):
         return True

@@ -177,7 +177,7 @@ def _check_expected(dataset: Dataset, expected: str | None, name: str) -> None:
         )
 
 
-def _is_list(value: Any) -> bool:
+def _is_list(value: object) -> bool:
     """Whether values stand in it one after the other: a list, an array or a column of a frame."""
     if isinstance(value, (list, tuple)):
         return True
@@ -185,7 +185,7 @@ def _is_list(value: Any) -> bool:
     return is_column and hasattr(value, "__iter__") and getattr(value, "ndim", 1) == 1
 
 
-def _named(data: Any) -> str:
+def _named(data: object) -> str:
     return os.fspath(data) if isinstance(data, (str, os.PathLike)) else type(data).__name__
 
 
@@ -195,7 +195,7 @@ def _refuse_columns(given: Mapping[str, str | None], what: str) -> None:
 
 
 def _load_table(
-    data: Any,
+    data: object,
     labels_wanted: bool,
     columns: dict[str, str | None],
     modality: str | None,

@@ -45,7 +45,7 @@ def write_workbook(
     sheet.append(list(columns))
     written = 1
 
-    def cell(value: Any) -> Any:
+    def cell(value: object) -> Any:
         if not isinstance(value, str):
             return value
         text = _UNWRITABLE.sub("?", value)

@@ -79,7 +79,7 @@ class Run:
         return np.asarray(self._session.run([OUTPUT], dict(zip(self._names, inputs, strict=True)))[0])
 
 
-def _convert(numeric: NumericModel, runtime: Any) -> tuple[bytes, Run]:
+def _convert(numeric: NumericModel, runtime: object) -> tuple[bytes, Run]:
     """The file's bytes, and the file at work."""
     convert = require("tf2onnx.convert", extra="onnx")
     function = numeric.frozen(None, None)

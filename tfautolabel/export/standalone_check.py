@@ -38,7 +38,7 @@ class _Refuse(MetaPathFinder):
     def __init__(self, refused: set[str]) -> None:
         self._refused = refused
 
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
         if fullname.split(".")[0] in self._refused:
             raise ModuleNotFoundError(f"{fullname} is not available to this check", name=fullname)
 

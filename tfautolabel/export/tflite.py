@@ -104,7 +104,7 @@ def export_tflite(
 
 
 def _correction(
-    interpreter: Any, numeric: NumericModel, rows: Sequence[dict[str, np.ndarray]], length: int | None
+    interpreter: object, numeric: NumericModel, rows: Sequence[dict[str, np.ndarray]], length: int | None
 ) -> LogitCorrection | None:
     """What some rows tell of the logits that weights in 8 bits change."""
     network = numeric.frozen(1, length, tf.identity)
@@ -136,7 +136,7 @@ class Run:
         return np.asarray(output)
 
 
-def _convert(function: Any, handle: str, ranges: Sequence[dict[str, np.ndarray]] | None = None) -> bytes:
+def _convert(function: object, handle: str, ranges: Sequence[dict[str, np.ndarray]] | None = None) -> bytes:
     """The file's bytes.
 
     Args:

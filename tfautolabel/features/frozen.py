@@ -223,7 +223,7 @@ def fold_batch_norm(network: keras.Model) -> keras.Model:
             config["use_bias"] = True
         return type(layer).from_config(config)
 
-    def call(layer: keras.layers.Layer, *inputs: Any, **options: Any) -> Any:
+    def call(layer: keras.layers.Layer, *inputs: Any, **options: Any) -> tf.Tensor:
         return inputs[0] if layer.name in norms else layer(*inputs, **options)
 
     folded = keras.models.clone_model(network, clone_function=clone, call_function=call)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from tfautolabel.jobs.labelled_parts import (
 from tfautolabel.labels import check_min_confidence
 from tfautolabel.runs.files import PREDICTIONS_CSV, REJECTED
 from tfautolabel.runs.outputs import check_model, check_no_run, check_outputs
+
+if TYPE_CHECKING:
+    from tfautolabel.export import ExportedLabeler
 
 Place = str | os.PathLike[str]
 
@@ -72,7 +75,7 @@ class LabelResult:
 
 def label(
     model: Place,
-    data: Any,
+    data: object,
     out: Place,
     *,
     input_column: str | None = None,
@@ -179,7 +182,7 @@ def label(
 
 
 def _label_parts(
-    labeler: Any,
+    labeler: ExportedLabeler,
     dataset: Dataset,
     parts: LabelledParts,
     min_confidence: float | None,

@@ -48,7 +48,7 @@ class RunResult:
 
 
 def run(
-    data: Any,
+    data: object,
     out: Place,
     *,
     labels: Place | None = None,

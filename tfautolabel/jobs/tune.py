@@ -64,7 +64,7 @@ class TuneResult:
 
 
 def tune(
-    data: Any,
+    data: object,
     out: Place,
     *,
     labels: Place | None = None,

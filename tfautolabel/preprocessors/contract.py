@@ -75,7 +75,7 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
         return tf.strings.length(examples)
 
     @abc.abstractmethod
-    def compute_output_spec(self, examples: Any) -> Any:
+    def compute_output_spec(self, examples: keras.KerasTensor) -> keras.KerasTensor:
         """Shapes and types of the result, as a `Preprocessed` of `keras.KerasTensor`."""
 
     def save_assets(self, folder: str) -> None:
@@ -129,7 +129,11 @@ class WindowMean(keras.layers.Layer):
         """See the class."""
         return tf.math.segment_mean(vectors, example)
 
-    def compute_output_spec(self, vectors: Any, example: Any) -> keras.KerasTensor:  # noqa: ARG002
+    def compute_output_spec(
+        self,
+        vectors: keras.KerasTensor,
+        example: keras.KerasTensor,  # noqa: ARG002
+    ) -> keras.KerasTensor:
         """One row an example, however many that are."""
         return keras.KerasTensor((None, vectors.shape[-1]), vectors.dtype)
 

@@ -64,7 +64,7 @@ class Originals:
         return found[0], found[1], notes
 
 
-def find_originals(record: dict[str, Any], out: Path, data: Any = None) -> Originals:
+def find_originals(record: dict[str, Any], out: Path, data: object = None) -> Originals:
     """The data that a run's record names.
 
     Args:

@@ -47,7 +47,7 @@ LISTED = 50
 _NOTHING = Gallery("")
 
 
-def write_report(out: str | os.PathLike[str], data: Any = None) -> Path:
+def write_report(out: str | os.PathLike[str], data: object = None) -> Path:
     """Writes report.html into a run's folder: one file that needs nothing else, and no network.
 
     Each part is there if what it shows is: a folder with run.json alone gives a short report. Examples are
@@ -75,7 +75,7 @@ def write_report(out: str | os.PathLike[str], data: Any = None) -> Path:
 
 
 def render_report(
-    out: Path, staged: Path | None = None, data: Any = None, originals: Originals | None = None
+    out: Path, staged: Path | None = None, data: object = None, originals: Originals | None = None
 ) -> Path:
     """Writes the report of a run that is held; see `write_report`.
 

@@ -272,7 +272,7 @@ def _read_pool(source: Source, out: Path, modality: str | None) -> Dataset:
     return load_by(replace(source.settings, modality=modality, label_column=None), source.data, None, others)
 
 
-def load_by(settings: RunSettings, data: Any, labels: Place | None, exclude: Sequence[Path]) -> Dataset:
+def load_by(settings: RunSettings, data: object, labels: Place | None, exclude: Sequence[Path]) -> Dataset:
     """A data set, read as settings say.
 
     Args:

@@ -47,7 +47,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+def json_answer(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
     """JSON indented as TensorFlow Serving does it."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
     # The name of a folder may hold what UTF-8 cannot.

@@ -51,7 +51,7 @@ class _Bounded(_Protocol):
     _in_headers = True
     _refusal = b""
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: object) -> None:
         super().connection_made(transport)
         self._await_headers()
 

@@ -108,7 +108,7 @@ def read_request(
     return signature, arrays, "instances" in document
 
 
-def _columns_of_instances(instances: Any, signature: Signature, max_instances: int) -> dict[str, Any]:
+def _columns_of_instances(instances: object, signature: Signature, max_instances: int) -> dict[str, Any]:
     if not isinstance(instances, list):
         raise Refusal(400, f"Expecting 'instances' to be an list/array. Received: {_show(instances)}")
     if not instances:
@@ -156,7 +156,7 @@ def _columns_of_inputs(inputs: Any, signature: Signature) -> dict[str, Any]:
     return {name: inputs[name] for name in names}
 
 
-def _is_object(value: Any) -> bool:
+def _is_object(value: object) -> bool:
     """Whether it is an object that names inputs, and not one that holds bytes."""
     return isinstance(value, dict) and not (len(value) == 1 and isinstance(value.get("b64"), str))
 
@@ -218,7 +218,7 @@ def _number_array(leaves: list[Any], dtype: tf.DType) -> np.ndarray | None:
     return None if lost.any() else array
 
 
-def _bytes(leaf: Any, name: str) -> bytes:
+def _bytes(leaf: object, name: str) -> bytes:
     if isinstance(leaf, str):
         if is_base64(leaf):
             raise Refusal(
@@ -324,12 +324,12 @@ def _dumps(answer: dict[str, Any]) -> bytes:
     return _dumps_finite(answer)
 
 
-def _dumps_finite(value: Any) -> bytes:
+def _dumps_finite(value: object) -> bytes:
     found: bytes = _orjson().dumps(value, option=_orjson().OPT_SERIALIZE_NUMPY, default=_plain)
     return found
 
 
-def _holds_nonfinite(value: Any) -> bool:
+def _holds_nonfinite(value: object) -> bool:
     """Whether there is a NaN or an infinity, which only Python's writer prints; arrays are finite."""
     if isinstance(value, dict):
         return any(_holds_nonfinite(item) for item in value.values())
@@ -338,7 +338,7 @@ def _holds_nonfinite(value: Any) -> bool:
     return isinstance(value, float) and not np.isfinite(value)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         if value.dtype == np.float32:
             return _map_leaves(value.tolist(), lambda leaf: float(str(np.float32(leaf))))
@@ -346,7 +346,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"JSON has no {type(value).__name__}")
 
 
-def _show(value: Any) -> str:
+def _show(value: object) -> str:
     """The beginning of a value, for a message; of lists and objects, which may be large, what they are."""
     if isinstance(value, list):
         return f"a list of {len(value)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, Protocol
+from typing import Protocol
 
 import tensorflow as tf
 
@@ -159,5 +159,5 @@ class _Draws:
         self._calls += 1
         return self._seed + tf.constant([0, self._calls], tf.int32)
 
-    def __call__(self, shape: Any, low: float, high: float) -> tf.Tensor:
+    def __call__(self, shape: object, low: float, high: float) -> tf.Tensor:
         return tf.random.stateless_uniform(shape, self.next_seed(), low, high)

@@ -8,7 +8,6 @@ import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -73,7 +72,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.results.extend(results)
         return epoch
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Writes the file if it is time."""
         if time.monotonic() - self._written < self.seconds:
             return

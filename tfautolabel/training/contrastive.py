@@ -235,7 +235,7 @@ def balanced(class_ids: np.ndarray, batch_size: int, steps: int) -> BatchOrder:
 def _cosine_loss(temperature: float) -> Any:
     del temperature
 
-    def loss(class_ids: Any, vectors: Any) -> Any:
+    def loss(class_ids: object, vectors: object) -> Any:
         """The squared error of the cosines, averaged within classes and between them apart."""
         cosines, same, others = _pairs(class_ids, vectors)
         error = ops.square(cosines - same)
@@ -246,7 +246,7 @@ def _cosine_loss(temperature: float) -> Any:
 
 
 def _supervised_loss(temperature: float) -> Any:
-    def loss(class_ids: Any, vectors: Any) -> Any:
+    def loss(class_ids: object, vectors: object) -> Any:
         """Minus the log-probability that an example's neighbour is of its class."""
         cosines, same, others = _pairs(class_ids, vectors)
         scores = cosines / temperature - _FAR * (1.0 - others)

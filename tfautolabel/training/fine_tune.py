@@ -175,7 +175,7 @@ class _HeldOut(keras.callbacks.Callback):
         super().__init__()
         self.tuning, self.rows, self.predicted, self.patience = tuning, rows, predicted, patience
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """See the class."""
         self.predicted.append(self.tuning.predict(self.rows))
         class_ids = self.tuning.part.class_ids[self.rows]

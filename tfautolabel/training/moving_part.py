@@ -95,7 +95,14 @@ class MovingPart:
         self._moving.__exit__(*error)
 
     def put_on_top(
-        self, top: Callable[[Any], Any], loss: Any, *, rate: float, top_rate: float, decay: float, pull: float
+        self,
+        top: Callable[[Any], Any],
+        loss: object,
+        *,
+        rate: float,
+        top_rate: float,
+        decay: float,
+        pull: float,
     ) -> None:
         """Builds what is trained.
 
@@ -252,7 +259,7 @@ class _PartBehind(keras.layers.Layer):
         super().__init__(name="moving_part")
         self.part, self.statistics = part, statistics
 
-    def call(self, inputs: list[Any], training: bool | None = None) -> Any:
+    def call(self, inputs: list[Any], training: bool | None = None) -> tf.Tensor:
         """The part's output."""
         given = inputs[0] if len(inputs) == 1 else list(inputs)
         return self.part(given, training=bool(training) and self.statistics)
@@ -275,7 +282,7 @@ def check_finite(name: str, values: np.ndarray) -> None:
 class _FiniteLoss(keras.callbacks.Callback):
     """Stops a training at the first step whose loss is no finite number."""
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """See the class."""
         check_finite(f"the loss of step {batch + 1}", np.asarray((logs or {}).get("loss", 0.0), np.float64))
 
@@ -287,7 +294,7 @@ class _Epoch(keras.callbacks.Callback):
         super().__init__()
         self.number = number
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """See the class."""
         self.number = epoch
 
@@ -305,7 +312,7 @@ class _Deadline(keras.callbacks.Callback):
         self.until, self.steps, self._done = until, steps, 0
         self._begin = time.monotonic()
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """See the class."""
         self._done += 1
         now = time.monotonic()

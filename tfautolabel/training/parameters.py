@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -235,7 +235,7 @@ def _outer_layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
             yield layer
 
 
-def _holds(operation: Any, chosen: dict[int, int]) -> bool:
+def _holds(operation: object, chosen: dict[int, int]) -> bool:
     return isinstance(operation, keras.layers.Layer) and any(
         id(variable) in chosen for _, variable in _weights(operation)
     )

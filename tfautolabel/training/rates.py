@@ -78,11 +78,11 @@ class WarmUpAndCosine(keras.callbacks.Callback):
         self.peak, self.total, self.steps_per_epoch = peak, total, steps_per_epoch
         self._done = 0
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Counts from the epoch, so that a resumed training goes on where it was."""
         self._done = epoch * self.steps_per_epoch
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Sets the rate of the next step."""
         rate = self.peak * share_of_peak((self._done + batch) / max(self.total, 1))
         self.model.optimizer.learning_rate.assign(rate)

@@ -91,7 +91,7 @@ class CrossValidated(keras_tuner.HyperModel):
         self.inner, self.data = inner, data
         self._build_inner: Callable[[Any], Any] = getattr(inner, "build", inner)
 
-    def build(self, hp: Any) -> keras.Model:
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """A head of the inner hypermodel.
 
         Raises:
@@ -105,22 +105,26 @@ class CrossValidated(keras_tuner.HyperModel):
             raise ValueError("a hypermodel must compile the heads that it builds. Received: one not compiled")
         return head
 
-    def declare_hyperparameters(self, hp: Any) -> None:
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """As the inner hypermodel does."""
         if hasattr(self.inner, "declare_hyperparameters"):
             self.inner.declare_hyperparameters(hp)
 
-    def fit(self, hp: Any, model: keras.Model, *_: Any, **__: Any) -> dict[str, float]:
+    def fit(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model, *_: Any, **__: Any
+    ) -> dict[str, float]:
         """Cross-validates a head that `build` gave; what a tuner adds for one training has no place here."""
         return metrics_of(self.out_of_fold(hp, model), self.data.class_ids)
 
-    def fit_options(self, hp: Any) -> dict[str, Any]:
+    def fit_options(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
         """Options of `keras.Model.fit` that belong to the hyperparameters."""
         if hasattr(self.inner, "fit_options"):
             return dict(self.inner.fit_options(hp))
         return {"epochs": int(hp.values[EPOCHS_NAME])} if EPOCHS_NAME in hp.values else {}
 
-    def out_of_fold(self, hp: Any, head: keras.Model, seed: int | None = None) -> np.ndarray:
+    def out_of_fold(
+        self, hp: keras_tuner.HyperParameters, head: keras.Model, seed: int | None = None
+    ) -> np.ndarray:
         """(n, k) probabilities of each example from the head trained on the other folds."""
         options = self.fit_options(hp)
         if hasattr(self.inner, "fit") and _overrides_fit(self.inner):

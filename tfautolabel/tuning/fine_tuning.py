@@ -74,7 +74,7 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
         labeler.restart()
         self._blank = untrained_copy(labeler.head, np.zeros((1, labeler.backbone.feature_dim), np.float32))
 
-    def settings_of(self, hp: Any) -> FineTuneSettings:
+    def settings_of(self, hp: keras_tuner.HyperParameters) -> FineTuneSettings:
         """The settings that hyperparameters stand for."""
         blocks = len({parameter.block for parameter in parameters(self.labeler.backbone.network)})
         depths = sorted({max(1, round(blocks * share)) for share in (0.25, 0.5, 0.75)})
@@ -88,12 +88,14 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
             tuned["augment"] = hp.Choice("augment", [0.0, 0.3, 0.6, 1.0])
         return replace(self.settings, **tuned)
 
-    def build(self, hp: Any) -> keras.Model:
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """An untrained head; the settings are declared in the hyperparameters."""
         self.settings_of(hp)
         return self._head()
 
-    def fit(self, hp: Any, model: keras.Model, *_: Any, **__: Any) -> dict[str, float]:
+    def fit(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model, *_: Any, **__: Any
+    ) -> dict[str, float]:
         """Fine-tunes once for each fold, and puts the backbone back."""
         return self._measure(model, self.settings_of(hp))
 

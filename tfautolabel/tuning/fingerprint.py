@@ -34,7 +34,7 @@ class UnknowableError(ValueError):
     """Something of which it cannot be told whether it is what it was."""
 
 
-def fingerprint_of(value: Any) -> str:
+def fingerprint_of(value: object) -> str:
     """64 hexadecimal digits that change with a value, with the code of functions and classes in it too.
 
     A value with a method `fingerprint` decides itself: what that returns stands for it.
@@ -49,7 +49,7 @@ def fingerprint_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(_described(value, {}, "it")).encode()).hexdigest()
 
 
-def _described(value: Any, seen: dict[int, int], place: str) -> Any:
+def _described(value: object, seen: dict[int, int], place: str) -> Any:
     """A value as lists and strings, ready for JSON.
 
     Args:
@@ -134,7 +134,7 @@ def _code(code: types.CodeType) -> Any:
     return ["code", sys.version_info[:2], code.co_code.hex(), counts, names, constants]
 
 
-def _constant(value: Any) -> Any:
+def _constant(value: object) -> Any:
     return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
 
 
@@ -189,7 +189,7 @@ def _without_names(config: str) -> str:
     return config
 
 
-def _object(value: Any, seen: dict[int, int], place: str) -> Any:
+def _object(value: object, seen: dict[int, int], place: str) -> Any:
     """What a copy of an object would be made of."""
     kind = _name(type(value))
     try:
@@ -203,7 +203,7 @@ def _object(value: Any, seen: dict[int, int], place: str) -> Any:
     return ["object", *(_described(part, seen, f"a part of a {kind}") for part in parts)]
 
 
-def _named(value: Any) -> Any:
+def _named(value: object) -> Any:
     """Something of an installed package: it is what its name and its package's version say."""
     package = value.__module__.partition(".")[0]
     version = (
@@ -212,7 +212,7 @@ def _named(value: Any) -> Any:
     return ["named", _name(value), str(version)]
 
 
-def _name(value: Any) -> str:
+def _name(value: object) -> str:
     return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
 
 

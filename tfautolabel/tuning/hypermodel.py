@@ -53,7 +53,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
         self.feature_dim, self.n_classes, self.n_examples = feature_dim, n_classes, n_examples
         self.kinds, self.seed = tuple(kinds), seed
 
-    def build(self, hp: Any) -> keras.Model:
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """A compiled head.
 
         Args:
@@ -85,7 +85,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
             return head
         return self._network(scaling, **network)
 
-    def fit_options(self, hp: Any) -> dict[str, Any]:
+    def fit_options(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
         """What a head of this space is trained with: options of `keras.Model.fit`; none for a linear head."""
         if hp.get("kind") == "linear":
             return {}

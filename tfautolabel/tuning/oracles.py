@@ -112,7 +112,7 @@ def check_name(name: str) -> None:
         )
 
 
-def make_oracle(name: str, objective: Any, trials: int, seed: int) -> keras_tuner.Oracle:
+def make_oracle(name: str, objective: object, trials: int, seed: int) -> keras_tuner.Oracle:
     """An oracle by name.
 
     Args:

@@ -166,5 +166,5 @@ def _difference(found: dict[str, Any], key: Key) -> str:
     return f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'}"
 
 
-def _digest(value: Any) -> str:
+def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

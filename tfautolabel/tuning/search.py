@@ -108,8 +108,8 @@ def tune_head(
     labeler: Labeler,
     labelled: Dataset,
     *,
-    hypermodel: Any = None,
-    tuner: Any = "random",
+    hypermodel: object = None,
+    tuner: object = "random",
     trials: int = TRIALS,
     out: str | os.PathLike[str] | None = None,
     n_folds: int | None = None,
@@ -173,7 +173,7 @@ def tune_head(
     return search
 
 
-def check_search(tuner: Any, trials: int) -> None:
+def check_search(tuner: object, trials: int) -> None:
     """Refuses a search that cannot begin, before anything is computed or moved for it.
 
     Raises:
@@ -204,7 +204,7 @@ def _data(
     )
 
 
-def _code(hypermodel: Any, tuner: Any) -> dict[str, Any]:
+def _code(hypermodel: object, tuner: object) -> dict[str, Any]:
     """What decides how heads are built and chosen."""
     if isinstance(tuner, (str, type)):
         return {"the hypermodel": hypermodel, "the tuner": tuner}
@@ -273,7 +273,7 @@ def _finals(tuner: Any, blank: keras.Model, data: TuningData, fit_options: dict[
     """The default first, then the best trials that can be trained again."""
     seeds = [data.seed + offset for offset in OTHER_FOLDS]
 
-    def judged(name: str, hp: Any, predict: Callable[[int], np.ndarray]) -> _Finalist:
+    def judged(name: str, hp: object, predict: Callable[[int], np.ndarray]) -> _Finalist:
         return _Finalist(name, hp, [predict(seed) for seed in seeds])
 
     def default(seed: int) -> np.ndarray:

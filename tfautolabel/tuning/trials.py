@@ -159,5 +159,5 @@ def log_trial(row: TrialRow, folder: Path) -> None:
     writer.close()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return value if isinstance(value, (bool, int, float, str)) else str(value)

@@ -35,7 +35,7 @@ class HeadTuner(keras_tuner.Tuner):
 
 
 def make_tuner(
-    tuner: Any, hypermodel: Any, data: TuningData, *, trials: int, folder: Path, overwrite: bool
+    tuner: object, hypermodel: object, data: TuningData, *, trials: int, folder: Path, overwrite: bool
 ) -> Any:
     """A tuner whose trials are cross-validations.
 
@@ -119,7 +119,7 @@ def run_trials(tuner: Any, logs: Path, advance: Callable[[int], None]) -> None:
     """
     advance(len(tuner.oracle.end_order))
 
-    def ended(trial: Any) -> None:
+    def ended(trial: object) -> None:
         log_trial(row_of(trial), logs)
         advance(1)
 

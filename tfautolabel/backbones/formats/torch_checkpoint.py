@@ -191,7 +191,7 @@ def _as_array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, strides, writeable=False)
 
 
-def _named_tensors(root: Any) -> Iterator[tuple[str, _Tensor]]:
+def _named_tensors(root: object) -> Iterator[tuple[str, _Tensor]]:
     """Every tensor below the root with its dotted name, in the file's order."""
     seen: set[str] = set()
     entries = 0

@@ -58,7 +58,7 @@ class StringPreprocessor(Preprocessor):
         texts, readable = valid_texts(examples)
         return one_window_each((texts,), readable)
 
-    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
+    def compute_output_spec(self, examples: keras.KerasTensor) -> Preprocessed:  # noqa: ARG002
         """Shapes and types of the result."""
         return output_spec(keras.KerasTensor((None,), "string"))
 
@@ -140,7 +140,7 @@ class TextModulePreprocessor(Preprocessor):
         )
         return one_window_each(inputs, readable, full & readable)
 
-    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
+    def compute_output_spec(self, examples: keras.KerasTensor) -> Preprocessed:  # noqa: ARG002
         """Shapes and types of the result."""
         return output_spec(*(keras.KerasTensor(spec.shape, spec.dtype.name) for spec in self.specs))
 

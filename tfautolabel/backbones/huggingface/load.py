@@ -81,5 +81,5 @@ def _architecture(kind: str, network: keras.Model) -> str:
     return f"hf:{kind} {json.dumps(settings, sort_keys=True)}"
 
 
-def _is_setting(name: str, value: Any) -> bool:
+def _is_setting(name: str, value: object) -> bool:
     return name not in ("name", "trainable", "dtype") and isinstance(value, (bool, int, float, str, list))

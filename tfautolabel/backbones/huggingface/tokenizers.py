@@ -202,6 +202,6 @@ def _in_order(numbers: Mapping[str, int]) -> list[str]:
     return ordered
 
 
-def _expect(what: str, received: Any, wanted: Any) -> None:
+def _expect(what: str, received: object, wanted: object) -> None:
     if received != wanted:
         raise ValueError(f"{what} must be {wanted!r}. Received: {received!r}")

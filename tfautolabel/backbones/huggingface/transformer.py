@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import layers
 
 from tfautolabel.backbones.huggingface.tensors import NamedTensors
+from tfautolabel.backbones.networks.shapes import Shape
 
 ACTIVATIONS = {
     "gelu": lambda x: tf.nn.gelu(x, approximate=False),
@@ -142,7 +143,7 @@ class MeanOverFrames(layers.Layer):
         real = tf.sequence_mask(counts, tf.shape(rows)[1])[..., None]
         return tf.reduce_sum(tf.where(real, rows, 0.0), axis=1) / tf.cast(counts, rows.dtype)[:, None]
 
-    def compute_output_shape(self, rows_shape: Any, counts_shape: Any) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, rows_shape: Shape, counts_shape: Shape) -> Shape:  # noqa: ARG002
         """(w, d)."""
         return (rows_shape[0], rows_shape[-1])
 

@@ -18,6 +18,7 @@ from keras import layers
 
 from tfautolabel.backbones.huggingface.tensors import NamedTensors, preprocessor_settings, setting
 from tfautolabel.backbones.huggingface.transformer import TransformerBlock, set_block
+from tfautolabel.backbones.networks.shapes import Shape
 from tfautolabel.preprocessors.pictures.image import ImagePreprocessor
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class PatchEmbedding(layers.Layer):
         first = tf.tile(self.token.value[None], [tf.shape(rows)[0], 1, 1])
         return tf.concat([first, rows + self.position.value], axis=1)
 
-    def compute_output_shape(self, pixels_shape: Any) -> tuple[int | None, ...]:
+    def compute_output_shape(self, pixels_shape: Shape) -> Shape:
         """(n, first + positions, d)."""
         return (pixels_shape[0], self.first + self.positions, self.width)
 
@@ -114,7 +115,7 @@ class PoolTokens(layers.Layer):
         """See the class."""
         return rows[:, 0] if self.pooling == "cls" else tf.reduce_mean(rows[:, self.first :], axis=1)
 
-    def compute_output_shape(self, rows_shape: Any) -> tuple[int | None, ...]:
+    def compute_output_shape(self, rows_shape: Shape) -> Shape:
         """(n, d)."""
         return (rows_shape[0], rows_shape[2])
 

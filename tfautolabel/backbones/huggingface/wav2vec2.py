@@ -106,7 +106,9 @@ def _check_parts(config: dict[str, Any]) -> None:
             raise ValueError(f"config.json must not ask for {part}. Received: {config[part]!r}")
 
 
-def _convolutions(config: dict[str, Any], tensors: NamedTensors, samples: Any, lengths: Any) -> Any:
+def _convolutions(
+    config: dict[str, Any], tensors: NamedTensors, samples: keras.KerasTensor, lengths: keras.KerasTensor
+) -> keras.KerasTensor:
     """(w, t) samples to (w, f, c) frames."""
     kind = setting(config, "feat_extract_norm")
     rows = layers.Reshape((-1, 1), name="steps")(samples)
@@ -136,7 +138,7 @@ def _convolutions(config: dict[str, Any], tensors: NamedTensors, samples: Any, l
     return rows
 
 
-def _projection(config: dict[str, Any], tensors: NamedTensors, rows: Any) -> Any:
+def _projection(config: dict[str, Any], tensors: NamedTensors, rows: keras.KerasTensor) -> keras.KerasTensor:
     """(w, f, c) to (w, f, d)."""
     if config.get("feat_proj_layer_norm", True):
         rows = _norm(config, tensors, "feature_projection.layer_norm", "projection_norm")(rows)

@@ -13,12 +13,15 @@ import tensorflow as tf
 from keras import layers
 
 from tfautolabel.backbones.huggingface.transformer import ACTIVATIONS, check_activation
+from tfautolabel.backbones.networks.shapes import Shape
 
 NORM_EPSILON = 1e-5
 """Of the norms between the convolutions; a checkpoint does not say it."""
 
 
-def frame_counts(lengths: Any, kernels: Sequence[int], strides: Sequence[int]) -> Any:
+def frame_counts(
+    lengths: keras.KerasTensor, kernels: Sequence[int], strides: Sequence[int]
+) -> keras.KerasTensor:
     """How many frames convolutions without padding make of samples; whole numbers or tensors of them."""
     for kernel, stride in zip(kernels, strides, strict=True):
         lengths = (lengths - kernel) // stride + 1
@@ -50,7 +53,7 @@ class StandardisedWave(layers.Layer):
         real = tf.sequence_mask(lengths, tf.shape(waves)[1])
         return _standardised(waves[..., None], real[..., None], 1e-7)[..., 0]
 
-    def compute_output_shape(self, waves_shape: Any, lengths_shape: Any) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, waves_shape: Shape, lengths_shape: Shape) -> Shape:  # noqa: ARG002
         """(w, t)."""
         return waves_shape
 
@@ -80,7 +83,7 @@ class FrameCounts(layers.Layer):
         """See the class."""
         return tf.maximum(frame_counts(lengths, self.kernel_sizes, self.strides), 1)
 
-    def compute_output_spec(self, lengths: Any) -> keras.KerasTensor:
+    def compute_output_spec(self, lengths: keras.KerasTensor) -> keras.KerasTensor:
         """(w,) int32."""
         return keras.KerasTensor(lengths.shape, "int32")
 
@@ -155,7 +158,7 @@ class WaveConvolution(layers.Layer):
             rows = rows * self.gamma.value + self.beta.value
         return ACTIVATIONS[self.activation](rows)
 
-    def compute_output_shape(self, rows_shape: Any, lengths_shape: Any) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, rows_shape: Shape, lengths_shape: Shape) -> Shape:  # noqa: ARG002
         """(w, frames, c)."""
         return (rows_shape[0], None, self.width)
 
@@ -215,7 +218,7 @@ class ConvolutionalPosition(layers.Layer):
         around = tf.concat([tf.nn.conv1d(part, kernel, 1, "VALID") for part, kernel in parts], axis=-1)
         return rows + ACTIVATIONS[self.activation](tf.nn.bias_add(around, self.bias.value))
 
-    def compute_output_shape(self, rows_shape: Any, counts_shape: Any) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, rows_shape: Shape, counts_shape: Shape) -> Shape:  # noqa: ARG002
         """(w, f, d)."""
         return rows_shape
 

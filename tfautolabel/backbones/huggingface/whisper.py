@@ -22,6 +22,7 @@ from tfautolabel.backbones.huggingface.transformer import (
     check_layer,
     set_block,
 )
+from tfautolabel.backbones.networks.shapes import Shape
 from tfautolabel.backbones.networks.spectra import hann, slaney_mel
 from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
@@ -80,7 +81,7 @@ class WhisperLogMel(layers.Layer):
         loudest = tf.reduce_max(tens, axis=(1, 2), keepdims=True)
         return (tf.maximum(tens, loudest - _DEPTH) + 4.0) / 4.0
 
-    def compute_output_shape(self, waves_shape: Any) -> tuple[int | None, ...]:
+    def compute_output_shape(self, waves_shape: Shape) -> Shape:
         """(w, f, m)."""
         return (waves_shape[0], self.frames, self.mels)
 
@@ -133,7 +134,7 @@ class WhisperStem(layers.Layer):
             rows = ACTIVATIONS[self.activation](tf.nn.bias_add(rows, bias.value))
         return rows + self.position.value
 
-    def compute_output_shape(self, frames_shape: Any) -> tuple[int | None, ...]:
+    def compute_output_shape(self, frames_shape: Shape) -> Shape:
         """(w, positions, d)."""
         return (frames_shape[0], self.positions, self.width)
 
@@ -167,7 +168,7 @@ class CoveredFrames(layers.Layer):
         """See the class."""
         return tf.clip_by_value((lengths + self.samples - 1) // self.samples, 1, self.most)
 
-    def compute_output_spec(self, lengths: Any) -> keras.KerasTensor:
+    def compute_output_spec(self, lengths: keras.KerasTensor) -> keras.KerasTensor:
         """(w,) int32."""
         return keras.KerasTensor(lengths.shape, "int32")
 

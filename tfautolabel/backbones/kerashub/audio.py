@@ -70,14 +70,14 @@ class MeanOverClip(keras.layers.Layer):
         self.samples_per_frame = samples_per_frame
         self.built = True
 
-    def call(self, inputs: Any) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """See the class."""
         frames, samples = inputs
         wanted = tf.maximum((samples + self.samples_per_frame - 1) // self.samples_per_frame, 1)
         mask = tf.sequence_mask(tf.minimum(wanted, tf.shape(frames)[1]), tf.shape(frames)[1], frames.dtype)
         return tf.einsum("wfd,wf->wd", frames, mask) / tf.reduce_sum(mask, axis=1, keepdims=True)
 
-    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+    def compute_output_spec(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         """The result's shape and type."""
         frames, _ = inputs
         return keras.KerasTensor((frames.shape[0], frames.shape[2]), frames.dtype)

@@ -174,7 +174,7 @@ def _text(hub: Any, layer: Any, pooling: str) -> tuple[KerasHubTextPreprocessor,
     return preprocessor, keras.Model(list(inputs.values()), pooled, name="kerashub_text")
 
 
-def _pool_tokens(sequence: Any, mask: Any, pooling: str) -> Any:
+def _pool_tokens(sequence: keras.KerasTensor, mask: keras.KerasTensor, pooling: str) -> keras.KerasTensor:
     """(n, t, d) to (n, d)."""
     if pooling == "cls":
         return sequence[:, 0]

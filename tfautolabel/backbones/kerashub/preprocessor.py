@@ -57,7 +57,7 @@ class KerasHubTextPreprocessor(Preprocessor):
     network_part = 16
     requires = ("tensorflow-text",)
 
-    def __init__(self, hub_preprocessor: Any, **options: Any) -> None:
+    def __init__(self, hub_preprocessor: object, **options: Any) -> None:
         super().__init__(**options)
         require("keras_hub", extra="kerashub")
         require("tensorflow_text", extra="kerashub")
@@ -92,7 +92,7 @@ class KerasHubTextPreprocessor(Preprocessor):
         inputs = tuple(tf.ensure_shape(made[key][:, :longest], [None, None]) for key in self.keys)
         return one_window_each(inputs, readable, (lengths >= self._hub.sequence_length) & readable)
 
-    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
+    def compute_output_spec(self, examples: keras.KerasTensor) -> Preprocessed:  # noqa: ARG002
         """Shapes and types of the result."""
         return output_spec(*(keras.KerasTensor((None, None), "int32") for _ in self.keys))
 
@@ -136,7 +136,7 @@ class KerasHubTextPreprocessor(Preprocessor):
         return {**config, "hub_preprocessor": described}
 
 
-def _without_names(part: Any) -> Any:
+def _without_names(part: object) -> Any:
     """A description without the names of layers, which count up in a process."""
     if isinstance(part, dict):
         return {key: _without_names(value) for key, value in part.items() if key != "name"}

@@ -134,7 +134,7 @@ class SavedModelLayer(keras.layers.Layer):
                 )
             track(self, shared)
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Runs the module; `training` counts only while the layer is trainable, as in batch normalisation."""
         learning = bool(training) and self.trainable
         if learning:
@@ -142,7 +142,7 @@ class SavedModelLayer(keras.layers.Layer):
                 self.add_loss(loss())
         return self._pick_output(self._run(inputs, learning))
 
-    def _run(self, inputs: Any, learning: bool) -> Any:
+    def _run(self, inputs: tf.Tensor, learning: bool) -> tf.Tensor:
         if self._signature_key is not None:
             (argument,) = self._signature.structured_input_signature[1]
             return self._signature(**{argument: inputs})
@@ -152,7 +152,11 @@ class SavedModelLayer(keras.layers.Layer):
         value = learning if learning in self._training_values else self._training_values[0]
         return self._module(inputs, training=value)
 
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG002
+    def compute_output_spec(
+        self,
+        inputs: keras.KerasTensor,
+        training: bool | None = None,  # noqa: ARG002
+    ) -> keras.KerasTensor:
         """The output's shape and type, found by tracing the module on a symbolic input."""
         specs = keras.tree.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), inputs)
         try:
@@ -165,7 +169,7 @@ class SavedModelLayer(keras.layers.Layer):
         output = self._pick_output(traced.structured_outputs)
         return keras.KerasTensor(output.shape, output.dtype.name)
 
-    def _pick_output(self, outputs: Any) -> Any:
+    def _pick_output(self, outputs: tf.Tensor) -> tf.Tensor:
         """The one output that the layer stands for."""
         if not isinstance(outputs, Mapping):
             if self.output_key is None and not isinstance(outputs, (list, tuple)):
@@ -200,7 +204,7 @@ def _clean(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip("_.-") or "saved_model"
 
 
-def _signature_key(module: Any, folder: str) -> str:
+def _signature_key(module: object, folder: str) -> str:
     """The signature to run: it must have one input."""
     signatures = getattr(module, "signatures", {})
     for key in SIGNATURES:
@@ -227,7 +231,7 @@ def _training_values(function: Any) -> tuple[bool, ...]:
     return tuple(sorted(value for value in values if isinstance(value, bool)))
 
 
-def _module_variables(module: Any) -> tuple[list[Any], set[int]]:
+def _module_variables(module: object) -> tuple[list[Any], set[int]]:
     """Every variable of a loaded module, and the `id`s of those to train.
 
     A reusable SavedModel lists its variables. A `tf.Module` that was simply saved lists none after loading,

@@ -43,7 +43,7 @@ class WaveformModuleLayer(SavedModelLayer):
         super().__init__(folder, output_key, **options)
         self.min_samples = min_samples
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """See the class."""
         learning = bool(training) and self.trainable
 
@@ -61,7 +61,11 @@ class WaveformModuleLayer(SavedModelLayer):
             return outputs[EMBEDDINGS]
         return self._pick_output(outputs)
 
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG002
+    def compute_output_spec(
+        self,
+        inputs: keras.KerasTensor,
+        training: bool | None = None,  # noqa: ARG002
+    ) -> keras.KerasTensor:
         """The output's shape and type, found by tracing the module on a symbolic clip."""
         clip = tf.TensorSpec([None], tf.float32)
         traced = tf.function(lambda wave: self._frames(wave, learning=False)).get_concrete_function(clip)

@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras import layers
 
 from tfautolabel.backbones.networks.pooling import TokenPooling, UnitLength
+from tfautolabel.backbones.networks.shapes import Shape
 
 ACTIVATIONS = {
     "gelu": lambda x: tf.nn.gelu(x, approximate=False),
@@ -64,7 +65,7 @@ class TokenEmbedding(layers.Layer):
         rows = tf.gather(self.token.value, tf.maximum(tokens, 0))
         return self.norm(rows + self.position.value[: tf.shape(tokens)[1]])
 
-    def compute_output_shape(self, tokens_shape: Any) -> tuple[int | None, ...]:
+    def compute_output_shape(self, tokens_shape: Shape) -> Shape:
         """(w, l, d)."""
         return (*tokens_shape, self.width)
 
@@ -197,7 +198,7 @@ class RelativePositions(layers.Layer):
         bucket = tf.where(size < exact, size, far) + tf.where(distance > 0, half, 0)
         return tf.transpose(tf.gather(self.table.value, bucket), [2, 0, 1])
 
-    def compute_output_shape(self, tokens_shape: Any) -> tuple[int | None, ...]:
+    def compute_output_shape(self, tokens_shape: Shape) -> Shape:
         """(heads, l, l)."""
         return (self.heads, tokens_shape[1], tokens_shape[1])
 

@@ -9,6 +9,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from tfautolabel.backbones.networks.shapes import Shape
+
 POOLINGS = ("mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 """In the words of sentence-transformers (Reimers and Gurevych 2019, arXiv 1908.10084)."""
 
@@ -83,6 +85,6 @@ class UnitLength(layers.Layer):
         """See the class."""
         return tf.math.l2_normalize(vectors, axis=-1, epsilon=1e-24)
 
-    def compute_output_shape(self, vectors_shape: Any) -> Any:
+    def compute_output_shape(self, vectors_shape: Shape) -> Shape:
         """(w, d)."""
         return vectors_shape

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 
-def hann(length: int, dtype: Any) -> tf.Tensor:
+def hann(length: int, dtype: object) -> tf.Tensor:
     """A periodic Hann window of so many samples."""
     return tf.signal.hann_window(length, periodic=True, dtype=dtype)
 

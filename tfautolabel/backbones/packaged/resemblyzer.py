@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from tfautolabel.backbones.formats.torch_checkpoint import read_torch_checkpoint
+from tfautolabel.backbones.networks.shapes import Shape
 from tfautolabel.backbones.networks.spectra import hann, slaney_mel
 from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
@@ -60,7 +61,7 @@ class VoiceWindows(layers.Layer):
         windows = tf.signal.frame(mel, PART_FRAMES, PART_STEP, axis=1)[:, :parts]
         return tf.reshape(windows, [-1, PART_FRAMES, MELS])
 
-    def compute_output_shape(self, waves_shape: Any, lengths_shape: Any) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, waves_shape: Shape, lengths_shape: Shape) -> Shape:  # noqa: ARG002
         """(w * p, 160, 40)."""
         return (None, PART_FRAMES, MELS)
 
@@ -84,7 +85,7 @@ class MeanVoice(layers.Layer):
         within = tf.sequence_mask(counts, tf.shape(grouped)[1], tf.float32)[..., None]
         return tf.math.l2_normalize(tf.reduce_sum(grouped * within, axis=1), axis=1)
 
-    def compute_output_shape(self, vectors_shape: Any, lengths_shape: Any) -> Any:
+    def compute_output_shape(self, vectors_shape: Shape, lengths_shape: Shape) -> Shape:
         """(w, d)."""
         return (lengths_shape[0], vectors_shape[1])
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from tfautolabel.backbones.formats.tflite import Operator, read_tflite
+from tfautolabel.backbones.networks.shapes import Shape
 from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
 SAMPLE_RATE = 16_000
@@ -46,7 +47,7 @@ class SilenceAround(layers.Layer):
         """See the class."""
         return tf.pad(waves, [[0, 0], [SILENCE, SILENCE]])
 
-    def compute_output_shape(self, waves_shape: Any) -> tuple[int | None, ...]:
+    def compute_output_shape(self, waves_shape: Shape) -> Shape:
         """(w, t + 16000)."""
         return (waves_shape[0], None)
 
@@ -81,7 +82,7 @@ class LogMel(layers.Layer):
         loudest = tf.reduce_max(tf.where(within, decibels, decibels.dtype.min), axis=(1, 2), keepdims=True)
         return (tf.maximum(decibels, loudest - 80.0) / 10.0 + 2.0)[..., None]
 
-    def compute_output_shape(self, waves_shape: Any, lengths_shape: Any) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, waves_shape: Shape, lengths_shape: Shape) -> Shape:  # noqa: ARG002
         """(w, frames, 32, 1)."""
         return (waves_shape[0], None, MELS, 1)
 
@@ -104,7 +105,7 @@ class FlooredLeakyReLU(layers.Layer):
         """See the class."""
         return tf.maximum(tf.nn.leaky_relu(inputs, self.slope), self.floor)
 
-    def compute_output_shape(self, inputs_shape: Any) -> Any:
+    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
         """As the inputs."""
         return inputs_shape
 

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from tfautolabel.backbones.networks.shapes import Shape
 from tfautolabel.preprocessors.texts.sentencepiece import SentencePiecePreprocessor
 
 BLOCKS = 17
@@ -65,7 +66,7 @@ class QuantisedEmbedding(layers.Layer):
             + tf.gather(self.offset.value, block)[..., None]
         )
 
-    def compute_output_shape(self, tokens_shape: Any) -> tuple[int | None, ...]:
+    def compute_output_shape(self, tokens_shape: Shape) -> Shape:
         """(w, l, d)."""
         return (*tokens_shape, self.width)
 
@@ -130,7 +131,7 @@ class NgramBranches(layers.Layer):
             parts.append(rows)
         return self.outer_norm(tf.concat(parts, axis=-1)) * mask
 
-    def compute_output_shape(self, embedded_shape: Any, tokens_shape: Any) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, embedded_shape: Shape, tokens_shape: Shape) -> Shape:  # noqa: ARG002
         """(w, l, d + 3 b)."""
         return (*embedded_shape[:2], self.width + self.branch * len(BRANCHES))
 
@@ -176,7 +177,7 @@ class SentenceSum(layers.Layer):
         output = tf.tanh(tf.matmul(second, kernel["p3"]) + tf.matmul(third, kernel["d3"]))
         return tf.math.l2_normalize(output, axis=-1, epsilon=self.epsilon)
 
-    def compute_output_shape(self, rows_shape: Any, tokens_shape: Any) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, rows_shape: Shape, tokens_shape: Shape) -> Shape:  # noqa: ARG002
         """(w, e)."""
         return (rows_shape[0], self.shapes["d3"][1])
 

@@ -86,14 +86,14 @@ class Exported:
         return digest.hexdigest()
 
 
-def _written(value: Any, places: dict[Any, int]) -> str:
+def _written(value: object, places: dict[Any, int]) -> str:
     """Arguments as text, with nodes as their places, because their names are PyTorch's affair."""
     if isinstance(value, (list, tuple)):
         return f"[{','.join(_written(part, places) for part in value)}]"
     return f"%{places[value]}" if value in places else repr(value)
 
 
-def export(module: Any, size: int) -> Exported:
+def export(module: object, size: int) -> Exported:
     """Exports a module that takes (n, 3, size, size) float32 for any n.
 
     Args:

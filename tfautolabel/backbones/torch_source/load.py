@@ -34,7 +34,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def load_torch_module(
-    module: Any,
+    module: object,
     *,
     size: int | None = None,
     mean: Sequence[float] | None = None,
@@ -134,7 +134,7 @@ def _by_reference(reference: Reference, options: dict[str, Any]) -> tuple[str, d
     return key, _convert(key, module, options, reference.weights, noted)
 
 
-def _by_module(module: Any, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _by_module(module: object, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The key and the record of a module, converted if it is not there; its graph is made in any case."""
     features, head = extractor(module, options["keep_head"])
     settings = _settings(module, options)
@@ -148,14 +148,14 @@ def _by_module(module: Any, options: dict[str, Any]) -> tuple[str, dict[str, Any
 
 
 def _convert(
-    key: str, module: Any, options: dict[str, Any], weights: Path | None, noted: dict[str, Any]
+    key: str, module: object, options: dict[str, Any], weights: Path | None, noted: dict[str, Any]
 ) -> dict[str, Any]:
     features, head = extractor(module, options["keep_head"], weights)
     settings = _settings(module, options)
     return _write(key, features, export(features, settings["size"]), {**settings, "head": head, **noted})
 
 
-def _write(key: str, features: Any, exported: Exported, noted: dict[str, Any]) -> dict[str, Any]:
+def _write(key: str, features: object, exported: Exported, noted: dict[str, Any]) -> dict[str, Any]:
     """Converts, compares, and only then keeps."""
 
     def convert(folder: Path) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def _write(key: str, features: Any, exported: Exported, noted: dict[str, Any]) -
     return cache.write(key, convert)
 
 
-def _settings(module: Any, options: dict[str, Any]) -> dict[str, Any]:
+def _settings(module: object, options: dict[str, Any]) -> dict[str, Any]:
     """Size, mean and deviation: as given, as the module says, or the usual ones."""
     said = _said(module)
     size = options["size"] or int((said.get("input_size") or (3, DEFAULT_SIZE))[-1])
@@ -183,7 +183,7 @@ def _settings(module: Any, options: dict[str, Any]) -> dict[str, Any]:
     return {"size": size, "mean": mean, "std": std, "keep_head": options["keep_head"]}
 
 
-def _said(module: Any) -> Mapping[str, Any]:
+def _said(module: object) -> Mapping[str, Any]:
     """What a module says about the pictures that it was trained with; empty if nothing."""
     for name in ("pretrained_cfg", "default_cfg"):
         found = getattr(module, name, None)

@@ -44,7 +44,7 @@ def _addmm(bias: Value, x: Value, y: Value, *, beta: float = 1, alpha: float = 1
     return Value(beta * bias.plain + alpha * tf.matmul(x.plain, y.plain))
 
 
-def _einsum(equation: str, operands: Sequence[Value], path: Any = None) -> Value:  # noqa: ARG001
+def _einsum(equation: str, operands: Sequence[Value], path: object = None) -> Value:  # noqa: ARG001
     return Value(tf.einsum(equation, *map(tensor_of, operands)))
 
 
@@ -139,11 +139,11 @@ def _instance_norm(
     return group_norm(x, int(x.image.shape[3]), weight, bias, epsilon)
 
 
-def _softmax(x: Value, axis: int, _half: Any = None, **_options: Any) -> Value:
+def _softmax(x: Value, axis: int, _half: object = None, **_options: Any) -> Value:
     return x.like(tf.nn.softmax(x.held, x.axis(axis)))
 
 
-def _log_softmax(x: Value, axis: int, _half: Any = None, **_options: Any) -> Value:
+def _log_softmax(x: Value, axis: int, _half: object = None, **_options: Any) -> Value:
     return x.like(tf.nn.log_softmax(x.held, x.axis(axis)))
 
 

@@ -175,7 +175,7 @@ def _compute(node: Any, known: dict[Any, Any]) -> Any:
     return _with_shape(result, node.meta.get("val"))
 
 
-def _with_shape(result: Any, described: Any) -> Any:
+def _with_shape(result: object, described: object) -> Any:
     """Tells TensorFlow the sizes that PyTorch knows."""
     if isinstance(result, Value) and hasattr(described, "shape"):
         sizes = [size if type(size) is int else None for size in described.shape]
@@ -185,7 +185,7 @@ def _with_shape(result: Any, described: Any) -> Any:
     return result
 
 
-def _argument(value: Any, known: dict[Any, Any]) -> Any:
+def _argument(value: object, known: dict[Any, Any]) -> Any:
     if isinstance(value, (list, tuple)):
         return [_argument(part, known) for part in value]
     if type(value).__module__.partition(".")[0] == "torch":

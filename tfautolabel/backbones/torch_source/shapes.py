@@ -82,7 +82,7 @@ def _stack(values: Sequence[Value], axis: int = 0) -> Value:
     return Value(tf.stack([value.plain for value in values], axis))
 
 
-def _slice(x: Value, axis: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Value:
+def _slice(x: Value, axis: int = 0, start: object = None, end: object = None, step: int = 1) -> Value:
     place = x.axis(axis)
     begin = None if start in (None, 0) else tensor_of(start)
     stop = None if end is None or (isinstance(end, int) and end >= np.iinfo(np.int64).max) else tensor_of(end)
@@ -167,7 +167,7 @@ def _pixel_shuffle(x: Value, factor: int) -> Value:
     return Value(tf.reshape(spread, size), channels_last=True)
 
 
-def _full(sizes: Sequence[Any], value: Any, dtype: tf.DType | None = None) -> Value:
+def _full(sizes: Sequence[Any], value: object, dtype: tf.DType | None = None) -> Value:
     filled = tf.convert_to_tensor(value) if dtype is None else tf.cast(value, dtype)
     if filled.dtype == tf.float64:
         filled = tf.cast(filled, tf.float32)

@@ -26,7 +26,7 @@ class Value:
         channels_last: whether it is held as (n, h, w, c).
     """
 
-    def __init__(self, tensor: Any, channels_last: bool = False) -> None:
+    def __init__(self, tensor: object, channels_last: bool = False) -> None:
         self._plain = None if channels_last else tensor
         self._image = tensor if channels_last else None
         self.channels_last = channels_last
@@ -81,7 +81,7 @@ class Kernel(Value):
     """
 
 
-def tensor_of(value: Any) -> Any:
+def tensor_of(value: object) -> Any:
     """An argument in PyTorch's order; numbers stay as they are."""
     return value.plain if isinstance(value, Value) else value
 

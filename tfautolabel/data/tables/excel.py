@@ -72,7 +72,7 @@ def as_csv(path: str) -> TextFile:
     return TextFile(copy.name, path, notes, copy)
 
 
-def _names_columns(sheet: Any) -> bool:
+def _names_columns(sheet: object) -> bool:
     """Whether a name that is known for a column stands in one of the first rows, and a row below it."""
     rows = [_cells(row) for row in islice(_rows(sheet), LOOKED_AT)]
     return any(plain_name(cell) in KNOWN for row in rows[:-1] for cell in row)
@@ -132,7 +132,7 @@ def _cells(row: Any) -> list[str]:
     return cells
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

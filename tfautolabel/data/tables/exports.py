@@ -15,7 +15,7 @@ _ROWS = (
 )  # fmt: skip
 
 
-def rows_of_item(item: Any) -> Iterator[Any]:
+def rows_of_item(item: object) -> Iterator[Any]:
     """The row that an item of an array is; what is no row stays as it is, to be set aside by name."""
     if isinstance(item, str):
         yield {"text": item}
@@ -37,7 +37,7 @@ def is_header(item: Any) -> bool:
     return are_names and len(set(item)) == len(item) and any(plain_name(name) in _KNOWN for name in item)
 
 
-def rows_of_document(document: Any, name: str) -> Iterator[Any]:
+def rows_of_document(document: object, name: str) -> Iterator[Any]:
     """The rows of an object.
 
     Args:
@@ -110,7 +110,7 @@ def _are_columns(values: list[Any]) -> bool:
     return len(lengths) == 1 and -1 not in lengths and not all(map(_holds_rows, values))
 
 
-def _holds_rows(value: Any) -> bool:
+def _holds_rows(value: object) -> bool:
     return isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value)
 
 
@@ -211,7 +211,7 @@ def _of_task(task: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": task.get("id"), **row, "label": _one(choices)}
 
 
-def _label_of_field(value: Any) -> Any:
+def _label_of_field(value: object) -> Any:
     """The label in a field of FiftyOne's; anything else stays as it is."""
     if isinstance(value, dict) and isinstance(value.get("classifications"), list):
         return _one(item.get("label") for item in value["classifications"] if isinstance(item, dict))

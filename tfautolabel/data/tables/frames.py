@@ -18,7 +18,7 @@ INDEX = "index"
 """What the index of a frame is called as a column, if it has no name."""
 
 
-def as_table(frame: Any) -> FrameTable | None:
+def as_table(frame: object) -> FrameTable | None:
     """An object as a table, or None if it is none of the kinds that are known.
 
     Args:
@@ -65,7 +65,7 @@ def as_table(frame: Any) -> FrameTable | None:
     return None
 
 
-def index_names(frame: Any) -> list[str | None] | None:
+def index_names(frame: object) -> list[str | None] | None:
     """The index of a frame or a column of pandas as names; None if it only counts the rows from 0."""
     index = getattr(frame, "index", None)
     if index is None or not hasattr(frame, "iloc"):
@@ -151,7 +151,7 @@ def _of_polars(frame: Any, kind: str) -> FrameTable:
     return FrameTable(pa.table(arrays), kind, unusable=unusable)
 
 
-def _is_nothing(value: Any) -> bool:
+def _is_nothing(value: object) -> bool:
     return value is None or (isinstance(value, float) and value != value) or str(value) in ("<NA>", "NaT")
 
 
@@ -212,7 +212,7 @@ def _unbatched(elements: Iterable[Any]) -> Iterator[Any]:
             yield element
 
 
-def _parts(element: Any) -> list[Any]:
+def _parts(element: object) -> list[Any]:
     if isinstance(element, dict) and element:
         return sorted(element.values(), key=lambda value: not _holds_strings(value))
     if isinstance(element, tuple) and len(element) == 2 and _holds_strings(element[0]):
@@ -229,7 +229,7 @@ def _parts(element: Any) -> list[Any]:
     )
 
 
-def _holds_strings(value: Any) -> bool:
+def _holds_strings(value: object) -> bool:
     return isinstance(value, (str, bytes)) or getattr(getattr(value, "dtype", None), "kind", "") in (
         "O",
         "S",
@@ -237,7 +237,7 @@ def _holds_strings(value: Any) -> bool:
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A NumPy value as Python's own; a label of the type bytes is text."""
     if hasattr(value, "item") and getattr(value, "size", 1) == 1:
         return value.item()

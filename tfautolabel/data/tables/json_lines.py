@@ -129,7 +129,7 @@ def _parsed(line: bytes) -> tuple[dict[str, Any] | None, str | None]:
     return (value, None) if isinstance(value, dict) else (None, f"not an object but {type(value).__name__}")
 
 
-def input_bytes(value: Any) -> bytes | None:
+def input_bytes(value: object) -> bytes | None:
     """An input of JSON as bytes: text, a number as text, or `{"bytes": base64}`; None if it is neither."""
     if isinstance(value, dict) and isinstance(value.get("bytes"), str):
         try:

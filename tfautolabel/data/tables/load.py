@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class LoadedTable(NamedTuple):
 
 
 def load_table(
-    source: Any,
+    source: object,
     *,
     input_column: str | None,
     label_column: str | None,
@@ -198,7 +198,7 @@ def _readable(value: bytes | None) -> bool:
     return value is not None and len(value) <= MAX_PATH and b"\0" not in value and b"\n" not in value.strip()
 
 
-def _frame(source: Any) -> Table:
+def _frame(source: object) -> Table:
     table = as_table(source)
     if table is None:
         raise TypeError(f"data must be a path, {HOLDERS}. Received: {type(source).__name__}")

@@ -82,7 +82,7 @@ class ImagePreprocessor(Preprocessor):
         pixels = tf.ensure_shape(pixels, [None, self.size, self.size, 3])
         return one_window_each((pixels,), tf.ensure_shape(readable, [None]))
 
-    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
+    def compute_output_spec(self, examples: keras.KerasTensor) -> Preprocessed:  # noqa: ARG002
         """Shapes and types of the result."""
         return output_spec(keras.KerasTensor((None, self.size, self.size, 3), "float32"))
 

@@ -142,7 +142,7 @@ class WavePreprocessor(Preprocessor):
         inputs = waves, tf.ensure_shape(tf.gather(lengths, order), [None])
         return Preprocessed(inputs, tf.gather(rows, order), readable, tf.zeros_like(readable))
 
-    def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
+    def compute_output_spec(self, examples: keras.KerasTensor) -> Preprocessed:  # noqa: ARG002
         """Shapes and types of the result."""
         return output_spec(keras.KerasTensor((None, None), "float32"), keras.KerasTensor((None,), "int32"))
 
