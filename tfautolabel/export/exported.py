@@ -343,7 +343,5 @@ def _load(folder: Path) -> ExportedLabeler:
     return ExportedLabeler(folder, description, model)
 
 
-
-
 def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

@@ -91,7 +91,7 @@ class Certificate:
             raise ValueError("every class has its own threshold: give predicted=. Received: scores only")
         found = [self.threshold] if self.per_class is None else self.thresholds([*self.per_class])
         bounds = np.array([np.inf if bound is None else bound for bound in found], np.float32)
-        return scores >= (bounds[0] if self.per_class is None else bounds[np.asarray(predicted)])
+        return np.asarray(scores >= (bounds[0] if self.per_class is None else bounds[np.asarray(predicted)]))
 
     def of_pool(self, accepted: int, total: int) -> Certificate:
         """The same statement, which also says how many of a pool's labels are accepted by it."""
