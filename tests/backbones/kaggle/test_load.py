@@ -8,7 +8,8 @@ import pytest
 from hub_modules import make_image_module, make_text_pair
 from hub_server import HOSTILE, Answer, archive_of, files_below, packed, serve, set_limits
 
-from tfautolabel.backbones import kaggle, load_backbone
+from tfautolabel.backbones import load_backbone
+from tfautolabel.backbones.kaggle import load
 from tfautolabel.backbones.kaggle.load import fetch_model, parse
 
 pytest.importorskip("kagglehub")
@@ -221,5 +222,5 @@ def test_kaggles_markers_are_read_with_its_names():
     from kagglehub import cache as theirs
     from kagglehub.handle import parse_model_handle
 
-    ours = kaggle._folder(parse(f"{MODEL}/3"))
+    ours = load._folder(parse(f"{MODEL}/3"))
     assert str(ours) == theirs.get_cached_path(parse_model_handle(f"{MODEL}/3"))
