@@ -1,4 +1,4 @@
-"""The way in and the way out: folders and label files to a `Dataset`, `Labels` to files."""
+"""Reads folders and label files into a `Dataset`, and writes `Labels` to files."""
 
 from tfautolabel.data.dataset import Dataset
 from tfautolabel.data.learnt import Learnt

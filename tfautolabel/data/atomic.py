@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or not there."""
+"""Writes files and folders that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def atomic_write(
 @overload
 def atomic_write(path: str | os.PathLike[str], mode: Literal["wb"]) -> AbstractContextManager[BinaryIO]: ...
 def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "w") -> AbstractContextManager[Any]:
-    r"""Opens a file that takes its name only when the block ends without an error.
+    r"""Opens a file that gets its name only when the block ends without an error.
 
-    Until then a file of that name stays as it was; after an error nothing is left behind. Missing parent
-    folders are made. Text is UTF-8 with line ends as written; a character that UTF-8 cannot hold (a lone
-    surrogate) becomes an escape.
+    Until then, an existing file of that name stays unchanged. After an error, nothing is left behind. Missing
+    parent folders are made. Text is written as UTF-8, and line ends are not changed. A character that UTF-8
+    cannot hold (a lone surrogate) becomes an escape.
 
     Args:
-        path: the file. A link is written through, as `open` does.
+        path: the file. If it is a link, the file that it leads to is written, as `open` does.
         mode: "w" for text, "wb" for bytes, as for `open`.
 
     Returns:
         A context manager that gives the open file.
 
     Raises:
-        ValueError: If the mode is another, or a folder has that name.
+        ValueError: If `mode` has another value, or a folder has that name.
         OSError: If the file cannot be written.
 
     Examples:
@@ -79,24 +79,25 @@ def _atomic_write(path: Path, mode: str) -> Iterator[IO[Any]]:
 def atomic_folder(
     path: str | os.PathLike[str], replace: bool = True, own: Collection[str] | None = None
 ) -> Iterator[Path]:
-    """A folder that takes its name only when the block ends without an error.
+    """Makes a folder that gets its name only when the block ends without an error.
 
-    Until then what has that name stays as it was, and after an error nothing is left behind. A folder of that
-    name goes with all that is in it: whoever calls this has seen what that is. Missing parent folders are
-    made. All is on the disk before the folder has its name, and one step takes it from the old to the new.
+    Until then, an existing folder of that name stays unchanged. After an error, nothing is left behind. An
+    existing folder is replaced together with everything in it, so the caller must know what it holds. Missing
+    parent folders are made. All data is on the disk before the folder gets its name, and a single step
+    replaces the old folder by the new one.
 
     Args:
-        path: the folder. A link is written through.
-        replace: whether a folder of that name is replaced, if it is not empty.
-        own: what such a folder may hold; by default anything.
+        path: the folder. If it is a link, the folder that it leads to is written.
+        replace: whether an existing folder of that name may be replaced if it is not empty.
+        own: the names that an existing folder may hold; by default any.
 
     Yields:
         An empty folder to write into.
 
     Raises:
-        ValueError: If a file has that name, or it is the working folder, which would be lost to the process.
-        FileExistsError: If there is such a folder that holds something else than `own`, or, when the block
-            ends, one that is not to be replaced.
+        ValueError: If a file has that name, or the path is the working folder, which the process would lose.
+        FileExistsError: If the existing folder holds something that is not in `own`, or if at the end of the
+            block there is a folder that must not be replaced.
         OSError: If it cannot be written.
 
     Examples:
@@ -139,10 +140,10 @@ def atomic_folder(
 
 @contextmanager
 def _told_of(path: Path) -> Iterator[None]:
-    """Names the file as the user knows it in what goes wrong with it."""
+    """Puts the path as the user knows it into the errors that concern it."""
     try:
         yield
     except OSError as error:
-        if error.strerror is None:  # it is told already
+        if error.strerror is None:  # the message names the path already
             raise
         raise cannot_write(error, path) from error

@@ -1,4 +1,4 @@
-"""A data set: names, labels where there are any, and a way to the bytes."""
+"""A data set: names, the labels that are known, and a way to read the bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tfautolabel.data.tables.paths import check_labels_of_files
 from tfautolabel.labels import ABSTAIN, Rejected
 
 _NAMES = np.dtypes.StringDType()
-"""16 bytes for a short name, where a Python string takes 60."""
+"""A short name takes 16 bytes in this type; a Python string takes 60."""
 
 
 class Dataset:
@@ -34,10 +34,10 @@ class Dataset:
         class_ids: (n,) int64, an index into `classes`, or `ABSTAIN` (-1) where there is no label.
         classes: k class names; empty if nothing is labelled.
         modality: one of `MODALITIES`.
-        notes: what a loader guessed, in sentences.
-        rejected: what was set aside when the source was listed. It stays with the whole and with
-            `.unlabelled` (the part that is going to be labelled and reported on); `.labelled`, `.subset`
-            and `.split` leave it behind, so that nothing is reported twice.
+        notes: sentences that say what a loader guessed.
+        rejected: what was set aside when the source was listed. The whole data set and `.unlabelled` (the
+            part that will be labelled and reported on) keep it. `.labelled`, `.subset` and `.split` do not,
+            so that nothing is reported twice.
 
     Args:
         reader: gives the bytes of each of the n rows.
@@ -108,10 +108,10 @@ class Dataset:
         label_values: str = "usual",
         missing: Iterable[str] | None = None,
     ) -> Dataset:
-        """Makes a data set of what is in memory; the rows keep the order of `inputs`.
+        """Makes a data set from inputs in memory; the rows keep the order of `inputs`.
 
         Args:
-            inputs: n encoded files, n texts, or n paths of files (which are read when asked for).
+            inputs: n encoded files, n texts, or n paths of files (which are read on demand).
             labels: n class names, see `with_labels`.
             ids: n distinct names; numbers by default.
             modality: one of `MODALITIES`; recognised by default. With "text" each str is a text, never a
@@ -122,11 +122,11 @@ class Dataset:
         Raises:
             ValueError: If the lengths do not agree, ids repeat, or strings are written as paths that lead to
                 no file.
-            TypeError: If an input is something else, or a label is no label.
+            TypeError: If an input has another type, or a label cannot be a label.
         """
         labels, inputs = in_order_of(inputs, labels), listed_inputs(inputs)
         if ids is None:
-            # Zeros in front, so that the names sort in the order of the rows.
+            # Leading zeros make the names sort in the order of the rows.
             width = len(str(max(len(inputs) - 1, 0)))
             ids = [f"{row:0{width}d}" for row in range(len(inputs))]
         held = held_inputs(inputs, modality)
@@ -167,16 +167,16 @@ class Dataset:
         Args:
             rows: m indices in [0, n), or an (n,) bool mask. All m values are in memory at once: read a large
                 set in batches.
-            sample_rate: of a backbone that takes sound of more than `sound_files.READ_RATE` samples a second.
+            sample_rate: the backbone's rate; needed only above `sound_files.READ_RATE` samples a second.
 
         Returns:
-            m values in the order of `rows`: the bytes, or where a row could not be read a `ReadFailure`
-            (returned, not raised) whose text is the reason. Texts lose a byte order mark, and one that is not
-            UTF-8 is a failure; FLAC, OGG, MP3, AIFF, AU, CAF and W64 sound comes as WAV of one channel; TIFF,
-            HEIC, AVIF and DICOM pictures come as PNG.
+            m values in the order of `rows`: the bytes, or a `ReadFailure` with the reason where a row could
+            not be read (it is returned, not raised). Texts lose a byte order mark; a text that is not UTF-8
+            is a failure. FLAC, OGG, MP3, AIFF, AU, CAF and W64 sound becomes WAV with one channel. TIFF,
+            HEIC, AVIF and DICOM pictures become PNG.
 
         Raises:
-            ValueError: If a mask has another length than n.
+            ValueError: If a mask does not have length n.
             IndexError: If an index is outside [0, n).
             TypeError: If the rows are neither integers nor booleans.
         """
@@ -184,13 +184,13 @@ class Dataset:
         return read_rows(self.reader, self._row_indices(rows).tolist(), ready)
 
     def subset(self, rows: Sequence[int] | Sequence[bool] | np.ndarray) -> Dataset:
-        """Some of the rows, in the order asked for, with the same `classes`.
+        """Returns some of the rows, in the order asked for, with the same `classes`.
 
         Args:
             rows: m distinct indices in [0, n), or an (n,) bool mask.
 
         Raises:
-            ValueError: If a mask has another length than n, or an index repeats.
+            ValueError: If a mask does not have length n, or an index repeats.
             IndexError: If an index is outside [0, n).
             TypeError: If the rows are neither integers nor booleans.
         """
@@ -199,13 +199,13 @@ class Dataset:
     def split(
         self, fraction: float = 0.2, *, seed: int = 0, stratified: bool = True
     ) -> tuple[Dataset, Dataset]:
-        """Splits the rows at random in two; each part keeps the order of the whole.
+        """Splits the rows at random into two parts; each part keeps the order of the whole.
 
         Args:
-            fraction: in (0, 1), the share of the rows that the second part gets, to the nearest row.
+            fraction: in (0, 1), the second part's share of the rows, rounded to whole rows.
             seed: the same seed and data give the same parts.
-            stratified: Give both parts each class in proportion, and the larger part at least one example
-                of every class, even if the smaller then gets fewer rows than its share.
+            stratified: Give both parts each class in proportion. The larger part gets at least one example of
+                every class, even if the smaller part then gets fewer rows than its share.
 
         Returns:
             Two data sets that share no row and together hold them all.
@@ -234,31 +234,31 @@ class Dataset:
         label_values: str = "usual",
         missing: Iterable[str] | None = None,
     ) -> Dataset:
-        """The same rows with other labels; `classes` are the sorted names that occur.
+        """Returns the same rows with other labels; `classes` are the sorted names that occur.
 
         Args:
             labels: n class names or whole numbers; None, NaN, an empty name or a word for "no label" where a
-                row has none. Spellings that differ in Unicode form, spaces or as numbers do are one class.
+                row has none. Spellings that differ only in Unicode form, spaces or as numbers are one class.
             label_values: "usual", or "keep" to make each value a class as it is written.
             missing: words for "no label", instead of `label_values.MISSING`; () for none.
 
         Raises:
-            ValueError: If there are not n labels, or one of them names several.
-            TypeError: If a label is none of these.
+            ValueError: If there are not n labels, or one label names several classes.
+            TypeError: If a value cannot be a label.
         """
         return self.labelled_by(labels, label_rules(label_values, missing), depth=3)
 
     def labelled_by(self, labels: Sequence[Any], rules: Rules, depth: int = 2) -> Dataset:
-        """As `with_labels`, by rules that are made already.
+        """Does the same as `with_labels`, with rules that exist already.
 
         Args:
             labels: n labels.
-            rules: how they are read.
-            depth: how many frames above this one the caller stands whom a warning should name.
+            rules: how to read them.
+            depth: a warning names the caller this many frames above.
 
         Raises:
-            ValueError: If there are not n labels, one names several, or one file has two.
-            TypeError: If a label is none.
+            ValueError: If there are not n labels, one names several classes, or one file has two labels.
+            TypeError: If a value cannot be a label.
         """
         labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
         if len(labels) != len(self):
@@ -278,11 +278,11 @@ class Dataset:
         return self._relabelled(class_ids, classes, notes)
 
     def with_classes(self, classes: Sequence[str]) -> Dataset:
-        """The same rows and labels, with class ids that index into another list of classes.
+        """Returns the same rows and labels, with class ids that index into another list of classes.
 
         Args:
-            classes: distinct names in the order wanted; there may be more than occur here. Another spelling
-                of the same name (Unicode form, spaces, 1 and 1.0) is that name.
+            classes: distinct names in the wanted order; there may be more than occur here. Another spelling
+                of a name (Unicode form, spaces, 1 and 1.0) counts as that name.
 
         Raises:
             ValueError: If a label that occurs here is not among `classes`, or a name repeats.
@@ -302,22 +302,22 @@ class Dataset:
             raise ValueError(
                 f"labels that are none of the classes {_shorten(classes)}. Received: {_shorten(unknown)}"
             )
-        # One place more than there are classes: ABSTAIN (-1) reads the last, which holds ABSTAIN.
+        # One place more than there are classes: ABSTAIN (-1) reads the last place, which holds ABSTAIN.
         new_ids = np.array([*(position.get(name, ABSTAIN) for name in self.classes), ABSTAIN], np.int64)
         return self._relabelled(new_ids[self.class_ids], classes)
 
     def with_frame(self, frame: int | None) -> Dataset:
-        """The same rows, with another frame of pictures that have several and are converted when read.
+        """Returns the same rows; pictures with several frames that are converted will give another frame.
 
         Args:
-            frame: from 1; None for the middle one of DICOM and the first of other kinds.
+            frame: from 1; None for the middle frame of DICOM and the first of other kinds.
         """
         changed = copy(self)
         changed.reader = self.reader if frame is None else FrameReader(self.reader, frame)
         return changed
 
     def with_notes(self, notes: Iterable[str]) -> Dataset:
-        """The same rows and labels, with more notes."""
+        """Returns the same rows and labels, with more notes."""
         return self._relabelled(self.class_ids, self.classes, notes)
 
     def _relabelled(
@@ -356,7 +356,7 @@ class Dataset:
             raise TypeError(
                 f"rows must be a list of integers or booleans. Received: {given.dtype} of shape {given.shape}"
             )
-        # Negative indices count from the end elsewhere; here -1 is ABSTAIN and most likely a mistake.
+        # Elsewhere, negative indices count from the end; here -1 is ABSTAIN and most likely a mistake.
         if given.min() < 0 or given.max() >= len(self):
             raise IndexError(
                 f"rows must lie in [0, {len(self) - 1}]. Received: rows from {given.min()} to {given.max()}"
@@ -370,7 +370,7 @@ def _frozen(array: np.ndarray) -> np.ndarray:
 
 
 def _names(ids: Sequence[str] | np.ndarray) -> np.ndarray:
-    """(n,) names; what UTF-8 cannot hold (bytes of a file's name in another encoding) becomes an escape."""
+    """Returns (n,) names; what UTF-8 cannot hold (file names in another encoding) becomes an escape."""
     if isinstance(ids, np.ndarray) and ids.dtype == _NAMES:
         return ids.reshape(len(ids)).copy()
     try:
@@ -385,7 +385,7 @@ def _counted(modality: str, count: int) -> str:
 
 
 def _check_unique(name: str, values: Sequence[str] | np.ndarray) -> None:
-    # Sorting names takes a fraction of the memory that a set of them would.
+    # Sorting the names needs only a fraction of the memory of a set.
     if isinstance(values, np.ndarray):
         in_order = np.sort(values)
         repeated = np.unique(in_order[1:][in_order[1:] == in_order[:-1]]).tolist()

@@ -1,8 +1,9 @@
-"""Medical pictures (DICOM) decoded when they are read, as a viewer shows them and without any tag.
+"""Decodes medical pictures (DICOM) when they are read, as a viewer shows them and without any tag.
 
-Pixels go the standard's way (DICOM PS3.3 C.7.6.3, C.11.1, C.11.2): rescale or modality table, the first
-window or table of values of interest, and without one the range of nearly all values; MONOCHROME1 is
-inverted; palettes and YBR become RGB. No text of a file gets into a message: tags hold names of patients.
+Pixels follow the standard (DICOM PS3.3 C.7.6.3, C.11.1, C.11.2). The rescale or the modality table is applied
+first, then the first window or VOI table; without one, the range of nearly all values is shown. MONOCHROME1
+is inverted; palettes and YBR become RGB. Messages contain no text from a file, because tags hold names of
+patients.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tfautolabel._optional import require
 from tfautolabel.data.readers import ReadFailure
 
 PERCENTILES = (1.0, 99.0)
-"""The range that is shown where no window is given; what lies outside is black or white."""
+"""The percentiles that are shown where no window is given; values outside become black or white."""
 
 _VALUE_KINDS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW "
@@ -31,9 +32,9 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keeps decoders from warning: they quote what they are about, and the reason of a failure is enough.
+    """Silences the warnings of decoders: they quote the data, and the reason of a failure is enough.
 
-    Python's filter of warnings is one for all threads, so that only one is in here at a time.
+    Python has one filter of warnings for all threads, so only one thread at a time may be in here.
     """
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -41,25 +42,25 @@ def quietly() -> Iterator[None]:
 
 
 def is_dicom(data: bytes) -> bool:
-    """Whether bytes begin as DICOM does, with or without the 128 bytes and the mark at its front.
+    """Returns whether bytes begin as DICOM, with or without the preamble (128 bytes and a mark).
 
     Args:
         data: the bytes of a file, or at least the first few hundred.
     """
     if data[128:132] == b"DICM":
         return True
-    # Without the mark: an element of the group 2 or 8, and behind it the kind of its value or its length.
+    # Without the preamble: an element of group 2 or 8, followed by its value's type or length.
     if data[:2] in (b"\x02\x00", b"\x08\x00") and data[3:4] == b"\0":
         return data[4:6] in _VALUE_KINDS or (data[6:8] == b"\0\0" and data[5:6] == b"\0" and data[4] <= 64)
     return data[:2] in (b"\x00\x02", b"\x00\x08") and data[2:3] == b"\0" and data[4:6] in _VALUE_KINDS
 
 
 def dicom_pixels(data: bytes, frame: int | None, max_pixels: int) -> np.ndarray:
-    """A DICOM picture as a viewer shows it.
+    """Returns a DICOM picture as a viewer shows it.
 
     Args:
         data: the content of the file.
-        frame: which one of several frames, from 1; the middle one by default.
+        frame: which of several frames, from 1; the middle one by default.
         max_pixels: the largest width times height that is decoded.
 
     Returns:
@@ -82,7 +83,7 @@ def _read_pixels(data: bytes, frame: int | None, max_pixels: int) -> np.ndarray:
         has_pixels = any(name in file for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
         rows, columns = int(file.get("Rows") or 0), int(file.get("Columns") or 0)
         frames = max(int(file.get("NumberOfFrames") or 1), 1)
-    # A damaged file raises whatever its damage leads to, with its values in the message.
+    # A damaged file can raise any error, with its values in the message.
     except Exception:
         raise ReadFailure("damaged DICOM file") from None
     if not has_pixels:
@@ -97,13 +98,13 @@ def _read_pixels(data: bytes, frame: int | None, max_pixels: int) -> np.ndarray:
         return _as_shown(file, _stored(file, index))
     except (KeyboardInterrupt, SystemExit):
         raise
-    # Decoders that are written in Rust panic, which is no Exception.
+    # Decoders written in Rust panic, and a panic is no Exception.
     except BaseException:
         raise ReadFailure(f"DICOM picture that cannot be decoded{_encoding(file)}") from None
 
 
 def _add_transfer_syntax(file: Any) -> None:
-    """Files without a header say how they are encoded by being read at all."""
+    """Sets the encoding of a file without a header: the way it was read shows it."""
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     if "TransferSyntaxUID" in getattr(file, "file_meta", {}):
@@ -119,7 +120,7 @@ def _add_transfer_syntax(file: Any) -> None:
 
 
 def _stored(file: Any, index: int) -> np.ndarray:
-    """The samples of one frame; YBR is RGB already."""
+    """Returns the samples of one frame; YBR is converted to RGB."""
     from pydicom.pixels import pixel_array
 
     return np.asarray(pixel_array(file, index=index))
@@ -152,7 +153,7 @@ def _as_shown(file: Any, stored: np.ndarray) -> np.ndarray:
 
 
 def _range_of_output(file: Any) -> tuple[float, float]:
-    """What a window, or a table of values of interest, maps to black and to white."""
+    """Returns the output values that mean black and white for a window or a VOI table."""
     if "VOILUTSequence" in file and "LUTDescriptor" in file.VOILUTSequence[0]:
         return 0.0, 2.0 ** int(file.VOILUTSequence[0].LUTDescriptor[2]) - 1
     if "ModalityLUTSequence" in file:
@@ -165,7 +166,7 @@ def _range_of_output(file: Any) -> tuple[float, float]:
 
 
 def _encoding(file: object) -> str:
-    """The name of the encoding, if it is a registered one, and what may be missing."""
+    """Returns the encoding's name, if it is registered, and which package may be missing."""
     from pydicom.uid import UID
 
     uid = getattr(file, "file_meta", {}).get("TransferSyntaxUID")

@@ -1,4 +1,4 @@
-"""Texts as bytes: UTF-8, and a clear reason where they are not."""
+"""Checks that texts are UTF-8, and gives a clear reason where they are not."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _WIDE = (
 
 
 def other_encoding(data: bytes) -> str | None:
-    """The encoding that a byte order mark at the beginning announces, if it is not UTF-8's."""
+    """Returns the encoding that a byte order mark announces, if it is not that of UTF-8."""
     return next((name for mark, name in _WIDE if data.startswith(mark)), None)
 
 
 def as_text(data: bytes) -> bytes:
-    r"""A text's UTF-8 bytes without a byte order mark.
+    r"""Returns a text's UTF-8 bytes without a byte order mark.
 
     Args:
         data: the content of a file or of a field.
 
     Raises:
-        ReadFailure: If it is not UTF-8; the reason names the first byte that is not.
+        ReadFailure: If it is not UTF-8; the reason names the first invalid byte.
 
     Examples:
         >>> as_text(b"\xef\xbb\xbfhello")

@@ -1,4 +1,4 @@
-"""How the names of files end, by what is in them: the one table that all of the package asks."""
+"""The endings of file names, by what the files hold: one table for the whole package."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ VIDEOS = (
     ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".wmv", ".mpg", ".mpeg", ".3gp", ".3g2", ".flv",
     ".ogv",
 )  # fmt: skip
-"""Films, which telephones put among photographs; they say what is meant only where alone."""
+"""Films. Telephones put them among photographs, so they count only where a folder has nothing else."""
 
 PROSE = frozenset((".txt", ".text", ".md", ".rst", ".html", ".htm", ".eml"))
-"""What whole folders of texts consist of."""
+"""Endings of the files in a folder of texts."""
 
 TEXTS = (".txt", ".text", ".md", ".rst", ".html", ".htm", ".json", ".xml", ".eml", ".pdf", ".doc", ".docx")
-"""What a column of paths to texts names."""
+"""Endings in a column of paths to texts."""
 
 OTHER_FILES = (
     ".svg", ".ico", ".ppm", ".pgm", ".nii", ".raw", ".dng", ".cr2", ".nef", ".npy", ".npz", ".pt",
 )  # fmt: skip
-"""Pictures and arrays that are not read; a name that ends so is a file's all the same."""
+"""Pictures and arrays that are not read; a name with such an ending is still a file name."""
 
 ARCHIVES = (
     ".zip", ".gz", ".tar", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".part", ".crdownload", ".tmp", ".bak",
     ".swp", ".lnk", ".url", ".webloc", ".exe", ".dll", ".bat", ".py", ".ipynb", ".sh", ".m", ".r", ".pyc",
 )  # fmt: skip
-"""What is never an example: archives, halves of downloads, links of a desktop, programs."""
+"""Files that are never examples: archives, partial downloads, desktop links, programs."""
 
 SIDECARS = frozenset((
     *TEXTS, *ARCHIVES, ".textgrid", ".csv", ".tsv", ".yaml", ".yml", ".log", ".ini", ".cfg", ".toml", ".lab",
@@ -42,17 +42,17 @@ SIDECARS = frozenset((
     ".sha1", ".sha256", ".md5", ".sfv", ".bib", ".cff", ".phn", ".wrd", ".trans", ".f0", ".parquet",
     ".feather", ".m3u", ".m3u8", ".pls", ".nfo", ".mat", ".h5", ".hdf5", ".feat", ".vocab",
 ))  # fmt: skip
-"""What lies beside pictures and sounds and is neither."""
+"""Files that lie beside pictures and sounds but are neither."""
 
 FILES = frozenset((*IMAGES, *SOUNDS, *VIDEOS, *TEXTS, *OTHER_FILES))
-"""Endings by which a value is known for the name of a file."""
+"""Endings that show that a value is a file name."""
 
 
 def ending_of(path: str) -> str:
-    """The ending of a file's name, in small letters: "" if it has none.
+    """Returns the ending of a file's name in small letters; "" if it has none.
 
     Args:
-        path: with `/`.
+        path: a path with `/`.
 
     Examples:
         >>> ending_of("a.b/IMG_1.JPG"), ending_of("a.b/README"), ending_of(".hidden")

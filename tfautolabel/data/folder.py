@@ -15,13 +15,13 @@ SYSTEM_FILES = frozenset((
     "thumbs.db", "desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "thumbs.db:encryptable", "picasa.ini",
     "zbthumbnail.info", "pspbrwse.jbf", "icon\r",
 ))  # fmt: skip
-"""What systems and viewers leave in folders of pictures; nobody means these to be labelled."""
+"""Files that systems and viewers leave in folders of pictures; nobody wants to label them."""
 
 SYSTEM_FOLDERS = frozenset((
     "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp", "@sharebin", "__macosx",
     "$recycle.bin", "system volume information", "lost+found", "__pycache__",
 ))  # fmt: skip
-"""What file servers and systems write into folders: thumbnails, what was deleted, what was unpacked."""
+"""Folders that servers and systems create: thumbnails, deleted files, unpacked files."""
 
 LEADS_OUT = "a link that leads out of the folder"
 
@@ -31,12 +31,12 @@ class FolderListing(NamedTuple):
 
     Attributes:
         root: the folder, without links.
-        paths: (n,) the files relative to `root`, with `/`, as `os.fsdecode` spells them: good for opening. Of
-            a link it is the file that it leads to.
-        ids: (n,) the paths that were found as readable text, unique and sorted.
+        paths: (n,) the files relative to `root`, with `/`, as `os.fsdecode` spells them, so that they can be
+            opened. For a link, this is the file that it leads to.
+        ids: (n,) the paths as they were found, as readable text, unique and sorted.
         rejected: what was set aside, sorted by id.
         base: the folder that `paths` are relative to.
-        notes: what was left out, in sentences.
+        notes: sentences that say what was left out.
     """
 
     root: str
@@ -53,11 +53,11 @@ def list_folder(
     *,
     follow_links: bool = False,
 ) -> FolderListing:
-    """Lists every regular file below a folder; its content decides later what it is, not its name.
+    """Lists every regular file below a folder; what it is depends on its content, not on its name.
 
-    Hidden names (a leading dot) and files that systems write are left out silently, folders of thumbnails
-    and of what was deleted with a note. A link counts as the file it leads to if that lies below the folder
-    too; links to directories are not followed.
+    Hidden names (a leading dot) and files that systems write are left out silently. Folders of thumbnails and
+    of deleted files are left out with a note. A link counts as the file that it leads to, if that file is
+    below the folder too. Links to directories are not followed.
 
     Args:
         root: an existing folder.
@@ -76,7 +76,7 @@ def list_folder(
 
 
 def readable_path(path: str) -> str:
-    r"""A path as text that any file can hold; bytes that are not UTF-8 become escapes.
+    r"""Returns a path as text that any file can hold; bytes that are not UTF-8 become escapes.
 
     Args:
         path: as `os.fsdecode` spells it.
@@ -89,12 +89,12 @@ def readable_path(path: str) -> str:
 
 
 class _Walk:
-    """One pass over a tree. `root` and `excluded` are free of links, so names below compare as text."""
+    """One pass over a tree. `root` and `excluded` contain no links, so paths can be compared as text."""
 
     def __init__(self, root: str, excluded: frozenset[str], follow_links: bool = False):
         self.root = root
         self.inside = os.path.join(root, "")
-        # What lies outside has no names here, and a link to it leads out, which is worth saying.
+        # Paths outside the folder have no names here; a link to one leads out, which must be said.
         self.excluded = frozenset(path for path in excluded if path.startswith(self.inside))
         self.paths: list[str] = []
         self.targets: dict[str, str] = {}
@@ -152,7 +152,7 @@ class _Walk:
         if self.is_excluded(target):
             return
         if self.follow_links and stat.S_ISDIR(mode):
-            # Each folder once, or links that lead back would never end.
+            # Each folder is visited once; otherwise links that lead back would never end.
             if target not in self.seen and not self.inside.startswith(os.path.join(target, "")):
                 self.seen.add(target)
                 self.directories.append(path)
@@ -174,7 +174,7 @@ class _Walk:
 
     def listing(self) -> FolderListing:
         by_id: dict[str, str] = {}
-        # In the order of the raw paths, so that the same one of two equal ids wins every time.
+        # In the order of the raw paths, so that always the same one of two equal ids wins.
         for path in sorted(self.paths):
             file_id = readable_path(path)
             if by_id.setdefault(file_id, path) != path:
@@ -183,7 +183,7 @@ class _Walk:
         paths = [self.targets.get(by_id[file_id], by_id[file_id]) for file_id in ids]
         base = self.root
         if self.follow_links:
-            # What is read must have no link in its path.
+            # The paths that are read must contain no link.
             base = os.path.join(os.path.splitdrive(self.root)[0], os.sep)
             paths = [
                 os.path.realpath(os.path.join(self.root, by_id[name])).removeprefix(base) for name in ids

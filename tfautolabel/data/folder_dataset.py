@@ -1,4 +1,4 @@
-"""A data set of the files below a folder, with the classes that its folders are."""
+"""Makes a data set of the files below a folder; its subfolders can be the classes."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ FOLLOW = "follow_links=True (--follow-links)"
 
 
 class LoadedFolder(NamedTuple):
-    """What a folder gives.
+    """What `load_folder` returns.
 
     Attributes:
         dataset: its examples, without labels.
-        labels: n classes, None where a file lies in none; None if folders are no classes.
+        labels: n classes, None for a file outside the class folders; None if the folders are not classes.
     """
 
     dataset: Dataset
@@ -51,18 +51,18 @@ def load_folder(
     expected: str | None,
     follow_links: bool,
 ) -> LoadedFolder:
-    """Lists a folder.
+    """Lists a folder as a data set.
 
     Args:
         root: the folder.
-        how: "folder" if folders are classes, "auto" to see whether they are, else neither.
+        how: "folder" if folders are classes, "auto" to find out whether they are, else neither.
         exclude: files and folders to leave out.
         modality: None to recognise it.
-        expected: what it is taken for where that cannot be told by the contents, or the names speak for it.
-        follow_links: whether links are followed that lead out of the folder, and links to folders.
+        expected: the modality to assume if the contents do not tell, or if the names point to it.
+        follow_links: whether links that lead out of the folder, and links to folders, are followed.
 
     Raises:
-        ValueError: If there is no example, or no folder of a class where these were asked for.
+        ValueError: If there is no example, or no class folder although `how` asks for them.
     """
     listing = list_folder(root, exclude, follow_links=follow_links)
     if not listing.ids:
@@ -72,7 +72,7 @@ def load_folder(
     samples = _samples(listing, media)
     known = modality or recognise_modality(samples) or expected or media.kind or "image"
     if modality is None and expected is not None and media.kind == expected:
-        known = expected  # a folder of pictures of which most are damaged is still one
+        known = expected  # even if most of its pictures are damaged
     if known == "image" and (note := note_of_range(samples)):
         notes.append(note)
     if known in ("image", "audio") and not media.rows and len(media.beside) < len(listing.ids):
@@ -110,7 +110,7 @@ def _why_no_classes(ids: Sequence[str]) -> str:
 
 
 def _samples(listing: FolderListing, media: Media) -> list[bytes]:
-    """The bytes of some files: of the media, if these are what is meant; else from all over."""
+    """Reads the bytes of some files: media files if there are any, else files from all over the folder."""
     reader = FileReader(listing.base, listing.paths)
     rows = media.rows if media.kind is not None and media.beside else range(len(reader))
     samples = []
@@ -121,9 +121,9 @@ def _samples(listing: FolderListing, media: Media) -> list[bytes]:
 
 
 def _no_media(listing: FolderListing, media: Media, known: str) -> list[int]:
-    """What lies beside the media and is none of them: the content decides, whatever a name says.
+    """Returns the files beside the media whose content is not media, whatever their names say.
 
-    A file that has the name of a picture or a clip belongs to it, and is not looked at.
+    A file that shares the name of a picture or sound belongs to it and is not read.
     """
     reader = FileReader(listing.base, listing.paths)
     owners = {os.path.splitext(listing.ids[row])[0].casefold() for row in media.rows}
@@ -155,7 +155,7 @@ def _without_sidecars(listing: FolderListing, media: Media, known: str) -> tuple
 
 
 def _class_folders(listing: FolderListing, how: str, root: str) -> tuple[FolderListing, ClassFolders | None]:
-    """The classes, and the listing without what lies beside their folders."""
+    """Returns the listing without the files beside the class folders, and the classes."""
     if how == "folder":
         inside = [row for row, name in enumerate(listing.ids) if "/" in name]
         if not inside:
@@ -197,7 +197,7 @@ def _kept(listing: FolderListing, rows: Iterable[int], rejected: Sequence[Reject
 
 
 def _found(listing: FolderListing) -> str:
-    """What there is instead of what was wanted, for the end of an error."""
+    """Describes what the folder holds instead, for the end of an error message."""
     found = f"{len(listing.ids)} files in it"
     if listing.rejected:
         first = listing.rejected[0]

@@ -1,4 +1,4 @@
-"""What people mean by a tree of files: which of them are examples, and which folders are classes."""
+"""Decides which files of a tree are examples and which folders are classes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ROLES = re.compile(
     r"(?:[-_. ]?(?:set|split|data|folder))?(?P<number>[-_. ]?v?\d+)?",
     re.IGNORECASE,
 )
-"""What the parts of a data set are called."""
+"""Usual names for the parts of a data set."""
 
 _NO_LABELS = re.compile(
     r"(un[-_ ]?label+ed|un[-_ ]?annotated|unsup|pred(ict(ion|ions)?)?|pool|extra|infer(ence)?|submission)"
     r"(?:[-_. ]?(?:data|set|images|\d+))*",
     re.IGNORECASE,
 )
-"""What a part is called whose files have no labels."""
+"""Usual names for a part whose files have no labels."""
 
 _DOCUMENT = re.compile(
     r"(read[-_ ]?me|licen[cs]e|copying|notice|authors|contributors|citation|changelog|changes|about|"
@@ -43,9 +43,11 @@ class Media(NamedTuple):
     """Which files of a listing are pictures or sounds by their names.
 
     Attributes:
-        kind: "image" or "audio": what most media files are; None if there are none or most files are texts.
-        rows: which they are.
-        beside: which files lie beside them and are neither; where no name tells, which are neither by theirs.
+        kind: "image" or "audio", the kind of most media files; None if there are none or most files are
+            texts.
+        rows: the indices of the media files.
+        beside: the indices of the files beside them that are not media; if no name is that of a medium, the
+            files whose names say that they are something else.
     """
 
     kind: str | None
@@ -57,9 +59,9 @@ class ClassFolders(NamedTuple):
     """Which folders are classes.
 
     Attributes:
-        level: how many folders lie around those of the classes.
-        labels: (n,) the class of each file; None if it lies in none.
-        notes: what was understood, in sentences.
+        level: how many folders lie above the class folders.
+        labels: (n,) the class of each file; None for a file outside the class folders.
+        notes: sentences that say what was understood.
     """
 
     level: int
@@ -68,10 +70,10 @@ class ClassFolders(NamedTuple):
 
 
 def find_media(ids: Sequence[str]) -> Media:
-    """Tells media from what lies beside them, by the endings.
+    """Separates media from the files beside them by their endings.
 
-    Whatever has the name of a picture or sound, with another ending or with more behind it ("1.jpg.txt",
-    "1_caption.txt"), belongs to it. Where more texts than media are left, the texts are what is meant.
+    A file belongs to a picture or sound if it has the same name with another ending, or with more text behind
+    it ("1.jpg.txt", "1_caption.txt"). If more texts than media remain, the texts are the examples.
 
     Args:
         ids: n paths with `/`.
@@ -109,7 +111,7 @@ def find_media(ids: Sequence[str]) -> Media:
 
 
 def is_document(path: str) -> bool:
-    """Whether a file is about the data and no example: a README, a list of labels, an archive."""
+    """Returns whether a file describes the data and is no example: a README, a label list, an archive."""
     name = path.rpartition("/")[2]
     ending = ending_of(path)
     if ending in ARCHIVES or name.endswith("~"):
@@ -118,13 +120,13 @@ def is_document(path: str) -> bool:
 
 
 def find_classes(ids: Sequence[str]) -> ClassFolders | None:
-    """The folders that are classes, if there are two or more and no example beside them.
+    """Returns the folders that are classes, if there are at least two and no example beside them.
 
-    One folder around all others is passed through, and so are folders that are called as the parts of a data
-    set are ("train", "val", "test").
+    A single folder around all others is skipped. So are folders with usual names for the parts of a data set
+    ("train", "val", "test").
 
     Args:
-        ids: n paths with `/`, of what may be examples.
+        ids: n paths with `/` of possible examples.
     """
     notes: list[str] = []
     level = 0
@@ -159,15 +161,15 @@ def find_classes(ids: Sequence[str]) -> ClassFolders | None:
 
 
 def only_parts(ids: Sequence[str]) -> bool:
-    """Whether all files lie in folders that are called as the parts of a data set."""
+    """Returns whether all files lie in folders named like the parts of a data set."""
     return all("/" in path for path in ids) and _are_parts({path.split("/", 1)[0] for path in ids})
 
 
 def _are_parts(names: Collection[str]) -> bool:
-    """Whether folders are called as the parts of a data set, "train" and "val_set", also with one beginning.
+    """Returns whether folders are parts of a data set ("train", "val_set"), perhaps with a common prefix.
 
-    A beginning ("seg_train") and numbers ("val2017") count if at least two roles are there: "steam_train" and
-    "bullet_train" are classes, and so are "test1" and "test2".
+    A prefix ("seg_train") and numbers ("val2017") count only if at least two different roles occur:
+    "steam_train" and "bullet_train" are classes, and so are "test1" and "test2".
     """
     found = [_ROLES.fullmatch(name) for name in names if not _NO_LABELS.fullmatch(name)]
     matches = [match for match in found if match is not None]
@@ -180,11 +182,11 @@ def _are_parts(names: Collection[str]) -> bool:
 
 
 def _parts_among(names: Collection[str], below: Sequence[Sequence[str]]) -> set[str]:
-    """The folders that are parts with labels: all, or two and more that share folders, beside others.
+    """Returns the folders that are labelled parts: all, or two or more that share subfolders.
 
     Args:
         names: the folders.
-        below: the paths of what is in them.
+        below: the paths of their contents.
     """
     some = {name for name in names if _ROLES.fullmatch(name) and not _NO_LABELS.fullmatch(name)}
     if _are_parts(names):
@@ -196,7 +198,7 @@ def _parts_among(names: Collection[str], below: Sequence[Sequence[str]]) -> set[
 
 
 def _depth_of_classes(below: Sequence[Sequence[str]], within: Collection[str]) -> int:
-    """How far below a data set the classes lie: 1 in its parts, more where a folder lies around them.
+    """Returns how deep the class folders lie: 1 directly in the parts, more if folders lie between.
 
     Returns:
         0 if there are no two classes.
@@ -217,7 +219,7 @@ def _depth_of_classes(below: Sequence[Sequence[str]], within: Collection[str]) -
 
 
 def _holds_files(parts: Sequence[Sequence[str]], level: int) -> bool:
-    """Whether examples lie directly in the one folder at a level."""
+    """Returns whether the one folder at a level directly holds examples."""
     return any(len(names) == level + 1 and not is_document(names[-1]) for names in parts)
 
 
@@ -227,11 +229,11 @@ def _stem(path: str) -> str:
 
 
 def _place(path: str) -> str:
-    """A file's folder and its name without the ending."""
+    """Returns a file's folder and its name without the ending."""
     return path[: len(path) - len(ending_of(path))].casefold()
 
 
 def _belongs(stem: str, names: Collection[str]) -> bool:
-    """Whether a name is that of a picture or sound, with nothing behind it or something after a mark."""
+    """Returns whether a name is that of a picture or sound, alone or followed by a mark and more text."""
     ends = (match.start() for match in re.finditer(r"[-_. ]", stem))
     return stem in names or any(stem[:end] in names for end in ends)

@@ -1,4 +1,4 @@
-"""Cross-validation folds for few labels, which depend on the examples and not on their order."""
+"""Cross-validation folds for few labels; they depend on the examples, not on their order."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 
 
 def content_order(features: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
-    """An order of examples that their contents decide, whatever order they came in.
+    """Returns an order of the examples that depends only on their contents.
 
-    Training adds floating-point numbers up and deals examples to folds and batches: after rows are put into
-    this order the same examples give the same bits. Examples with equal features and classes keep their
-    places among themselves; they are interchangeable.
+    Training sums floating-point numbers and deals examples to folds and batches. Rows in this order therefore
+    give the same bits for the same examples, whatever their first order was. Examples with equal features and
+    classes keep their relative order; they are interchangeable.
 
     Args:
-        features: (n, ...) numbers, taken as float32: what tells the examples apart.
-        class_ids: (n,) int64, which settles ties.
+        features: (n, ...) numbers that tell the examples apart, taken as float32.
+        class_ids: (n,) int64, to break ties.
 
     Returns:
         (n,) int64, a permutation.
@@ -28,8 +28,8 @@ def content_order(features: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
     rows = np.asarray(features, np.float32).reshape(len(class_ids), -1)[by_class]
     if rows.size == 0:
         return by_class
-    # The bytes of big-endian numbers of one sign sort as the numbers do, so that a difference in their last
-    # bits, as between two ways to cut a batch, hardly ever changes the order. Minus zero equals zero.
+    # The bytes of big-endian numbers of one sign sort as the numbers do. A difference in their last bits, as
+    # between two batch sizes, hardly ever changes the order. Minus zero equals zero.
     whole = np.ascontiguousarray((rows + np.float32(0.0)).astype(">f4"))
     whole = whole.view(np.dtype((np.void, whole.shape[1] * whole.itemsize))).reshape(-1)
     return by_class[np.argsort(whole, kind="stable")]
@@ -38,17 +38,17 @@ def content_order(features: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
 def stratified_folds(
     class_ids: np.ndarray, n_folds: int, seed: int, *, content: np.ndarray | None = None
 ) -> np.ndarray:
-    """Deals the examples of each class in turn to the folds, after a shuffle.
+    """Deals the examples of each class to the folds in turn, after a shuffle.
 
-    Every fold gets nearly as many examples as every other, of each class and in all. The only example of a
-    class is held out like any other: the model that has not seen it must then err, which is honest.
+    The folds have nearly equal sizes, in total and for each class. The only example of a class is
+    held out too. The model that has not seen it must then be wrong, which is honest.
 
     Args:
         class_ids: (n,) int64, n >= 2.
         n_folds: at least 2; no more folds than examples are made.
         seed: the same seed and data give the same folds.
-        content: (n, ...) numbers that tell the examples apart, such as their features: with them an example
-            is in the same fold wherever it stands among the others. Without them its place decides.
+        content: (n, ...) numbers that tell the examples apart, such as their features. With them, the order
+            of the examples does not change their folds. Without them, the position decides.
 
     Returns:
         (n,) int64 in [0, n_folds), the fold in which each example is held out.

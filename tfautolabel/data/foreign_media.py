@@ -1,4 +1,4 @@
-"""Sound and video of kinds that are not read, told by how a file begins, and the command that converts it."""
+"""Recognises sound and video formats that are not read, and names the command that converts them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class ForeignMedia(NamedTuple):
     """A kind of file that holds sound or video and is not read.
 
     Attributes:
-        name: of the format.
-        ending: that such files usually have, without the point.
+        name: the format's name.
+        ending: the usual ending of such files, without the point.
     """
 
     name: str
@@ -20,7 +20,7 @@ class ForeignMedia(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Why such a file is set aside, and what makes a file of it that is read."""
+        """Says why such a file is set aside and how to convert it."""
         return (
             f"sound or video of a kind that is not read, {self.name}; "
             f"ffmpeg -i FILE.{self.ending} FILE.wav converts it"
@@ -52,14 +52,14 @@ _BY_START = (
 )
 _MATROSKA = b"\x1aE\xdf\xa3"
 _QUICKTIME_ATOMS = (b"moov", b"mdat", b"wide")
-"""How films begin that are older than the mark `ftyp`."""
+"""How films begin that are older than the `ftyp` mark."""
 
 _PICTURE_BRANDS = (b"crx ",)
-"""Raw pictures of cameras, in the container of films."""
+"""Raw pictures of cameras that use the container of films."""
 
 
 def foreign_media(data: bytes) -> ForeignMedia | None:
-    r"""What sound or video that is not read a file holds, or None if it begins like none.
+    r"""Returns the unsupported sound or video format that a file begins like, or None.
 
     Args:
         data: the bytes of a file, or at least the first few hundred.
@@ -70,7 +70,7 @@ def foreign_media(data: bytes) -> ForeignMedia | None:
         >>> foreign_media(b"MAC is a computer")
     """
     if not any(byte < 9 or 13 < byte < 32 for byte in data[:256]):
-        return None  # a text can begin like any of them
+        return None  # a text can begin with the same bytes
     if data[4:8] == b"ftyp":
         return _by_brand(data)
     if data[4:8] in _QUICKTIME_ATOMS:
@@ -83,7 +83,7 @@ def foreign_media(data: bytes) -> ForeignMedia | None:
         return ForeignMedia("MIDI", "mid")
     if data.startswith(b"OggS") and (b"\x80theora" in data[:256] or b"Speex   " in data[:256]):
         return ForeignMedia("Theora or Speex in OGG", "ogg")
-    # Twelve set bits, then a layer of zero: where MP3 has another number.
+    # Twelve set bits, then a layer of zero, where MP3 has another number.
     if data[:1] == b"\xff" and len(data) > 1 and data[1] & 0xF6 == 0xF0:
         return ForeignMedia("AAC", "aac")
     if data[:377:188] == b"GGG":

@@ -18,12 +18,12 @@ KINDS = "texts (str), encoded files (bytes) or paths (str or pathlib.Path)"
 
 
 class HeldInputs(NamedTuple):
-    """What a list of inputs is.
+    """Inputs in memory and what they are.
 
     Attributes:
-        reader: gives the bytes of each.
+        reader: gives the bytes of each input.
         modality: "image", "text" or "audio".
-        notes: what was understood, in sentences.
+        notes: sentences that say what was understood.
     """
 
     reader: Reader
@@ -32,7 +32,7 @@ class HeldInputs(NamedTuple):
 
 
 def listed_inputs(inputs: object) -> Sequence[Any]:
-    """What stands one after the other, as a list or tuple.
+    """Returns inputs that have an order as a list or tuple.
 
     Raises:
         TypeError: If it is a single text or file, has no order, or is a table.
@@ -47,15 +47,15 @@ def listed_inputs(inputs: object) -> Sequence[Any]:
 
 
 def held_inputs(inputs: Sequence[Any], modality: str | None) -> HeldInputs:
-    """Tells texts, encoded files and paths apart.
+    """Tells whether inputs are texts, encoded files or paths.
 
     Args:
         inputs: n values of one of `KINDS`. With "text", each str is a text.
         modality: None to recognise it.
 
     Raises:
-        TypeError: If a value is something else, or files and texts are mixed; the text names the row.
-        ValueError: If strings are written as paths that lead to no file, or there is no such modality.
+        TypeError: If a value has another type, or files and texts are mixed; the message names the row.
+        ValueError: If strings look like paths but lead to no file, or the modality does not exist.
     """
     if modality is not None and modality not in MODALITIES:
         raise ValueError(f"modality must be one of {MODALITIES}. Received: modality={modality!r}")
@@ -91,16 +91,16 @@ def held_inputs(inputs: Sequence[Any], modality: str | None) -> HeldInputs:
             )
     if place is not None:
         return _of_paths(inputs, modality, place)
-    # A lone surrogate is no character; it becomes what stands for one.
+    # A lone surrogate is no character; the replacement character takes its place.
     texts = [value.encode("utf-8", "replace") if isinstance(value, str) else value for value in inputs]
     return HeldInputs(MemoryReader(texts), "text", ())
 
 
 class ListedFiles:
-    """Files that a list names.
+    """The files that a list names.
 
     Args:
-        place: where they are looked for.
+        place: where to look for them.
         paths: n paths as written.
     """
 
@@ -113,7 +113,7 @@ class ListedFiles:
 
     @property
     def names(self) -> MemoryReader:
-        """Reads the paths as they are written."""
+        """Returns a reader of the paths as they are written."""
         return MemoryReader([path.encode("utf-8", "surrogateescape") for path in self._paths])
 
     def read(self, row: int) -> bytes:
@@ -148,7 +148,7 @@ def _range_said(samples: Sequence[bytes]) -> tuple[str, ...]:
 
 
 def _of_files(some: Sequence[bytes]) -> str:
-    """What some encoded files are: pictures, unless they are sound or sentences."""
+    """Returns what some encoded files are: pictures, unless they are sound or text."""
     found = recognise_modality(some) or "image"
     sentences = sum(len(value.split()) > 1 for value in some)
     return "image" if found == "text" and sentences * 2 <= len(some) else found

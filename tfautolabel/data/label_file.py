@@ -1,4 +1,4 @@
-"""Reads the labels that people give in a list, and finds the files or rows that they mean."""
+"""Reads labels from a list and finds the files or rows that they belong to."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ NAME_COLUMNS = (
     "document", "id", "image_id", "img_id", "id_code", "uid", "guid", "uuid", "key", "row_id", "index",
     "name",
 )  # fmt: skip
-"""What the column of names may be called, the surest first: paths below a folder, or ids of rows."""
+"""Possible names of the name column, the surest first: paths below a folder, or ids of rows."""
 
 
 class LabelRow(NamedTuple):
     """One label as given.
 
     Attributes:
-        place: where it stands, "line 3" for instance.
-        path: as written.
-        label: without surrounding space; empty if the file is one to label.
+        place: its position, such as "line 3".
+        path: the path as written.
+        label: the label without surrounding space; empty for a file to be labelled.
     """
 
     place: str
@@ -42,10 +42,10 @@ class LabelList(NamedTuple):
     """Labels as given.
 
     Attributes:
-        rows: one a label, in order.
-        notes: what was understood of how they are written, in sentences.
+        rows: one row for each label, in order.
+        notes: sentences that say how the list was understood.
         source: the file's name, for messages.
-        folder: where that file lies, which its paths may be relative to; None for what is in memory.
+        folder: the folder of that file, for relative paths; None for a list in memory.
     """
 
     rows: list[LabelRow]
@@ -55,11 +55,11 @@ class LabelList(NamedTuple):
 
 
 class Matched(NamedTuple):
-    """Labels of the files or rows that are there.
+    """The labels of the files or rows that exist.
 
     Attributes:
         labels: n labels, None where there is none.
-        notes: what was understood of the names, in sentences.
+        notes: sentences that say how the names were understood.
     """
 
     labels: list[str | None]
@@ -67,22 +67,22 @@ class Matched(NamedTuple):
 
 
 def read_label_file(path: str | os.PathLike[str], encoding: str | None = None) -> LabelList:
-    """Reads a table with a column of names and one of labels, in any form that tables are read in.
+    """Reads a table with a column of names and a column of labels, in any table format that is supported.
 
-    CSV and TSV, JSON (also a mapping from path to label, and the exports of Label Studio, FiftyOne and COCO),
-    JSONL, Excel and Parquet are read; columns may be called as `NAME_COLUMNS` and `columns.LABELS` say, in
-    any case.
+    Formats are CSV and TSV, JSON (also a mapping from path to label, and the exports of Label Studio,
+    FiftyOne and COCO), JSONL, Excel and Parquet. `NAME_COLUMNS` and `columns.LABELS` list the names that
+    columns may have, in any case.
 
     Args:
         path: the file.
-        encoding: how its text is encoded, or None to find out.
+        encoding: the encoding of its text, or None to detect it.
 
     Returns:
         Its rows in order.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read as such a table; the text names the file, the line and what is valid.
+        ValueError: If it is no such table; the message names the file, the line and what is valid.
         MissingExtraError: If it is a workbook and openpyxl is not installed.
     """
     shown = os.fspath(path)
@@ -128,24 +128,24 @@ def match_labels(
     rejected: Iterable[Rejected] = (),
     numbered: bool = True,
 ) -> Matched:
-    r"""Finds the file that each row means.
+    r"""Finds the file or row that each label belongs to.
 
-    A path may be written as the id; with `./`, doubled or back slashes; in full; relative to the list, to the
-    working directory, or with the folder's own name in front; as a `file://` address; with percent signs;
-    with accents composed otherwise than the file system has them; and without its folder or its ending where
-    only one file can be meant. Labels for files that are not there, and a label given twice, give a
-    `UserWarning`.
+    A path may be the id itself. It may also have `./`, doubled slashes or back slashes; be absolute; be
+    relative to the list or to the working directory; begin with the folder's own name; be a `file://`
+    address; contain percent signs; or use another Unicode form for accents. It may lack its folder or its
+    ending if only one file matches. A `UserWarning` tells of labels for files that do not exist, and of
+    labels given twice.
 
     Args:
         given: labels as given.
         ids: n ids of files below `root`.
-        root: the folder; None for the rows of a table, which are meant by their ids.
-        rejected: what was set aside there; a label for one of these gives a warning with its reason.
-        numbered: whether rows of a table have their numbers for ids, and not names that look like them.
+        root: the folder; None for the rows of a table, which are named by their ids.
+        rejected: what was set aside; a label for one of these gives a warning with the reason.
+        numbered: whether the ids of a table's rows are row numbers, and not names that look like them.
 
     Raises:
-        ValueError: If one file has two labels, no row means a file that is there, or numbers of rows are
-            counted otherwise than here.
+        ValueError: If one file has two labels, no label belongs to an existing file, or the row numbers do
+            not count from 0.
 
     Examples:
         >>> rows = [LabelRow("line 2", ".\\b\\1.jpg", "cat")]
@@ -185,14 +185,14 @@ def match_labels(
 
 
 def rows_from_mapping(labels: Mapping[str, Any]) -> list[LabelRow]:
-    """Labels given in Python as rows like those of a file.
+    """Turns labels given in Python into rows like those of a file.
 
     Args:
         labels: path, id or row number → label; None or an empty label where there is none.
 
     Raises:
         ValueError: If the mapping is empty.
-        TypeError: If a path is not a str, or a label no label.
+        TypeError: If a path is not a str, or a value cannot be a label.
     """
     if not labels:
         raise ValueError("labels must name at least one file, or be None. Received: labels={}")
@@ -207,7 +207,7 @@ def rows_from_mapping(labels: Mapping[str, Any]) -> list[LabelRow]:
 
 
 def _settle(found: Iterable[tuple[str, LabelRow]], source: str) -> tuple[dict[str, str], list[str]]:
-    """Gives each id its one label, and lists the rows that repeat it."""
+    """Gives each id its one label, and lists the rows that repeat a label."""
     first: dict[str, LabelRow] = {}
     repeated = []
     for file_id, row in found:
@@ -227,14 +227,14 @@ def _settle(found: Iterable[tuple[str, LabelRow]], source: str) -> tuple[dict[st
 def _columns(
     shown: str, columns: Sequence[str], sample: Sequence[Mapping[str, bytes | None]]
 ) -> tuple[str, str]:
-    """The column of names and that of labels."""
+    """Returns the column of names and the column of labels."""
     name = first_known(NAME_COLUMNS, columns)
     label = find_label([column for column in columns if column != name])
     others = [column for column in columns if column not in (name, label)]
     if label is None and name is not None and len(others) == 1:
         label = others[0]
     if name is None and others:
-        # Nothing is called so; paths show what they are.
+        # No column has a known name; values that look like paths show the column.
         like = [
             column
             for column in others
@@ -253,7 +253,7 @@ def _columns(
 
 
 def _check_numbers(rows: Sequence[LabelRow], ids: Sequence[str], source: str) -> None:
-    """Refuses numbers of rows that are counted from 1, or from the header, where rows are counted from 0."""
+    """Refuses row numbers that count from 1 or include the header: rows count from 0."""
     total = len(ids)
     numbers = sorted({int(row.path) for row in rows if row.path.strip().isdecimal()})
     if 2 * len(numbers) <= len({row.path for row in rows}) or set(map(_plain_number, ids)) != set(
@@ -275,7 +275,7 @@ def _check_numbers(rows: Sequence[LabelRow], ids: Sequence[str], source: str) ->
 
 
 def _plain_number(name: str) -> int:
-    """The number of a row, which a list's ids write with zeros in front; -1 for a name."""
+    """Returns a row number that may be written without its leading zeros; -1 for a name."""
     return int(name) if name.isascii() and name.isdecimal() else -1
 
 
@@ -283,7 +283,7 @@ def _warn(source: str, examples: Sequence[str], which: str) -> None:
     if examples:
         noun = "label" if len(examples) == 1 else "labels"
         more = f" and {len(examples) - SHOWN} more" if len(examples) > SHOWN else ""
-        # The frames between are match_labels and two of load_dataset, whose caller is meant.
+        # The frames between are match_labels and two of load_dataset; the warning names the caller.
         warnings.warn(
             f"{source}: ignored {len(examples)} {noun} {which}: {', '.join(examples[:SHOWN])}{more}",
             UserWarning,

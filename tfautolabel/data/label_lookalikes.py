@@ -1,4 +1,4 @@
-"""Classes that may be one, or several in one, and are kept as they are: what is said of them."""
+"""Finds classes that may be the same, or may combine several: they are kept, and a sentence says so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KEEP = "label_values='keep' (--label-values keep)"
 TRUTH = ("true", "false")
 
 INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Zero-width space and no-break space, word joiner, soft hyphen, marks of direction: nobody sees them."""
+"""Invisible characters: zero-width and no-break spaces, word joiner, soft hyphen, direction marks."""
 
 JOINERS = "\u200c\u200d"
 
@@ -21,17 +21,17 @@ _GROUPS = 3
 
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d{1,2}|\.\d+)?(e[+-]?\d{1,2})?")
 _LETTERS = str.maketrans("аеорсухіјѕԁԛԝһѵоιορνατκ\u2212", "aeopcyxijsdqwhvoiopvatk-")
-"""Small Cyrillic and Greek letters, and the minus of books, to what looks like them."""
+"""Small Cyrillic and Greek letters and the minus sign, mapped to the characters that look like them."""
 
 
 def lookalikes(totals: Mapping[str, int]) -> list[str]:
-    """What is most likely a mistake in classes, in sentences.
+    """Returns sentences about likely mistakes in the class names.
 
-    Classes that differ in case, width, quotes or marks only, in letters that look alike, or in how one number
-    is written; and classes that are made of others.
+    These are classes that differ only in case, width, quotes or marks, in letters that look alike, or in the
+    way a number is written; and classes that combine the names of others.
 
     Args:
-        totals: class to how many rows have it.
+        totals: class to its number of rows.
     """
     groups: dict[str, dict[str, int]] = defaultdict(dict)
     truth = all(name.casefold() in (*TRUTH, "0", "1") for name in totals)
@@ -51,7 +51,7 @@ def lookalikes(totals: Mapping[str, int]) -> list[str]:
 
 
 def listed(counts: Mapping[str, int], shown: int = 8) -> str:
-    """Spellings and how often each occurs; those that look the same are shown by their code points."""
+    """Lists spellings with their counts; spellings that look the same are shown by code points."""
     names: Collection[str] = list(counts)
     visible = {
         unicodedata.normalize("NFC", " ".join(INVISIBLE.sub("", name).split()).translate(_LETTERS))
@@ -68,7 +68,7 @@ def rows(count: int) -> str:
 
 
 def _key(name: str, truth: bool) -> str:
-    """What is equal for names that look alike."""
+    """Returns a key that is equal for names that look alike."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     folded = "".join(c for c in folded if c not in JOINERS)
     if truth and folded in TRUTH:
@@ -76,8 +76,8 @@ def _key(name: str, truth: bool) -> str:
     if _NUMBER.fullmatch(folded.translate(_LETTERS)):
         return str(float(folded.translate(_LETTERS).replace(",", ".")))
     plain = re.sub(r"(?<=\w)[\s_\-.]+(?=\w)", " ", folded.replace("_", " "))
-    # A full stop or quotes around a word; marks alone are names too.
+    # A full stop or quotes around a word are dropped; a name of marks only is kept.
     plain = plain.strip().strip(".,;:!'\"`“”„‘’«» ")
-    # Only where Latin letters stand beside the others: a Russian word is no Latin one.
+    # Only if Latin letters stand beside them: a Russian word stays as it is.
     mixed = plain.translate(_LETTERS)
     return (mixed if re.search("[a-z]", plain) or not re.search("[^\x00-\x7f]", mixed) else plain) or folded

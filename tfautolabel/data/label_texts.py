@@ -1,4 +1,4 @@
-"""Labels of any type as text."""
+"""Turns labels of any type into text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ SHOWN = 3
 
 
 def label_text(value: object) -> str | None:
-    """A label of any type as text: 3 and 3.0 are "3"; None, NaN and an empty list are no label.
+    """Returns a label as text: 3 and 3.0 are "3"; None, NaN and an empty list are no label.
 
     Args:
-        value: text, a number, a truth value, bytes; a list of one is that one; longer lists and dictionaries
-            become JSON, which `settle_labels` refuses.
+        value: text, a number, a truth value or bytes. A list with one item counts as that item. Longer lists
+            and dictionaries become JSON, which `settle_labels` refuses.
     """
     if value is None or isinstance(value, str):
         return value

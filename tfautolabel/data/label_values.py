@@ -1,4 +1,4 @@
-"""What the values of a label column mean: no label, one class in several spellings, several labels."""
+"""Decides what label values mean: no label, one class in several spellings, or several labels."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ MISSING = (
     "(empty)", "<null>", "<blank>", "<empty>", "#null!", "#ref!", "#value!", "#div/0!", "#name?", "#num!",
     "#spill!",
 )  # fmt: skip
-"""Values that say "no label", in any case, with any mark between the words; also what spreadsheets write for
-errors. A dash beside a plus is a class."""
+"""Values that mean "no label", in any case, with any mark between the words; also spreadsheet errors.
+
+A dash beside a plus is a class."""
 
 NEGATIVE = ("-1", "-100", "-99", "-999", "-9999")
-"""Numbers that say so beside ids that are not negative, unless a user lists the words himself."""
+"""Negative numbers that mean "no label" beside ids from 0 on, unless a user lists the words."""
 
 LABEL_VALUES = ("usual", "keep")
-"""Whether values are read as people mean them, or each is a class as it is written."""
+"""Ways to read values: as people usually mean them, or each value as a class of its own."""
 
 DOUBTFUL = frozenset((
     "missing", "undefined", "unknown", "blank", "empty", "skip", "skipped", "unsure", "not sure",
     "unassigned", "not applicable", "pending", "inf", "-inf",
 ))  # fmt: skip
-"""Words that may say so, and are classes; that is said."""
+"""Words that may mean "no label" but are kept as classes; a note says so."""
 
 DASHES = frozenset(("-", "--", "---", "\u2013", "\u2014"))
 
 _MARKS = re.compile(r"(?<=[^\W\d_])[\s_\-]+(?=[^\W\d_])")
 _STYLE = re.compile("[\ufe0e\ufe0f]")
-"""What says that a sign is shown in colours or not."""
+"""Selectors that ask for a coloured or a plain form of a sign."""
 
 _WHOLE = re.compile(r"([+-]?)(0|[1-9][0-9]*)(\.0*)?")
 
@@ -48,8 +49,8 @@ class Rules(NamedTuple):
     """How values are read.
 
     Attributes:
-        missing: what says "no label", without regard to case.
-        negative: numbers that say so beside ids that are not negative.
+        missing: the words for "no label", compared without case.
+        negative: numbers that mean "no label" beside ids that are not negative.
         keep: whether each value is a class as it is written.
     """
 
@@ -59,12 +60,12 @@ class Rules(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What distinct values mean.
+    """What the distinct values mean.
 
     Attributes:
-        meaning: value to class name, or None where it says that there is no label.
-        notes: what was understood, in sentences.
-        warnings: what is most likely a mistake in the data, in sentences.
+        meaning: value to class name, or None if the value means "no label".
+        notes: sentences that say what was understood.
+        warnings: sentences about likely mistakes in the data.
     """
 
     meaning: dict[str, str | None]
@@ -73,14 +74,14 @@ class Settled(NamedTuple):
 
 
 def label_rules(label_values: str = "usual", missing: Iterable[str] | None = None) -> Rules:
-    """The rules that a user asked for.
+    """Returns the rules that a user asked for.
 
     Args:
         label_values: one of `LABEL_VALUES`.
         missing: words for "no label" instead of `MISSING`; () for none.
 
     Raises:
-        ValueError: If `label_values` is another.
+        ValueError: If `label_values` has another value.
         TypeError: If `missing` is a single str.
     """
     if label_values not in LABEL_VALUES:
@@ -94,17 +95,17 @@ def label_rules(label_values: str = "usual", missing: Iterable[str] | None = Non
 
 
 def is_label(value: object) -> bool:
-    """Whether a value given in Python can be a label: text, a number, nothing, or a list of these."""
+    """Returns whether a Python value can be a label: text, a number, an empty value, or a list of these."""
     if value is None or isinstance(value, (str, bytes, int, float)):
         return True
     if isinstance(value, (list, tuple, set, frozenset)):
         return all(map(is_label, value))
-    # NumPy's numbers and strings, and what pandas has for nothing.
+    # NumPy's numbers and strings, and the missing values of pandas.
     return hasattr(value, "dtype") or str(value) in ("<NA>", "NaT")
 
 
 def class_name(value: str) -> str:
-    """A class's name as it is shown: composed, without invisible characters, single spaces.
+    """Returns a class name as it is shown: composed, no invisible characters, single spaces.
 
     Examples:
         >>> class_name(" cafe\u0301  noir ")
@@ -116,7 +117,7 @@ def class_name(value: str) -> str:
 
 
 def class_key(name: str) -> str:
-    """What is equal for spellings of one class, as whole numbers and truth values have them."""
+    """Returns a key that is equal for all spellings of one class: 1 and 1.0, True and true."""
     name = _STYLE.sub("", class_name(name))
     whole = _WHOLE.fullmatch(name)
     if whole:
@@ -125,7 +126,7 @@ def class_key(name: str) -> str:
 
 
 def settle_labels(counts: Mapping[str, int], source: str, rules: Rules) -> Settled:
-    """Tells what each of some values means.
+    """Decides what each of some values means.
 
     Args:
         counts: value to how often it occurs; values have no space around them.
@@ -175,7 +176,7 @@ def _a_class(names: Sequence[str]) -> str:
 def _drop_negative(
     meaning: dict[str, str | None], counts: Mapping[str, int], dropped: dict[str, int], rules: Rules
 ) -> list[str]:
-    """-1 beside ids says that there is no label; beside 1 alone or other negative numbers it does not."""
+    """Drops -1 as "no label" if it stands beside ids, but not beside 1 alone or other negative numbers."""
     keys = {class_key(name) for name in meaning.values() if name is not None}
     negative = sorted(keys & rules.negative)
     others = keys - set(negative)
@@ -195,7 +196,7 @@ def _drop_negative(
 
 
 def _merge(meaning: dict[str, str | None], counts: Mapping[str, int], totals: Mapping[str, int]) -> list[str]:
-    """Gives the spellings of one class one name: a whole number's own, else the most frequent."""
+    """Gives all spellings of one class one name: the plain form of a number, else the most frequent."""
     raw: dict[str, dict[str, int]] = defaultdict(dict)
     names: dict[str, dict[str, int]] = defaultdict(dict)
     for value, name in meaning.items():
@@ -228,7 +229,7 @@ def _totals(meaning: Mapping[str, str | None], counts: Mapping[str, int]) -> dic
 def resolve(
     values: Sequence[Any], source: str, rules: Rules
 ) -> tuple[list[str | None], tuple[str, ...], tuple[str, ...]]:
-    """Class names of n values, None where there is no label; with notes and warnings.
+    """Returns class names of n values (None for no label), with notes and warnings.
 
     Raises:
         ValueError: If values name several labels.

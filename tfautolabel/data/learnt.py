@@ -1,4 +1,4 @@
-"""Which examples were learnt from, told by their contents: on those a model's labels say little of others."""
+"""Finds examples that a model has learnt from: its labels on them say little about other examples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfautolabel.data.row_groups import read_in_groups
 from tfautolabel.labels import Labels
 
 _ROWS = 256
-"""Examples in memory at once."""
+"""Examples in memory at the same time."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,18 @@ class Learnt:
     """The contents that a model has learnt from, whatever their names were.
 
     Attributes:
-        hashes: the SHA-256 of each, 64 hexadecimal digits.
+        hashes: the SHA-256 of each content, 64 hexadecimal digits.
     """
 
     hashes: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, dataset: Dataset, contents: Sequence[str] | None = None) -> Learnt:
-        """All examples of a data set that can be read.
+        """Makes it of all examples of a data set that can be read.
 
         Args:
             dataset: n examples.
-            contents: what `Extraction.contents` has for them, to spare reading them again.
+            contents: their `Extraction.contents`, so that they are not read again.
 
         Raises:
             ValueError: If there are not n of them.
@@ -42,14 +42,14 @@ class Learnt:
         return cls(frozenset(found for found in _contents(dataset, contents) if found))
 
     def among(self, dataset: Dataset, contents: Sequence[str] | None = None) -> np.ndarray:
-        """(n,) bool: which examples of a data set have such a content; `contents` as in `of`."""
+        """Returns (n,) bool, whether each example has one of these contents; `contents` as in `of`."""
         if not self.hashes:
             return np.zeros(len(dataset), bool)
         return np.array([found in self.hashes for found in _contents(dataset, contents)], bool)
 
 
 def rows_to_measure(learnt_from: np.ndarray) -> np.ndarray:
-    """Leaves out what was learnt from, with a warning; where that is all, keeps all, with another one.
+    """Leaves out learnt examples with a warning; if no others exist, keeps all with another warning.
 
     Args:
         learnt_from: (n,) bool.
@@ -69,7 +69,7 @@ def rows_to_measure(learnt_from: np.ndarray) -> np.ndarray:
 
 
 def others_or_all(learnt_from: np.ndarray) -> np.ndarray:
-    """(n,) bool: what was not learnt from; where that is nothing, all."""
+    """Returns (n,) bool: the examples that were not learnt from, or all if there are none."""
     return np.ones(len(learnt_from), bool) if learnt_from.all() else ~learnt_from
 
 
@@ -80,7 +80,7 @@ def _contents(dataset: Dataset, given: Sequence[str] | None) -> Sequence[str]:
 
 
 def _hashes(dataset: Dataset) -> list[str]:
-    """The hash of each example; "" where it cannot be read."""
+    """Returns the hash of each example; "" for one that cannot be read."""
     found: list[str] = []
     for _, values in read_in_groups(dataset, _ROWS):
         found += ["" if isinstance(v, ReadFailure) else hashlib.sha256(v).hexdigest() for v in values]
@@ -89,12 +89,12 @@ def _hashes(dataset: Dataset) -> list[str]:
 
 
 def learnt_rows(learnt: Learnt | None, dataset: Dataset, labels: Labels) -> np.ndarray:
-    """Which of some labels are of contents that were learnt from.
+    """Returns which labels belong to contents that were learnt from.
 
     Args:
-        learnt: these contents; None for none.
+        learnt: the learnt contents; None for none.
         dataset: the examples.
-        labels: n labels of examples among them.
+        labels: n labels of some of these examples.
 
     Returns:
         (n,) bool.

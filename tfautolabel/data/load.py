@@ -1,4 +1,4 @@
-"""One function that turns a folder, a file or a frame, and labels in any form, into a `Dataset`."""
+"""Turns a folder, a file or a frame, with labels in any form, into a `Dataset`."""
 
 from __future__ import annotations
 
@@ -31,46 +31,47 @@ def load_dataset(
     follow_links: bool = False,
     expected: str | None = None,
 ) -> Dataset:
-    """Takes down the examples of a folder, a file or a frame, and the labels there are.
+    """Lists the examples of a folder, a file or a frame, with their labels.
 
-    References only: nothing but a table's labels and names is kept in memory. What cannot be an example
-    (links that lead out of the folder, a line that is no record, …) is in `Dataset.rejected` with the reason;
-    what was guessed is in `Dataset.notes`.
+    Only references are kept; of a table, only labels and names are in memory. `Dataset.rejected` lists what
+    cannot be an example (a link that leads out of the folder, an invalid line, …) with the reason.
+    `Dataset.notes` says what was guessed.
 
     Args:
         data: one of:
-            a folder: every regular file at any depth is an example, whatever its name; hidden files and
-            folders of thumbnails are left out, and what lies beside pictures or sounds and is none is set
-            aside; a CSV, TSV, JSON, JSONL, Excel, Parquet or TFRecord file: every row is an example;
+            a folder: every regular file at any depth is an example, whatever its name. Hidden files and
+            folders of thumbnails are left out. Files beside pictures or sounds are set aside if they are
+            neither;
+            a CSV, TSV, JSON, JSONL, Excel, Parquet or TFRecord file: every row is an example;
             a pandas or Polars DataFrame, a Hugging Face Dataset, an Arrow table, or a `tf.data.Dataset` of
-            strings, of pairs with labels or of dictionaries (which is read into memory);
+            strings, of pairs with labels or of dictionaries (it is read into memory);
             a list of texts, of encoded files or of paths, see `Dataset.from_inputs`.
-        labels: where the labels are:
-            "auto" takes a table's label column; of a folder, the folder of each file, if there are two or
-            more and no example beside them, else none;
-            "folder" takes the folder of each file and sets the files beside these folders aside. Both pass
-            through one folder around all others, and through parts called "train", "val", "test" and the
-            like; None labels nothing;
+        labels: the source of the labels:
+            "auto" takes a table's label column. For a folder, it takes the folder of each file if there are
+            at least two such folders and no example beside them, else no labels;
+            "folder" takes the folder of each file and sets the files beside these folders aside. Both options
+            skip a single folder around all others, and parts with names such as "train", "val" and "test";
+            None gives no labels;
             a path names a table with the columns `path` (or `id`) and `label`, see `read_label_file`;
-            a mapping goes from id to label;
-            a list has a label for each row, in order.
-        input_column: of a table: the column of texts, of encoded files, or of paths (beside the table,
-            relative to the working directory, or in full); guessed by default.
-        label_column: of a table: the column of labels, empty where there is none; guessed by default.
-        id_column: of a table: the column of names; by default one called `id` if it names each row, else the
-            rows are numbered from 0, as they are with "none".
+            a mapping from id to label;
+            a list with a label for each row, in order.
+        input_column: for a table: the column of texts, of encoded files, or of paths (beside the table,
+            relative to the working directory, or absolute); guessed by default.
+        label_column: for a table: the column of labels, empty for a row without one; guessed by default.
+        id_column: for a table: the column of names. The default is a column called `id` if it names each row;
+            otherwise, and with "none", row numbers from 0 are the names.
         exclude: files and folders to leave out.
-        modality: "image", "text" or "audio"; by default that of most of a few examples. With "text", values
-            that look like paths but lead nowhere are texts.
-        label_values: "usual" reads labels as people mean them: words such as "nan" are no label, spellings
-            that differ in Unicode form, spaces or as numbers do are one class, and lists are refused; "keep"
+        modality: "image", "text" or "audio"; by default the modality of most of a few examples. With "text",
+            values that look like paths but lead nowhere are texts.
+        label_values: "usual" reads labels as people mean them: words such as "nan" are no label; spellings
+            that differ only in Unicode form, spaces or as numbers are one class; lists are refused. "keep"
             makes each value a class as it is written.
         missing: words for "no label", instead of `tfautolabel.data.label_values.MISSING`; () for none.
-        encoding: how a CSV, TSV or JSON file is encoded, "cp1251" for instance; found out by default: UTF-8,
-            UTF-16, UTF-32, else Western European (cp1252) if it reads like that.
-        expected: what a model takes: data that are recognised as something else are refused, and what cannot
-            be recognised is taken for this.
-        follow_links: of a folder: whether links that lead out of it, and links to folders, are followed.
+        encoding: the encoding of a CSV, TSV or JSON file, such as "cp1251". The default detects UTF-8,
+            UTF-16, UTF-32, else Western European (cp1252) if the text reads like that.
+        expected: the modality that a model takes. Data recognised as another modality is refused, and data
+            that cannot be recognised is taken for this one.
+        follow_links: for a folder: whether links that lead out of it, and links to folders, are followed.
 
     Returns:
         The examples: files sorted by their path below the folder, which is their id; rows in their order.
@@ -78,7 +79,7 @@ def load_dataset(
     Raises:
         FileNotFoundError: If the folder, the file or the labels file does not exist.
         ValueError: If there is no example, or columns or labels cannot be used.
-        TypeError: If `data` is of another type, `exclude` is a single path, or a label in a mapping is not a
+        TypeError: If `data` has another type, `exclude` is a single path, or a label in a mapping is not a
             str.
 
     Examples:
@@ -122,7 +123,7 @@ def load_dataset(
         return _labelled(loaded, labels, None, rules, given_labels, found, numbered)
     root = _check_folder(data)
     _refuse_columns(given, f"the folder {root!r}")
-    # Before the folder is listed: a mistake in a small file should not cost a walk through a large tree.
+    # Before the folder is listed: a mistake in a small file should show before a long walk.
     given_labels = _read_labels(labels, encoding)
     loaded_folder = load_folder(
         root,
@@ -147,7 +148,7 @@ def _labelled(
     found: Iterable[str] = (),
     numbered: bool = True,
 ) -> Dataset:
-    """With the labels that a list names, if there are any; warns of what is most likely a mistake."""
+    """Adds the labels that a list names, if there are any; warns of likely mistakes."""
     values: Sequence[Any] | None = list(labels) if _is_list(labels) else None
     notes: tuple[str, ...] = ()
     if given is not None:
@@ -161,13 +162,13 @@ def _labelled(
         values, notes = matched.labels, (*given.notes, *settled, *matched.notes)
         rules = Rules(keep=True)
     for warning in found:
-        # The frame above is load_dataset, whose caller is meant.
+        # The frame above is load_dataset; the warning names its caller.
         warnings.warn(warning, UserWarning, stacklevel=3)
     return dataset if values is None else dataset.with_notes(notes).labelled_by(values, rules, depth=4)
 
 
 def _check_expected(dataset: Dataset, expected: str | None, name: str) -> None:
-    """Refuses data of another kind than a model takes."""
+    """Refuses data of another modality than the model takes."""
     if expected is not None and dataset.modality != expected:
         understood = "; ".join(dataset.notes)
         raise ValueError(
@@ -178,7 +179,7 @@ def _check_expected(dataset: Dataset, expected: str | None, name: str) -> None:
 
 
 def _is_list(value: object) -> bool:
-    """Whether values stand in it one after the other: a list, an array or a column of a frame."""
+    """Returns whether an object holds values in order: a list, an array or a column of a frame."""
     if isinstance(value, (list, tuple)):
         return True
     is_column = hasattr(value, "dtype") and not hasattr(value, "columns")
@@ -226,7 +227,7 @@ def _load_table(
 
 
 def _read_labels(labels: Any, encoding: str | None) -> LabelList | None:
-    """The labels that were listed by name, if any were."""
+    """Reads labels that are listed by name; None if there are none."""
     if isinstance(labels, Mapping):
         return LabelList(rows_from_mapping(labels))
     if labels is None or _is_list(labels) or (isinstance(labels, str) and labels in ("auto", "folder")):
@@ -235,7 +236,7 @@ def _read_labels(labels: Any, encoding: str | None) -> LabelList | None:
 
 
 def _own_file(labels: Any, given: LabelList | None) -> list[str | os.PathLike[str]]:
-    """The file that lists the labels, which is none of the examples."""
+    """Returns the file of labels, which must not count as an example."""
     return [labels] if given is not None and given.folder is not None else []
 
 

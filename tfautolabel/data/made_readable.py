@@ -1,4 +1,4 @@
-"""What is done to an example's bytes when they are read, so that the graphs can decode them."""
+"""Converts an example's bytes when they are read, so that the graphs can decode them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tfautolabel.data.sound_files import READ_RATE, as_wav
 
 
 def made_readable(modality: str, sample_rate: int | None = None) -> Callable[[bytes], bytes]:
-    """The function from a file's bytes to those that `Dataset.read` gives.
+    """Returns the function that turns a file's bytes into those that `Dataset.read` gives.
 
     Args:
         modality: "image", "text" or "audio".
-        sample_rate: of a backbone that takes sound; see `Dataset.read`.
+        sample_rate: the backbone's rate for sound; see `Dataset.read`.
     """
     if modality == "audio":
         return partial(as_wav, most=max(sample_rate or 0, READ_RATE))
@@ -23,5 +23,5 @@ def made_readable(modality: str, sample_rate: int | None = None) -> Callable[[by
 
 
 def reads_alike(modality: str, sample_rate: int | None) -> bool:
-    """Whether `Dataset.read` gives the same bytes with a backbone's sample rate as without."""
+    """Returns whether `Dataset.read` gives the same bytes with and without a backbone's sample rate."""
     return modality != "audio" or (sample_rate or 0) <= READ_RATE

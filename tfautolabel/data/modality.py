@@ -1,4 +1,4 @@
-"""What data is, told by its content: pictures, sound or text."""
+"""Recognises pictures, sound and text by their content."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tfautolabel.data.picture_files import converted_kind
 from tfautolabel.data.sound_files import SPHERE, converted_sound
 
 MODALITIES = ("image", "text", "audio")
-"""What the inputs of a data set can be."""
+"""The possible modalities of a data set."""
 
 PLURALS = {"image": "pictures", "text": "texts", "audio": "sound clips"}
-"""What many of them are called in messages."""
+"""The plural of each modality for messages."""
 
 SAMPLE = 20
 """How many examples are looked at."""
@@ -24,11 +24,11 @@ _TEXT_CONTROLS = frozenset(b"\t\n\x0b\x0c\r\x1b")
 
 
 def modality_of(data: bytes) -> str | None:
-    r"""The modality of one example, or None if it is none of them.
+    r"""Returns the modality of one example, or None if it is unknown.
 
     Args:
-        data: the bytes of a file or of a field, or at least the first few hundred. Sound and video that is
-            not read is "audio" too.
+        data: the bytes of a file or of a field, or at least the first few hundred. Sound and video that
+            cannot be read is "audio" too.
 
     Examples:
         >>> modality_of(b"RIFF\x00\x00\x00\x00WAVE"), modality_of(b"It was late."), modality_of(b"\x00\x01")
@@ -40,7 +40,7 @@ def modality_of(data: bytes) -> str | None:
         return "image"
     if data.startswith(SPHERE):  # its header is text
         return "audio"
-    # Before the short marks of other formats, with which a text can begin too: "BMW", "ID3".
+    # Before the short marks of other formats, since a text can begin with them too: "BMW", "ID3".
     if data and _is_text(data):
         return "text"
     if data.startswith(_PICTURES):
@@ -50,18 +50,19 @@ def modality_of(data: bytes) -> str | None:
 
 
 def telling_part(data: bytes) -> bytes:
-    """What is kept of an example that is looked at: an hour of sound is told by its beginning.
+    """Returns the part of an example that is kept to recognise it: of sound, only the beginning.
 
     Args:
-        data: the bytes of a file; of pictures all of them are kept, since their range is looked at too.
+        data: the bytes of a file; pictures are kept whole, since their value range is checked too.
     """
     return data if len(data) <= _TELLING or modality_of(data[:4096]) == "image" else data[:_TELLING]
 
 
 def recognise_modality(samples: Iterable[bytes]) -> str | None:
-    """The modality of most of some examples, or None if none of them tells.
+    """Returns the modality of most of some examples, or None if none of them is recognised.
 
-    Sound and video that is not read counts only where no picture or sound is: films lie among photographs.
+    Sound and video that cannot be read counts only if there is no picture or readable sound: films often lie
+    among photographs.
     """
     found: Counter[str] = Counter()
     foreign = 0
@@ -83,6 +84,6 @@ def _is_text(data: bytes) -> bool:
     try:
         start.decode("utf-8")
     except UnicodeDecodeError as error:
-        # A character may have been cut at the end of what is looked at.
+        # The end of the sample may cut a character.
         return len(start) == 4096 and error.start > len(start) - 4
     return True

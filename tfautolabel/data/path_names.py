@@ -1,4 +1,4 @@
-"""Finds the names of listed files by the ways in which people write them."""
+"""Finds listed files by their names, in the many ways in which people write them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _TWICE = ""
 
 
 class PathFinder:
-    """Finds ids by the ways in which people write them.
+    """Finds the ids that written names mean.
 
     Args:
-        ids: the ids there are: paths below a folder, or names of rows.
-        root: the folder; None for rows, whose names are no paths.
-        list_folder: where the list lies that names them, if it is a file.
+        ids: all ids: paths below a folder, or names of rows.
+        root: the folder; None for rows, whose names are not paths.
+        list_folder: the folder of the list that names them, if it is a file.
     """
 
     def __init__(
         self, ids: Iterable[str], root: str | os.PathLike[str] | None, list_folder: str | None = None
     ) -> None:
         self.ids = set(ids)
-        # macOS stores "é" as two characters, most editors write one.
+        # macOS stores "é" as two characters; most editors write one.
         self.composed = {unicodedata.normalize("NFC", file_id): file_id for file_id in self.ids}
         self.of_files = root is not None
         self.stripped: dict[str, str] = {}
@@ -49,7 +49,7 @@ class PathFinder:
         self._shown: list[str] = []
 
     def find(self, path: str) -> str | None:
-        """The id that is meant, or None."""
+        """Returns the id that a written path means, or None."""
         for written in self._spellings(path):
             if written in self.ids:
                 return written
@@ -59,7 +59,7 @@ class PathFinder:
         return self._by_the_end(path) if self.of_files else None
 
     def notes(self) -> tuple[str, ...]:
-        """What was guessed, in sentences."""
+        """Sentences that say what was guessed."""
         if not self._guessed:
             return ()
         count = sum(self._guessed.values())
@@ -89,7 +89,7 @@ class PathFinder:
                         yield full[len(prefix) :]
 
     def _by_the_end(self, path: str) -> str | None:
-        """A file that alone ends so: the last parts of its path, with or without the ending, in any case."""
+        """Finds the only file whose name matches, with or without the ending, in any case."""
         if self._by_part is None:
             self._by_part = {}
             for file_id in self.ids:
@@ -124,7 +124,7 @@ def _folded(path: str) -> str:
 
 
 def _ends_agree(file_id: str, written: str) -> bool:
-    """Whether the folders of one path end as those of the other: "cat/1.jpg" is not "dog/1.jpg"."""
+    """Returns whether the folders of two paths agree from the end: "cat/1.jpg" is not "dog/1.jpg"."""
     ours = _folded(file_id).split("/")[:-1]
     theirs = [part for part in _folded(written.replace("\\", "/")).split("/")[:-1] if part not in ("", ".")]
     length = min(len(ours), len(theirs))

@@ -1,4 +1,4 @@
-"""Finds where the files lie that a column or a list names, and refuses paths that lead nowhere."""
+"""Finds the files that a column or a list names, and refuses paths that lead nowhere."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tfautolabel.data.written_paths import (
 )
 
 LOOKED_AT = 200
-"""How many values are looked at, from all over a table."""
+"""How many values are checked, taken from all over a table."""
 
 MAX_FOLDERS = 2000
-"""How many folders below a table's are searched for bare names."""
+"""How many folders below the table's folder are searched for bare names."""
 
 _ADDED = frozenset((*IMAGES, *SOUNDS, *TEXTS))
-"""What may be missing at the end of a name such as "ISIC_0024306"."""
+"""Endings that may be missing after a name such as "ISIC_0024306"."""
 
 _AS_TEXTS = 'if they are the texts themselves, say modality="text" (--modality text)'
 
@@ -32,21 +32,21 @@ _AS_TEXTS = 'if they are the texts themselves, say modality="text" (--modality t
 def find_place(
     values: Sequence[str], what: str, folder: str | None, *, named: bool = False, refuse: bool = True
 ) -> Place | None:
-    """Where the files are that some values name; None if the values are no paths.
+    """Finds the place of the files that some values name; None if the values are not paths.
 
-    Places are tried in order: beside the table, the working directory, paths in full, the same with an ending
-    put behind, the last parts of paths that were written elsewhere, all this in the folder above the table's,
-    and for bare names one folder below.
+    It tries these places in order: beside the table; the working directory; absolute paths; the same with an
+    ending added; the last parts of paths that were written on another machine; all of this in the folder
+    above the table's; and for bare names one folder below the table's.
 
     Args:
         values: some values, from all over the table or list.
-        what: what they are, for messages: "t.csv: column 'image'".
-        folder: the table's own; None for what is in memory.
+        what: what the values are, for messages: "t.csv: column 'image'".
+        folder: the table's folder; None for values in memory.
         named: whether the column is called "image", "path" or the like.
-        refuse: whether values that are written as paths but lead nowhere are an error.
+        refuse: whether values that look like paths but lead nowhere are an error.
 
     Raises:
-        ValueError: If most values are written as paths or addresses, and none of them leads to a file.
+        ValueError: If most values look like paths or addresses, and none of them leads to a file.
     """
     values = [value for value in values if value.strip()]
     named = named or _share_a_folder(values)
@@ -71,7 +71,7 @@ def find_place(
     if best is not None:
         return best[1]
     if folder is not None and os.path.dirname(bases[0].folder) not in (here, bases[0].folder):
-        # Last: what lies beside the table is meant, if anything there is.
+        # This comes last: files beside the table are meant, if there are any.
         above = os.path.dirname(bases[0].folder)
         bases.append(Place(f"in the folder above the table ({above!r})", above))
         for place in _places(bases[-1:], short, mostly):
@@ -88,7 +88,7 @@ def find_place(
 
 
 def _share_a_folder(values: Sequence[str]) -> bool:
-    """Whether all are single words below one folder, as "train/0001" is."""
+    """Returns whether all values are single words below the same folder, such as "train/0001"."""
     words = [value.strip().replace("\\", "/") for value in values]
     if len(words) < 3 or any("/" not in word.strip("/") or len(word.split()) > 1 for word in words):
         return False
@@ -119,7 +119,7 @@ def _places(bases: Sequence[Place], values: Sequence[str], mostly: bool) -> Iter
 
 
 def _with_endings(place: Place, values: Sequence[str]) -> Iterator[Place]:
-    """The place with the endings that files there have and some values lack, or have in other letters."""
+    """Yields the place with the file endings that some values lack or write in another case."""
     found: Counter[str] = Counter()
     listed: dict[str, dict[str, list[str]]] = {}
     for value in values:
@@ -134,14 +134,14 @@ def _with_endings(place: Place, values: Sequence[str]) -> Iterator[Place]:
             if fitting:
                 break
     if found:
-        # Files of texts with the same name lie beside pictures and sounds.
+        # Text files with the same names may lie beside pictures and sounds, so their ending comes last.
         order = sorted(found, key=lambda end: (end.lower() in TEXTS, -found[end], end))
         words = f"{place.words}, with the ending {' or '.join(order)}"
         yield place._replace(words=words, endings=tuple(order))
 
 
 def _endings_in(folder: str) -> dict[str, list[str]]:
-    """The names of media and texts in a folder without their endings, and which endings each has."""
+    """Returns the stems of media and text files in a folder, each with the endings that occur."""
     found: dict[str, list[str]] = {}
     try:
         names = os.listdir(folder)
@@ -155,7 +155,7 @@ def _endings_in(folder: str) -> dict[str, list[str]]:
 
 
 def _folder_below(folder: str, values: Sequence[str], what: str, refuse: bool) -> tuple[Place | None, int]:
-    """The one folder below that holds most of some bare names, and how many folders were looked into."""
+    """Finds the one subfolder that holds most of some bare names; also returns how many were searched."""
     names = [path for value in values[:50] for path in list(spellings(value))[:1]]
     if any("/" in name for name in names):
         return None, 0

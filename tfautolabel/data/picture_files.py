@@ -1,7 +1,7 @@
-"""Pictures of kinds that the graphs do not decode, turned into PNG when they are read.
+"""Converts pictures that the graphs cannot decode into PNG when they are read.
 
-TIFF through Pillow; HEIC and AVIF through the extra `pictures`; DICOM through the extra `medical`. The pixels
-do not change, but stand upright and, where a sample has more than 16 bits, are scaled to 16.
+Pillow reads TIFF, the extra `pictures` reads HEIC and AVIF, and the extra `medical` reads DICOM. Pixel values
+do not change, but the picture is turned upright, and samples of more than 16 bits are scaled to 16.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ MAX_PIXELS = 89_478_485
 """Pillow's own limit: a quarter of a gigabyte of RGB pixels."""
 
 DEPTHS = (8, 10, 12, 14)
-"""How many of 16 bits cameras, microscopes and X-ray detectors use, where they do not use all."""
+"""How many of the 16 bits cameras, microscopes and X-ray detectors use, if not all."""
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
 }
-"""What stands behind `ftyp` in still pictures; sounds and films have other brands."""
+"""Brands behind `ftyp` that mean a still picture; sounds and films have other brands."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def converted_kind(data: bytes) -> str | None:
-    r"""The kind of a picture that is turned into PNG when it is read, or None.
+    r"""Returns the kind of a picture that is converted to PNG when it is read, or None.
 
     Args:
         data: the bytes of a file, or at least the first few hundred.
@@ -42,28 +42,28 @@ def converted_kind(data: bytes) -> str | None:
         >>> converted_kind(b"II*\0"), converted_kind(b"\0\0\0\x18ftypheic"), converted_kind(b"GIF89a")
         ('TIFF', 'HEIC', None)
     """
-    if is_dicom(data):  # before TIFF: some files are both, and then the medical one is whole
+    if is_dicom(data):  # before TIFF: if a file is both, only the DICOM part is complete
         return "DICOM"
     if data.startswith(_TIFF):
         return "TIFF"
     if data[4:8] == b"ftyp":
         brands = [data[8:12], *(data[at : at + 4] for at in range(16, min(data[3], len(data)), 4))]
         named = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
-        # `mif1` says picture, a later brand says with which codec.
+        # `mif1` only means a picture; a later brand names the codec.
         return "AVIF" if "AVIF" in named else next(iter(named), None)
     return None
 
 
 def as_picture(data: bytes, frame: int | None = None) -> bytes:
-    """A picture as bytes that the graphs decode; JPEG, PNG and whatever is no such picture stay as they are.
+    """Returns a picture that the graphs can decode; JPEG, PNG and everything unknown stay as they are.
 
     Args:
         data: the content of a file.
-        frame: of a picture with several frames, which one, from 1; the middle one by default.
+        frame: which of several frames, from 1; the middle one by default.
 
     Raises:
-        ReadFailure: If it cannot be read; the reason names the command that installs what is missing, if that
-            is why.
+        ReadFailure: If it cannot be read. If a package is missing, the reason names the command that installs
+            it.
     """
     kind = converted_kind(data)
     if kind is None:
@@ -79,7 +79,7 @@ def as_picture(data: bytes, frame: int | None = None) -> bytes:
 
 
 class FrameReader:
-    """Another reader's pictures, of those with several frames one that is asked for.
+    """Gives another reader's pictures, with a chosen frame of those that have several.
 
     Args:
         reader: gives the bytes of the files.
@@ -100,7 +100,7 @@ class FrameReader:
         return len(self._reader)
 
     def read(self, row: int) -> bytes:
-        """The bytes of one picture, as PNG if it is of a kind that is converted."""
+        """Reads one picture; kinds that are converted become PNG."""
         return self.converted(self._reader.read(row))
 
     def _read_many(self, rows: np.ndarray) -> list[bytes | ReadFailure]:
@@ -108,12 +108,12 @@ class FrameReader:
         return [made_ready(value, self.converted) for value in values]
 
     def converted(self, data: bytes) -> bytes:
-        """A picture as the graphs decode it."""
+        """Returns a picture in a form that the graphs decode."""
         return as_picture(data, self._frame)
 
 
 def scaled_to_bytes(samples: np.ndarray) -> np.ndarray:
-    """Samples of 16 bits as bytes; where they fill only a part of the range, by that part.
+    """Scales 16-bit samples to bytes; if they use only part of the range, that part is stretched.
 
     Args:
         samples: integers in [0, 65535].
@@ -132,7 +132,7 @@ def scaled_to_bytes(samples: np.ndarray) -> np.ndarray:
 
 
 def note_of_range(samples: Iterable[bytes]) -> str | None:
-    """What is said of pictures of 16 bits that use fewer: a sentence, or None if there are none among some.
+    """Returns a sentence about 16-bit pictures that use fewer bits, or None if there are none.
 
     Args:
         samples: the bytes of some examples.
@@ -147,7 +147,7 @@ def note_of_range(samples: Iterable[bytes]) -> str | None:
                 values = np.asarray(picture)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue
-        # Of a grey picture Pillow gives the samples themselves, of others the upper eight bits.
+        # For a grey picture Pillow gives the samples themselves, for others only the upper eight bits.
         bits = _bits_used(int(values.max(initial=0)) * (1 if values.ndim == 2 else 256))
         if bits is not None:
             return (
@@ -158,12 +158,12 @@ def note_of_range(samples: Iterable[bytes]) -> str | None:
 
 
 def _bits_used(highest: int) -> int | None:
-    """How many of 16 bits hold all samples up to the highest; None where no depth of `DEPTHS` does."""
+    """Returns how many of 16 bits hold the highest sample; None if no depth in `DEPTHS` fits."""
     return next((bits for bits in DEPTHS if 0 < highest < 2**bits), None)
 
 
 def _decoded(data: bytes, kind: str, frame: int | None) -> Any:
-    """What Pillow makes of a file, in a mode that PNG has."""
+    """Decodes a file with Pillow, in a mode that PNG supports."""
     from PIL import Image, ImageOps
 
     if kind == "HEIC":
@@ -188,20 +188,20 @@ def _decoded(data: bytes, kind: str, frame: int | None) -> Any:
         raise
     except Image.DecompressionBombError as error:
         raise ReadFailure(f"too many pixels: {kind}, at most {MAX_PIXELS:,} are decoded") from error
-    # Pillow's decoders raise what their damage leads to; one picture must not end a run.
+    # Damaged files can raise any error in Pillow; one picture must not end a run.
     except Exception as error:
         raise ReadFailure(f"damaged {kind} picture, or one of a variant that is not read") from error
 
 
 def _png(picture: Any) -> bytes:
-    """A PNG of a Pillow image, quickly."""
+    """Encodes a Pillow image as PNG, quickly."""
     stream = io.BytesIO()
     picture.save(stream, "PNG", compress_level=1)
     return stream.getvalue()
 
 
 def _plain(picture: Any, inverted: bool) -> Any:
-    """The same pixels in a mode that PNG has."""
+    """Returns the same pixels in a mode that PNG supports."""
     from PIL import Image
 
     if picture.mode in ("L", "LA", "RGB", "RGBA", "1", "P"):
@@ -217,7 +217,7 @@ def _plain(picture: Any, inverted: bool) -> Any:
 
 
 def _sixteen_bits(values: np.ndarray) -> np.ndarray:
-    """(h, w) numbers as uint16: those of 16 bits as they are, all others by their range."""
+    """Returns (h, w) numbers as uint16: 16-bit values unchanged, all others scaled by their range."""
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros(values.shape, np.uint16)

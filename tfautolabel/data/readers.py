@@ -1,4 +1,4 @@
-"""Where a data set's bytes come from: files, memory, or a selection of another reader's rows."""
+"""Readers give a data set's bytes: from files, from memory, or from some rows of another reader."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ import numpy as np
 from tfautolabel.data.room import NoRoom, Room
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
-"""No picture, text or clip worth labelling is larger; a disk image in the folder must not fill the memory."""
+"""No useful picture, text or clip is larger; a disk image in the folder must not fill the memory."""
 
 STAYS_INSIDE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
-"""Whether the system can open a file step by step, without following a link."""
+"""Whether the system can open a path folder by folder without following links."""
 
 _FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Without O_NONBLOCK, opening a FIFO that took a file's place waits for a writer for ever."""
+"""Without O_NONBLOCK, opening a FIFO that replaced a file would wait for a writer for ever."""
 
 READ_THREADS = 8
-"""More threads than cores: reading waits for disks and networks, it does not compute."""
+"""More threads than cores, because reading waits for disks and networks."""
 
 
 _Value = TypeVar("_Value")
 
 
 class ReadFailure(ValueError):  # noqa: N818 - a value that `Dataset.read` returns, seldom raised
-    """One row's bytes could not be read; the message is the reason, fit for the reader of `rejected.csv`."""
+    """One row could not be read; the message is the reason, as `rejected.csv` shows it."""
 
 
 class Reader(Protocol):
-    """Rows of bytes, fetched when asked for. `read` is called from several threads at once."""
+    """Rows of bytes that are read on demand. Several threads call `read` at the same time."""
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -52,7 +52,7 @@ class Reader(Protocol):
 
 
 class MemoryReader:
-    """Bytes that are in memory already.
+    """Reads bytes that are already in memory.
 
     Args:
         inputs: n byte strings.
@@ -78,13 +78,13 @@ class MemoryReader:
 
 
 class FileReader:
-    """Files below one folder, opened when asked for.
+    """Reads files below one folder on demand.
 
     Args:
         root: the folder.
-        paths: n paths relative to `root`, as `os.fsdecode` spells them: a name that is not UTF-8 still opens.
-            No part of them may be a link, or become one: what lies outside `root` is not read.
-        max_bytes: a larger file is a `ReadFailure`.
+        paths: n paths relative to `root`, as `os.fsdecode` spells them; a name that is not UTF-8 still opens.
+            No part of a path may be a link or become one: files outside `root` are not read.
+        max_bytes: a larger file gives a `ReadFailure`.
     """
 
     def __init__(self, root: str | os.PathLike[str], paths: Sequence[str], max_bytes: int = MAX_FILE_BYTES):
@@ -107,7 +107,7 @@ class FileReader:
             raise ReadFailure(_reason(error)) from error
 
     def size(self, row: int) -> int:
-        """How many bytes `read` would give; 0 where it would fail."""
+        """Returns how many bytes `read` would give; 0 if it would fail."""
         try:
             size = os.lstat(os.path.join(self._root, self._paths[row])).st_size
         except OSError:
@@ -116,7 +116,7 @@ class FileReader:
 
 
 class SelectedReader:
-    """Some rows of another reader, in the order of `rows`.
+    """Reads some rows of another reader, in the order of `rows`.
 
     Args:
         reader: the reader to select from.
@@ -124,7 +124,7 @@ class SelectedReader:
     """
 
     def __init__(self, reader: Reader, rows: np.ndarray):
-        # A subset of a subset of … reads in one step, and the readers between can be freed.
+        # A selection of a selection reads in one step, and the readers between can be freed.
         self._reader: Reader = reader
         self._rows: np.ndarray = np.asarray(rows, np.int64)
         if isinstance(reader, SelectedReader):
@@ -154,13 +154,13 @@ def read_rows(
     """Reads rows in parallel and keeps their order.
 
     Args:
-        reader: where the rows come from. One that is better read in its own order has a method `read_many`,
+        reader: the source of the rows. A reader that works best in its own order has a method `read_many`,
             from (m,) ascending rows to m values.
         rows: m indices in [0, len(reader)).
-        ready: done to the bytes of each row; it may raise `ReadFailure`.
+        ready: converts the bytes of each row; it may raise `ReadFailure`.
 
     Returns:
-        m values: the bytes, or the failure where a row could not be read.
+        m values: the bytes, or the failure of a row that could not be read.
     """
 
     def read_some(some: Sequence[int]) -> list[bytes | ReadFailure]:
@@ -181,18 +181,18 @@ def read_rows(
 def read_within(
     reader: Reader, rows: Sequence[int], ready: Callable[..., bytes], most: int
 ) -> list[bytes | ReadFailure]:
-    """Reads as many rows as so many bytes hold, in parallel.
+    """Reads the first rows in parallel, as many as fit into a number of bytes.
 
     Args:
-        reader: where the rows come from; one that knows the size of a row before it is read has a method
-            `size`, from a row to bytes.
+        reader: the source of the rows. A reader that knows a row's size before reading has a method `size`,
+            from a row to bytes.
         rows: m indices in [0, len(reader)), m > 0.
-        ready: as `read_rows` takes it, with an optional argument `take`, told how many bytes the result
-            will have before they are made; what it raises is to be passed on.
-        most: bytes that the values may have, and on the way the files that they are made of.
+        ready: like the argument of `read_rows`, with an optional argument `take`. It calls `take` with the
+            size of the result before it makes it, and must let through what `take` raises.
+        most: the limit in bytes for the values and the files that they are made from.
 
     Returns:
-        The values of the first rows: one at least, however large it is.
+        The values of the first rows; at least one, however large it is.
     """
     if hasattr(reader, "read_many"):
         return read_rows(reader, rows, ready)
@@ -220,7 +220,7 @@ def read_within(
 
 
 def _by_threads(read_some: Callable[[Sequence[int]], list[_Value]], rows: Sequence[int]) -> list[_Value]:
-    # Handing a row to a thread costs as much as reading a cached file, so threads take a few rows at a time.
+    # Giving a row to a thread costs as much as reading a cached file, so threads take a few rows at a time.
     step = max(4, -(-len(rows) // (READ_THREADS * 4)))
     if len(rows) <= step:
         return read_some(rows)
@@ -237,7 +237,7 @@ def _in_order(
 
 
 def made_ready(value: bytes | ReadFailure, ready: Callable[[bytes], bytes] | None) -> bytes | ReadFailure:
-    """What was read, with something done to it; a failure stays, and one on the way takes its place."""
+    """Converts what was read; a failure stays a failure, and a new failure replaces the value."""
     if ready is None or isinstance(value, ReadFailure):
         return value
     try:
@@ -248,19 +248,19 @@ def made_ready(value: bytes | ReadFailure, ready: Callable[[bytes], bytes] | Non
 
 @cache
 def _threads(process: int) -> ThreadPoolExecutor:
-    """The threads that read, kept because starting some for each batch takes longer than reading it.
+    """Returns the reading threads; they are kept because starting them takes longer than reading a batch.
 
     Args:
-        process: the process's id; threads do not survive a fork.
+        process: the process id; threads do not survive a fork.
     """
     return ThreadPoolExecutor(READ_THREADS, thread_name_prefix=f"tfautolabel-read-{process}")
 
 
 def _open_below(root: str, path: str) -> int:
-    """A descriptor of a file below a folder, even while somebody puts links in the place of files.
+    """Opens a file below a folder safely, even if somebody replaces files by links meanwhile.
 
     Raises:
-        ReadFailure: If there is a link on the way.
+        ReadFailure: If a part of the path is a link.
         OSError: If it cannot be opened.
     """
     if not STAYS_INSIDE:
@@ -268,7 +268,7 @@ def _open_below(root: str, path: str) -> int:
         if os.path.exists(whole) and os.path.realpath(whole) != os.path.normpath(whole):
             raise ReadFailure(_LINK)
         return os.open(whole, _FILE)
-    # A folder that may be passed through need not be one that may be listed.
+    # A folder that can be entered need not be readable.
     passing = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY
     *folders, name = path.split("/")
     here = os.open(root, passing)
@@ -279,7 +279,7 @@ def _open_below(root: str, path: str) -> int:
             os.close(above)
         return os.open(name, _FILE | os.O_NOFOLLOW, dir_fd=here)
     except OSError as error:
-        # A link where a folder was is "not a directory" to the system.
+        # The system reports a link in place of a folder as "not a directory".
         if error.errno == errno.ELOOP or (error.errno == errno.ENOTDIR and _has_link(root, path)):
             raise ReadFailure(_LINK) from error
         raise
@@ -296,7 +296,7 @@ def _has_link(root: str, path: str) -> bool:
 
 
 def _read_file(descriptor: int, max_bytes: int) -> bytes:
-    # The listing knew a regular file, but it may be another thing by now.
+    # The listing saw a regular file, but it may be something else now.
     with open(descriptor, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):

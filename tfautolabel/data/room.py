@@ -1,19 +1,19 @@
-"""How much of what is read may be in memory at a time, where a row tells its size only on the way."""
+"""Limits how many read bytes are in memory, for rows whose size is known only while they are read."""
 
 from __future__ import annotations
 
 import threading
 
 
-class NoRoom(Exception):  # noqa: N818 - what the reading of one row ends with, not an error
-    """The row has to be read later, when what was read before is gone."""
+class NoRoom(Exception):  # noqa: N818 - a signal that ends the reading of one row, not an error
+    """The row must be read later, after the earlier values are freed."""
 
 
 class Room:
-    """So many bytes; several threads take of them.
+    """A budget of bytes that several threads share.
 
     Args:
-        most: bytes.
+        most: the budget in bytes.
     """
 
     def __init__(self, most: int) -> None:
@@ -21,17 +21,17 @@ class Room:
         self._lock = threading.Lock()
 
     def take(self, size: int) -> None:
-        """Takes bytes before they come to be in memory. After a refusal nothing is left for anyone.
+        """Takes bytes from the budget before they are allocated. After a refusal, nothing is left for anyone.
 
         Args:
-            size: bytes.
+            size: the number of bytes.
 
         Raises:
             NoRoom: If fewer are left.
         """
         with self._lock:
             if size > self._left:
-                # Rows are used in their order: what stands behind the first that is missing is read again.
+                # Rows are used in order: every row behind the first missing one will be read again.
                 self._left = -1
                 raise NoRoom
             self._left -= size

@@ -1,4 +1,4 @@
-"""Which rows of a data set are read at a time: fewer where they are large."""
+"""Decides how many rows of a data set are read at a time: fewer if they are large."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from tfautolabel.data.made_readable import made_readable
 from tfautolabel.data.readers import ReadFailure, read_within
 
 MAX_WAITING = 128 * 1024 * 1024
-"""Bytes that are read, or made ready, at a time; an hour of sound has nearly as many."""
+"""Bytes that are read or converted at a time; an hour of sound has nearly as many."""
 
 FIRST = 1
-"""Compressed sound does not show its size before it is decoded: so many rows are read at first."""
+"""The first group of sound has so many rows: the size of compressed sound is unknown until decoding."""
 
 
 class RowGroups:
-    """Ranges of rows, one after the other, each as large as what was read so far allows.
+    """Consecutive ranges of rows; the sizes of the rows read so far decide how long the next one is.
 
     Args:
         count: how many rows there are.
         size: the most rows in a range.
-        first: the most in the first one.
+        first: the most rows in the first range.
     """
 
     def __init__(self, count: int, size: int, first: int | None = None) -> None:
@@ -40,9 +40,9 @@ class RowGroups:
             start += self._read
 
     def took(self, values: Sequence[bytes | ReadFailure]) -> None:
-        """Is told what was read of the last range, its first rows at least.
+        """Records which values of the last range were read: its first rows, at least one.
 
-        The next range begins behind them, and is measured by them; it has at most twice as many rows.
+        The next range starts behind them. Their largest size decides its length, which at most doubles.
         """
         self._read = len(values)
         largest = max((len(value) for value in values if not isinstance(value, ReadFailure)), default=0)
@@ -51,7 +51,7 @@ class RowGroups:
 
 
 def row_groups(count: int, size: int, modality: str) -> RowGroups:
-    """The ranges in which a data set is read.
+    """Returns the ranges in which a data set is read.
 
     Args:
         count: how many rows there are.
@@ -62,14 +62,14 @@ def row_groups(count: int, size: int, modality: str) -> RowGroups:
 
 
 def read_in_groups(dataset: Dataset, size: int) -> Iterator[tuple[range, list[bytes | ReadFailure]]]:
-    """Reads a whole data set, a range of rows at a time.
+    """Reads a whole data set, one range of rows at a time.
 
     Args:
         dataset: n examples.
         size: the most rows in a range.
 
     Yields:
-        The rows, and what `Dataset.read` gives for them.
+        The rows, and the values that `Dataset.read` gives for them.
     """
     groups = row_groups(len(dataset), size, dataset.modality)
     for rows in groups:
@@ -80,7 +80,7 @@ def read_in_groups(dataset: Dataset, size: int) -> Iterator[tuple[range, list[by
 
 
 def _read(dataset: Dataset, rows: range, sample_rate: int | None) -> list[bytes | ReadFailure]:
-    """What `Dataset.read` gives for some rows; of sound only for the first, as many as may be in memory."""
+    """Reads some rows as `Dataset.read` does; of sound only the first rows, as many as fit into memory."""
     if dataset.modality != "audio":
         return dataset.read(rows, sample_rate)
     # After short clips a range has many rows, and each of these may be an hour long.
@@ -93,27 +93,28 @@ def read_ahead(
     sample_rate: int | None = None,
     key: Callable[[bytes], bytes] = lambda _: b"",
 ) -> Iterator[list[tuple[int, bytes | ReadFailure, bytes]]]:
-    """Reads a whole data set in a thread of its own, some rows ahead of what is worked on.
+    """Reads a whole data set in its own thread, some rows ahead of the consumer.
 
     Args:
         dataset: n examples.
         size: the most rows at a time.
         sample_rate: as `Dataset.read` takes it.
-        key: made of the bytes of each row, in that thread.
+        key: computes a key from the bytes of each row, in that thread.
 
     Yields:
-        Of some rows each: the row, what `Dataset.read` gives for it, and its key, empty for a failure.
+        Some rows at a time: each row's index, its value from `Dataset.read`, and its key (empty for a
+        failure).
     """
     groups = row_groups(len(dataset), size, dataset.modality)
     ranges = iter(groups)
     changed = threading.Condition()
-    held, last, ended = 0, 0, False  # bytes that wait or are worked on, and those of the last range
+    held, last, ended = 0, 0, False  # bytes in the queue or in use, and those of the last range
 
     def read(_: None) -> list[tuple[int, bytes | ReadFailure, bytes]]:
         nonlocal held, last, ended
         with changed:
             changed.wait_for(lambda: ended or held == 0 or held + last <= MAX_WAITING)
-        # Where a range begins is known when the one before it was read, so that it is asked for here.
+        # The start of a range is known only after the one before it was read, so it is computed here.
         rows = None if ended else next(ranges, None)
         if rows is None:
             ended = True
@@ -149,5 +150,5 @@ def _until(ended: Callable[[], bool]) -> Iterator[None]:
 
 
 def bytes_of(values: Sequence[bytes | ReadFailure]) -> int:
-    """How many bytes were read."""
+    """Returns how many bytes were read."""
     return sum(len(value) for value in values if not isinstance(value, ReadFailure))

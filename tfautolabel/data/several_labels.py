@@ -1,4 +1,4 @@
-"""Values that name several labels: one label a row is what is learnt."""
+"""Refuses values that name several labels: each row has one label."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _MARKS = ("##", "#", "::", "->", ">", ";", ",", "/", "\\", "+", "&", "\n", "\t")
 
 
 def of_list(value: str, count: int, source: str) -> str:
-    """A list of one written as text is that one, an empty list nothing; so is an object that holds one name.
+    """Returns the one item of a list that is written as text, or the one name in an object; "" for none.
 
     Args:
-        value: a label without space around it.
+        value: a label without surrounding space.
         count: how many rows have it.
         source: the table's name, for the message.
 
@@ -49,7 +49,7 @@ def of_list(value: str, count: int, source: str) -> str:
 
 
 def _items(value: str) -> list[Any] | None:
-    """What a list written as JSON or as Python or NumPy print it holds; None if it is no list."""
+    """Returns the items of a list written as JSON, Python or NumPy print it; None if it is no list."""
     if re.fullmatch(r"\[\s*('[^']*'|\"[^\"]*\"|[-+.\d]+)(\s+('[^']*'|\"[^\"]*\"|[-+.\d]+))+\s*\]", value):
         return value[1:-1].split()
     for parse in (json.loads, ast.literal_eval):
@@ -71,15 +71,15 @@ def _several(value: str, count: int, source: str) -> str:
 
 
 def refuse_several(totals: Mapping[str, int], counts: Mapping[str, int], source: str) -> None:
-    """Refuses values that are several labels with a mark between.
+    """Refuses values that are several labels separated by a mark.
 
-    A bar does nothing else. Other marks stand in names too ("Paris, France"): there the parts must be labels
-    themselves, or of commas and semicolons stand in other places elsewhere. Parts of bracketed words count
-    as labels with their brackets, too.
+    A vertical bar always separates labels. Other marks occur in names too ("Paris, France"). A name with such
+    a mark is refused only if all its parts are labels themselves; for commas and semicolons also if a part is
+    the first one in one name and a later one in another. For names in brackets, labels in brackets count too.
 
     Args:
-        totals: class to how many rows have it.
-        counts: the same of values as they are written.
+        totals: class to its number of rows.
+        counts: the same for the values as they are written.
         source: the table's name, for the message.
 
     Raises:
@@ -108,7 +108,7 @@ def refuse_several(totals: Mapping[str, int], counts: Mapping[str, int], source:
 
 
 def _bare(name: str) -> str:
-    """A name without the brackets around it."""
+    """Returns a name without the brackets around it."""
     return name[1:-1].strip() if (name[:1], name[-1:]) in {("[", "]"), ("{", "}")} else name
 
 

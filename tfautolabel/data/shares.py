@@ -1,11 +1,10 @@
-"""What the classes' shares among few labels say of the classes' shares in what is to be labelled.
+"""Estimates the class shares in the unlabelled data from the class counts of few labels.
 
-A head that takes the labels' shares for the truth prefers the class that happens to have a label more: with
-two or three labels a class that alone can decide. Where a person or a query strategy chose the examples their
-shares say nothing at all. So every class is given some labels more in thought, the more the less is known of
-how the labels came about (the posterior mean under a symmetric Dirichlet prior; Jeffreys, Theory of
-Probability, 1961, section 3.23), and examples weigh so that each class counts for the share that is then
-believed.
+A head that trusts the shares of the labels prefers a class that happens to have one label more. With two or
+three labels per class this alone can decide. If a person or a query strategy chose the examples, their shares
+say nothing at all. Therefore every class gets some pseudo-counts, and more of them if less is known about how
+the labels were drawn (the posterior mean under a symmetric Dirichlet prior; Jeffreys, Theory of Probability,
+1961, section 3.23). The examples then get weights so that each class counts for its estimated share.
 """
 
 from __future__ import annotations
@@ -13,16 +12,17 @@ from __future__ import annotations
 import numpy as np
 
 SAMPLINGS = {"unknown": 300.0, "random": 5.0, "chosen": np.inf}
-"""How labelled examples came about, and how many labels more each class is given in thought: drawn at random
-from what is to be labelled, so that they share its shares; chosen, so that their shares say nothing; or
-nobody knows. Compared in `benchmarks/unequal_labels.py`."""
+"""How labelled examples were drawn, with the pseudo-counts that each class gets.
+
+A "random" sample of the data to label has similar class shares. The shares of "chosen" examples say nothing.
+For "unknown", nobody knows how they were drawn. Compared in `benchmarks/unequal_labels.py`."""
 
 
 def check_sampling(sampling: str) -> None:
-    """Refuses what is no key of `SAMPLINGS`.
+    """Refuses a value that is no key of `SAMPLINGS`.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not a key.
     """
     if sampling not in SAMPLINGS:
         raise ValueError(
@@ -32,7 +32,7 @@ def check_sampling(sampling: str) -> None:
 
 
 def believed_shares(counts: np.ndarray, sampling: str = "unknown") -> np.ndarray:
-    """The shares that classes are believed to have.
+    """Returns the estimated shares of the classes.
 
     Args:
         counts: (k,) integers > 0, the labels of each class.
@@ -59,7 +59,7 @@ def believed_shares(counts: np.ndarray, sampling: str = "unknown") -> np.ndarray
 def share_weights(
     class_ids: np.ndarray, n_classes: int, sampling: str = "unknown"
 ) -> dict[int, float] | None:
-    """Weights by which each class counts for the share that it is believed to have.
+    """Returns example weights that make each class count for its estimated share.
 
     Args:
         class_ids: (n,) int64 in [0, k); a class may have no example.
@@ -67,8 +67,8 @@ def share_weights(
         sampling: a key of `SAMPLINGS`.
 
     Returns:
-        Class id to the weight of one example, 1 on the mean of all examples; None where all weigh the same
-        because the classes have as many labels as each other.
+        Class id to the weight of one example, with mean 1 over all examples; None if all classes have equally
+        many labels, so that all weights are equal.
 
     Raises:
         ValueError: If the sampling is unknown.

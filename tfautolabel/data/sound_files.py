@@ -1,6 +1,7 @@
-"""Sound of other kinds than WAV turned into WAV when it is read: the graphs know WAV only.
+"""Converts sound of other formats into WAV when it is read: the graphs can decode only WAV.
 
-FLAC, OGG, MP3, AIFF, AU, CAF, W64, big-endian WAV, NIST SPHERE and VOC, through the extra `audio`.
+The formats are FLAC, OGG, MP3, AIFF, AU, CAF, W64, big-endian WAV, NIST SPHERE and VOC; the extra `audio`
+reads them.
 """
 
 from __future__ import annotations
@@ -32,32 +33,32 @@ CONVERTED = (
     (SPHERE, "NIST SPHERE"),
     (b"Creative Voice File\x1a", "VOC"),
 )
-"""How files begin; an MP3 without tags begins with a frame's sync bits instead."""
+"""The first bytes of the formats; an MP3 without tags begins with the sync bits of a frame instead."""
 
 _FLAC_SAMPLES = (1 << 36) - 1
-"""The bits of a FLAC file's length; the sampling rate stands in the 20 upper bits of the same eight bytes."""
+"""The bits of a FLAC file's length; the upper 20 bits of the same eight bytes hold the sampling rate."""
 
 READ_RATE = 16_000
-"""Converted sound has at most so many samples a second, unless a backbone takes more: no default one does."""
+"""The highest sampling rate of converted sound, unless a backbone takes more; no default one does."""
 
 MAX_SECONDS = 7200
-"""Longer clips are set aside: decoded, two hours are half a gigabyte."""
+"""Longer clips are set aside: two hours of decoded sound take half a gigabyte."""
 
 MAX_DECODED_BYTES = 1 << 30
-"""What a file may become, at most: two hours at all usual rates. A few kilobytes can declare thousands."""
+"""The limit for a decoded file: two hours at all usual rates. A tiny file can declare thousands of hours."""
 
 BLOCK_SAMPLES = 1 << 18
 """Samples of all channels that are decoded at a time."""
 
 _WIDE = ("PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_20", "ALAC_24", "ALAC_32")
-"""What two bytes a sample cannot hold; of OGG and MP3, which promise no more, they clip what players clip."""
+"""Formats whose samples need more than two bytes; OGG and MP3 are clipped as players clip them."""
 
 
 class _Content(io.BytesIO):
-    """A file in memory. Damaged ones send libsndfile to before the beginning: then it stays where it is."""
+    """A file in memory. If a damaged file makes libsndfile seek before its start, the position stays."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """As `io.BytesIO.seek`, but without an error."""
+        """Does the same as `io.BytesIO.seek`, but never raises."""
         try:
             return super().seek(offset, whence)
         except (ValueError, OverflowError):
@@ -65,7 +66,7 @@ class _Content(io.BytesIO):
 
 
 def converted_sound(data: bytes) -> str | None:
-    """The name of the format that a file's first bytes show, if it is turned into WAV; else None.
+    """Returns the format that a file's first bytes show if it is converted to WAV, else None.
 
     Args:
         data: the bytes of a file, or at least the first few hundred.
@@ -75,26 +76,26 @@ def converted_sound(data: bytes) -> str | None:
             return name if foreign_media(data) is None else None
     if data.startswith(b"FORM") and data[8:12] in (b"AIFF", b"AIFC"):
         return "AIFF"
-    # Eleven set bits, then a version and a layer that are not the reserved ones; not the mark of UTF-16.
+    # Eleven set bits, then valid version and layer bits; not the byte order mark of UTF-16.
     is_frame = len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0 and data[1] != 0xFE
     return "MP3" if is_frame and data[1] & 0x18 != 0x08 and data[1] & 0x06 != 0 else None
 
 
 def as_wav(data: bytes, most: int = READ_RATE, take: Callable[[int], None] = lambda _: None) -> bytes:
-    """The sound of a file as WAV bytes; WAV, and what is no sound, is returned as it is.
+    """Returns the sound of a file as WAV bytes; WAV and everything unknown stay as they are.
 
-    It is decoded block by block, mixed to one channel and brought down to a lower rate, as the graphs would,
-    so that no more than the result is in memory, and nothing at all of a file that declares more than is
-    read. The same file gives the same bytes, by which its features are found again.
+    The sound is decoded block by block, mixed to one channel and resampled to a lower rate, as the graphs do
+    it. No other decoded sound is in memory. A file that declares more than the limits is not decoded at all.
+    The same file always gives the same bytes, so that its cached features are found again.
 
     Args:
         data: the content of a sound file.
-        most: samples a second of the result, where the file has more. Rates in an unusual ratio to it stay.
-        take: told how many bytes the result will have, before any is decoded; may raise to stop that.
+        most: the highest sampling rate of the result. A rate with an unusual ratio to it is kept.
+        take: is called with the size of the result in bytes before decoding; it may raise to stop.
 
     Raises:
-        ReadFailure: If it is of a kind that is not read, cannot be decoded, or is too long; the reason names
-            the command that installs what is missing or converts the file, if that is why.
+        ReadFailure: If the format is not read, the sound cannot be decoded, or it is too long. If a package
+            is missing or the file must be converted, the reason names the command.
     """
     kind = converted_sound(data)
     if kind is None:
@@ -120,25 +121,25 @@ def as_wav(data: bytes, most: int = READ_RATE, take: Callable[[int], None] = lam
                 raise ReadFailure(f"too long: at most {MAX_SECONDS:,} seconds are read")
         if energies.louder is None:
             return wav
-        # Seldom: only the whole clip shows that its channels cancel.
+        # This is rare: only the whole clip shows that its channels cancel.
         with soundfile.SoundFile(_Content(data)) as sound:
             return _decoded(sound, most, energies.louder, straight_on=endless)
     except ReadFailure:
         raise
-    # libsndfile's error is a RuntimeError; soundfile asserts what a damaged file may break.
+    # libsndfile raises a RuntimeError; soundfile has assertions that a damaged file may break.
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        # libsndfile names the object in memory, by an address that is another one each time.
+        # libsndfile names the object in memory by its address, which changes each time.
         reason = re.sub(r"^Error opening <.*?>: ", "", str(error).strip()).rstrip(".")
         raise ReadFailure(f"damaged {kind} sound: {reason}") from error
 
 
 def _is_stream(data: bytes) -> bool:
-    """Whether a FLAC file says that it does not know its length, as one that was written to a pipe does."""
+    """Returns whether a FLAC file's header omits its length, as in files written to a pipe."""
     return len(data) >= 26 and data[4] & 0x7F == 0 and not int.from_bytes(data[18:26], "big") & _FLAC_SAMPLES
 
 
 def _of_known_length(data: bytes) -> bytes:
-    """The same CAF file with the length of its samples, where it says -1: to the end of the file."""
+    """Writes the length of a CAF file's samples into its header if it says -1 (up to the file's end)."""
     place = 8
     while place + 12 <= len(data):
         size = int.from_bytes(data[place + 4 : place + 12], "big", signed=True)
@@ -152,20 +153,20 @@ def _of_known_length(data: bytes) -> bytes:
 
 
 def _of_the_most_samples(data: bytes) -> bytes:
-    """The same FLAC file with the most samples that are read as its length: decoding ends where it ends."""
+    """Writes the greatest allowed length into a FLAC header; decoding still stops at the file's end."""
     field = int.from_bytes(data[18:26], "big")
     longest = MAX_SECONDS * (field >> 44)
     return data[:18] + (field | min(longest, _FLAC_SAMPLES)).to_bytes(8, "big") + data[26:]
 
 
 def _decoded(sound: Any, most: int, mixing: ChannelEnergies | int, straight_on: bool) -> bytes:
-    """The rest of an open file as WAV.
+    """Decodes the rest of an open file to WAV.
 
     Args:
         sound: a `soundfile.SoundFile`.
-        most: samples a second.
-        mixing: takes the energies while the channels' mean is made; or the one channel to take.
-        straight_on: Do not let soundfile look for its place after each block, which fails behind the end.
+        most: the highest sampling rate of the result.
+        mixing: collects the channels' energies while their mean is computed; or the one channel to take.
+        straight_on: Keep soundfile from asking for its position after each block, which fails at the end.
     """
     if straight_on:
         sound.seekable = lambda: False
@@ -197,23 +198,23 @@ def _packed(samples: np.ndarray, width: int) -> bytes:
 
 
 def _width(sound: Any) -> int:
-    """Bytes a sample of the result."""
+    """Returns the bytes per sample of the result."""
     return 4 if sound.subtype in _WIDE else 2
 
 
 def _rate(sound: Any, most: int) -> int:
-    """Samples a second of the result."""
+    """Returns the sampling rate of the result."""
     return most if can_lower(sound.samplerate, most) else sound.samplerate
 
 
 def _checked_size(sound: Any, most: int, kind: str) -> int:
-    """Bytes of the result. Believes the header: nothing behind the end that it declares is decoded.
+    """Returns the size of the result in bytes. It trusts the header, as decoding stops at that length.
 
     Raises:
-        ReadFailure: If the clip is too long, or does not say how long it is.
+        ReadFailure: If the clip is too long or too large, or does not declare its length.
     """
     frames, rate = sound.frames, sound.samplerate
-    if frames >= 2**63 - 1:  # libsndfile's word for it
+    if frames >= 2**63 - 1:  # libsndfile's value for an unknown length
         raise ReadFailure(f"{kind} sound whose header does not say how long it is; encode it again")
     if frames > MAX_SECONDS * rate:
         raise ReadFailure(
@@ -226,7 +227,7 @@ def _checked_size(sound: Any, most: int, kind: str) -> int:
 
 
 def _header(rate: int, width: int, size: int) -> bytes:
-    """The head of a WAV file of one channel, 16-bit or float samples; `size` is that of the samples."""
+    """Returns the WAV header for one channel of 16-bit or float samples; `size` is the samples' size."""
     form = struct.pack("<HHIIHH", 3 if width == 4 else 1, 1, rate, rate * width, width, 8 * width)
     return (
         struct.pack("<4sI4s4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16)

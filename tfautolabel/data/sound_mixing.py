@@ -1,9 +1,10 @@
-"""How several channels become one: their mean, unless they cancel in it.
+"""Mixes several channels to one: their mean, unless the channels cancel each other.
 
-A cable with swapped poles records the same sound twice with opposite signs, and the mean is silence. Where
-the channels' sum has less than `CANCELLED` of the energy that the loudest channel has alone, that channel is
-taken. Of two channels that is a mean with less than a tenth of the louder one's energy. Independent channels
-have a sum louder than each, and silent channels beside one leave it as it is: for them the mean stays.
+A cable with swapped poles records the same sound twice with opposite signs, and then the mean is silent. If
+the channels' sum has less than `CANCELLED` of the energy of the loudest channel alone, that channel is taken
+instead. For two channels, the mean then has less than a tenth of the louder one's energy. The sum of
+independent channels is louder than each of them, and silent channels do not change the sum: in these cases
+the mean is taken.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ from __future__ import annotations
 import numpy as np
 
 CANCELLED = 0.4
-"""The share of the loudest channel's energy, below which the sum is no fair picture of the channels."""
+"""If the sum has less than this share of the loudest channel's energy, it does not represent the sound."""
 
 ALIKE = 0.99
-"""Of channels whose energies differ by less, the first is taken: rounding must not decide."""
+"""If energies differ by less than this, the first channel is taken, so that rounding does not decide."""
 
 
 class ChannelEnergies:
-    """The energies of channels and of their mean, added up block by block.
+    """Adds up the energies of the channels and of their mean, block by block.
 
     Args:
-        channels: how many there are.
+        channels: the number of channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -29,7 +30,7 @@ class ChannelEnergies:
         self._together = 0.0
 
     def add(self, samples: np.ndarray, mean: np.ndarray) -> None:
-        """Takes one more block.
+        """Adds one block.
 
         Args:
             samples: (t, channels) float.
@@ -40,7 +41,7 @@ class ChannelEnergies:
 
     @property
     def louder(self) -> int | None:
-        """The channel to take instead of the mean; None where the mean is right."""
+        """Returns the channel to take instead of the mean; None if the mean is right."""
         loudest = self._each.max()
         if not self._together < CANCELLED * loudest:
             return None

@@ -1,6 +1,6 @@
-"""Sound brought to a lower rate block by block, as the graphs do it (preprocessors/sounds/resample.py).
+"""Resamples sound to a lower rate block by block, as preprocessors/sounds/resample.py does in the graph.
 
-The filter is a sinc under a Kaiser window, evaluated at exactly the output's times (J. O. Smith, Digital
+The filter is a sinc with a Kaiser window, computed at the exact times of the output (J. O. Smith, Digital
 Audio Resampling, https://ccrma.stanford.edu/~jos/resample/).
 """
 
@@ -15,23 +15,23 @@ ZEROS = 32
 """Zero crossings of the sinc on each side."""
 
 ROLLOFF = 0.92
-"""The filter's corner, as a share of the lower of the two Nyquist frequencies."""
+"""The filter's cut-off, as a share of the lower of the two Nyquist frequencies."""
 
 BETA = 10.0
-"""Of the Kaiser window: about 100 dB between what passes and what does not."""
+"""The beta of the Kaiser window: about 100 dB between pass band and stop band."""
 
 MAX_PHASES = 640
-"""More phases than this are not worth a kernel."""
+"""The most phases for which kernels are made."""
 
 MAX_WEIGHTS = 1 << 20
-"""Nor are kernels of more weights; no usual rate needs them."""
+"""The most weights in the kernels; usual rates need fewer."""
 
 _AT_ONCE = 1 << 20
-"""Samples, repeated for each frame that they lie in, that are multiplied at a time."""
+"""The most samples multiplied at a time; samples in several frames count several times."""
 
 
 def can_lower(rate: int, target: int) -> bool:
-    """Whether a `RateLowering` takes sound from one rate to the other: to a lower one, by a usual ratio."""
+    """Returns whether `RateLowering` can convert one rate to the other: a lower one, by a usual ratio."""
     if not rate > target > 0:
         return False
     up, down = _ratio(rate, target)
@@ -39,17 +39,17 @@ def can_lower(rate: int, target: int) -> bool:
 
 
 class RateLowering:
-    """Takes one channel to a lower rate; the blocks' outputs together are those of the whole.
+    """Resamples one channel to a lower rate; the outputs of all blocks together equal those of the whole.
 
     Args:
-        rate: samples a second that come.
-        target: samples a second wanted; see `can_lower`.
+        rate: the sampling rate of the input.
+        target: the sampling rate of the output; see `can_lower`.
     """
 
     def __init__(self, rate: int, target: int) -> None:
         self._up, self._down = _ratio(rate, target)
         reach = _reach(self._up, self._down)
-        # Short steps are taken several at a time: one matrix product then makes more of each frame.
+        # Short steps are taken several at a time, so that one matrix product makes more of each frame.
         together = max(1, -(-2 * reach // self._down))
         self._step = self._down * together
         self._kernel = _kernel(self._up, self._down, together)
@@ -57,7 +57,7 @@ class RateLowering:
         self._taken = self._given = 0
 
     def feed(self, samples: np.ndarray) -> np.ndarray:
-        """What is certain once more samples are known.
+        """Adds samples and returns the outputs that depend only on the samples so far.
 
         Args:
             samples: (t,) float32.
@@ -75,7 +75,7 @@ class RateLowering:
         return outputs
 
     def end(self) -> np.ndarray:
-        """(u,) float32, the last outputs: silence follows the last sample."""
+        """Returns (u,) float32, the last outputs; silence is assumed after the last sample."""
         missing = -(-self._taken * self._up // self._down) - self._given
         steps = -(-missing // self._kernel.shape[1])
         whole = (steps - 1) * self._step + len(self._kernel)
@@ -100,13 +100,13 @@ def _ratio(rate: int, target: int) -> tuple[int, int]:
 
 
 def _reach(up: int, down: int) -> int:
-    """How many input samples the filter takes on each side."""
+    """Returns how many input samples the filter covers on each side."""
     return math.ceil(ZEROS / (ROLLOFF * min(1.0, up / down)))
 
 
 @lru_cache(maxsize=8)
 def _kernel(up: int, down: int, together: int) -> np.ndarray:
-    """(width, up * together) float32: the weights of each input of a frame for each of its outputs."""
+    """Returns (width, up * together) float32: the weight of each input of a frame for each output."""
     reach, corner = _reach(up, down), ROLLOFF * min(1.0, up / down)
     times = np.arange(up * together) * (down / up)
     places = np.arange(down * together + 2 * reach + 1) - reach

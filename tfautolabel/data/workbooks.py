@@ -1,4 +1,4 @@
-"""Rows written to Excel's workbooks."""
+"""Writes rows to Excel workbooks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tfautolabel._optional import require
 from tfautolabel.data.atomic import atomic_write
 
 MAX_ROWS = 1_048_576
-"""Rows that a sheet can hold."""
+"""The most rows in a sheet."""
 
 MAX_TEXT = 32_767
-"""Characters that a cell can hold."""
+"""The most characters in a cell."""
 
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -24,19 +24,19 @@ _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 def write_workbook(
     path: str | os.PathLike[str], columns: Sequence[str]
 ) -> Iterator[Callable[[Iterable[Sequence[Any]]], None]]:
-    """A workbook with one sheet, which appears whole at the end of the block.
+    """Writes a workbook with one sheet; the file appears whole at the end of the block.
 
     Args:
         path: the file; missing folders are made.
         columns: the header.
 
     Returns:
-        A context manager that gives what writes rows. Text is text, whatever it begins with; characters that
-        a workbook cannot hold become question marks.
+        A context manager that gives a function that writes rows. Text stays text, whatever it begins with.
+        Characters that a workbook cannot hold become question marks.
 
     Raises:
         MissingExtraError: If openpyxl is not installed.
-        ValueError: If there are more rows than a sheet holds, or a text is longer than a cell.
+        ValueError: If there are more rows than a sheet holds, or a text is longer than a cell may be.
     """
     openpyxl = require("openpyxl", extra="excel")
     make_cell = require("openpyxl.cell", extra="excel").WriteOnlyCell
@@ -54,7 +54,7 @@ def write_workbook(
                 f"a cell of a workbook holds {MAX_TEXT:,} characters at most. Received: {len(text):,}"
             )
         made = make_cell(sheet, text)
-        made.data_type = "s"  # else "=1+1" would be a formula
+        made.data_type = "s"  # otherwise "=1+1" would be a formula
         return made
 
     def write(rows: Iterable[Sequence[Any]]) -> None:
@@ -77,12 +77,12 @@ def write_workbook(
 
 
 def workbook_columns(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
-    """The header of a workbook's first sheet; None if there is none that can be read."""
+    """Returns the header of a workbook's first sheet; None if it cannot be read."""
     openpyxl = require("openpyxl", extra="excel")
     try:
         book = openpyxl.load_workbook(path, read_only=True)
         row = next(book.worksheets[0].iter_rows(values_only=True), ())
         book.close()
-    except Exception:  # a damaged archive raises whatever its damage leads to
+    except Exception:  # a damaged archive can raise any error
         return None
     return tuple(str(value) for value in row)

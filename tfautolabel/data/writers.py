@@ -1,4 +1,4 @@
-"""Writes labels, and what was set aside, in formats that other programs read."""
+"""Writes labels, and the list of what was set aside, in formats that other programs read."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ COLUMNS = (
 Columns = tuple[list[Any], ...]
 
 ROWS_AT_ONCE = 65_536
-"""Rows turned into Python values at a time: enough for speed, little in memory."""
+"""Rows converted to Python values at a time: enough for speed, and little memory."""
 
 
 class LabelsWriter:
-    """Writes labels part by part, in a format that the file's ending names; a context manager.
+    """Writes labels part by part, in the format of the file's ending; a context manager.
 
-    The columns are `id`, `label` (the most probable class, whether accepted or not), `confidence`,
-    `accepted`, `second_label`, `second_confidence` (empty and 0 if there is one class only), `origin`,
-    `reason` (why it is not accepted, empty if it is) and `ood_score` (empty or null where there is none).
-    CSV, JSONL and XLSX round numbers to 6 decimals. The file appears whole at the end of the block, and not
-    at all if the block ends in an exception.
+    The columns are `id`, `label` (the most probable class, accepted or not), `confidence`, `accepted`,
+    `second_label` and `second_confidence` (empty and 0 if there is only one class), `origin`, `reason` (why
+    the label is not accepted; empty if it is) and `ood_score` (empty or null if there is none). CSV, JSONL
+    and XLSX round numbers to 6 decimals. The file appears whole at the end of the block, and not at all after
+    an exception.
 
     Args:
         path: ends in .csv, .jsonl, .parquet or .xlsx; missing folders are made.
-        metadata: names and texts that a Parquet file carries besides; read when the file is closed, so that
-            they may tell what is known only then.
+        metadata: names and texts to store in a Parquet file. They are read when the file is closed, so they
+            may hold what is known only then.
 
     Raises:
-        ValueError: If the ending is another.
+        ValueError: If the ending is another one.
         OSError: If the file cannot be written.
     """
 
@@ -77,10 +77,10 @@ class LabelsWriter:
             self.write_columns(columns)
 
     def write_columns(self, columns: Columns) -> None:
-        """Adds rows that were read from such a file.
+        """Adds rows that were read from a file of this kind.
 
         Args:
-            columns: lists of plain values in the order of `COLUMNS`, all of one length.
+            columns: lists of plain values in the order of `COLUMNS`, all of equal length.
 
         Raises:
             RuntimeError: If the writer is not open.
@@ -92,14 +92,14 @@ class LabelsWriter:
 
 
 def write_labels(labels: Labels, path: str | os.PathLike[str]) -> None:
-    """Writes one row for each label, in a format that the file's ending names; see `LabelsWriter`.
+    """Writes one row for each label, in the format of the file's ending; see `LabelsWriter`.
 
     Args:
         labels: n labels.
         path: ends in .csv, .jsonl, .parquet or .xlsx; missing folders are made.
 
     Raises:
-        ValueError: If the ending is another.
+        ValueError: If the ending is another one.
         OSError: If the file cannot be written.
     """
     with LabelsWriter(path) as writer:
@@ -107,10 +107,10 @@ def write_labels(labels: Labels, path: str | os.PathLike[str]) -> None:
 
 
 def write_rejected(rejected: Iterable[Rejected], path: str | os.PathLike[str]) -> None:
-    """Writes what was set aside as CSV with the columns `id` and `reason`, in the order given.
+    """Writes what was set aside as CSV with the columns `id` and `reason`, in the given order.
 
     Args:
-        rejected: any number of rows; with none, the file holds the header only.
+        rejected: any number of rows; without rows, the file holds only the header.
         path: the file; missing folders are made.
 
     Raises:
@@ -123,15 +123,15 @@ def write_rejected(rejected: Iterable[Rejected], path: str | os.PathLike[str]) -
 
 
 def unix_csv(file: TextIO) -> Any:
-    r"""A `csv.writer` whose rows end with "\n", and whose every row can be read again."""
+    r"""Returns a `csv.writer` whose rows end with "\n" and can always be read again."""
     return csv.writer(_UnixLines(file))
 
 
 class _UnixLines:
     r"""Ends csv's rows with "\n".
 
-    Asking csv itself for that end would make it (before Python 3.13) leave a field that holds "\r" without
-    quotes, and such a row cannot be read again.
+    If csv itself wrote these line ends, it would (before Python 3.13) not quote a field that holds "\r", and
+    such a row cannot be read again.
     """
 
     def __init__(self, file: TextIO):
@@ -142,7 +142,7 @@ class _UnixLines:
 
 
 def as_utf8(text: str) -> str:
-    """Text that UTF-8 can hold: lone surrogates, from names in other encodings, become escapes."""
+    """Returns text that UTF-8 can hold: lone surrogates from names in other encodings become escapes."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -167,7 +167,7 @@ def columns_of(labels: Labels) -> Iterator[Columns]:
 
 
 def _mapped(columns: Columns, real: Callable[[float | None], Any], flag: Callable[[bool], Any]) -> Columns:
-    """The columns with their numbers and truth values as a format writes them."""
+    """Returns the columns with numbers and truth values converted for a format."""
     how = {"confidence": real, "second_confidence": real, "ood_score": real, "accepted": flag}
     return tuple(
         [how[name](value) for value in column] if name in how else column
@@ -223,7 +223,7 @@ def _parquet(
 
 
 def parquet_schema() -> Any:
-    """What `COLUMNS` are in Parquet, as an Arrow schema."""
+    """Returns the Arrow schema of `COLUMNS` for Parquet."""
     import pyarrow as pa
 
     text, real = pa.string(), pa.float32()
@@ -232,7 +232,7 @@ def parquet_schema() -> Any:
 
 
 def parquet_table(columns: Columns, schema: Any) -> Any:
-    """Columns of plain values as an Arrow table."""
+    """Returns columns of plain values as an Arrow table."""
     import pyarrow as pa
 
     arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]

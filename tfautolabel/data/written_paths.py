@@ -1,4 +1,4 @@
-"""How people and their tools write paths, and how to tell a path from a text."""
+"""Reads paths as people and tools write them, and tells paths from texts."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _ABSOLUTE = re.compile(
 _DATA_ADDRESS = re.compile(r"data:[a-z]+/[a-z0-9.+-]+(;[a-z0-9=-]+)*;base64,", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]+[=\s]*")
 _BASE64_STARTS = re.compile(
-    # JPEG, PNG, GIF, TIFF; WebP, WAV and its kin; FLAC, OGG, AIFF, AU, CAF, W64, NIST SPHERE
+    # JPEG, PNG, GIF, TIFF; WebP, WAV and related; FLAC, OGG, AIFF, AU, CAF, W64, NIST SPHERE
     r"/9j/|iVBORw0KGgo|R0lGODlh|R0lGODdh|SUkqA|TU0AK|UklGR|UklGW|UkY2NA|ZkxhQ|T2dnU|Rk9STQA|LnNuZA|ZG5zL|Y2FmZg|"
     # HEIC, AVIF, MP4; Matroska, AMR, WMA; DICOM
     r"cmlmZi6R|TklTVF8xQQ|AAAA[A-Za-z0-9+/]GZ0eX|GkXfo|IyFBTVI|MCaydY5mzxE|A{70}"
 )
-"""How files begin in base64."""
+"""The first characters of media files in base64."""
 
 _BASE64_SHORT_STARTS = re.compile(r"SUQz|//[I-Po-v]|Qk[0-3]")
-"""How MP3 and BMP begin, so short that only long values without any space count."""
+"""The first characters of MP3 and BMP; as they are short, only long values without spaces count."""
 
 _AROUND = "'\"\u200b\u2060\ufeff\u200e\u200f"
-"""Quotes and what nobody sees, which get around a path when it is copied."""
+"""Quotes and invisible characters that can surround a copied path."""
 
 _OF_ADDRESSES = str.maketrans("-_", "+/")
-"""The two marks that stand for others in base64 that is fit for addresses."""
+"""Maps the two characters that differ in the base64 variant for addresses."""
 
 _UPLOAD = re.compile(r"^(?:[0-9a-f]{8})-(?=.)")
 
@@ -48,12 +48,12 @@ class Place(NamedTuple):
     """Where paths are looked for.
 
     Attributes:
-        words: the place in words, for messages.
-        folder: what paths are relative to, without links.
-        free: whether they may lead out of it.
-        endings: what is put behind each, or in place of the same ending in other letters; the first that
-            leads to a file counts.
-        drop: how many parts at the beginning are left out.
+        words: a description of the place, for messages.
+        folder: the folder that paths are relative to, without links.
+        free: whether paths may lead out of it.
+        endings: endings to add to each path, or to put in place of the same ending in another case; the first
+            one that leads to a file counts.
+        drop: how many leading parts of each path are left out.
     """
 
     words: str
@@ -63,7 +63,7 @@ class Place(NamedTuple):
     drop: int = 0
 
     def locate(self, written: str) -> tuple[str | None, bool]:
-        """The file that is meant, or None; and whether the path leads out where it must not."""
+        """Returns the file that is meant or None, and whether the path leads out although it must not."""
         out = False
         if not _can_be_named(written):
             return None, False
@@ -81,13 +81,13 @@ class Place(NamedTuple):
 
 
 def with_ending(path: str, ending: str) -> str:
-    """A path with an ending, which takes the place of the same one in other letters."""
+    """Returns a path with an ending; it replaces the same ending in another case."""
     plain = path[: -len(ending)] if ending and path.lower().endswith(ending.lower()) else path
     return plain + ending
 
 
 def _can_be_named(written: str) -> bool:
-    """Whether a file system can hold such a name."""
+    """Returns whether a file system can hold this name."""
     if not written.strip() or len(written) > MAX_PATH or "\0" in written:
         return False
     try:
@@ -98,10 +98,10 @@ def _can_be_named(written: str) -> bool:
 
 
 def spellings(written: str) -> Iterator[str]:
-    r"""The paths that a value may mean, with `/`, the most literal first.
+    r"""Yields the paths that a value may mean, with `/`, the most literal first.
 
     Args:
-        written: a path; with back slashes, percent signs, `file://`, or as Label Studio writes it.
+        written: a path; may have back slashes, percent signs or `file://`, or be written by Label Studio.
 
     Examples:
         >>> list(spellings("file:///data/img%201.jpg"))
@@ -117,7 +117,7 @@ def spellings(written: str) -> Iterator[str]:
             host, slash, path = rest[2:].partition("/")
             keeps = host in (".", "..", "~")
             if not keeps and host.lower() not in ("", "localhost", "127.0.0.1"):
-                found += _without_query(host + slash + path)  # "file://images/a.jpg" is meant as relative
+                found += _without_query(host + slash + path)  # "file://images/a.jpg" is a relative path
                 host = f"/{host}"
             elif not keeps:
                 host = ""
@@ -143,12 +143,12 @@ def spellings(written: str) -> Iterator[str]:
 
 
 def _without_query(path: str) -> list[str]:
-    """A path, and the same without what may be a query or a part: marks that stand in names too."""
+    """Returns a path, and the path without a possible query or fragment: file names hold these marks too."""
     return [path, re.split(r"[?#]", path, maxsplit=1)[0]]
 
 
 def is_base64(value: str) -> bool:
-    """Whether a value is a picture's or a sound's bytes in base64, as a data address or alone.
+    """Returns whether a value is a picture or sound in base64, as a data address or alone.
 
     Examples:
         >>> is_base64("iVBORw0KGgoAAAANSUhEUgAAAAE="), is_base64("/9j/")
@@ -166,7 +166,7 @@ def is_base64(value: str) -> bool:
 
 
 def from_base64(value: bytes) -> bytes:
-    """The bytes that a value of which `is_base64` is true holds.
+    """Decodes a value for which `is_base64` is true.
 
     Raises:
         ValueError: If it is not valid base64.
@@ -178,23 +178,23 @@ def from_base64(value: bytes) -> bytes:
 
 
 def is_address(value: str) -> bool:
-    """Whether a value is an address on a network, not a file's."""
+    """Returns whether a value is a network address and not a file's."""
     value = value.strip()
     return _ADDRESS.match(value) is not None and not value.lower().startswith("file:")
 
 
 def looks_like_path(value: str, named: bool = False) -> bool:
-    """Whether a value is written as a path or a file's name.
+    """Returns whether a value is written like a path or a file name.
 
     Args:
-        value: as it stands in a table or a list.
-        named: whether it stands under a name such as "image" or "path": then any few words will do.
+        value: the text from a table or a list.
+        named: whether its column has a name such as "image" or "path"; then any few words count.
     """
     value = value.strip().strip(_AROUND)
     if not value or len(value) > MAX_PATH or "\n" in value or "\0" in value:
         return False
     if ending_of(_plain(value)) in FILES:
-        # A sentence may end in a file's name; it has words and marks before.
+        # A sentence may end with a file name; words and marks come before it.
         return len(value.split()) <= 8 or bool(_ABSOLUTE.match(value))
     if is_address(value):
         return True
@@ -204,5 +204,5 @@ def looks_like_path(value: str, named: bool = False) -> bool:
 
 
 def _plain(value: str) -> str:
-    """A path as it may be asked for its ending: with `/`, without a query."""
+    """Returns a path from which the ending can be read: with `/`, without a query."""
     return value.partition("?")[0].rstrip().replace("\\", "/")

@@ -1,4 +1,4 @@
-"""Whole jobs: from files to files, with a record of what was done."""
+"""Complete jobs from input files to output files, with a record of what was done."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # It imports TensorFlow, which takes seconds, and the other jobs first look at what they are given.
+    # Importing it loads TensorFlow, which takes seconds; the other jobs check their input first.
     if name in ("ModelMeasures", "measure_model"):
         from tfautolabel.jobs import evaluate
 

@@ -1,4 +1,4 @@
-"""An audit of a run's labels: a list to look at, and what its answers certify."""
+"""Audits a run's labels: draws a list to check, and certifies by its answers."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from tfautolabel.trust.binomial import check_levels, error_bound
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What an audit came to.
+    """The results of an audit.
 
     Attributes:
         list_file: the list that was read.
-        answered: items that were looked at.
-        wrong: labels among them that were wrong.
-        certificate: what the answers certify so far.
-        state: "certified", "refuted" where the labels are known to be worse than the target, or "undecided".
-        needed: how many answers it takes.
-        standing: an earlier certificate, for other levels, that the answers still give and that is kept.
+        answered: the number of items that were checked.
+        wrong: the number of wrong labels among them.
+        certificate: the certificate of the answers so far.
+        state: "certified", "refuted" if the labels are known to miss the target, or "undecided".
+        needed: the number of answers that are needed.
+        standing: an earlier certificate for other levels that the answers still support, so that it is kept.
     """
 
     list_file: Path
@@ -66,23 +66,23 @@ def draw_audit_list(
     seed: int | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Path, int, AnswersNeeded]:
-    """Draws labels of a run that are to be looked at into out/audit.csv, or more of them.
+    """Draws labels of a run into out/audit.csv for a person to check, or adds more of them.
 
     Args:
         out: a folder that `run` wrote.
-        n: how many items in all; by default what `tfautolabel.trust.answers_needed` says.
+        n: the total number of items; by default what `tfautolabel.trust.answers_needed` says.
         target_error: in (0, 1); by default the run's.
         confidence: in (0, 1); by default the run's.
         seed: decides the order; by default the run's, with which a longer list begins with the shorter one.
-        say: told what became of an earlier list.
+        say: is called with a sentence about an earlier list.
 
     Returns:
-        The list, how many items are in it, and how many answers it takes.
+        The list, its number of items, and the number of answers that are needed.
 
     Raises:
         FileNotFoundError: If the folder holds no run.
-        ValueError: If a number is not valid, nothing is sure enough to be looked at, or another seed is asked
-            for after answers were given.
+        ValueError: If a number is not valid, no label is sure enough to be checked, or another seed is given
+            after answers were given.
     """
     if n is not None and n < 1:
         raise ValueError(f"an audit looks at one item at least. Received: n={n}")
@@ -141,14 +141,14 @@ def certify_run(
     target_error: float | None = None,
     confidence: float | None = None,
 ) -> AuditResult:
-    """Reads the answers of an audit and applies what they certify to the run's labels and model.
+    """Reads the answers of an audit and applies their certificate to the run's labels and model.
 
-    Items that were looked at become labels of a person: right ones and those with the right label are
-    accepted, those that are only known to be wrong are not. Where the target is certified, labels are
-    accepted from the certified threshold on. Where it is refuted, that is where the exact lower bound of the
-    share of wrong labels lies above the target (Clopper and Pearson, Biometrika 26, 1934), none are. Until
-    then the others stay as the run decided, or as an audit for other levels certified before. The tables,
-    run.json and the exported model always follow the same rule.
+    Checked items become labels of a person: right labels and corrected labels are accepted; labels that are
+    only known to be wrong are not. If the target is certified, labels are accepted from the certified
+    threshold on. If the target is refuted (the exact lower bound of the share of wrong labels lies above it;
+    Clopper and Pearson, Biometrika 26, 1934), no other labels are accepted. Until then, the other labels stay
+    as the run decided, or as an earlier audit for other levels certified. The tables, run.json and the
+    exported model always follow the same rule.
 
     Args:
         out: a folder that `run` wrote.
@@ -157,16 +157,16 @@ def certify_run(
         confidence: in (0, 1); by default the run's.
 
     Returns:
-        What was certified, or how many more answers are needed.
+        The certificate, or how many more answers are needed.
 
     Raises:
-        FileNotFoundError: If the run, the list or the model is not there.
-        ValueError: If the answers are not valid, with the row.
+        FileNotFoundError: If the run, the list or the model does not exist.
+        ValueError: If an answer is not valid; the message gives the row.
         CheckFailure: If the model cannot take the thresholds.
     """
     file = Path(out) / AUDIT_LIST if audited is None else Path(audited)
     with staging_of_run(Path(out)) as (staged, record):
-        # The list is looked at item by item, with the row of one that is wrong.
+        # The list is checked item by item, so the message can give the row of a mistake.
         check_whole(staged.out, record, but=[AUDIT_LIST])
         return _certify(staged, record, file, _levels(record, target_error, confidence))
 
@@ -183,7 +183,7 @@ def _certify(staged: Staging, record: dict[str, Any], file: Path, levels: tuple[
     state = _state(certificate, needed, right[: design.uniform or None])
     earlier = _standing(candidates, record, right, order, design) if state != "certified" else None
     rule = Acceptance.from_dict(record["acceptance"])
-    # What the run said itself comes back if answers are taken back.
+    # The run's own decision applies again if answers are withdrawn.
     before = record["audit"].setdefault("certificate_of_run", record["certificate"])
     applied = earlier or (None if state == "undecided" else certificate)
     if applied is not None:
@@ -224,7 +224,7 @@ def _certify(staged: Staging, record: dict[str, Any], file: Path, levels: tuple[
 def _design(
     record: dict[str, Any], candidates: Candidates, target_error: float, confidence: float
 ) -> AuditDesign:
-    """The design that the list was drawn by, or a new one: answers are read against what drew them."""
+    """Returns the design that the list was drawn by, or a new one; it decides how answers are read."""
     drawn = record["audit"].get("design")
     if drawn is not None:
         return AuditDesign.from_dict(drawn)
@@ -233,7 +233,7 @@ def _design(
 
 
 def _needed_before(record: dict[str, Any], target_error: float, confidence: float) -> AnswersNeeded | None:
-    """What the last answers that were read made of it, if they were read at these levels."""
+    """Returns the answers needed as of the last reading, if it had the same levels."""
     audit = record["audit"]
     if not audit.get("answered") or (audit["target_error"], audit["confidence"]) != (
         target_error,
@@ -244,10 +244,10 @@ def _needed_before(record: dict[str, Any], target_error: float, confidence: floa
 
 
 def _state(certificate: Certificate, needed: AnswersNeeded, alike: np.ndarray) -> str:
-    """What the answers decide; `alike` are those to a simple random sample, which counted errors need."""
+    """Returns the state; `alike` are the answers to a simple random sample, which the error bound needs."""
     if certificate.kind == "certified":
         return "certified"
-    # The lower bound for errors is what the upper bound for right ones leaves.
+    # The lower bound for errors is one minus the upper bound for right labels.
     n, right = len(alike), int(alike.sum())
     if 1.0 - error_bound(n, right, certificate.confidence) > certificate.target_error:
         return "refuted"
@@ -261,7 +261,7 @@ def _standing(
     order: np.ndarray,
     design: AuditDesign,
 ) -> Certificate | None:
-    """What was certified before, at its own levels, if today's answers give it still."""
+    """Returns the earlier certificate at its own levels, if today's answers still support it."""
     found = record["certificate"]
     if found is None or found["kind"] != "certified":
         return None
@@ -277,8 +277,8 @@ def _standing(
 
 
 def _rewrite_model(staged: Staging, rule: Acceptance, certificate: dict[str, Any] | None) -> None:
-    """Makes a copy of the exported model with the rule of the tables."""
-    # Only now, because importing TensorFlow takes seconds: a mistake in the list is told at once.
+    """Makes a copy of the exported model with the acceptance rule of the tables."""
+    # Imported late, because TensorFlow takes seconds to load: a mistake in the list shows first.
     from tfautolabel.export import rewrite_acceptance
 
     folder, copy = staged.out / MODELS / VERSION, staged.folder / MODELS / VERSION
@@ -289,7 +289,7 @@ def _rewrite_model(staged: Staging, rule: Acceptance, certificate: dict[str, Any
 
 
 class _Changes:
-    """What becomes of each candidate's row."""
+    """The changes to each candidate's row."""
 
     def __init__(
         self,
@@ -304,7 +304,7 @@ class _Changes:
         self.reasons = rule.reasons(candidates.scores, predicted)
 
     def row(self, place: int) -> dict[str, Any]:
-        """The columns of a candidate that an audit may change."""
+        """Returns the columns of a candidate that an audit may change."""
         label, reason, origin = self.candidates.labels[place], str(self.reasons[place]), "model"
         confidence = float(self.candidates.scores[place])
         if place in self.answers:
@@ -325,9 +325,9 @@ class _Changes:
 def _rewrite_labels(
     staged: Staging, metadata: dict[str, str], changes: _Changes, apply: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """Writes both tables again, part by part, and counts what is in them.
+    """Writes both tables again, part by part, and counts their contents.
 
-    `apply` is given the counts before the tables get their names; if it fails, they stay as they were.
+    `apply` gets the counts before the tables get their names; if it fails, the old tables stay.
     """
     reasons: Counter[str] = Counter()
     accepted: Counter[str] = Counter()

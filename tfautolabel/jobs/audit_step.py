@@ -1,4 +1,4 @@
-"""One step of an audit after the other: the same call lists what to look at, and certifies by the answers."""
+"""Audits step by step: the same call first lists the items to check, and later certifies by the answers."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ def audit(
 ) -> AuditResult | None:
     """Takes an audit of a run one step further.
 
-    The first call writes out/audit.csv: the labels that a person is to look at, in this order. Once answers
-    stand in its column `correct` (yes, no or the right label), the same call certifies by them; then the
-    predictions, the model, the report and run.json follow the certificate. It holds whenever somebody stops.
+    The first call writes out/audit.csv: the labels that a person checks, in this order. When its column
+    `correct` has answers (yes, no or the right label), the same call certifies by them. Then the predictions,
+    the model, the report and run.json follow the certificate. The certificate is valid whenever a person
+    stops.
 
     Args:
         out: a folder that `run` wrote.
         answers: a list with answers; out/audit.csv by default.
-        n: how many items the list has in all; by default what is needed.
+        n: the total number of items in the list; by default as many as needed.
         target_error: in (0, 1); by default the run's.
         confidence: in (0, 1); by default the run's.
         seed: decides which items are drawn; by default the run's.
-        say: told what became of an earlier list.
+        say: is called with a sentence about an earlier list.
 
     Returns:
-        What the answers certify so far; None while there are none, and the list was drawn.
+        The certificate of the answers so far; None if there are no answers yet and the list was drawn.
 
     Raises:
-        FileNotFoundError: If the folder holds no run, or the list or the model is not there.
-        ValueError: If a number or an answer is not valid, or nothing is sure enough to be looked at.
+        FileNotFoundError: If the folder holds no run, or the list or the model does not exist.
+        ValueError: If a number or an answer is not valid, or no label is sure enough to be checked.
         CheckFailure: If the model cannot take the thresholds.
     """
     if answers is None and not has_answers(Path(out) / AUDIT_LIST):

@@ -1,7 +1,7 @@
-"""What does without a pretrained model: the commonest class, and a probe on counts, pixels or spectra.
+"""Baselines without a pretrained model: the commonest class, and a probe on counts, pixels or spectra.
 
-It takes the same labelled examples and the same kind of cross-validation as the run, so that the two
-accuracies can be laid side by side.
+They use the same labelled examples and the same kind of cross-validation as the run, so that the accuracies
+can be compared.
 """
 
 from __future__ import annotations
@@ -19,39 +19,40 @@ from tfautolabel.features.batches import Example, cut
 from tfautolabel.measures import accuracy_interval, paired_p_value
 
 LIMIT = 1_000
-"""Labelled examples that the probe sees at most: it shall take seconds."""
+"""The most labelled examples for the probe, so that it takes only seconds."""
 N_FOLDS = 5
 
 _SIDE, _CHARACTERS, _TERMS = 16, 4_000, 30_000
 _RATE, _MELS = 16_000, 40
 _BATCH = 64
-# Words, and single characters of scripts that put no spaces between them.
+# Words, and single characters in scripts without spaces between words.
 _WORDS = r"(?u)[^\W\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]"
 
 
 def measure_baselines(
     examples: Dataset, classes: Sequence[str], right: np.ndarray, *, seed: int = 0
 ) -> dict[str, Any]:
-    """Accuracies that need no transfer.
+    """Measures accuracies that need no transfer.
 
     Args:
-        examples: n labelled examples; beyond `LIMIT` a sample of them is taken.
+        examples: n labelled examples; more than `LIMIT` are sampled.
         classes: k names.
-        right: (n,) bool, which of them the run has right, each predicted without having been seen.
+        right: (n,) bool, which examples the run predicts correctly without having seen them.
         seed: decides the sample and the folds.
 
     Returns:
-        "majority" and "probe", each a name, an accuracy, its exact 95 % interval, and how many of the same
-        examples only the run or only it has right, with McNemar's p-value; "why" where there is no probe.
+        "majority" and "probe", each with a name, an accuracy, its exact 95 % interval, the numbers of
+        examples that only the run or only the baseline predicts correctly, and McNemar's p-value; "why" if
+        there is no probe.
 
     Raises:
-        ValueError: If `right` is not of each example.
+        ValueError: If `right` does not have one value for each example.
     """
     examples = examples.labelled.with_classes(tuple(classes))
     right = np.asarray(right, bool)
     if right.shape != (len(examples),):
         raise ValueError(f"right must have shape ({len(examples)},). Received: shape {right.shape}")
-    # The folds are not to depend on the order of the labels.
+    # The folds must not depend on the order of the labels.
     by_name = np.argsort(examples.ids, kind="stable")
     examples, right = examples.subset(by_name), right[by_name]
     counts = np.bincount(examples.class_ids, minlength=len(classes))
@@ -83,7 +84,7 @@ def _entry(name: str, correct: np.ndarray, right: np.ndarray) -> dict[str, Any]:
 
 
 def _probe(examples: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray, str]:
-    """(m,) bool, what a logistic regression gets right, (m,) int64, of which rows, and what it looks at."""
+    """Returns (m,) bool, which rows the probe predicts correctly, (m,) int64, these rows, and its name."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -106,17 +107,17 @@ def _probe(examples: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray, str]:
         if len(np.unique(class_ids[~held_out])) < 2:
             raise ValueError("too few labels are left in a fold")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a probe that has not quite converged is good enough to compare
+            warnings.simplefilter("ignore")  # a nearly converged probe is good enough
             model.fit(found[~held_out], class_ids[~held_out])
         correct[held_out] = model.predict(found[held_out]) == class_ids[held_out]
     return correct, kept, name
 
 
 def _looked_at(examples: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """(m,) int64, the rows that can be read, and what the probe is shown of each.
+    """Returns (m,) int64, the rows that can be read, and the probe's features of each.
 
     Raises:
-        ValueError: If none can be read.
+        ValueError: If no row can be read.
     """
     look = {"text": _beginnings, "image": _thumbnails, "audio": _spectra}[examples.modality]
     kept, found = [], []
@@ -136,13 +137,13 @@ def _looked_at(examples: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _beginnings(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) str, how texts begin, and (n,) bool, all of which could be read."""
+    """Returns (n,) str, the beginnings of texts, and (n,) bool, whether they could be read (all could)."""
     texts = [text[: 4 * _CHARACTERS].decode("utf-8", "replace")[:_CHARACTERS] for text in encoded]
     return np.array(texts), np.ones(len(texts), bool)
 
 
 def _thumbnails(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 768) pixels and (n,) bool, which could be read."""
+    """Returns (n, 768) pixels and (n,) bool, whether each could be read."""
     import tensorflow as tf
 
     from tfautolabel.preprocessors import ImagePreprocessor
@@ -153,7 +154,7 @@ def _thumbnails(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _spectra(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 80) mean and spread of each band of the log-mel spectrum, and (n,) bool, which could be read."""
+    """Returns (n, 80) mean and spread of each log-mel band, and (n,) bool, whether each could be read."""
     import tensorflow as tf
 
     from tfautolabel.preprocessors.sounds.wave import WavePreprocessor

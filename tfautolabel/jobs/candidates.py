@@ -1,4 +1,4 @@
-"""Which labels an audit looks at, and what the answers say of them."""
+"""Lists the labels that an audit checks, and reads the answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfautolabel.runs.commit import Staging, free_name
 from tfautolabel.runs.files import AUDIT_LIST
 from tfautolabel.trust import AuditDesign
 
-# Spreadsheets write truth in the language of their user.
+# Spreadsheets write truth values in the language of their user.
 YES = (
     "yes", "y", "true", "t", "1", "ok", "okay", "correct", "right", "wahr", "vrai", "verdadero", "vero",
     "waar",
@@ -30,19 +30,19 @@ def list_items(
     design: AuditDesign,
     say: Callable[[str], None] = lambda _: None,
 ) -> int:
-    """Draws so many candidates into the list; answers that were given stay.
+    """Draws n candidates into the list and keeps the answers that were given.
 
-    A list of other candidates, from an earlier run, is not thrown away but gets another name.
+    If an earlier run's list holds other candidates and answers, it is kept under another name.
 
     Args:
-        staged: where the list is written; the earlier one is in the run's folder.
-        candidates: what to draw from.
-        n: how many items, counted with those that are listed already.
+        staged: the place to write the list; the earlier list is in the run's folder.
+        candidates: the labels to draw from.
+        n: how many items in total, including those that are already listed.
         design: decides the order; a longer list begins with the shorter one.
-        say: told what became of an earlier list.
+        say: is called with a sentence about an earlier list.
 
     Returns:
-        How many items are listed; without any there is no list.
+        How many items are listed; with none, no list is written.
     """
     file = staged.out / AUDIT_LIST
     staged.will_replace(AUDIT_LIST)
@@ -67,21 +67,21 @@ def list_items(
 def read_answers(
     file: Path, candidates: Candidates, design: AuditDesign, classes: Sequence[str]
 ) -> tuple[np.ndarray, list[str | None]]:
-    """The answers of a list, which must begin with its first item and leave none out.
+    """Reads the answers of a list; they must begin at the first item without gaps.
 
     Args:
         file: the list.
-        candidates: what it was drawn from.
-        design: by which it was drawn.
+        candidates: the labels that the list was drawn from.
+        design: the design that it was drawn by.
         classes: k names.
 
     Returns:
-        (n,) int64, the places of the items that were looked at, and for each the right label; None where it
-        is only known that the label is wrong.
+        (n,) int64, the places of the checked items, and the right label of each; None if it is only known
+        that the label is wrong.
 
     Raises:
-        ValueError: If an item is not the one that was drawn, was passed over, or an answer is not valid; with
-            the number of the row.
+        ValueError: If an item is not the one that was drawn or was skipped, or an answer is not valid; the
+            message gives the row number.
     """
     items = read_audit_list(file)
     order = design.order(candidates.scores, len(items))
@@ -108,18 +108,18 @@ def read_answers(
 
 
 def ambiguous(classes: Sequence[str]) -> list[str]:
-    """Names of classes that are also words for yes or no."""
+    """Returns class names that are also words for yes or no."""
     return [name for name in classes if name.lower() in (*YES, *NO)]
 
 
 def say_ambiguous(classes: Sequence[str], say: Callable[[str], None]) -> None:
-    """Says how answers are understood where a class has such a name."""
+    """Says how answers are understood if a class has such a name."""
     if words := ambiguous(classes):
         say(f"{', '.join(words)}: as answers, these names of classes are taken for the right label")
 
 
 def _right_label(item: AuditItem, classes: Sequence[str], number: int, file: Path) -> str | None:
-    # A class's name first: with classes such as "0" and "1", or "yes" and "no", it is what is meant.
+    # Class names come first: for classes such as "0" and "1", or "yes" and "no", the class is meant.
     if item.answer in classes:
         return item.answer
     alike = [name for name in classes if class_key(name).casefold() == class_key(item.answer).casefold()]

@@ -1,4 +1,4 @@
-"""The main job on real photographs that come with a package: nothing to prepare."""
+"""Runs the main job on real photographs that come with a package; nothing must be prepared."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHA256 = {
     "gravel": "c48615b451bf1e606fbd72c0aa9f8cc0f068ab7111ef7d93bb9b0f2586440c12",
 }
 PHOTOS = tuple(_SHA256)
-"""Three photos of scikit-image's, CC0, 512 x 512 grey pixels each; also the classes."""
+"""Three photos from scikit-image, CC0, 512 x 512 grey pixels each; their names are the classes."""
 TILE = 64
 LABELLED_PER_CLASS = 10
 
@@ -41,11 +41,11 @@ _WHEEL = PinnedWheel(
 
 @dataclass(frozen=True, eq=False)
 class DemoResult:
-    """What the demo did.
+    """The results of the demo.
 
     Attributes:
-        run: the run.
-        evaluation: the labels against the truth, which the run did not know.
+        run: the result of the run.
+        evaluation: the labels compared with the truth, which the run did not know.
         photos: the folder of tiles.
         labels_file: the labels that the run was given.
     """
@@ -57,20 +57,20 @@ class DemoResult:
 
 
 def run_demo(folder: str | os.PathLike[str], *, seed: int = 0, progress: bool = True) -> DemoResult:
-    """Cuts three photos into 192 tiles, labels 10 of each, and lets `run` label the other 162.
+    """Cuts three photos into 192 tiles, labels 10 of each photo, and lets `run` label the other 162.
 
     Args:
-        folder: where tiles, labels and results go; made if it is not there.
+        folder: the folder for tiles, labels and results; made if it does not exist.
         seed: decides which tiles are labelled, and the run.
         progress: shows progress bars where standard error is a terminal.
 
     Returns:
-        What was done, measured against the truth.
+        The results, measured against the truth.
 
     Raises:
-        ValueError: If there are other files in the folder for the tiles.
-        FileNotFoundError: If the photos or the weights are not cached and may not be fetched.
-        RuntimeError: If they cannot be fetched.
+        ValueError: If the folder for the tiles holds other files.
+        FileNotFoundError: If the photos or the weights are not cached and may not be downloaded.
+        RuntimeError: If they cannot be downloaded.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -93,7 +93,7 @@ def run_demo(folder: str | os.PathLike[str], *, seed: int = 0, progress: bool = 
 
 
 def _write_tiles(photos: Path) -> dict[str, str]:
-    """Writes the tiles under names that do not tell what is on them, and returns what is: name to class."""
+    """Writes the tiles under names that do not show their class; returns each name's class."""
     import tensorflow as tf
 
     tiles = []

@@ -1,4 +1,4 @@
-"""An exported model measured on labelled examples, and whether its certificate held on them."""
+"""Measures an exported model on labelled examples, and whether its certificate held on them."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from tfautolabel.trust.certificates import percent
 
 @dataclass(frozen=True, eq=False)
 class ModelMeasures:
-    """What was measured.
+    """The measures of a model on labelled examples.
 
     Attributes:
-        evaluation: the labels against the truth.
-        probabilities: the confidences against it.
-        labels: n labels as the model gave them.
+        evaluation: the labels compared with the truth.
+        probabilities: the confidences compared with the truth.
+        labels: the n labels of the model.
         class_ids: (n,) int64, the truth.
-        certificate: what is claimed of the accepted labels, or None.
-        learnt: how many of the examples were learnt from, and how many of those labels agree; None if it
-            cannot be told. They are left out of all else, unless they are all; then `learnt_from` of the
-            evaluation says so.
+        certificate: the statement about the accepted labels, or None.
+        learnt: how many of the examples were learnt from, and how many of those labels agree; None if this is
+            unknown. These examples are left out of all other measures, unless there are no others; then
+            `learnt_from` of the evaluation says so.
     """
 
     evaluation: Evaluation
@@ -47,11 +47,11 @@ class ModelMeasures:
 
     @property
     def all_learnt(self) -> bool:
-        """Whether there was nothing else: what was measured is then no accuracy."""
+        """Whether there were no other examples, so that no accuracy was measured."""
         return self.evaluation.learnt_from > 0
 
     def of_learnt(self) -> str:
-        """What is known of examples that were learnt from, in words."""
+        """Describes the examples that were learnt from."""
         if self.learnt is None:
             return "cannot be told: the folder of the run that made the model is not around it"
         count, agree = self.learnt
@@ -68,26 +68,26 @@ class ModelMeasures:
 
     @property
     def majority_name(self) -> str:
-        """Which class that is, in words."""
+        """The name of that class for a sentence."""
         return f"always {self.evaluation.classes[int(self.evaluation.support.argmax())]}"
 
     @property
     def accepted(self) -> int:
-        """How many of the labels the model accepts."""
+        """The number of labels that the model accepts."""
         return int(self.labels.accepted.sum())
 
     @property
     def wrong(self) -> int:
-        """How many of those are wrong."""
+        """The number of accepted labels that are wrong."""
         accepted = self.labels.accepted
         return int((self.labels.class_ids[accepted] != self.class_ids[accepted]).sum())
 
     @property
     def verdict(self) -> str | None:
-        """Whether the certificate held here; None without one, or without an accepted label.
+        """Whether the certificate held here; None without a certificate or an accepted label.
 
-        It "held" if no more than the target are wrong, is "refuted" if the 95 % interval of the share of
-        wrong ones lies above the target, and else "not refuted".
+        "held" if at most the target share is wrong; "refuted" if the 95 % interval of the share of wrong
+        labels lies above the target; else "not refuted".
         """
         if self.certificate is None or not self.accepted:
             return None
@@ -97,7 +97,7 @@ class ModelMeasures:
         return "refuted" if low > self.certificate.target_error else "not refuted"
 
     def said(self) -> list[str]:
-        """Sentences on the accepted labels."""
+        """Returns sentences about the accepted labels."""
         if not self.accepted:
             return []
         found = f"wrong              {self.wrong:,} of the accepted ones ({self.wrong / self.accepted:.1%})"
@@ -107,7 +107,7 @@ class ModelMeasures:
         return [found, f"certificate        {self.verdict} on these examples: {claimed}"]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, ready for JSON."""
+        """Returns all measures as plain values, ready for JSON."""
         learnt = {"learnt_from": None if self.learnt is None else self.learnt[0]}
         if self.all_learnt:
             return self.evaluation.to_dict() | learnt
@@ -142,18 +142,18 @@ def measure_model(
 ) -> ModelMeasures:
     """Measures an exported model.
 
-    Examples without a label are left out, and with a warning those that cannot be read. So are those that the
-    model has learnt from, unless there are no others.
+    Examples without a label are left out, and unreadable ones are left out with a warning. Examples that the
+    model has learnt from are left out too, unless there are no others.
 
     Args:
         labeler: the model.
         dataset: examples whose labels are among its classes.
-        learnt: what the model has learnt from; by default what the run's folder around it says.
+        learnt: the contents that the model has learnt from; by default as the run's folder around it says.
         batch_size: examples in one call.
         progress: shows a progress bar where standard error is a terminal.
 
     Raises:
-        ValueError: If a label is none of the classes, or no labelled example can be read.
+        ValueError: If a label is not one of the classes, or no labelled example can be read.
     """
     labels, class_ids = labeler.label_known(dataset, batch_size=batch_size, progress=progress)
     learnt = learnt_by(labeler.folder) if learnt is None else learnt
@@ -174,6 +174,6 @@ def measure_model(
 
 
 def _some(labels: Labels, rows: np.ndarray) -> Labels:
-    """Some of the rows of labels."""
+    """Returns some rows of labels."""
     names = ("ids", "class_ids", "confidence", "probabilities", "origin", "reason", "ood_score")
     return replace(labels, **{name: getattr(labels, name)[rows] for name in names})

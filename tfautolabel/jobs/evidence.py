@@ -1,4 +1,4 @@
-"""Keeps what a report needs of features that are gone when the run is over."""
+"""Stores results from features for the report, because the features are gone after the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from tfautolabel.runs.evidence import Evidence, save_evidence
 
 POINTS = 1500
-"""Points on the map: t-SNE takes about three seconds for so many, and more would hide each other."""
+"""Points on the map: t-SNE takes about three seconds for so many, and more points would overlap."""
 
 _COMPONENTS = 50
 _ITERATIONS = 400
@@ -31,23 +31,23 @@ def write_evidence(
     seed: int = 0,
     run_id: str = "",
 ) -> None:
-    """Writes predictions of the labelled examples and a map of them and the pool; no features.
+    """Writes predictions of the labelled examples, and a map of them and the pool; no features.
 
     Args:
         path: the file, an .npz; missing folders are made.
         labelled_ids: m names.
         labelled_class_ids: (m,) int64 in [0, k).
         labelled_features: (m, d).
-        out_of_fold: (m, k), rows sum to 1, each by a head that has not seen the example.
-        pool_ids: n names; a sample drawn at random of a large pool is enough, see `POINTS`.
+        out_of_fold: (m, k), rows sum to 1, each predicted by a head that has not seen the example.
+        pool_ids: n names; of a large pool, a random sample is enough, see `POINTS`.
         pool_features: (n, d).
         pool_predicted: (n,) int64 in [0, k).
         pool_confidence: (n,) in [0, 1].
-        seed: decides which examples are on the map, and where.
-        run_id: of the run that it belongs to.
+        seed: decides which examples are on the map, and their positions.
+        run_id: the id of the run.
 
     Raises:
-        ValueError: If the lengths do not agree.
+        ValueError: If the lengths do not match.
         OSError: If the file cannot be written.
     """
     labelled_ids, pool_ids = [str(name) for name in labelled_ids], [str(name) for name in pool_ids]
@@ -59,7 +59,7 @@ def write_evidence(
         if len(set(found)) != 1:
             raise ValueError(f"the {name} rows must be as many in each argument. Received: lengths {found}")
     rng = np.random.default_rng(seed)
-    # The labelled ones never take more than half of the map while there is a pool to show.
+    # Labelled examples take at most half of the map as long as there is a pool to show.
     room = POINTS if not pool_ids else max(POINTS // 2, POINTS - len(pool_ids))
     labelled = _some(len(labelled_ids), room, rng)
     pool = _some(len(pool_ids), POINTS - len(labelled), rng)
@@ -83,14 +83,14 @@ def write_evidence(
 
 
 def project(features: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Places on a plane on which near means alike (t-SNE: van der Maaten and Hinton, JMLR 9, 2008).
+    """Places examples on a plane, similar ones near each other (t-SNE: van der Maaten, Hinton, JMLR 9, 2008).
 
-    Principal components come first, and alone where there are too few examples for neighbourhoods. On 1,797
-    digits, five nearest neighbours on the plane know 96-99 % of the digits, on two principal components 61 %.
+    PCA comes first; with too few examples for neighbourhoods, only PCA is used. On 1,797 digits, the five
+    nearest neighbours on the plane predict 96-99 % of the digits; with two principal components it is 61 %.
 
     Args:
         features: (p, d).
-        seed: decides the places.
+        seed: decides the positions.
 
     Returns:
         (p, 2) float32.
@@ -102,7 +102,7 @@ def project(features: np.ndarray, seed: int = 0) -> np.ndarray:
     if count < 2 or not np.ptp(features, axis=0).any():
         return np.zeros((count, 2), np.float32)
     components = min(_COMPONENTS, count, features.shape[1])
-    # One thread: on a busy machine, several that wait for each other are slower.
+    # One thread: on a busy machine, several threads wait for each other and are slower.
     with threadpool_limits(1):
         return _placed(features, components, seed)
 
@@ -116,7 +116,7 @@ def _placed(features: np.ndarray, components: int, seed: int) -> np.ndarray:
     if components < 2 or count < 10:
         return np.pad(reduced, ((0, 0), (0, 1)))[:, :2].astype(np.float32)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of examples that are the same
+        warnings.simplefilter("ignore")  # warnings about equal examples
         tsne = TSNE(
             2,
             perplexity=min(30.0, (count - 1) / 3),
@@ -129,7 +129,7 @@ def _placed(features: np.ndarray, components: int, seed: int) -> np.ndarray:
 
 
 def _some(count: int, wanted: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows drawn without replacement, in order."""
+    """Draws rows without replacement and sorts them."""
     if count <= wanted:
         return np.arange(count)
     return np.sort(rng.choice(count, wanted, replace=False))

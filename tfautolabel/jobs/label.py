@@ -1,4 +1,4 @@
-"""Labels for new data from an exported model; a job that was killed goes on where it was."""
+"""Labels new data with an exported model; a killed job continues where it stopped."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ OTHER_TABLES = frozenset((
     ".xls", ".xlsm", ".ods", ".json", ".ndjson", ".tsv", ".tab", ".txt", ".xml", ".html", ".htm",
     ".feather", ".arrow", ".pq", ".gz", ".zip", ".npy", ".pkl", ".tfrecord", ".db", ".sqlite",
 ))  # fmt: skip
-"""Endings that nobody gives to a folder."""
+"""Endings that nobody uses for folders."""
 
 PART_ROWS = 2048
-"""Rows that are labelled before they are kept: a kill loses the work on so many at most."""
+"""Rows that are labelled before they are saved; a killed job loses at most this work."""
 
 WRITE_ROWS = 65_536
-"""Rows in a piece of the output: larger than parts, because Parquet is read piece by piece."""
+"""Rows in a row group of the output; larger than a part, because Parquet is read in row groups."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelResult:
-    """What was labelled.
+    """The results of labelling.
 
     Attributes:
-        labels_file: a row for each example that could be read.
-        rejected_file: what was set aside, and why.
+        labels_file: the file with a row for each example that could be read.
+        rejected_file: the file of what was set aside, with reasons.
         total: how many rows have a label, accepted or not.
-        accepted: of these, the accepted ones.
-        reasons: why the others are not.
+        accepted: how many of these are accepted.
+        reasons: why the others are not accepted, with counts.
         rejected: what was set aside.
-        kept: rows whose labels an interrupted job had left.
+        kept: how many rows got their labels from an interrupted job.
     """
 
     labels_file: Path
@@ -91,34 +91,34 @@ def label(
 ) -> LabelResult:
     """Labels data with an exported model.
 
-    What is done is kept in a hidden folder beside the output, `PART_ROWS` rows at a time. If the job is
-    killed, the same call goes on there, and the output is the same to the byte. A model, a setting or a list
-    of rows that changed since starts it anew; rows whose contents changed are labelled again. The output
-    appears whole at the end.
+    Finished work is saved in a hidden folder beside the output, `PART_ROWS` rows at a time. If the job is
+    killed, the same call continues there, and the output is equal to the byte. If the model, a setting or the
+    list of rows has changed, the job starts again. Rows whose contents have changed are labelled again. The
+    output appears whole at the end.
 
     Args:
         model: the folder of an exported model.
         data: what `load_dataset` takes.
-        out: a .csv, .jsonl, .parquet or .xlsx file, beside which FILE.rejected.csv is written; or a folder
+        out: a .csv, .jsonl, .parquet or .xlsx file, and FILE.rejected.csv is written beside it; or a folder
             for predictions.csv and rejected.csv.
         input_column: the column of texts, or of paths relative to the file; guessed by default.
         id_column: the column of names; one called `id` by default, else the row numbers, as with "none".
-        modality: "image", "text" or "audio", what the data are if that is recognised wrongly.
-        encoding: how the text of a table is encoded; found out by default.
+        modality: "image", "text" or "audio"; needed only if the data is not recognised correctly.
+        encoding: the encoding of a table's text; detected by default.
         follow_links: whether links that lead out of a folder are followed.
         frame: of pictures with several frames, see `Dataset.with_frame`.
-        min_confidence: in [0, 1], instead of the thresholds that the model was exported with.
+        min_confidence: in [0, 1], replaces the thresholds of the exported model.
         batch_size: examples in one call of the model.
         progress: shows a progress bar where standard error is a terminal.
-        say: told what was recognised, guessed and taken over, a sentence at a time.
+        say: is called with each thing that was recognised, guessed or reused, one sentence at a time.
 
     Returns:
-        What was done.
+        The results.
 
     Raises:
-        ValueError: If the input is not usable, or an output is an input or a file of somebody else.
-        FileNotFoundError: If a folder or file is not there.
-        BlockingIOError: If another process is writing the same output.
+        ValueError: If the input cannot be used, or an output is an input or a file of somebody else.
+        FileNotFoundError: If a folder or file does not exist.
+        BlockingIOError: If another process writes the same output.
         OSError: If the output cannot be written.
     """
     if min_confidence is not None:
@@ -130,7 +130,7 @@ def label(
     refuse_to_overwrite({labels_file: COLUMNS, rejected_file: Rejected._fields}, inputs)
     parts = LabelledParts(labels_file)
     with parts.alone():
-        # Only now, because importing TensorFlow takes seconds: a mistake in the place is told at once.
+        # Imported late, because TensorFlow takes seconds to load: a mistake in the path shows first.
         from tfautolabel.export import load_exported
 
         labeler = load_exported(model)
@@ -190,7 +190,7 @@ def _label_parts(
     progress: bool,
     say: Callable[[str], None],
 ) -> list[tuple[Part, int]]:
-    """Each part, and how many of its rows had been labelled before."""
+    """Yields each part and how many of its rows had been labelled before."""
     done: list[tuple[Part, int]] = []
     changed = 0
     with progress_of(len(dataset), "labelling", progress) as advance:
@@ -218,7 +218,7 @@ def _label_parts(
 
 
 def _joined(parts: Iterator[Columns]) -> Iterator[Columns]:
-    """Columns of at least `WRITE_ROWS` rows, but for the last."""
+    """Joins columns to at least `WRITE_ROWS` rows, except for the last."""
     waiting: Columns = tuple([] for _ in COLUMNS)
     for columns in parts:
         for column, more in zip(waiting, columns, strict=True):
@@ -231,13 +231,13 @@ def _joined(parts: Iterator[Columns]) -> Iterator[Columns]:
 
 
 def output_files(out: Path) -> tuple[Path, Path]:
-    """Where labels, and what was set aside, are written.
+    """Returns the files for labels and for what is set aside.
 
     Args:
         out: a file or a folder, as `label` takes it.
 
     Raises:
-        ValueError: If a file is in the way of a folder, or a folder in that of a file.
+        ValueError: If a file exists in place of the folder, or a folder in place of the file.
     """
     to_file = out.suffix.lower() in WRITERS
     if not to_file and out.suffix.lower() in OTHER_TABLES and not out.is_dir():
@@ -259,14 +259,14 @@ def output_files(out: Path) -> tuple[Path, Path]:
 
 
 def refuse_to_overwrite(outputs: dict[Path, tuple[str, ...]], inputs: list[Place]) -> None:
-    """Refuses to write where an input is, or a file that has not the columns of what would be written.
+    """Refuses to overwrite an input, or a file whose columns are not those of the new output.
 
     Args:
-        outputs: file to the columns that it has if it was written by us.
-        inputs: what is read.
+        outputs: file to its columns if it was written by this package.
+        inputs: the files that are read.
 
     Raises:
-        ValueError: If one of them would be lost.
+        ValueError: If a file would be lost.
     """
     check_outputs(outputs, inputs)
     for file, columns in outputs.items():
@@ -278,7 +278,7 @@ def refuse_to_overwrite(outputs: dict[Path, tuple[str, ...]], inputs: list[Place
 
 
 def _columns_of(file: Path) -> tuple[str, ...] | None:
-    """The columns of a table that may have been written by us; None if it is no such table."""
+    """Returns the columns of a table that this package may have written; None if it is no such table."""
     try:
         if file.suffix.lower() == ".xlsx":
             return workbook_columns(file)

@@ -1,4 +1,4 @@
-"""The labeler that settings ask for, not fitted yet: where every job that learns begins."""
+"""Makes the labeler that the settings ask for; every job that learns begins here."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def labeler_of(
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Labeler, list[dict[str, Any]] | None]:
-    """A labeler that is not fitted yet, and if its backbone was chosen, the trials.
+    """Returns a labeler that is not fitted yet, and the trials if its backbone was chosen.
 
     Args:
-        settings: of these, all that decides a model.
+        settings: the run's settings; used here is everything that decides a model.
         examples: the labelled examples.
-        pool_size: how many there are to label.
-        cache_dir: where features are kept between runs.
+        pool_size: the number of examples to label.
+        cache_dir: the folder where features are kept between runs.
         progress: shows progress bars where standard error is a terminal.
-        say: told what was chosen.
+        say: is called with what was chosen.
 
     Raises:
-        ValueError: If a setting is not valid, before anything is computed.
-        FileNotFoundError: If weights may not be fetched.
-        RuntimeError: If they cannot be.
+        ValueError: If a setting is not valid; this is checked first.
+        FileNotFoundError: If weights may not be downloaded.
+        RuntimeError: If weights cannot be downloaded.
     """
     from tfautolabel.heads import HEADS
     from tfautolabel.labeler import Labeler, select_backbone

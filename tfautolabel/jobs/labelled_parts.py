@@ -1,8 +1,9 @@
-"""Labels that are done, kept beside what they will become, so that a job that was killed goes on.
+"""Keeps finished labels beside the output, so that a killed job can continue.
 
-A part is some rows in a row: their labels, what of them was set aside, and a digest of their contents. It is
-a Parquet file that appears whole. The folder of parts is hidden, belongs to one output, and says of which
-model, rows and settings its parts are; a part counts only as long as its rows still hold what they held.
+A part holds some consecutive rows: their labels, what was set aside, and a digest of their contents. It is a
+Parquet file that appears whole. The folder of parts is hidden and belongs to one output. It records the
+model, rows and settings that its parts were made from. A part is used only as long as the contents of its
+rows have not changed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tfautolabel.labels import Labels
 _JOB = "job.json"
 _KEY = b"tfautolabel"
 _ROWS_AT_ONCE = 64
-"""Rows that are read at a time to see whether they have changed."""
+"""Rows that are read at a time to check whether they have changed."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class Part:
     """What is known of a part without reading its labels.
 
     Attributes:
-        digest: of the contents of its rows when they were labelled; see `NotedReader`.
+        digest: the digest of its rows' contents when they were labelled; see `NotedReader`.
         total: rows with a label, accepted or not.
-        accepted: of these, the accepted ones.
-        reasons: why the others are not.
+        accepted: how many of these are accepted.
+        reasons: why the others are not accepted, with counts.
         rejected: what could not be read.
     """
 
@@ -53,29 +54,29 @@ class Part:
 
 
 class LabelledParts:
-    """The parts of one job that are done.
+    """The finished parts of one job.
 
     Args:
-        output: the file that they are for; the folder of parts stands beside it.
+        output: the file that the parts are for; the folder of parts stands beside it.
 
     Attributes:
-        folder: of parts.
+        folder: the folder of parts.
     """
 
     def __init__(self, output: Path) -> None:
         self.folder = output.parent / f".{output.name}.progress"
 
     def begin(self, job: dict[str, str]) -> list[str]:
-        """Makes the folder that of a job; parts of another are removed.
+        """Prepares the folder for a job; parts of another job are removed.
 
         Args:
-            job: name to value of all that decides what the labels are, ready for JSON.
+            job: name to value of everything that decides the labels, ready for JSON.
 
         Returns:
-            The names whose values changed since parts were written that are lost now.
+            The names of the values that have changed since the removed parts were written.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If the folder cannot be written.
         """
         before = self._job()
         if before == job:
@@ -88,11 +89,11 @@ class LabelledParts:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Makes the folder and keeps it to this process; it goes at the end unless it holds a part.
+        """Makes the folder and locks it for this process; at the end it is removed unless it holds a part.
 
         Raises:
-            BlockingIOError: If another process works in it.
-            OSError: If it cannot be made.
+            BlockingIOError: If another process works in the folder.
+            OSError: If the folder cannot be made.
         """
         name = self.folder.name.removeprefix(".").removesuffix(".progress")
         output = self.folder.parent / name
@@ -111,15 +112,15 @@ class LabelledParts:
         finally:
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
-                if made:  # a refusal leaves no folder behind
+                if made:  # a refusal must leave no folder behind
                     self.folder.parent.rmdir()
 
     def remove(self) -> None:
-        """Removes all parts: they are in the output now."""
+        """Removes all parts once they are in the output."""
         self._clear()
 
     def find(self, number: int) -> Part | None:
-        """A part that is done."""
+        """Returns a finished part, or None if there is no valid one."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -133,15 +134,15 @@ class LabelledParts:
             return None
 
     def write(self, number: int, labels: Labels, digest: str) -> Part:
-        """Keeps a part.
+        """Stores a part.
 
         Args:
-            number: of the part.
-            labels: of its rows.
-            digest: of a `NotedReader` that all its rows were read through.
+            number: the number of the part.
+            labels: the labels of its rows.
+            digest: the digest of a `NotedReader` that read all its rows.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If the part cannot be written.
         """
         import pyarrow.parquet as pq
 
@@ -155,7 +156,7 @@ class LabelledParts:
         return part
 
     def read(self, parts: int) -> Iterator[Columns]:
-        """Gives the labels of so many parts, in their order, for `LabelsWriter.write_columns`."""
+        """Yields the labels of the first parts, in order, for `LabelsWriter.write_columns`."""
         import pyarrow.parquet as pq
 
         for number in range(parts):
@@ -169,7 +170,7 @@ class LabelledParts:
         return any(self.folder.glob("part-*.parquet"))
 
     def _clear(self) -> None:
-        """Removes what is in the folder, first what it is of: if this breaks off, the rest does not count."""
+        """Empties the folder, the job file first: after an interruption, the other parts do not count."""
         for file in (self.folder / _JOB, *self.folder.glob("part-*.parquet")):
             file.unlink(missing_ok=True)
 
@@ -182,10 +183,10 @@ class LabelledParts:
 
 
 class NotedReader:
-    """A reader that takes note of what it gives.
+    """A reader that computes a digest of the values it gives.
 
     Args:
-        reader: read through it, each of its n rows once.
+        reader: the reader of n rows; each row is read once.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -218,7 +219,7 @@ class NotedReader:
         return values
 
     def _note(self, row: int, value: bytes | ReadFailure) -> None:
-        # What cannot be read differs from whatever can be.
+        # A row that cannot be read gets a digest that no content has.
         digest = hashlib.sha256(b"unreadable" if isinstance(value, ReadFailure) else b"=")
         if not isinstance(value, ReadFailure):
             digest.update(value)
@@ -226,12 +227,12 @@ class NotedReader:
 
     @property
     def digest(self) -> str:
-        """64 hexadecimal digits of all that was read."""
+        """Returns 64 hexadecimal digits for everything that was read."""
         return hashlib.sha256(self._digests.tobytes()).hexdigest()
 
 
 def files_digest(folder: Path) -> str:
-    """64 hexadecimal digits of the names and contents of all files below a folder."""
+    """Returns 64 hexadecimal digits for the names and contents of all files below a folder."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
@@ -241,7 +242,7 @@ def files_digest(folder: Path) -> str:
 
 
 def contents_digest(rows: Dataset) -> str:
-    """What `NotedReader.digest` would be if the rows were labelled now."""
+    """Returns the `NotedReader.digest` that the rows would have if they were labelled now."""
     noted = NotedReader(rows.reader)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         read_rows(noted, range(start, min(start + _ROWS_AT_ONCE, len(rows))))
@@ -249,7 +250,7 @@ def contents_digest(rows: Dataset) -> str:
 
 
 def names_digest(names: Iterable[str]) -> str:
-    """64 hexadecimal digits of names in their order."""
+    """Returns 64 hexadecimal digits for names in their order."""
     digest = hashlib.sha256()
     for name in names:
         encoded = str(name).encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Fitting, certifying and labelling within a run, and what its record has of them."""
+"""Fits, certifies and labels within a run, and makes the record's entries about this."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.certificates import with_pool
 
 SAMPLE = 5_000
-"""Examples of the pool that are looked at first: what the gate compares with, and what a report shows."""
+"""Examples of the pool that are read first, for the gate's comparison and for the report."""
 
 
 @dataclass(frozen=True, eq=False)
 class Done:
-    """What labelling came to.
+    """The results of labelling.
 
     Attributes:
         run_id: see `tfautolabel.runs.identity`.
-        tally: counts over the pool.
-        labelled: (k,) int64, labelled examples that could be read, of each class.
-        labelled_digest: of their contents.
+        tally: the counts over the pool.
+        labelled: (k,) int64, the number of readable labelled examples of each class.
+        labelled_digest: the digest of their contents.
         rejected: what was set aside.
-        certificate: what cross-validation says of the target.
-        acceptance: by what labels were accepted.
-        baselines: what does without transfer.
+        certificate: the statement of cross-validation about the target.
+        acceptance: the rule by which labels were accepted.
+        baselines: the accuracies without transfer.
     """
 
     run_id: str
@@ -68,16 +68,16 @@ def label_pool(
     say: Callable[[str], None],
     extraction: Extraction | None = None,
 ) -> Done:
-    """Fits the labeler, labels the pool part by part, and writes labels and what was set aside.
+    """Fits the labeler, labels the pool part by part, and writes the labels and what was set aside.
 
     Args:
-        labeler: not fitted yet.
+        labeler: a labeler that is not fitted yet.
         inputs: the labelled examples and the pool.
-        source: where they came from, with the settings of the run.
+        source: their location, with the settings of the run.
         out: the folder to write into.
-        clock: told what takes how long.
-        say: told what was tuned.
-        extraction: what `labeler.extract` gave for the labelled examples, to spare looking it up again.
+        clock: measures the time of each stage.
+        say: is called with what was tuned.
+        extraction: the result of `labeler.extract` for the labelled examples, so that it is not repeated.
     """
     examples, n_classes, settings = inputs.examples, len(labeler.classes), source.settings
     sample = _sample(inputs.pool, labeler.seed)
@@ -102,7 +102,7 @@ def label_pool(
         labeler.accept_by(None)
     tally = Tally(n_classes)
     tally.add_features(extraction)
-    # A pool that the gate has seen as a whole is not looked up again.
+    # If the gate has seen the whole pool, the pool is not extracted again.
     seen = labeler.pool_extraction_ if sample is inputs.pool else None
     if seen is None and labeler.pool_extraction_ is not None:
         tally.add_sample(labeler.pool_extraction_)
@@ -142,7 +142,7 @@ def _write_labels(
     out: Path,
     clock: Clock,
 ) -> tuple[tuple[Rejected, ...], str]:
-    """Labels the pool part by part into its files; what was set aside in all, and the run's id."""
+    """Labels the pool part by part into its files; returns everything set aside, and the run's id."""
     rejected = {*inputs.rejected, *named_below(source.labelled, extraction.rejected)}
     metadata: dict[str, str] = {}
     with ExitStack() as stack:
@@ -162,9 +162,9 @@ def _write_labels(
 def outcome(
     labeler: Labeler, choice: list[dict[str, Any]] | None, done: Done, settings: RunSettings
 ) -> dict[str, Any]:
-    """What run.json has about the backbone and the labels.
+    """Returns the entries of run.json about the backbone and the labels.
 
-    A certificate that nobody asked for is an "estimate": labels were not accepted by it.
+    A certificate that nobody asked for is called an "estimate": it did not decide which labels were accepted.
     """
     backbone, certificate = labeler.backbone, done.certificate.to_dict()
     gate, asked = labeler.ood_gate_, settings.target_error is not None
@@ -203,7 +203,7 @@ def _run_id(
 ) -> str:
     ids, class_ids = examples.ids[extraction.rows], examples.class_ids[extraction.rows]
     return run_id(
-        # The backbone is known by its weights: where they are does not matter.
+        # The weights identify the backbone; their location does not matter.
         settings.to_dict() | {"backbone": None},
         versions(),
         labeler.backbone.fingerprint,
@@ -216,7 +216,7 @@ def _run_id(
 def _write_evidence(
     labeler: Labeler, examples: Dataset, extraction: Extraction, sample: Dataset, out: Path, run_id: str
 ) -> None:
-    """Keeps what a report needs of features; of a tuned backbone, its own."""
+    """Stores results from features for the report; a tuned backbone gives its own features."""
     if labeler.transfer_.get("method") != "feature":
         extraction = labeler.extract(examples)
     of_pool = labeler.pool_extraction_
@@ -240,7 +240,7 @@ def _write_evidence(
 
 
 def _timed(items: Iterator[Any], clock: Clock, stage: str) -> Iterator[Any]:
-    """The same items; the time that it takes to make them counts as the stage's."""
+    """Yields the same items and adds the time to make them to a stage."""
     end = object()
     while True:
         with clock(stage):

@@ -1,4 +1,4 @@
-"""The main job: data and a few labels in; labels, a model, a record and a report out."""
+"""The main job: labels data from a few labels, and writes labels, a model, a record and a report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tfautolabel.trust import AuditDesign, answers_needed, design_audit
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """What a run did.
+    """The results of a run.
 
     Attributes:
         out: the folder that holds the results.
@@ -60,34 +60,35 @@ def run(
 ) -> RunResult:
     """Labels data from a few labels, and exports the model that did it.
 
-    Writes into `out`: predictions.csv and predictions.parquet, rejected.csv, model/1 (the SavedModel),
-    report.html, run.json; for an audit and the report audit_pool.parquet, evidence.npz and, with a target,
-    audit.csv, what to look at. They take the places of an earlier run's together, once all are whole; see
-    `tfautolabel.runs.commit`. The pool is labelled part by part: its size is not bounded by memory.
+    It writes into `out`: predictions.csv and predictions.parquet, rejected.csv, model/1 (the SavedModel),
+    report.html and run.json. For an audit and the report, it also writes audit_pool.parquet, evidence.npz
+    and, with a target, audit.csv (the labels to check). When all files are complete, they replace those of an
+    earlier run together; see `tfautolabel.runs.commit`. The pool is labelled part by part, so memory does not
+    limit its size.
 
     Args:
-        data: a folder, any tree of files; or a CSV, TSV, JSONL, Parquet or TFRecord file, of which the rows
-            with a label are learnt from and the others labelled; or a frame as `load_dataset` takes them.
-        out: made if it is not there.
-        labels: a CSV file with the columns path and label for the few that are labelled; paths are relative
+        data: a folder (any tree of files); or a CSV, TSV, JSONL, Parquet or TFRecord file, whose rows with a
+            label are learnt from and whose other rows are labelled; or a frame as `load_dataset` takes them.
+        out: the folder for the results; made if it does not exist.
+        labels: a CSV file with the columns path and label for the few labelled examples; paths are relative
             to the folder.
-        labelled: instead of `labels`, a folder that has a folder per class, or another table.
-        settings: all that decides the results besides the data.
-        cache_dir: where features are kept between runs.
+        labelled: instead of `labels`, a folder with one folder per class, or another table.
+        settings: everything that decides the results besides the data.
+        cache_dir: the folder where features are kept between runs.
         progress: shows progress bars where standard error is a terminal.
-        say: told what was recognised, guessed and chosen, a sentence at a time.
+        say: is called with each thing that was recognised, guessed or chosen, one sentence at a time.
 
     Returns:
-        What was done.
+        The results.
 
     Raises:
-        ValueError: If the input is not usable, or a file of the results would replace one of the input or one
-            that no run wrote; with what was received and what is valid.
-        FileNotFoundError: If a folder or file is not there, or weights may not be fetched.
+        ValueError: If the input cannot be used, or a result would replace an input or a file that no run
+            wrote; the message says what was received and what is valid.
+        FileNotFoundError: If a folder or file does not exist, or weights may not be downloaded.
         MissingExtraError: If an optional package is needed; the message is the command that installs it.
-        RuntimeError: If weights cannot be fetched, the exported model fails its check, or another process is
-            at work on the folder.
-        OSError: If something cannot be written.
+        RuntimeError: If weights cannot be downloaded, the exported model fails its check, or another process
+            works on the folder.
+        OSError: If a file cannot be written.
     """
     settings.check()
     out = Path(out)
@@ -106,7 +107,7 @@ def _run(
     clock = Clock()
     with clock("listing"):
         inputs = read_inputs(source, out, say)
-    # Only now, because importing TensorFlow takes seconds: a mistake in the input is told at once.
+    # Imported late, because TensorFlow takes seconds to load: mistakes in the input show first.
     from tfautolabel.export.saved_model import keep_additions
     from tfautolabel.jobs.outcome import label_pool, outcome
 
@@ -150,9 +151,9 @@ def _run(
 def _first_list(
     staged: Staging, settings: RunSettings, classes: tuple[str, ...], say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Draws the items that an audit is to look at, if there is a target; returns what the record keeps.
+    """Draws the items for an audit if there is a target; returns the entries for the record.
 
-    Without one, a list that `tfautolabel audit` drew for this very run stays.
+    Without a target, a list that `tfautolabel audit` drew for this same run stays.
     """
     candidates, asked = read_candidates(staged.folder), settings.target_error is not None
     nothing = {"seed": settings.seed, "listed": 0, "design": None, "needed": None}

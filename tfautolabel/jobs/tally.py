@@ -1,4 +1,4 @@
-"""What is counted and timed while a pool is labelled."""
+"""Counts and times the labelling of a pool."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Seconds a stage; a stage that comes several times is added up."""
+    """Seconds per stage; repeated stages are added up."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Times the block as a stage."""
+        """Measures the time of the block as a stage."""
         start = time.perf_counter()
         yield
         self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - start, 3)
@@ -49,7 +49,7 @@ class Tally:
         self._digest = hashlib.sha256()
 
     def add(self, extraction: Extraction, labels: Labels, estimate: Acceptance) -> None:
-        """Takes one part of the pool with the labels that it got; counts what an estimate would accept."""
+        """Adds one part of the pool with its labels; also counts the labels that an estimate would accept."""
         self.add_features(extraction)
         self.labels += len(labels)
         self.predicted += np.bincount(labels.probabilities.argmax(axis=1), minlength=self.n_classes)
@@ -61,27 +61,27 @@ class Tally:
         self._digest.update(extraction.digest.encode())
 
     def add_sample(self, extraction: Extraction) -> None:
-        """Takes what it cost to look at a sample of the pool first; its features are found again later."""
+        """Adds the cost of a first sample of the pool; its features are found in the cache later."""
         self.computed += extraction.computed
         self.reused -= extraction.computed
 
     def add_features(self, extraction: Extraction) -> None:
-        """Takes what an extraction cost."""
+        """Adds the cost of an extraction."""
         self.computed += extraction.computed
         self.reused += extraction.reused
         self.shortened += extraction.shortened
 
     @property
     def digest(self) -> str:
-        """64 hexadecimal digits that change with the ids or the contents of the pool."""
+        """Returns 64 hexadecimal digits that change with the ids or the contents of the pool."""
         return self._digest.hexdigest()
 
     def counts(self, classes: tuple[str, ...], labelled: np.ndarray, rejected: int) -> dict[str, Any]:
-        """The counts as run.json has them.
+        """Returns the counts as run.json stores them.
 
         Args:
             classes: k names.
-            labelled: (k,) int64, labelled examples of each class.
+            labelled: (k,) int64, the number of labelled examples of each class.
             rejected: how many examples were set aside.
         """
         return {

@@ -1,4 +1,4 @@
-"""The tuning job: labelled data in; the best head that was found, its model and a record out."""
+"""The tuning job: searches for the best head on labelled data, and writes its model and a record."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Searches:
-    """What was searched for, and found.
+    """The searches and their results.
 
     Attributes:
         head: the `HeadSearch`.
-        fine_tuning: the `FineTuneSearch`; None where the backbone stays as it is.
+        fine_tuning: the `FineTuneSearch`; None if the backbone is not changed.
     """
 
     head: Any
     fine_tuning: Any
 
     def to_dict(self) -> dict[str, Any]:
-        """What a record has of them, ready for JSON."""
+        """Returns the entry of a record, ready for JSON."""
         record: dict[str, Any] = self.head.to_dict()
         if self.fine_tuning is not None:
             record["fine_tuning"] = self.fine_tuning.to_dict()
@@ -48,12 +48,12 @@ class Searches:
 
 @dataclass(frozen=True, eq=False)
 class TuneResult:
-    """What tuning did.
+    """The results of tuning.
 
     Attributes:
         out: the folder that holds the results.
         model: the version folder of the SavedModel.
-        searches: what was searched for, and found.
+        searches: the searches and their results.
         record: the content of tune.json.
     """
 
@@ -76,26 +76,27 @@ def tune(
 ) -> TuneResult:
     """Searches for the best head on labelled data, trains it and exports the model.
 
-    With `transfer="model"` it searches for which blocks learn, and how, too.
+    With `transfer="model"`, it also searches for the blocks of the backbone to train and for the settings.
 
     Args:
         data: as for `run`; all of it may be labelled.
-        out: a folder for the results; a search that was interrupted there goes on.
+        out: a folder for the results; an interrupted search continues there.
         labels: a table of labels, as for `run`.
-        labelled: as for `run`, and then all that is learnt from: of `data` only the name is recorded.
-        settings: as for `run`; what only labelling the rest needs counts for nothing here. `time_budget` is
-            what this search may take, and then again the tuning of the backbone.
-        cache_dir: where features are kept between runs.
+        labelled: as for `run`; then only these examples are learnt from, and of `data` only the name is
+            recorded.
+        settings: as for `run`; settings that matter only for labelling the rest are ignored. `time_budget`
+            limits this search, and then again the tuning of the backbone.
+        cache_dir: the folder where features are kept between runs.
         progress: shows progress bars where standard error is a terminal.
-        say: told what was recognised, guessed and found, a sentence at a time.
+        say: is called with each thing that was recognised, guessed or found, one sentence at a time.
 
     Returns:
-        What was done.
+        The results.
 
     Raises:
-        ValueError: If the input is not usable, with what was received and what is valid.
-        FileNotFoundError: If a folder or file is not there, or weights may not be fetched.
-        RuntimeError: If no trial was completed, with the cause, or another process is at work on the folder.
+        ValueError: If the input cannot be used; the message says what was received and what is valid.
+        FileNotFoundError: If a folder or file does not exist, or weights may not be downloaded.
+        RuntimeError: If no trial was completed (with the cause), or another process works on the folder.
     """
     settings = replace(settings, tune=True)
     settings.check()
@@ -161,17 +162,17 @@ def search_head(
     out: Path,
     say: Callable[[str], None],
 ) -> Searches:
-    """Searches for a head, and where the backbone is fine-tuned for settings of that; says what came out.
+    """Searches for a head, and for fine-tuning settings if the backbone is tuned; reports the result.
 
     Args:
-        labeler: takes what is better; its time budget bounds the search for settings.
-        labelled: its examples.
-        extraction: what it extracted from them.
-        settings: of these, the tuner, the trials, the class weights and how the sample came about.
-        out: the folder of the search, which can be written.
-        say: told what came out.
+        labeler: gets the better settings; its time budget limits the search for fine-tuning settings.
+        labelled: the labelled examples.
+        extraction: the features that the labeler extracted from them.
+        settings: the run's settings; used here are the tuner, the trials, the class weights and the sampling.
+        out: the folder of the search, which must be writable.
+        say: is called with the result.
     """
-    # Only now, because importing TensorFlow takes seconds: a mistake in the input is told at once.
+    # Imported late, because TensorFlow takes seconds to load: mistakes in the input show first.
     from tfautolabel.tuning import tune_head
     from tfautolabel.tuning.fine_tuning import TRIALS, tune_fine_tuning
 

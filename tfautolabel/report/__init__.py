@@ -1,4 +1,4 @@
-"""One HTML file that says what came out of a run, how sure it is, and what to do next."""
+"""Writes one HTML file about a run: what came out, how sure that is, and what to do next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of an evaluation on labels that were not learnt from."""
+"""The report of an evaluation on labels that the model has not learnt from."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def write_evaluation_report(
     min_confidence: float | None = None,
     learnt: int | None = None,
 ) -> Path:
-    """Writes one HTML file that needs nothing else: measures, errors by class, and the worst mistakes.
+    """Writes one self-contained HTML file with measures, errors by class, and the worst mistakes.
 
     Args:
         path: the file; missing folders are made.
-        evaluation: the predictions against the truth.
-        probabilities: the confidences against the truth, for measures with intervals and two figures.
-        labels: n labels as the model gave them, to show the surest of the wrong ones.
+        evaluation: the predictions compared with the truth.
+        probabilities: the confidences compared with the truth, for measures with intervals and two figures.
+        labels: n labels of the model, to show the wrong ones with the highest confidence.
         class_ids: (n,) int64, the truth for `labels`.
-        dataset: where the examples of `labels` are, to show them.
-        model: what was evaluated, for the heading.
-        learnt: how many more examples were left out, as they were learnt from; None if that is not known.
+        dataset: the data set that holds the examples of `labels`, to show them.
+        model: the name of the evaluated model, for the heading.
+        learnt: how many more examples were left out because they were learnt from; None if that is unknown.
         min_confidence: in [0, 1], the threshold to show on the risk-coverage curve; needs `labels`.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
-        ValueError: If `labels` are given without as many `class_ids`.
+        ValueError: If `labels` are given without an equal number of `class_ids`.
         OSError: If the file cannot be written.
     """
     if labels is not None and (class_ids is None or len(class_ids) != len(labels)):
@@ -89,7 +89,7 @@ def write_evaluation_report(
 
 
 def _worst(labels: Labels, class_ids: np.ndarray) -> Gallery:
-    """Wrong labels, the surest first."""
+    """Returns the wrong labels, the highest confidence first."""
     predicted = labels.probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != class_ids)
     in_order = wrong[np.argsort(-labels.confidence[wrong], kind="stable")]
@@ -106,6 +106,6 @@ def _worst(labels: Labels, class_ids: np.ndarray) -> Gallery:
 
 
 def _thinned(curve: np.ndarray, points: int = 500) -> np.ndarray:
-    """Points enough for the eye: each would be text in the page."""
+    """Returns a curve with fewer points, enough for the eye, because each point is text in the page."""
     kept = np.unique(np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int))
     return np.asarray(curve[kept])

@@ -1,4 +1,4 @@
-"""Which examples are worth a look, and why."""
+"""Chooses the examples that are worth a look, and says why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfautolabel.runs.evidence import Evidence
 from tfautolabel.runs.predictions import LabelTable
 
 PER_CLASS = 6
-"""Of the surest and of the least sure labels of a class."""
+"""How many of the surest, and of the least sure, labels of a class are shown."""
 
 CLASSES = 20
 LISTED = 24
@@ -24,9 +24,9 @@ class Item:
 
     Attributes:
         id: its name.
-        label: what it is said to be.
+        label: the given or predicted label.
         confidence: in [0, 1], or None.
-        note: what is special about it.
+        note: a remark about it.
         labelled: whether it is one of the labelled examples.
     """
 
@@ -44,7 +44,7 @@ class Gallery:
     Attributes:
         title: the heading.
         items: the examples.
-        total: how many there are in all.
+        total: how many there are in total.
     """
 
     title: str
@@ -55,15 +55,15 @@ class Gallery:
 def class_galleries(
     labels: LabelTable, classes: Sequence[str], per_class: int = PER_CLASS
 ) -> list[tuple[str, int, Gallery, Gallery]]:
-    """The surest and the least sure labels of each class, of the commonest `CLASSES` classes.
+    """Returns the surest and the least sure labels of each of the commonest `CLASSES` classes.
 
     Args:
         labels: n labels.
         classes: k names.
-        per_class: of each kind.
+        per_class: how many of each kind.
 
     Returns:
-        Class, count, and the two galleries, commonest class first.
+        Class, count and the two galleries; the commonest class comes first.
     """
     counts = np.bincount(labels.class_ids, minlength=len(classes))
     found = []
@@ -87,24 +87,25 @@ def class_galleries(
 
 
 def unlike_gallery(labels: LabelTable, classes: Sequence[str]) -> Gallery:
-    """What is unlike anything that was labelled, the strangest first."""
+    """Shows examples that are unlike all labelled examples, the least similar first."""
     rows = np.flatnonzero(labels.unlike)
     in_order = rows[np.argsort(-labels.unlike_score[rows], kind="stable")]
     return Gallery("Unlike anything labelled", _items(labels, in_order[:LISTED], classes), len(rows))
 
 
 def suspects(class_ids: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Labelled examples whose given label may be wrong, the most doubtful first.
+    """Returns the labelled examples whose given label may be wrong, the most doubtful first.
 
-    By confident learning (Northcutt, Jiang and Chuang, JAIR 70, 2021): the predicted class differs from the
-    given one and is at least as probable as it is, on average, for the examples that were given it.
+    This is confident learning (Northcutt, Jiang and Chuang, JAIR 70, 2021). The predicted class differs from
+    the given class. The probability of the predicted class is at least the mean of this class's probabilities
+    over the examples that have it as their given label.
 
     Args:
         class_ids: (m,) int64 in [0, k), the given labels.
-        probabilities: (m, k), each row by a head that has not seen the example.
+        probabilities: (m, k), each row predicted by a head that has not seen the example.
 
     Returns:
-        Rows, int64; none where the model is not clearly better than always saying the commonest class.
+        Row indices, int64; none if the model is not clearly better than always answering the commonest class.
     """
     nothing = np.zeros(0, np.int64)
     if len(class_ids) == 0:
@@ -122,7 +123,7 @@ def suspects(class_ids: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def suspect_gallery(evidence: Evidence, classes: Sequence[str]) -> Gallery:
-    """Given labels that may be wrong."""
+    """Shows given labels that may be wrong."""
     rows = suspects(evidence.labelled_class_ids, evidence.out_of_fold)
     predicted = evidence.out_of_fold.argmax(axis=1)
     items = [

@@ -1,4 +1,4 @@
-"""Small copies of pictures, sounds and texts that fit into a page."""
+"""Makes small copies of pictures, sounds and texts that fit into a page."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ SIDE = 96
 SNIPPET = 280
 SECONDS = 4.0
 RATES = (16_000, 8_000)
-"""The second one where so many clips are shown that they would be cut short."""
+"""The second rate is used for many clips, which would otherwise be cut short."""
 
 BUDGET = 5_000_000
-"""Characters that all pictures or sounds of a page may take together."""
+"""The most characters for all pictures or sounds of a page together."""
 
 _AT_ONCE = 32
 
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
-"""By EXIF orientation, what Pillow's `Image.Transpose` calls it."""
+"""Maps the EXIF orientation to a value of Pillow's `Image.Transpose`."""
 
 
 @dataclass(frozen=True)
 class Medium:
-    """One example as a page shows it.
+    """One example in the form that a page shows.
 
     Attributes:
-        kind: "image", "audio", "text", or "none" where it cannot be shown.
-        content: a data URI, a text, or why it cannot be shown.
-        width: of a picture, in pixels.
-        height: of a picture.
-        cut: whether it is the beginning only.
+        kind: "image", "audio", "text", or "none" if it cannot be shown.
+        content: a data URI, a text, or the reason why it cannot be shown.
+        width: the width of a picture in pixels.
+        height: the height of a picture in pixels.
+        cut: whether only the beginning is shown.
     """
 
     kind: str
@@ -49,15 +49,15 @@ class Medium:
 
 
 def read_media(dataset: Dataset, names: Sequence[str], budget: int = BUDGET) -> dict[str, Medium]:
-    """Small copies of some examples; only these are read.
+    """Makes small copies of some examples; only these are read.
 
     Args:
-        dataset: where they are.
-        names: ids, some of which may not be there.
-        budget: characters for all of them.
+        dataset: the data set with the examples.
+        names: ids, some of which may not exist.
+        budget: the most characters for all of them.
 
     Returns:
-        Name to medium, for those that are there.
+        Name to medium, for the examples that exist.
     """
     wanted = {*names}
     rows = {name: row for row, name in enumerate(dataset.ids.tolist()) if name in wanted}
@@ -85,19 +85,19 @@ def _small(modality: str, content: bytes, share: int) -> Medium:
         return snippet(content)
     try:
         return thumbnail(content) if modality == "image" else clip(content, share)
-    except Exception as error:  # a decoder's errors are of many kinds, and a page goes on without a picture
+    except Exception as error:  # decoders raise many kinds of errors; the page goes on without the picture
         return Medium("none", f"it cannot be shown ({type(error).__name__})")
 
 
 def thumbnail(content: bytes, side: int = SIDE) -> Medium:
-    """A picture, at most `side` pixels wide and high, as JPEG; transparency is laid on white.
+    """Makes a JPEG of a picture, at most `side` pixels wide and high; transparency becomes white.
 
     Args:
         content: the bytes of a picture's file.
-        side: in pixels.
+        side: the limit in pixels.
 
     Raises:
-        OSError: If it cannot be decoded.
+        OSError: If the picture cannot be decoded.
     """
     from PIL import Image
 
@@ -105,7 +105,7 @@ def thumbnail(content: bytes, side: int = SIDE) -> Medium:
         picture.draft("RGB", (2 * side, 2 * side))
         orientation = picture.getexif().get(274, 1)
         if picture.mode.startswith("I"):
-            # 16 bits a pixel: Pillow itself would cut off what is above 255.
+            # 16 bits a pixel: Pillow itself would clip values above 255.
             small = Image.fromarray(scaled_to_bytes(np.clip(np.asarray(picture, np.int64), 0, 65535)))
         elif "A" in picture.getbands() or "transparency" in picture.info:
             layer = picture.convert("RGBA")
@@ -122,15 +122,15 @@ def thumbnail(content: bytes, side: int = SIDE) -> Medium:
 
 
 def clip(content: bytes, share: int, seconds: float = SECONDS) -> Medium:
-    """The beginning of a sound: one channel, 16 bits, at most `share` characters.
+    """Makes a copy of the beginning of a sound: one channel, 16 bits, at most `share` characters.
 
     Args:
         content: the bytes of a WAV file.
-        share: characters of the data URI.
-        seconds: at most so long.
+        share: the most characters of the data URI.
+        seconds: the longest duration.
 
     Raises:
-        tf.errors.InvalidArgumentError: If it cannot be decoded.
+        tf.errors.InvalidArgumentError: If the sound cannot be decoded.
     """
     import tensorflow as tf
 
@@ -150,7 +150,7 @@ def clip(content: bytes, share: int, seconds: float = SECONDS) -> Medium:
 
 
 def snippet(content: bytes, length: int = SNIPPET) -> Medium:
-    """The beginning of a text, with white space made single."""
+    """Returns the beginning of a text, with runs of white space replaced by one space."""
     text = " ".join(content[: 16 * length].decode("utf-8", "replace").split())
     cut = len(text) > length or len(content) > 16 * length
     return Medium("text", text[:length], cut=cut)

@@ -1,4 +1,4 @@
-"""What to do after a run, most useful first, with commands that can be copied."""
+"""Says what to do after a run, the most useful step first, with commands to copy."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tfautolabel.trust import AnswersNeeded
 
 
 class Step(NamedTuple):
-    """One thing to do.
+    """One step to take.
 
     Attributes:
-        title: in the imperative.
-        text: why, and how.
-        command: for a shell; empty where there is none.
+        title: the step in the imperative.
+        text: the reason and the way to do it.
+        command: a command for a shell; empty if there is none.
     """
 
     title: str
@@ -26,12 +26,12 @@ class Step(NamedTuple):
 
 
 def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
-    """What to do next.
+    """Returns the next steps after a run.
 
     Args:
         run: the run.
         suspects: how many given labels may be wrong.
-        unlike: how many examples are unlike anything labelled.
+        unlike: how many examples are unlike all labelled examples.
     """
     counts = run.record["counts"]
     accepted, left = counts["accepted"], counts["to_label"] - counts["accepted"]
@@ -46,7 +46,7 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
         steps.append(_suspects_step(suspects, again))
     audit = _audit_step(run)
     if audit is not None:
-        # Who asked for a target wants to know first what makes it certain.
+        # A user with a target wants to know first how to certify it.
         steps.insert(0 if run.settings.target_error is not None else len(steps), audit)
     elif left:
         steps.append(_unsure_step(left, again))
@@ -84,7 +84,7 @@ def _unlike_step(unlike: int) -> Step:
 
 
 def _sample_step(run: RunRecord) -> Step:
-    """Comes before the labels are used: nothing is known of how many of them are wrong."""
+    """This step comes before the labels are used, because the number of wrong labels is unknown."""
     return Step(
         "Check a random sample of the labels",
         "Nothing is certified yet about how many of them are wrong. This lists items that are drawn "
@@ -94,7 +94,7 @@ def _sample_step(run: RunRecord) -> Step:
 
 
 def _use_steps(run: RunRecord, accepted: int) -> list[Step]:
-    """What to do with the labels, where there are any, and with the model."""
+    """Returns the steps to use the labels, if there are any, and the model."""
     model = _quoted(run.out / MODELS)
     labels = Step(
         "Use the labels",
@@ -116,10 +116,10 @@ def _use_steps(run: RunRecord, accepted: int) -> list[Step]:
 
 
 def another_backbone(backbone: dict[str, Any]) -> str:
-    """What to try besides more labels; with the figures of the others, where they were compared.
+    """Suggests what to try besides more labels, with the results of other backbones if they were compared.
 
     Args:
-        backbone: the entry of run.json.
+        backbone: the entry of run.json about the backbone.
     """
     others = (backbone.get("choice") or [])[1:]
     if not backbone.get("choice"):
@@ -131,7 +131,7 @@ def another_backbone(backbone: dict[str, Any]) -> str:
 
 
 def _audit_step(run: RunRecord) -> Step | None:
-    """What an audit needs next, unless it is over or nobody asked for one."""
+    """Returns the next step of an audit; None if it is finished or nobody asked for one."""
     out, file = _quoted(run.out), run.out / AUDIT_LIST
     left = sum(not item.answer for item in run.audit)
     state = run.record.get("audit") or {}
@@ -163,9 +163,9 @@ def _is_certified(run: RunRecord) -> bool:
 
 
 def run_command(run: RunRecord) -> str:
-    """The command that repeats the run, with the options that decide what comes out.
+    """Returns the command that repeats the run, with the options that decide its results.
 
-    It names the backbone that was taken, where that was chosen on the data.
+    If the backbone was chosen on the data, the command names the chosen one.
     """
     inputs = run.record["inputs"]
     words = ["tfautolabel", "run", _quoted(inputs["data"])]

@@ -1,4 +1,4 @@
-"""Finds again what a run labelled, to show some of it."""
+"""Finds the examples of a run again, to show some of them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tfautolabel.runs.inputs import Inputs, Source, read_again
 
 @dataclass(frozen=True, eq=False)
 class Originals:
-    """The data of a run, as far as they are still there.
+    """The data of a run, as far as it still exists.
 
     Attributes:
-        labelled: where the labelled examples are, or None.
-        pool: where the others are, or None.
-        notes: sentences on what is not there.
+        labelled: the labelled examples, or None.
+        pool: the other examples, or None.
+        notes: sentences about data that is missing.
     """
 
     labelled: Dataset | None
@@ -30,10 +30,10 @@ class Originals:
 
     @classmethod
     def of_run(cls, inputs: Inputs, record: dict[str, Any]) -> Originals:
-        """Those of a run that is just over: what it has listed is not listed again.
+        """Returns the data of a run that has just ended, without listing it again.
 
         Args:
-            inputs: what the run has read.
+            inputs: the inputs that the run has read.
             record: the content of run.json.
         """
         return cls(inputs.examples, inputs.pool, _changed(record["inputs"]["data"], record))
@@ -48,7 +48,7 @@ class Originals:
             pool: ids of others.
 
         Returns:
-            Id to medium for either, and sentences on what is missing.
+            Id to medium for both kinds, and sentences about missing examples.
         """
         found = []
         share = BUDGET // max(len(labelled) + len(pool), 1)
@@ -65,16 +65,15 @@ class Originals:
 
 
 def find_originals(record: dict[str, Any], out: Path, data: object = None) -> Originals:
-    """The data that a run's record names.
+    """Finds the data that a run's record names.
 
     Args:
         record: the content of run.json.
-        out: the run's folder, which is no part of the data.
-        data: where the data are, if elsewhere than the record says: a `Dataset`, or what `load_dataset`
-            takes.
+        out: the run's folder, which is not part of the data.
+        data: the data, if it is not where the record says: a `Dataset`, or what `load_dataset` takes.
 
     Returns:
-        What could be found; nothing is read yet.
+        The data that was found; nothing is read yet.
     """
     if isinstance(data, Dataset):
         return Originals(data, data)
@@ -93,10 +92,10 @@ def find_originals(record: dict[str, Any], out: Path, data: object = None) -> Or
 
 
 def _changed(place: Any, record: dict[str, Any]) -> tuple[str, ...]:
-    """Says so where a table was written after the run began; row numbers may then name other rows."""
+    """Warns if a table was changed after the run began: row numbers may then mean other rows."""
     with contextlib.suppress(OSError, TypeError, KeyError, ValueError):
         written = Path(place)
-        # The record has whole seconds.
+        # The record stores whole seconds.
         begun = datetime.fromisoformat(record["started"]).timestamp() + 1
         if written.is_file() and written.stat().st_mtime > begun:
             return (f"{place} was changed after the run: the examples shown may not be those it labelled.",)

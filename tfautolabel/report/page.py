@@ -1,4 +1,4 @@
-"""Templates to one self-contained file."""
+"""Renders templates to one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tfautolabel.data.atomic import atomic_write
 
 
 def write_page(template: str, path: str | os.PathLike[str], **values: Any) -> Path:
-    """Renders a template into a file. All values are escaped, whatever is in them.
+    """Renders a template into a file and escapes all values.
 
     Args:
-        template: a file's name in templates/.
+        template: the name of a file in templates/.
         path: the file; missing folders are made.
-        **values: what the template shows.
+        **values: the values that the template shows.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
         OSError: If the file cannot be written.
@@ -34,7 +34,7 @@ def write_page(template: str, path: str | os.PathLike[str], **values: Any) -> Pa
 
 
 def readable(text: str) -> str:
-    r"""Text without control characters, which HTML does not allow; each becomes what stands for one.
+    r"""Replaces control characters, which HTML does not allow, by the replacement character.
 
     Examples:
         >>> readable("a\x00b\nc")

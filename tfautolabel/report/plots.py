@@ -1,4 +1,4 @@
-"""The figures of a report."""
+"""Draws the figures of a report."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tfautolabel.measures import accuracy_interval
 from tfautolabel.report.svg import INK, LINE, PAPER, colour, draw
 
 SHAPES = ("o", "s", "^")
-"""Three shapes beside eight colours: 24 classes differ in one of them at least, neighbours in both."""
+"""Three shapes with eight colours tell 24 classes apart; neighbours differ in shape and colour."""
 
 SHOWN_CLASSES = 20
-"""With more classes than this the commonest are told apart, and the rest are drawn alike."""
+"""With more classes than this, only the commonest are told apart; the others look alike."""
 
 _ALL_BUT_LAST = SHOWN_CLASSES - 1
 
 
 def reliability_plot(table: np.ndarray) -> Markup:
-    """What confidences promise against what they keep.
+    """Plots accuracy against confidence.
 
     Args:
-        table: (b, 3), of each bin the mean confidence, the accuracy and the count.
+        table: (b, 3), the mean confidence, the accuracy and the count of each bin.
     """
 
     def paint(axes: Any) -> None:
@@ -42,12 +42,12 @@ def reliability_plot(table: np.ndarray) -> Markup:
 
 
 def risk_coverage_plot(curve: np.ndarray, chosen: tuple[float, float] | None, target: float | None) -> Markup:
-    """The share of errors for every share of labels that is accepted.
+    """Plots the share of errors against the share of accepted labels.
 
     Args:
         curve: (n, 2), coverage and risk.
         chosen: coverage and risk at the threshold that was used.
-        target: the share of errors that was asked for.
+        target: the target share of errors.
     """
 
     def paint(axes: Any) -> None:
@@ -84,10 +84,10 @@ def risk_coverage_plot(curve: np.ndarray, chosen: tuple[float, float] | None, ta
 
 
 def shown_classes(counts: np.ndarray) -> list[int]:
-    """The classes that a figure tells apart, commonest last to be left out, in their order.
+    """Returns the classes that a figure tells apart: all, or the commonest if there are too many, in order.
 
     Args:
-        counts: (k,) how often each occurs.
+        counts: (k,) how often each class occurs.
     """
     if len(counts) <= SHOWN_CLASSES:
         return list(range(len(counts)))
@@ -95,7 +95,7 @@ def shown_classes(counts: np.ndarray) -> list[int]:
 
 
 def map_plot(points: np.ndarray, class_ids: np.ndarray, given: np.ndarray, classes: Sequence[str]) -> Markup:
-    """Examples on a plane, near where alike.
+    """Plots examples on a plane, where similar examples are near each other.
 
     Args:
         points: (p, 2).
@@ -125,13 +125,13 @@ def map_plot(points: np.ndarray, class_ids: np.ndarray, given: np.ndarray, class
 
 
 def halves(curve: np.ndarray) -> tuple[float, float] | None:
-    """The share of errors among the surer half and among all; None without a curve.
+    """Returns the share of errors among the surer half and among all labels; None without a curve.
 
     Args:
-        curve: (n, 2) coverage and risk, as `risk_coverage_curve` gives it.
+        curve: (n, 2) coverage and risk, from `risk_coverage_curve`.
     """
     if not len(curve):
         return None
-    # A curve that was thinned has no point at the half itself.
+    # A thinned curve may have no point at exactly one half.
     half = curve[min(int(np.searchsorted(curve[:, 0], 0.5)), len(curve) - 1)]
     return float(half[1]), float(curve[-1, 1])

@@ -1,4 +1,4 @@
-"""The report of a run."""
+"""Writes the report of a run."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ _NOTHING = Gallery("")
 
 
 def write_report(out: str | os.PathLike[str], data: object = None) -> Path:
-    """Writes report.html into a run's folder: one file that needs nothing else, and no network.
+    """Writes report.html into a run's folder: one self-contained file that needs no network.
 
-    Each part is there if what it shows is: a folder with run.json alone gives a short report. Examples are
-    shown small, and read again from where the run found them; if they are gone, the report says so.
+    Each part appears if its data exists: a folder with only run.json gives a short report. Examples are shown
+    small and are read again from the place where the run found them. If they are missing, the report says so.
 
     Args:
         out: a folder that `run` wrote.
-        data: where the examples are, if not where the run found them: a `Dataset`, or what `load_dataset`
+        data: the examples, if they are not where the run found them: a `Dataset`, or what `load_dataset`
             takes.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
         FileNotFoundError: If the folder holds no run.
-        ValueError: If run.json is not what a run writes, or files of several runs are mixed.
-        RuntimeError: If another process is at work on the folder.
+        ValueError: If run.json lacks entries of a run, or files of several runs are mixed.
+        RuntimeError: If another process works on the folder.
         OSError: If the file cannot be written.
     """
     out = Path(out)
@@ -77,14 +77,14 @@ def write_report(out: str | os.PathLike[str], data: object = None) -> Path:
 def render_report(
     out: Path, staged: Path | None = None, data: object = None, originals: Originals | None = None
 ) -> Path:
-    """Writes the report of a run that is held; see `write_report`.
+    """Writes the report of a run whose folder is locked; see `write_report`.
 
     Args:
         out: the run's folder.
-        staged: where files are that will be moved there, as the report is then; what is not there is in
-            `out`.
+        staged: the folder of files that will be moved to `out`, and of the report; files that are not there
+            are read from `out`.
         data: as for `write_report`.
-        originals: what the run has labelled, where it is at hand; found again by default.
+        originals: the data that the run has labelled, if it is at hand; found again by default.
     """
     run = read_run(out, staged)
     evaluation = _out_of_fold(run)
@@ -138,7 +138,7 @@ def render_report(
 
 
 def _audit_rows(run: RunRecord) -> list[list[Any]]:
-    """The audit list as a table, its header first; empty if there is none."""
+    """Returns the audit list as a table with a header; empty if there is none."""
     if not run.audit:
         return []
     added = list(dict.fromkeys(name for item in run.audit for name in item.others))
@@ -157,7 +157,7 @@ def _out_of_fold(run: RunRecord) -> Evaluation | None:
 
 
 def _plots(run: RunRecord) -> dict[str, Any]:
-    """Name to SVG, for what there are data for."""
+    """Returns name to SVG for the figures whose data exists."""
     plots: dict[str, Any] = {}
     evaluation, chosen = run.record.get("evaluation") or {}, None
     table = curve = np.zeros((0, 0))
@@ -187,12 +187,12 @@ def _plots(run: RunRecord) -> dict[str, Any]:
 
 
 def _bins(count: int) -> int:
-    """Groups of a reliability diagram: with fewer than ten examples in each it would show noise."""
+    """Returns the number of bins of a reliability diagram; fewer than ten examples per bin show noise."""
     return min(max(count // 10, 2), 10)
 
 
 def _thresholds(run: RunRecord) -> np.ndarray:
-    """(k,) float32: from which confidence on labels of each class are accepted; infinite where none is."""
+    """Returns (k,) float32, the threshold of each class; infinite if no label of it is accepted."""
     rule = (run.record.get("audit") or {}).get("acceptance") or run.record.get("acceptance")
     if rule is not None:
         return Acceptance.from_dict(rule).bounds
@@ -205,7 +205,7 @@ def _thresholds(run: RunRecord) -> np.ndarray:
 
 
 def _legend(run: RunRecord) -> list[tuple[str, int, str]]:
-    """Name, colour and shape of the classes that the map tells apart, as `map_plot` draws them."""
+    """Returns name, colour and shape of the classes on the map, as `map_plot` draws them."""
     if run.evidence is None:
         return []
     shown = shown_classes(np.bincount(run.evidence.point_class_ids, minlength=len(run.classes)))
@@ -216,7 +216,7 @@ def _legend(run: RunRecord) -> list[tuple[str, int, str]]:
 
 
 def _baseline(record: dict[str, Any]) -> dict[str, Any] | None:
-    """Rows of name, accuracy and interval, this run first, and what they say about transfer."""
+    """Returns rows of name, accuracy and interval, this run first, and the sentence about transfer."""
     found = record.get("baseline") or {}
     own = record["cross_validation"]
     rows = [("this run", own["accuracy"], own.get("accuracy_interval_95"))]
@@ -227,7 +227,7 @@ def _baseline(record: dict[str, Any]) -> dict[str, Any] | None:
         entry = found.get(key)
         if isinstance(entry, dict) and isinstance(entry.get("accuracy"), (int, float)):
             bounds = next((v for k, v in entry.items() if "interval" in k and isinstance(v, list)), None)
-            # Not str.format with the name as its pattern: classes can be called anything.
+            # Not str.format with the name as its pattern, because class names can hold any characters.
             rows.append((words.replace("{}", str(entry.get("name") or usual)), entry["accuracy"], bounds))
     if len(rows) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Matplotlib figures as SVG that takes its colours from the page, light or dark."""
+"""Draws Matplotlib figures as SVG with the colours of the page, light or dark."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from markupsafe import Markup, escape
 
 COLOURS = 8
-"""Colours of the page's palette, `--c0` to `--c7`: after Okabe and Ito, for colour-blind people too."""
+"""The number of palette colours, `--c0` to `--c7`: after Okabe and Ito, safe for colour-blind readers."""
 
 INK, LINE, PAPER = "#010203", "#040506", "#070809"
-"""Stand for the page's own colours until the figure is in the page."""
+"""Placeholders; in the page, the page's own colours replace them."""
 
 _PALETTE = tuple(f"#0a0b{number:02x}" for number in range(COLOURS))
 _IN_PAGE = {INK: "currentColor", LINE: "var(--line)", PAPER: "var(--paper)"} | {
@@ -44,7 +44,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def colour(number: int) -> str:
-    """A colour of the palette, to draw with."""
+    """Returns a colour of the palette for drawing."""
     return _PALETTE[number % COLOURS]
 
 
@@ -55,8 +55,8 @@ def draw(
 
     Args:
         name: unique within a page; the same name and data give the same text.
-        description: what is to be seen, for those who do not see it.
-        paint: draws on the `matplotlib.axes.Axes` that it is given.
+        description: a text for readers who cannot see the figure.
+        paint: draws on the `matplotlib.axes.Axes` that it gets.
         width: in inches; the page scales it.
         height: in inches.
 
@@ -75,7 +75,7 @@ def draw(
 
 
 def _for_page(text: str, name: str, description: str) -> str:
-    """An SVG file's text as an element: no prologue, no addresses, names that no other figure has."""
+    """Turns an SVG file into an element: no prologue, no addresses, and ids that no other figure has."""
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r'xlink:href="', 'href="', text)
     text = re.sub(r'\bid="', f'id="{name}-', text)

@@ -1,4 +1,4 @@
-"""Rows of the tables in a report."""
+"""Makes the rows of the tables in a report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfautolabel.report.plots import SHOWN_CLASSES
 
 CONFUSIONS = 20
 ROWS = 100
-"""Rows of a table of classes, at most."""
+"""The most rows in a table of classes."""
 
 MEASURES = {
     "accuracy": "accuracy",
@@ -28,15 +28,16 @@ MEASURES = {
     "calibration_error": "calibration error (lower is better)",
     "risk_coverage_area": "area under the risk-coverage curve (lower is better)",
 }
-"""Names of measures in words, in the order in which they are shown."""
+"""The measures in words, in the order in which they are shown."""
 
 
 def matrix(evaluation: Evaluation | None) -> dict[str, Any] | None:
-    """A confusion matrix, or with many classes its largest errors.
+    """Returns a confusion matrix, or its largest errors if there are many classes.
 
     Returns:
-        None without an evaluation; else `classes`, `rows` of (name, cells), a cell being count, share of the
-        row, and whether it is right, and `confusions` of (true, predicted, count, share of the true class).
+        None without an evaluation; else `classes`, `rows` of (name, cells), and `confusions` of (true,
+        predicted, count, share of the true class). A cell holds the count, the share of the row, and whether
+        it is right.
     """
     if evaluation is None:
         return None
@@ -66,7 +67,7 @@ def matrix(evaluation: Evaluation | None) -> dict[str, Any] | None:
 def class_rows(
     counts: dict[str, dict[str, int]], evaluation: Evaluation | None
 ) -> list[tuple[str, dict[str, int], float | None, float | None, float | None, int]]:
-    """Rows of name, counts, precision, recall, F1 and support; the commonest classes if there are many."""
+    """Returns rows of name, counts, precision, recall, F1 and support; only the commonest of many classes."""
     rows = []
     for class_id, (name, count) in enumerate(counts.items()):
         measured: tuple[float | None, ...] = (None, None, None)
@@ -86,7 +87,7 @@ def class_rows(
 
 
 def measure_rows(measures: dict[str, Any] | None) -> list[tuple[str, float | None, Any, Any]]:
-    """Rows of measure, value and interval, from `ProbabilityEvaluation.to_dict()["measures"]`."""
+    """Returns rows of measure, value and interval from `ProbabilityEvaluation.to_dict()["measures"]`."""
     rows = []
     for name, words in MEASURES.items():
         one = (measures or {}).get(name)
@@ -97,5 +98,5 @@ def measure_rows(measures: dict[str, Any] | None) -> list[tuple[str, float | Non
 
 
 def reason_counts(reasons: Sequence[str]) -> list[tuple[str, int]]:
-    """How often each reason occurs, the commonest first."""
+    """Counts how often each reason occurs, the commonest first."""
     return Counter(reasons).most_common()

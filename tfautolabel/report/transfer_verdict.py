@@ -1,21 +1,21 @@
-"""Whether transfer helped: the run and what needs no pretrained model, on the same examples."""
+"""Says whether transfer helped, compared with a baseline without a pretrained model on the same examples."""
 
 from __future__ import annotations
 
 from typing import Any
 
 LEVEL = 0.05
-"""A difference is told from chance where the exact test of McNemar gives at most this, two-sided."""
+"""A difference is more than chance if McNemar's exact two-sided test gives at most this p-value."""
 
 
 def transfer_verdict(baseline: dict[str, Any] | None) -> str | None:
-    """One sentence on the run against the probe, or the commonest class where there is no probe.
+    """Returns one sentence that compares the run with the probe, or with the commonest class if no probe.
 
     Args:
-        baseline: what `run.json` has about it; None where it has nothing.
+        baseline: the entry of `run.json` about the baselines; None if it has none.
 
     Returns:
-        The sentence without a full stop; None where there is nothing to compare with.
+        The sentence without a full stop; None if there is no baseline.
 
     Examples:
         >>> probe = {"name": "TF-IDF", "examples": 30, "p_value": 0.0156}

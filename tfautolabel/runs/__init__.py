@@ -1,4 +1,4 @@
-"""A run's folder: what its files are called, who reads and writes each, and the settings that made them."""
+"""A run's folder: the names of its files, the code that reads and writes them, and a run's settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of items that a person looks at, audit.csv: its one reader and its one writer."""
+"""The list of items that a person checks, audit.csv; only this module reads and writes it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tfautolabel.data.tables.text_file import open_text
 from tfautolabel.data.writers import as_utf8, unix_csv
 
 COLUMNS = ("number", "id", "label", "correct")
-"""A person writes into the last one, or adds `right_label`; all further columns are theirs."""
+"""A person fills in the last column or adds `right_label`; all further columns are theirs."""
 
 RIGHT_LABEL = "right_label"
 
 _FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
-"""What a spreadsheet may take for a formula, whoever made up the name; see OWASP's "CSV injection"."""
+"""Characters that start a formula in a spreadsheet, whoever chose the name; see OWASP, "CSV injection"."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class AuditItem:
 
     Attributes:
         id: its name.
-        label: what it is said to be.
+        label: the label to be checked.
         correct: what a person wrote into that column.
-        others: what is in columns that a person added, by name.
+        others: the content of columns that a person added, by name.
     """
 
     id: str
@@ -40,18 +40,18 @@ class AuditItem:
 
     @property
     def answer(self) -> str:
-        """What was found: `right_label` if it says something, else `correct`; "" if nobody has looked."""
+        """The answer: `right_label` if it is filled in, else `correct`; "" if nobody has answered."""
         return self.others.get(RIGHT_LABEL, "").strip() or self.correct.strip()
 
 
 def read_audit_list(file: Path) -> list[AuditItem]:
-    """The items of a list, in the order of their numbers, as it was written or as a spreadsheet saved it.
+    """Returns the items of a list in the order of their numbers, as written or as a spreadsheet saved it.
 
-    A workbook will do. In text, commas, semicolons or tabs may separate the columns; their names may be
-    written in any case; rows without anything do not count; what is not UTF-8 is read as `open_text` does.
+    The file may be a workbook. In text, commas, semicolons or tabs may separate the columns. Column names may
+    be in any case. Empty rows do not count. Text that is not UTF-8 is read as `open_text` does.
 
     Raises:
-        FileNotFoundError: If it is not there.
+        FileNotFoundError: If the file does not exist.
         ValueError: If it lacks a column or its encoding cannot be told.
     """
     if not file.is_file():
@@ -64,7 +64,7 @@ def read_audit_list(file: Path) -> list[AuditItem]:
                 header = stream.readline()
             mark = max(",;\t", key=header.count)
             names = [_column(name) for name in next(csv.reader([header], delimiter=mark), [])]
-            # More cells than columns: a comma in a note that was typed without quotes.
+            # There are more cells than columns, because of a comma in a note without quotes.
             reader = csv.DictReader(stream, names, restkey="", restval="", delimiter=mark)
             rows = [
                 {name: _text(cell) for name, cell in row.items()}
@@ -90,10 +90,10 @@ def read_audit_list(file: Path) -> list[AuditItem]:
 
 
 def write_audit_list(items: Sequence[AuditItem], file: Path) -> None:
-    """Writes a list, with the columns that a person added.
+    """Writes a list with the columns that a person added.
 
-    People open it in a spreadsheet: a cell that it would take for a formula gets an apostrophe in front,
-    which `read_audit_list` takes away again.
+    People open the list in a spreadsheet. A cell that the spreadsheet would treat as a formula gets an
+    apostrophe in front, and `read_audit_list` removes it again.
 
     Raises:
         OSError: If it cannot be written.
@@ -109,18 +109,18 @@ def write_audit_list(items: Sequence[AuditItem], file: Path) -> None:
 
 
 def has_answers(file: Path) -> bool:
-    """Whether a list is there and something was written into it."""
+    """Returns whether a list exists and holds an answer."""
     return file.is_file() and any(item.answer for item in read_audit_list(file))
 
 
 def _number(cell: str) -> int:
-    """The number of an item; 0 where there is none."""
+    """Returns the number of an item; 0 if there is none."""
     whole = cell.strip().partition(".")
     return int(whole[0]) if whole[0].isascii() and whole[0].isdecimal() and not whole[2].strip("0") else 0
 
 
 def _column(name: str) -> str:
-    """A column's name; ours in any case."""
+    """Returns a column's name; our own names may be in any case."""
     name = _as_written(name)
     return name.strip().lower() if name.strip().lower() in (*COLUMNS, RIGHT_LABEL) else name
 
@@ -130,10 +130,10 @@ def _text(cell: str | list[str]) -> str:
 
 
 def _guarded(cell: str) -> str:
-    """With an apostrophe in front, if a spreadsheet would compute it or if it looks guarded already."""
+    """Adds an apostrophe if a spreadsheet would compute the cell, or if it looks guarded already."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def _as_written(cell: str) -> str:
-    """What `_guarded` was given; a cell without a guard, as older lists and people have them, stays."""
+    """Undoes `_guarded`; a cell without a guard, as in older lists or from people, stays."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -18,7 +18,7 @@ from tfautolabel.runs.files import CANDIDATES
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Labels that are sure enough to be accepted, if an audit does not find too many of them wrong.
+    """Labels that are sure enough to be accepted if an audit does not find too many of them wrong.
 
     Attributes:
         rows: (m,) int64, their rows in the table of labels.
@@ -37,11 +37,11 @@ class Candidates:
 def candidates_writer(
     out: Path, metadata: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[Callable[[Labels], None]]:
-    """Writes the candidates among labels that come part by part; the file appears whole at the end.
+    """Writes the candidates among labels that arrive part by part; the file appears whole at the end.
 
     Args:
         out: the folder.
-        metadata: names and texts that the file carries besides; read when it is closed.
+        metadata: names and texts to store in the file; read when it is closed.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -71,7 +71,7 @@ def candidates_writer(
 
 
 def read_candidates(out: Path) -> Candidates:
-    """What `candidates_writer` wrote.
+    """Reads what `candidates_writer` wrote.
 
     Raises:
         FileNotFoundError: If the folder holds no run.

@@ -1,10 +1,10 @@
-"""All files of a run take their places together, or none does.
+"""Puts all files of a run in place together, or none of them.
 
-What is new is written into a scratch folder within the run's folder, the record last. When it is whole, one
-rename to `.commit` decides: from then on the new run is the valid one. Its files are then moved to their
-places: the old record is taken away first, the new one comes last. Whatever kills the process before that
-rename, the earlier run is as it was; whatever kills it after, the next command that writes there moves the
-rest, and those that only read say so (`check_finished`).
+New files are written into a scratch folder within the run's folder, the record last. When they are complete,
+one rename to `.commit` decides: from then on the new run is the valid one. Its files are then moved to their
+places: the old record is removed first, and the new one is moved last. If the process is killed before the
+rename, the earlier run is unchanged. If it is killed after it, the next command that writes there moves the
+rest, and commands that only read report it (`check_finished`).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _OLD_RECORD, _OLD_MODEL, _READ = "old-run.json", "old-model", "read.json"
 
 
 class Staging:
-    """Where the files of a run are written before they take their places.
+    """A place where a run's files are written before they are moved into the run's folder.
 
     Attributes:
         out: the run's folder.
-        folder: where to write, under the same names.
+        folder: the folder to write into, under the same names.
     """
 
     def __init__(self, out: Path, folder: Path) -> None:
@@ -50,18 +50,18 @@ class Staging:
         self._read: dict[str, str | None] = {}
 
     def will_replace(self, name: str) -> None:
-        """Tells that a file was read as it is now, so that it can be replaced.
+        """Records that a file was read in its current state, so that it may be replaced.
 
-        A file that was changed by anybody since then, or since a run wrote it, is kept under another name.
+        If anybody changes the file after that, or after a run wrote it, it is kept under another name.
         """
         file = self.out / name
         self._read[name] = file_digest(file) if file.is_file() else None
 
     def commit(self) -> None:
-        """Gives all files their places.
+        """Moves all files to their places.
 
         Raises:
-            OSError: If that cannot be done; the earlier run is as it was, or the next command goes on.
+            OSError: If that fails. Either the earlier run is unchanged, or the next command moves the rest.
         """
         try:
             (self.folder / _READ).write_text(json.dumps(self._read), encoding="utf-8")
@@ -76,14 +76,14 @@ class Staging:
 
 @contextmanager
 def staging(out: Path) -> Iterator[Staging]:
-    """Holds a run's folder and gives a place to write; without `commit`, nothing of it stays.
+    """Locks a run's folder and gives a place to write; without `commit`, nothing of it stays.
 
-    What a killed process had decided and not finished is finished first.
+    If a killed process had decided on a run but not finished it, that is finished first.
 
     Raises:
         ValueError: If the folder is a file.
         RuntimeError: If another process holds the folder.
-        OSError: If it cannot be made or written to.
+        OSError: If the folder cannot be made or written to.
     """
     with locked(out):
         finish(out)
@@ -93,7 +93,7 @@ def staging(out: Path) -> Iterator[Staging]:
 
 @contextmanager
 def _known_names(folder: Path, out: Path) -> Iterator[None]:
-    """Has errors name files where the user will find them, not where they were written."""
+    """Makes errors name files where the user will find them, not where they were written."""
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -107,7 +107,7 @@ def _known_names(folder: Path, out: Path) -> Iterator[None]:
 
 @contextmanager
 def staging_of_run(out: Path) -> Iterator[tuple[Staging, dict[str, Any]]]:
-    """As `staging`, for a folder that must hold a run; gives its record too.
+    """Does the same as `staging` for a folder that must hold a run; also gives its record.
 
     Raises:
         FileNotFoundError: If the folder holds no run.
@@ -116,16 +116,16 @@ def staging_of_run(out: Path) -> Iterator[tuple[Staging, dict[str, Any]]]:
         OSError: If it cannot be written to.
     """
     if not (out / COMMIT / RECORD).is_file():
-        read_record(out)  # Before the folder is touched, which may be none of a run.
+        read_record(out)  # Checked before anything is written, as the folder may hold no run.
     with staging(out) as staged:
         yield staged, read_record(out)
 
 
 def check_finished(out: Path) -> None:
-    """Refuses a folder in which a decided run is not yet all in its place.
+    """Refuses a folder whose run is decided but not yet complete.
 
     Raises:
-        ValueError: If it is so.
+        ValueError: If the run is not complete.
     """
     if (out / COMMIT / RECORD).is_file():
         raise ValueError(
@@ -135,7 +135,7 @@ def check_finished(out: Path) -> None:
 
 
 def finish(out: Path) -> None:
-    """Moves what is decided to its places; does nothing where all is. The folder must be held."""
+    """Moves decided files to their places, if any are left. The folder must be locked."""
     commit = out / COMMIT
     if (commit / RECORD).is_file():
         with contextlib.suppress(FileNotFoundError):
@@ -159,7 +159,7 @@ def _move_files(commit: Path, out: Path) -> None:
         _keep_if_changed(out / file.name, {read.get(file.name), was.get(file.name), new.get(file.name)})
         os.rename(file, out / file.name)
     if AUDIT_LIST not in new and (out / AUDIT_LIST).is_file():
-        # A list of other items, of an earlier run; what was written into it is in a copy.
+        # It lists other items, of an earlier run; a copy keeps what was written into it.
         _keep_if_changed(out / AUDIT_LIST, {read.get(AUDIT_LIST)})
         (out / AUDIT_LIST).unlink(missing_ok=True)
 
@@ -171,7 +171,7 @@ def _keep_if_changed(file: Path, ours: set[str | None]) -> None:
 
 
 def free_name(file: Path) -> Path:
-    """The first name like audit-1.csv that is free."""
+    """Returns the first free name like audit-1.csv."""
     number = 1
     while (name := file.with_name(f"{file.stem}-{number}{file.suffix}")).exists():
         number += 1
@@ -183,7 +183,7 @@ def _move_model(commit: Path, out: Path) -> None:
     if not staged.is_dir() or _has_description(target, _digests(commit / RECORD).get(DESCRIPTION)):
         return
     target.parent.mkdir(exist_ok=True)
-    # In one step where the system can: a server that watches the folder never misses a model.
+    # In one step if the system can, so that a server that watches the folder never misses a model.
     with contextlib.suppress(FileNotFoundError):
         if exchange(staged, target):
             sync_directory(target.parent)
@@ -199,7 +199,7 @@ def _has_description(model: Path, digest: str | None) -> bool:
 
 
 def _digests(record: Path) -> dict[str, str]:
-    """What a record says of the files; nothing where there is no record, or none that can be read."""
+    """Returns the file digests in a record; none if there is no record or it cannot be read."""
     try:
         files = json.loads(record.read_text(encoding="utf-8"))["files"]
         return {str(name): str(digest) for name, digest in files.items()}

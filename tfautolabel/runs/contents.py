@@ -1,4 +1,4 @@
-"""What a run left in its folder, as far as it is there."""
+"""Reads what a run left in its folder, as far as it exists."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from tfautolabel.trust.earned import Earned
 
 @dataclass(frozen=True, eq=False)
 class RunRecord:
-    """A run's folder.
+    """The contents of a run's folder.
 
     Attributes:
         out: the folder.
         record: the content of run.json.
-        settings: what the run was given.
+        settings: the settings of the run.
         classes: k names.
-        labels: the labels, or None if the table is gone.
+        labels: the labels, or None if the table is missing.
         rejected: what was set aside.
         evidence: predictions of the labelled examples, or None.
-        certificate: what labels were accepted by, or None.
-        estimate: what cross-validation says of a target that nobody asked for, or None.
-        earned: what held-out labels bear out of what would be accepted, or None.
+        certificate: the certificate that labels were accepted by, or None.
+        estimate: the estimate from cross-validation for a target that nobody asked for, or None.
+        earned: what the results on held-out labels allow to be accepted, or None.
         audit: the items of the audit list; empty if there is none.
-        missing: sentences on what should be there and is not, or cannot be read.
+        missing: sentences about files that should exist but are missing or cannot be read.
     """
 
     out: Path
@@ -53,15 +53,15 @@ class RunRecord:
 
 
 def read_run(out: str | os.PathLike[str], staged: Path | None = None) -> RunRecord:
-    """Reads a run's folder; only run.json has to be there.
+    """Reads a run's folder; only run.json must exist.
 
     Args:
         out: the folder.
-        staged: where files are that will be moved there.
+        staged: the folder of files that will be moved there.
 
     Raises:
         FileNotFoundError: If the folder holds no run.
-        ValueError: If run.json is damaged, of another format, or not what a run writes.
+        ValueError: If run.json is damaged, has another format, or lacks entries of a run.
     """
     out = Path(out)
 

@@ -1,4 +1,4 @@
-"""What a run keeps of its features for the report: predictions of the labelled examples, and a map."""
+"""Keeps a run's results from features for the report: predictions of the labelled examples, and a map."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _ARRAYS = {
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the labelled examples say of the labels, and where examples lie.
+    """Predictions of the labelled examples, and the positions of examples on a map.
 
     Attributes:
         labelled_ids: m names.
-        labelled_class_ids: (m,) int64 in [0, k), the labels that were given.
-        out_of_fold: (m, k) float32, each row by a head that has not seen the example.
-        point_ids: p names, of labelled examples and of some of the pool.
-        points: (p, 2) float32, places on a map on which near means alike.
-        point_class_ids: (p,) int64, the label given or predicted.
-        point_confidence: (p,) float32, of the prediction; NaN where the label was given.
+        labelled_class_ids: (m,) int64 in [0, k), the given labels.
+        out_of_fold: (m, k) float32, each row predicted by a head that has not seen the example.
+        point_ids: p names, of labelled examples and of some examples from the pool.
+        points: (p, 2) float32, positions on a map where similar examples are near each other.
+        point_class_ids: (p,) int64, the given or predicted label.
+        point_confidence: (p,) float32, the prediction's confidence; NaN if the label was given.
     """
 
     labelled_ids: tuple[str, ...]
@@ -64,8 +64,8 @@ def save_evidence(evidence: Evidence, path: str | os.PathLike[str], run_id: str 
     """Writes a compressed .npz file without Python objects.
 
     Args:
-        evidence: what to keep.
-        run_id: of the run that it belongs to.
+        evidence: the evidence to keep.
+        run_id: the id of its run.
         path: the file; missing folders are made.
 
     Raises:
@@ -90,7 +90,7 @@ def read_evidence(path: str | os.PathLike[str]) -> Evidence:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged or was written in another format.
+        ValueError: If it is damaged or has another format.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -102,12 +102,12 @@ def read_evidence(path: str | os.PathLike[str]) -> Evidence:
         return Evidence(**names, **arrays)
     except FileNotFoundError:
         raise
-    except Exception as error:  # a damaged archive raises whatever its damage leads to
+    except Exception as error:  # a damaged archive can raise any error
         raise ValueError(f"a run's evidence must be whole ({error}). Received: {os.fspath(path)}") from error
 
 
 def _packed(names: Sequence[str]) -> np.ndarray:
-    """Names as the bytes of a JSON list: NumPy's fixed-width strings would lose NULs at the end."""
+    """Packs names as the bytes of a JSON list: NumPy's fixed-width strings would lose NULs at the end."""
     return np.frombuffer(json.dumps([str(name) for name in names]).encode(), np.uint8)
 
 

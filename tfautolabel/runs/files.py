@@ -1,48 +1,48 @@
-"""What the files in a run's folder are called: nothing else spells these names out."""
+"""The names of the files in a run's folder; they are written out only here."""
 
 from __future__ import annotations
 
 from tfautolabel._model_folder import DESCRIPTION as MODEL_DESCRIPTION
 
 RECORD = "run.json"
-"""What was done and what came out; see `tfautolabel.runs.record`."""
+"""The record of what was done and what came out; see `tfautolabel.runs.record`."""
 
 PREDICTIONS_CSV, PREDICTIONS_PARQUET = "predictions.csv", "predictions.parquet"
 PREDICTIONS = (PREDICTIONS_CSV, PREDICTIONS_PARQUET)
-"""A row for each example of the pool, twice the same; see `tfautolabel.data.LabelsWriter`."""
+"""A row for each example of the pool, the same in both files; see `tfautolabel.data.LabelsWriter`."""
 
 REJECTED = "rejected.csv"
-"""What could not be read, and why."""
+"""The examples that could not be read, with reasons."""
 
 CANDIDATES = "audit_pool.parquet"
-"""The labels that an audit is drawn from; see `tfautolabel.runs.candidates`."""
+"""The labels that an audit draws from; see `tfautolabel.runs.candidates`."""
 
 AUDIT_LIST = "audit.csv"
-"""Items that a person looks at, with a column for what was found; see `tfautolabel.runs.audit_list`."""
+"""The items that a person checks, with a column for the answers; see `tfautolabel.runs.audit_list`."""
 
 EVIDENCE = "evidence.npz"
-"""What the report shows of features; see `tfautolabel.runs.evidence`."""
+"""The results from features that the report shows; see `tfautolabel.runs.evidence`."""
 
 LEARNT = "learnt.txt"
-"""Hashes of what was learnt from, for `evaluate`; see `tfautolabel.runs.learnt`."""
+"""Hashes of the contents that were learnt from, for `evaluate`; see `tfautolabel.runs.learnt`."""
 
 REPORT = "report.html"
 MODELS, VERSION = "model", "1"
-"""The exported model is the version folder model/1: servers look for numbers."""
+"""The exported model is the version folder model/1, because servers look for numbers."""
 
 TUNING = "tuning"
-"""The folder of a search for a better head, which goes on where it was."""
+"""The folder of a search for a better head; an interrupted search continues there."""
 
 LOCK = ".lock"
-"""Held by the process that works on the folder; see `tfautolabel.runs.lock`."""
+"""The lock of the process that works on the folder; see `tfautolabel.runs.lock`."""
 
 COMMIT = ".commit"
-"""A run that is decided and not yet all in its place; see `tfautolabel.runs.commit`."""
+"""A run that is decided but not yet moved to its place; see `tfautolabel.runs.commit`."""
 
 DESCRIPTION = f"{MODELS}/{VERSION}/{MODEL_DESCRIPTION}"
 
 DATA = (*PREDICTIONS, REJECTED, CANDIDATES, EVIDENCE, LEARNT)
-"""What nobody but a run writes."""
+"""Files that only a run writes."""
 
 FILES = (*DATA, AUDIT_LIST, REPORT, RECORD)
 """All files of a run that lie directly in its folder."""

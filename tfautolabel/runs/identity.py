@@ -1,4 +1,4 @@
-"""Which run a file belongs to: the run's id in the file, and the file's digest in the record."""
+"""Tells which run a file belongs to: the file holds the run's id, and the record holds its digest."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def run_id(
     pool: str,
     rejected: Iterable[Rejected],
 ) -> str:
-    """64 hexadecimal digits that change with anything that decides a run's results.
+    """Returns 64 hexadecimal digits that change with anything that decides a run's results.
 
-    Two runs with the same settings on the same data have the same id, wherever the data are and whenever the
-    runs are made, so that their files can be the same to the last bit.
+    Two runs with the same settings and data have the same id, wherever the data are and whenever the runs are
+    made. So their files can be equal to the last bit.
 
     Args:
         settings: as `RunSettings.to_dict` gives them.
-        versions: of the packages.
+        versions: the versions of the packages.
         backbone: its fingerprint.
-        labelled: names, classes, class ids and the digest of the contents of the labelled examples.
-        pool: the digest of the others' contents.
+        labelled: the names, classes, class ids and content digest of the labelled examples.
+        pool: the digest of the other examples' contents.
         rejected: what was set aside.
     """
     names, classes, class_ids, contents = labelled
@@ -63,9 +63,9 @@ def run_id(
 
 
 def digests(out: Path) -> dict[str, str]:
-    """Names of a run's files to their SHA-256, for those that are there.
+    """Returns the SHA-256 of each of a run's files that exist, by name.
 
-    Of the audit list only what a person does not write counts.
+    For the audit list, only the parts that a person does not write count.
     """
     found = {name: file_digest(out / name) for name in (*DATA, DESCRIPTION) if (out / name).is_file()}
     if (out / AUDIT_LIST).is_file():
@@ -74,27 +74,27 @@ def digests(out: Path) -> dict[str, str]:
 
 
 def file_digest(file: Path) -> str:
-    """SHA-256 of a file's content."""
+    """Returns the SHA-256 of a file's content."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def list_digest(file: Path) -> str:
-    """SHA-256 of the items of an audit list, whatever a person wrote beside them."""
+    """Returns the SHA-256 of an audit list's items, whatever a person wrote beside them."""
     items = [[item.id, item.label] for item in read_audit_list(file)]
     return hashlib.sha256(json.dumps(items).encode()).hexdigest()
 
 
 def check_whole(out: Path, record: dict[str, Any], but: Sequence[str] = ()) -> None:
-    """Refuses files that are not those of the record. One that is gone is no mixture.
+    """Refuses files that differ from the record. A missing file is no error.
 
     Args:
         out: the folder of the run.
         record: the content of its run.json.
-        but: files that are not looked at.
+        but: files that are not checked.
 
     Raises:
-        ValueError: If there is such a file.
+        ValueError: If a file differs.
     """
     for name, digest in record["files"].items():
         file = out / name
@@ -109,10 +109,10 @@ def check_whole(out: Path, record: dict[str, Any], but: Sequence[str] = ()) -> N
 
 
 def is_ours(file: Path) -> bool:
-    """Whether a file at the place of one of a run's is one that a run wrote, by its header or its id."""
+    """Returns whether a run wrote a file at the place of a result, by its header or its id."""
     try:
         return bool(_SIGNS[file.name](file))
-    except Exception:  # what is damaged, or something else, raises whatever it leads to
+    except Exception:  # a damaged or different file can raise any error
         return False
 
 
@@ -164,4 +164,4 @@ _SIGNS = {
     REPORT: _has_meta,
     MODEL_DESCRIPTION: _has_entry(RUN_ID),
 }
-"""By its name, how a file of a run is told."""
+"""The test that recognises each file of a run, by the file's name."""

@@ -1,6 +1,6 @@
-"""What a run is given: the labelled examples, the pool, and what was set aside while they were listed.
+"""The inputs of a run: labelled examples, the pool, and what was set aside while they were listed.
 
-The record names it, and whoever wants to see the examples again reads it here too.
+The record names the inputs; code that needs the examples again also reads them here.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ Place = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Source:
-    """Where a run's data is.
+    """The location of a run's data.
 
     Attributes:
         data: a folder, a file that holds a row for each example, or a frame.
         labels: a CSV file of labels, or None.
         labelled: a folder or file of labelled examples, or None.
-        settings: of these, the columns, the modality and how labels and texts are read are used here.
+        settings: the run's settings; used here are the columns, the modality and how labels and texts are
+            read.
     """
 
     data: Any
@@ -39,13 +40,13 @@ class Source:
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Source:
-        """Where a run's record says that its data was."""
+        """Returns the source that a run's record names."""
         inputs = record["inputs"]
         settings = replace(settings_of(record), modality=inputs.get("modality"))
         return cls(inputs["data"], inputs.get("labels"), inputs.get("labelled"), settings)
 
     def described(self, modality: str, labelled_digest: str, pool_digest: str) -> dict[str, Any]:
-        """The inputs as run.json has them."""
+        """Returns the inputs as run.json stores them."""
         labels, labelled = self.labels, self.labelled
         return {
             "data": self.name if self.path is None else os.path.abspath(self.path),
@@ -61,12 +62,12 @@ class Source:
 
     @property
     def path(self) -> Path | None:
-        """Where `data` is; None for a frame, which is in memory."""
+        """The path of `data`; None for a frame, which is in memory."""
         return Path(self.data) if isinstance(self.data, (str, os.PathLike)) else None
 
     @property
     def name(self) -> str:
-        """What `data` is called in messages and records."""
+        """The name of `data` in messages and records."""
         return type(self.data).__name__ if self.path is None else os.fspath(self.data)
 
     @property
@@ -77,13 +78,13 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What was found there.
+    """The examples that a source gave.
 
     Attributes:
-        examples: the labelled ones.
-        pool: those to label.
+        examples: the labelled examples.
+        pool: the examples to label.
         rejected: what was set aside.
-        notes: what was guessed about the data, in sentences.
+        notes: sentences that say what was guessed about the data.
     """
 
     examples: Dataset
@@ -93,10 +94,10 @@ class Inputs:
 
 
 def check_source(source: Source, out: Path) -> None:
-    """Refuses, before anything is read, what would make one thing be taken for another.
+    """Refuses places that could be confused with each other, before anything is read.
 
     Raises:
-        ValueError: If it is so, with what was received and what is valid.
+        ValueError: If there are such places; the message says what was received and what is valid.
     """
     _check_given(source)
     _check_places(source, out)
@@ -106,13 +107,13 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
     """Lists the labelled examples and the pool.
 
     Args:
-        source: where they are.
+        source: the location of the data.
         out: the folder of results, which is left out of the data.
-        say: told what was guessed, before it can turn out to be of no use.
+        say: is called with every guess, even if the input is refused afterwards.
 
     Raises:
-        ValueError: If the input is not usable, with what was received and what is valid.
-        FileNotFoundError: If a folder or file is not there.
+        ValueError: If the input cannot be used; the message says what was received and what is valid.
+        FileNotFoundError: If a folder or file does not exist.
     """
     inputs = _read_labelled_apart(source, out) if source.labelled is not None else _read_whole(source, out)
     for note in inputs.notes:
@@ -127,15 +128,15 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
 
 
 def read_examples(source: Source, out: Path) -> Dataset:
-    """Lists the labelled examples alone; where labels are in the data, or beside them, all of the data.
+    """Lists only the labelled examples; if the labels are in or beside the data, lists all of the data.
 
     Args:
-        source: where they are.
+        source: the location of the data.
         out: the folder of results, which is left out of the data.
 
     Raises:
-        ValueError: If the input is not usable, with what was received and what is valid.
-        FileNotFoundError: If a folder or file is not there.
+        ValueError: If the input cannot be used; the message says what was received and what is valid.
+        FileNotFoundError: If a folder or file does not exist.
     """
     if source.labels is not None:
         _check_given(source)
@@ -147,19 +148,20 @@ def read_examples(source: Source, out: Path) -> Dataset:
 
 
 def read_again(source: Source, out: Path) -> tuple[Dataset | None, Dataset]:
-    """The labelled examples and those that were labelled, to look at some of them.
+    """Lists the labelled examples and the pool of a run again, to look at some of them.
 
-    Labels that were corrected or added since then change nothing here.
+    Labels that were corrected or added since the run change nothing here.
 
     Returns:
-        Either as far as it is there. Where the labelled ones are among the others, both are the same.
+        The labelled examples (None if they cannot be read) and the pool. If the labelled ones are in the
+        pool, both are the same data set.
 
     Raises:
-        ValueError: If the data are not what they were, with what was received and what is valid.
-        FileNotFoundError: If they are no longer there.
+        ValueError: If the data have changed; the message says what was received and what is valid.
+        FileNotFoundError: If the data no longer exist.
     """
     if source.labelled is None:
-        # The labels of a table are in it; a file of labels is not needed to see what it names.
+        # A table holds its own labels; with a file of labels, the data can be read without that file.
         in_rows = source.labels is None and not source.is_folder
         whole = (
             load_by(source.settings, source.data, "auto", [out])
@@ -174,10 +176,10 @@ def read_again(source: Source, out: Path) -> tuple[Dataset | None, Dataset]:
 
 
 def check_classes(classes: Sequence[str], notes: Sequence[str]) -> None:
-    """Refuses fewer than two classes, with what was understood of the data.
+    """Refuses fewer than two classes; the message says how the data was understood.
 
     Raises:
-        ValueError: If there are fewer.
+        ValueError: If there are fewer than two.
     """
     if len(classes) < 2:
         understood = "; ".join(notes)
@@ -188,7 +190,7 @@ def check_classes(classes: Sequence[str], notes: Sequence[str]) -> None:
 
 
 def named_below(labelled: Place | None, rejected: Sequence[Rejected]) -> tuple[Rejected, ...]:
-    """With the labelled folder's name in front: files below the other folder may have the same ids."""
+    """Puts the labelled folder's name before ids: files below the other folder may have the same ids."""
     if labelled is None:
         return tuple(rejected)
     name = os.path.basename(os.path.realpath(labelled))
@@ -209,11 +211,11 @@ def _check_given(source: Source) -> None:
 
 
 def make_folder(out: Path) -> None:
-    """Makes a folder for results if there is none.
+    """Makes a folder for results if it does not exist.
 
     Raises:
-        ValueError: If it is a file.
-        OSError: If it cannot be made or written to.
+        ValueError: If a file has its name.
+        OSError: If the folder cannot be made or written to.
     """
     _check_is_no_file(out)
     try:
@@ -231,7 +233,7 @@ def _check_is_no_file(out: Path) -> None:
 
 
 def _check_places(source: Source, out: Path) -> None:
-    """Refuses folders that would make one thing be taken for another."""
+    """Refuses folders that could be confused with each other."""
     _check_is_no_file(out)
     data = source.path
     if data is None:
@@ -268,22 +270,23 @@ def _read_labelled(source: Source, out: Path) -> Dataset:
 
 def _read_pool(source: Source, out: Path, modality: str | None) -> Dataset:
     others = [Path(place) for place in (out, source.labels, source.labelled) if place is not None]
-    # The labels are elsewhere, and so may be their column.
+    # The labels are elsewhere, and so their column may be missing here.
     return load_by(replace(source.settings, modality=modality, label_column=None), source.data, None, others)
 
 
 def load_by(settings: RunSettings, data: object, labels: Place | None, exclude: Sequence[Path]) -> Dataset:
-    """A data set, read as settings say.
+    """Loads a data set as the settings say.
 
     Args:
-        settings: of these, the columns, the modality, the frame and how labels and texts are read.
+        settings: the run's settings; used here are the columns, the modality, the frame and how labels and
+            texts are read.
         data: as for `load_dataset`.
-        labels: likewise.
-        exclude: folders and files that are no data.
+        labels: as for `load_dataset`.
+        exclude: folders and files that are not data.
 
     Raises:
-        ValueError: As `load_dataset`.
-        FileNotFoundError: Likewise.
+        ValueError: As for `load_dataset`.
+        FileNotFoundError: As for `load_dataset`.
     """
     return load_dataset(
         data,

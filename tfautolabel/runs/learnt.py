@@ -1,4 +1,4 @@
-"""What a run's model has learnt from, kept beside the model and never in it."""
+"""Stores what a run's model has learnt from, beside the model and never in it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def write_learnt(learnt: Learnt, digest: str, out: str | os.PathLike[str]) -> None:
-    """Writes the hashes, one a line; the first line says of which labelled contents they are.
+    """Writes the hashes, one per line; the first line identifies the labelled contents.
 
     Args:
-        learnt: what was learnt from.
-        digest: of the labelled examples, as the record has it.
+        learnt: the contents that were learnt from.
+        digest: the digest of the labelled examples, as the record has it.
         out: the folder of the run.
 
     Raises:
@@ -30,13 +30,13 @@ def write_learnt(learnt: Learnt, digest: str, out: str | os.PathLike[str]) -> No
 
 
 def learnt_by(version: str | os.PathLike[str]) -> Learnt | None:
-    """What a model has learnt from, if it lies in the folder of the run that made it.
+    """Reads what a model has learnt from, if it lies in the folder of the run that made it.
 
     Args:
         version: the model's version folder, such as out/model/1.
 
     Returns:
-        None if that cannot be told: it lies elsewhere, or the file is gone, damaged or of another run.
+        None if that is unknown: the model lies elsewhere, or the file is missing, damaged or of another run.
     """
     models = Path(version).absolute().parent
     if models.name != MODELS:

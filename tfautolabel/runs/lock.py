@@ -1,4 +1,4 @@
-"""One process at a time works on a run's folder."""
+"""Makes sure that only one process at a time works on a run's folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tfautolabel.runs.inputs import make_folder
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Holds a run's folder, which is made if it is not there and goes again if nothing was put into it.
+    """Locks a run's folder and makes it if needed; a new folder that stays empty is removed at the end.
 
-    The lock dies with its process, however that ends. Its file goes at the end; one that a killed process
-    left behind is taken over.
+    The lock ends with its process, however the process ends. The lock file is removed at the end. A lock file
+    left by a killed process is taken over.
 
     Raises:
         ValueError: If the folder is a file.
-        RuntimeError: If another process holds it.
-        OSError: If it cannot be made or written to.
+        RuntimeError: If another process holds the lock.
+        OSError: If the folder cannot be made or written to.
     """
     is_new = not out.exists()
     make_folder(out)

@@ -1,4 +1,4 @@
-"""Places that results may be written to: never over what a person made, never over an input."""
+"""Checks where results may be written: never over a person's file, and never over an input."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tfautolabel.runs.record import read_record
 
 
 def check_places(out: Path, inputs: Sequence[Any]) -> None:
-    """Refuses a folder for a run's results in which something else is at the place of one of its files.
+    """Refuses a results folder if a file of somebody else has the name of a result.
 
     Args:
         out: the folder.
-        inputs: paths of data and labels; what is no path is not looked at.
+        inputs: paths of data and labels; values that are not paths are ignored.
 
     Raises:
-        ValueError: If it is so, naming the file.
+        ValueError: If there is such a file; the message names it.
     """
     if (out / RECORD).is_file():
-        read_record(out)  # A damaged one, or one of another version, is told at once.
+        read_record(out)  # A damaged record, or one of another version, raises here.
     places = [out / name for name in FILES]
     check_outputs(places, inputs)
     for place in (*places, out / MODELS, out / MODELS / VERSION):
@@ -38,20 +38,20 @@ def check_places(out: Path, inputs: Sequence[Any]) -> None:
 
 
 def check_ours(place: Path) -> None:
-    """Refuses a file at the place of one of a run's that no run wrote.
+    """Refuses a file at the place of a result if no run wrote it.
 
     Raises:
-        ValueError: If it is so.
+        ValueError: If no run wrote it.
     """
     if place.exists() and not is_ours(place):
         raise _not_ours(place)
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Sequence[Any]) -> None:
-    """Refuses outputs that are inputs, under whatever name.
+    """Refuses outputs that are also inputs, under whatever name.
 
     Raises:
-        ValueError: If it is so, naming the file.
+        ValueError: If an output is an input; the message names it.
     """
     given = [Path(one) for one in inputs if isinstance(one, (str, os.PathLike))]
     for output in outputs:
@@ -63,7 +63,7 @@ def check_outputs(outputs: Iterable[Path], inputs: Sequence[Any]) -> None:
 
 
 def is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, be it by links."""
+    """Returns whether two paths lead to the same file, also through links."""
     if os.path.realpath(one) == os.path.realpath(other):
         return True
     try:
@@ -80,15 +80,15 @@ def _not_ours(place: Path) -> ValueError:
 
 
 def check_model(model: Path) -> None:
-    """Refuses the model of a run that is not finished, or that is not the one of the record beside it.
+    """Refuses the model of an unfinished run, and a model that does not match the record beside it.
 
-    A model that was copied elsewhere, or that no run made, is what it is.
+    A model that was copied elsewhere, or that no run made, is accepted.
 
     Args:
         model: a version folder, or the folder of a model.
 
     Raises:
-        ValueError: If it is so, with what to do.
+        ValueError: If the model is refused; the message says what to do.
     """
     out = run_of_model(model)
     if out is None:
@@ -100,7 +100,7 @@ def check_model(model: Path) -> None:
 
 
 def run_of_model(model: Path) -> Path | None:
-    """The folder of the run whose model is, or would be, at this place; None where it is no such place.
+    """Returns the folder of the run that a model at this place belongs to; None for any other place.
 
     Args:
         model: a version folder, or the folder of a model; links are followed.
@@ -110,7 +110,7 @@ def run_of_model(model: Path) -> Path | None:
 
 
 def model_files(model: Path) -> list[Path]:
-    """Which files beside a model `check_model` goes by; they need not be there."""
+    """Returns the files beside a model that `check_model` reads; they need not exist."""
     out = run_of_model(model)
     return [] if out is None else [out / RECORD, out / COMMIT / RECORD]
 
@@ -119,7 +119,7 @@ def check_no_run(file: Path) -> None:
     """Refuses a file that belongs to a run's folder.
 
     Raises:
-        ValueError: If it is so.
+        ValueError: If it belongs to one.
     """
     if file.name in FILES and (file.parent / RECORD).is_file():
         raise ValueError(

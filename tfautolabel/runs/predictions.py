@@ -21,15 +21,15 @@ _SHOWN = ("label", "confidence", "accepted", "reason", "ood_score")
 
 @dataclass(frozen=True, eq=False)
 class LabelTable:
-    """The labels of a run; the names stay in Arrow's memory, since few of them are shown.
+    """The labels of a run; the names stay in Arrow's memory, because only few of them are shown.
 
     Attributes:
         ids: an Arrow column of n names.
         class_ids: (n,) int64, the predicted class of each row.
         confidence: (n,) float32.
         accepted: (n,) bool.
-        unlike: (n,) bool, which rows are unlike anything labelled.
-        unlike_score: (n,) float32, higher is less like; zeros where the run did not say.
+        unlike: (n,) bool, which rows are unlike all labelled examples.
+        unlike_score: (n,) float32, a higher score is less similar; zeros if the run has no scores.
     """
 
     ids: Any
@@ -43,7 +43,7 @@ class LabelTable:
         return len(self.class_ids)
 
     def names(self, rows: np.ndarray) -> list[str]:
-        """The names of some rows."""
+        """Returns the names of some rows."""
         names: list[str] = self.ids.take(np.asarray(rows, np.int64)).to_pylist()
         return names
 
@@ -52,7 +52,7 @@ class LabelTable:
 def predictions_writers(
     out: Path, metadata: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[list[LabelsWriter]]:
-    """Opens both files; they appear whole at the end of the block, or not at all.
+    """Opens both files for writing; they appear whole at the end of the block, or not at all.
 
     Args:
         out: the folder.
@@ -63,16 +63,16 @@ def predictions_writers(
 
 
 def read_predictions(file: Path, classes: tuple[str, ...]) -> LabelTable:
-    """All rows, as a report needs them.
+    """Reads all rows in the form that a report needs.
 
     Args:
         file: the Parquet file.
         classes: k names.
 
     Raises:
-        OSError: If the file is not there or cannot be read.
+        OSError: If the file does not exist or cannot be read.
         ValueError: If it is damaged.
-        KeyError: If a label is none of the classes.
+        KeyError: If a label is not one of the classes.
     """
     import pyarrow.parquet as pq
 
@@ -98,10 +98,10 @@ def read_predictions(file: Path, classes: tuple[str, ...]) -> LabelTable:
 
 
 def prediction_parts(out: Path) -> Iterator[dict[str, list[Any]]]:
-    """All rows part by part, column by column, to write them again.
+    """Yields all rows part by part, as columns, to write them again.
 
     Raises:
-        OSError: If the file is not there or cannot be read.
+        OSError: If the file does not exist or cannot be read.
     """
     import pyarrow.parquet as pq
 

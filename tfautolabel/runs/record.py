@@ -1,4 +1,4 @@
-"""The record of a run, run.json: its one reader and its one writer."""
+"""The record of a run, run.json; only this module reads and writes it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tfautolabel.runs.files import RECORD
 from tfautolabel.runs.settings import RunSettings
 
 FORMAT_VERSION = 2
-"""Version 1 had no such entry, and its predictions were called labels.csv and labels.parquet."""
+"""Records of version 1 had no such entry; predictions were named labels.csv and labels.parquet."""
 
 ENTRIES = ("id", "files", "versions", "inputs", "settings", "backbone", "counts", "cross_validation")
-"""What a record has at least."""
+"""The entries that every record has."""
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 
 def read_record(out: str | os.PathLike[str]) -> dict[str, Any]:
-    """The content of run.json.
+    """Returns the content of run.json.
 
     Raises:
         FileNotFoundError: If the folder holds no run.
-        ValueError: If the record is damaged, of another format, or not what a run writes.
+        ValueError: If the record is damaged, has another format, or lacks entries of a run.
     """
     file = Path(out) / RECORD
     try:
@@ -60,12 +60,12 @@ def write_record(record: dict[str, Any], out: str | os.PathLike[str]) -> None:
 
 
 def settings_of(record: dict[str, Any]) -> RunSettings:
-    """The settings that a run was given."""
+    """Returns the settings that a run was given."""
     return RunSettings.from_dict(record["settings"])
 
 
 def versions() -> dict[str, str]:
-    """The versions of what decides the results."""
+    """Returns the versions of the software that decides the results."""
     return {"tfautolabel": __version__, "python": platform.python_version()} | {
         package: version(package) for package in PACKAGES
     }

@@ -1,4 +1,4 @@
-"""What decides a run's results besides its data, every default once."""
+"""All settings that decide a run's results besides its data; each default is defined once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from tfautolabel.labels import MIN_CONFIDENCE, check_min_confidence
 
 TARGET_ERROR = 0.05
-"""What is estimated, and what an audit asks for, where nobody named a target."""
+"""The target for estimates and audits if the user gave none."""
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """The settings of `run`. The command's options, run.json and the report are made from them.
+    """The settings of `run`; the command's options, run.json and the report are made from them.
 
     Attributes:
         input_column: the column of texts, or of paths relative to the file; guessed by default.
@@ -23,32 +23,32 @@ class RunSettings:
         id_column: the column of names; one called `id` by default, else the row numbers, as with "none".
         modality: "image", "text" or "audio"; recognised by default.
         label_values: "usual", or "keep" to make each value a class as it is written; see `load_dataset`.
-        encoding: how the text of a table is encoded; found out by default.
+        encoding: the encoding of a table's text; detected by default.
         follow_links: whether links that lead out of a folder are followed.
-        frame: of DICOM and TIFF pictures with several frames, which one, from 1; the middle one of DICOM and
-            the first of TIFF by default.
-        backbone: a string for `load_backbone`, or "auto" to choose a packaged one by cross-validation; by
-            default the modality's own, or where that is cheap as with "auto".
+        frame: which frame of DICOM and TIFF pictures with several frames is read, from 1; by default the
+            middle one of DICOM and the first of TIFF.
+        backbone: a string for `load_backbone`, or "auto" to choose a packaged backbone by cross-validation.
+            The default is the backbone of the modality, or "auto" if that is cheap.
         long_text: "truncate" for texts longer than the backbone takes, or "average" over their windows.
         head: a key of `HEADS`.
         seed: decides everything random.
         batch_size: examples in one forward pass.
-        min_confidence: in [0, 1], labels less sure than this are not accepted; with a target, what is sure
-            enough to be looked at where nothing can be certified.
-        target_error: in (0, 1), the share of wrong labels among the accepted ones. Labels are then accepted
-            by a certificate: an estimate from cross-validation, until an audit certifies it. Where there are
-            too few labels even for that, none is accepted before the audit.
-        certify_confidence: in (0, 1), how often such a statement is true at least.
-        per_class: whether each predicted class gets a threshold of its own and meets the target.
+        min_confidence: in [0, 1]; labels with a lower confidence are not accepted. With a target, it decides
+            which labels are sure enough to be checked if nothing can be certified.
+        target_error: in (0, 1), the greatest share of wrong labels among the accepted ones. A certificate
+            then accepts the labels: first an estimate from cross-validation, later the result of an audit. If
+            there are too few labels even for the estimate, no label is accepted before the audit.
+        certify_confidence: in (0, 1), the confidence level: such statements are true at least this often.
+        per_class: whether each predicted class gets its own threshold and meets the target.
         class_weight: "balanced", or a weight for each class name.
         sampling: "random" if the labels are of a random sample, "chosen" if not, or "unknown"; see
             `Labeler.fit`.
-        transfer: "feature", "model", "contrastive" or "auto": what learns, see `Labeler`.
-        time_budget: seconds that tuning of the backbone may take, or as "10m"; with `tune`, so may the search
-            for how.
-        tune: whether a better head is searched for first, see `tune_head`; its trials go to `out`/tuning.
+        transfer: "feature", "model", "contrastive" or "auto": which parts learn, see `Labeler`.
+        time_budget: the most seconds for tuning the backbone, or text such as "10m". With `tune`, the search
+            for its settings may take the same time again.
+        tune: whether to search for a better head first, see `tune_head`; its trials go to `out`/tuning.
         trials: how many heads that search tries.
-        tuner: how it proposes them: "random", "bayesian" or "hyperband".
+        tuner: how the search proposes them: "random", "bayesian" or "hyperband".
     """
 
     input_column: str | None = None
@@ -77,12 +77,12 @@ class RunSettings:
     tuner: str = "random"
 
     def check(self) -> None:
-        """Refuses values that make no sense, as far as that is known without TensorFlow.
+        """Refuses invalid values, as far as this is possible without TensorFlow.
 
         Raises:
             ValueError: If one is out of range.
         """
-        # Only now: the command line takes its defaults from here and must not wait for scikit-learn.
+        # Imported late: the command line takes its defaults from here and must not wait for scikit-learn.
         from tfautolabel.data.shares import check_sampling
         from tfautolabel.trust.binomial import check_levels
 
@@ -92,24 +92,24 @@ class RunSettings:
 
     @property
     def target(self) -> float:
-        """The share of wrong labels that is asked for, or what an estimate is given for."""
+        """The greatest share of wrong labels: the user's target, else the one for estimates."""
         return TARGET_ERROR if self.target_error is None else self.target_error
 
     def to_dict(self) -> dict[str, Any]:
-        """All of them as plain values, ready for JSON."""
+        """Returns all settings as plain values, ready for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RunSettings:
-        """What `to_dict` gave; what is not there has its default."""
+        """Makes settings from what `to_dict` returned; missing values get their defaults."""
         return cls(
             **{field.name: values[field.name] for field in dataclasses.fields(cls) if field.name in values}
         )
 
     def words(self) -> list[str]:
-        """The options of the command `run` for all that is not the default, quoted for a shell.
+        """Returns the options of the command `run` for all values that are not defaults, quoted for a shell.
 
-        Weights of classes by name cannot be given to the command; a comment at the end says them.
+        The command cannot take class weights by name; a comment at the end gives them.
         """
         words, comment = [], []
         for field in dataclasses.fields(self):

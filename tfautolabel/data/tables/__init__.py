@@ -1,4 +1,4 @@
-"""Files and frames that hold a row for each example: references to the rows, never all their contents."""
+"""Files and frames with one row for each example; they keep references to rows, not all contents."""
 
 from tfautolabel.data.tables.load import load_table
 

@@ -1,4 +1,4 @@
-"""Parquet files and frames, through Apache Arrow; of a file, a few slices are in memory at a time."""
+"""Parquet files and frames through Apache Arrow; only a few slices of a file are in memory at a time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SLICE_ROWS = 4096
-"""Rows that are decoded at a time."""
+"""How many rows are decoded at a time."""
 
 KEPT_SLICES = 4
-"""Slices that stay decoded, for rows that are asked for nearly in order."""
+"""How many slices stay decoded, for rows that are read nearly in order."""
 
 
 class ParquetTable:
@@ -44,13 +44,13 @@ class ParquetTable:
         self.columns = tuple(self._file.schema_arrow.names)
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
-        """The values of the first rows."""
+        """Returns the values of the first rows."""
         with _said_of(self.path):
             batch = next(self._file.iter_batches(batch_size=count), None)
             return [] if batch is None else _sample(batch)
 
     def records(self) -> Iterator[Record]:
-        """Each row's values."""
+        """Yields each row's values."""
         number = 0
         with _said_of(self.path):
             for batch in self._file.iter_batches(batch_size=SLICE_ROWS):
@@ -59,7 +59,7 @@ class ParquetTable:
                     number += 1
 
     def scan(self, columns: Columns) -> Scan:
-        """Goes through the columns of labels and names once; see `Table.scan`."""
+        """Reads the columns of labels and names once; see `Table.scan`."""
         wanted = [name for name in (columns.label, columns.id) if name is not None]
         collector = RowCollector(self.name, columns)
         if wanted:
@@ -73,14 +73,14 @@ class ParquetTable:
 
 
 class FrameTable:
-    """An Arrow table in memory, or what a frame of pandas, Polars or Hugging Face is turned into.
+    """An Arrow table in memory, also one that was made from a frame of pandas, Polars or Hugging Face.
 
     Args:
         table: the Arrow table.
-        name: what it is, for messages.
-        class_names: names of the labels that a column holds as numbers, by column.
-        unusable: columns that cannot be read, and why.
-        id_hint: the column that names the rows, if no other does.
+        name: its name for messages.
+        class_names: for each column of label numbers, the names of the labels.
+        unusable: the columns that cannot be read, with the reasons.
+        id_hint: the column that names the rows if no other column does.
     """
 
     def __init__(
@@ -101,16 +101,16 @@ class FrameTable:
         self.id_hint = id_hint
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
-        """The values of the first rows."""
+        """Returns the values of the first rows."""
         return _sample(self._table.slice(0, count))
 
     def records(self) -> Iterator[Record]:
-        """Each row's values."""
+        """Yields each row's values."""
         for number, values in enumerate(self._table.to_pylist()):
             yield Record(f"row {number}", values, None)
 
     def scan(self, columns: Columns) -> Scan:
-        """Goes through the columns of labels and names once; see `Table.scan`."""
+        """Reads the columns of labels and names once; see `Table.scan`."""
         for column in columns[:3]:
             if column in self._unusable:
                 raise ValueError(f"{self.name}: column {column!r} {self._unusable[column]}")
@@ -121,12 +121,12 @@ class FrameTable:
 
 
 class ParquetReader:
-    """One column of a Parquet file, decoded slice by slice, best read forwards.
+    """Reads one column of a Parquet file, slice by slice; fastest in ascending order.
 
     Args:
         path: the file.
         column: the column's name.
-        rows: (n,) int64, ascending: which of the file's rows are meant.
+        rows: (n,) int64, ascending: the rows of the file to read.
     """
 
     def __init__(self, path: str, column: str, rows: np.ndarray) -> None:
@@ -146,10 +146,10 @@ class ParquetReader:
         return len(self._rows)
 
     def read(self, row: int) -> bytes:
-        """The bytes of one row's input.
+        """Reads the input of one row.
 
         Raises:
-            ReadFailure: If there is none or the file cannot be read.
+            ReadFailure: If the row has no input, or the file cannot be read.
         """
         value = self.read_many(np.array([row]))[0]
         if isinstance(value, ReadFailure):
@@ -157,7 +157,7 @@ class ParquetReader:
         return value
 
     def read_many(self, rows: np.ndarray) -> list[bytes | ReadFailure]:
-        """The inputs of (m,) ascending rows."""
+        """Reads the inputs of (m,) ascending rows."""
         with self._lock:
             return [self._value(int(row)) for row in self._rows[rows]]
 
@@ -173,7 +173,7 @@ class ParquetReader:
             return ReadFailure(f"the file cannot be read: {str(error).partition(chr(10))[0]}")
 
     def _slice(self, group: int, number: int) -> pa.Array:
-        """The decoded values of one slice of a row group; slices before it are passed over."""
+        """Returns the decoded values of one slice of a row group; earlier slices are skipped."""
         if (group, number) in self._slices:
             self._slices.move_to_end((group, number))
             return self._slices[group, number]
@@ -193,11 +193,11 @@ class ParquetReader:
 
 
 class _FrameReader:
-    """One column of an Arrow table.
+    """Reads one column of an Arrow table.
 
     Args:
         values: the column.
-        rows: (n,) int64, which of its rows are meant.
+        rows: (n,) int64, the rows to read.
     """
 
     def __init__(self, values: pa.ChunkedArray, rows: np.ndarray) -> None:
@@ -208,16 +208,16 @@ class _FrameReader:
         return len(self._rows)
 
     def read(self, row: int) -> bytes:
-        """The bytes of one row's input.
+        """Reads the input of one row.
 
         Raises:
-            ReadFailure: If there is none.
+            ReadFailure: If the row has no input.
         """
         return checked(arrow_bytes(self._values[int(self._rows[row])]))
 
 
 def arrow_bytes(scalar: Any) -> bytes | None:
-    """An Arrow value as bytes: binary as it is, text as UTF-8, of a struct its `bytes`; else None."""
+    """Returns an Arrow value as bytes: binary, text as UTF-8, or a struct's field `bytes`; else None."""
     value = scalar.as_py()
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
@@ -232,13 +232,13 @@ def _open(path: str) -> Any:
     import pyarrow.parquet as pq
 
     with _said_of(path):
-        # Without pre-buffering: a row group of a million rows is not to be in memory as a whole.
+        # Without pre-buffering, so that a large row group is never in memory as a whole.
         return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
 
 
 @contextmanager
 def _said_of(path: str) -> Iterator[None]:
-    """Arrow's errors as one sentence that names the file."""
+    """Turns errors of Arrow into one sentence that names the file."""
     import pyarrow as pa
 
     try:
@@ -253,7 +253,7 @@ def _said_of(path: str) -> Iterator[None]:
 def _collect(
     collector: RowCollector, parts: Any, columns: Columns, class_names: list[str] | None = None
 ) -> np.ndarray:
-    """Takes down every row with a usable name; returns which rows those are, (n,) int64."""
+    """Collects every row with a usable name; returns the indices of those rows, (n,) int64."""
     kept: list[np.ndarray] = []
     total = 0
     for part in parts:

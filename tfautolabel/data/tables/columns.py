@@ -1,4 +1,4 @@
-"""Which column holds what, when nobody says: well-known names first, then contents."""
+"""Guesses what each column of a table holds: first by well-known names, then by contents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INPUTS = (
     "file", "filename", "file_name", "path", "filepath", "file_path", "image_path", "img_path", "audio_path",
     "image_name", "input", "inputs",
 )  # fmt: skip
-"""Names of columns of inputs, the surest first."""
+"""Names of input columns, the surest first."""
 
 LABELS = (
     "label", "labels", "class", "category", "target", "sentiment", "intent", "image/class/text",
@@ -26,13 +26,13 @@ LABELS = (
 NAMES = ("id", "uid", "guid", "uuid", "key", "example_id", "row_id", "index")
 
 NO_NAMES = "none"
-"""What a user asks for instead of a column of names to get the rows' numbers."""
+"""The value that a user gives instead of a name column to use row numbers."""
 
 FILE_WORDS = frozenset((
     "image", "img", "picture", "photo", "audio", "sound", "clip", "wav", "file", "filename", "path",
     "filepath", "imagename", "imagepath",
 ))  # fmt: skip
-"""Words in the name of a column that make any few words in it a file's name."""
+"""If a column name has one of these words, its values of a few words are file names."""
 
 _INPUT_WORDS = FILE_WORDS | {
     "text", "texts", "sentence", "review", "content", "message", "body", "document", "tweet", "utterance",
@@ -43,24 +43,24 @@ _ABOUT_WORDS = frozenset((
     "rating", "author", "user", "label", "labels", "class", "width", "height", "size", "type", "format",
     "hash", "num", "number", "source", "split", "annotator", "comment", "name", "encoding",
 ))  # fmt: skip
-"""What makes "review_date" or "image_width" something else than an input."""
+"""Words of columns that are no inputs, such as "review_date" or "image_width"."""
 
 _TEXT_WORDS = frozenset((
     "text", "texts", "sentence", "review", "content", "message", "body", "tweet", "utterance", "question",
 ))  # fmt: skip
-"""Words at the end of a name that say what it is, whoever it is of: "user_text", "link_text"."""
+"""Last words of input names, whatever stands before them: "user_text", "link_text"."""
 
 _FACTS = frozenset((
     "id", "ids", "date", "time", "timestamp", "created", "updated", "at", "count", "length", "len", "lang",
     "language", "score", "rating", "width", "height", "size", "hash", "num", "number", "split", "encoding",
     "annotator", "author", "user", "username",
 ))  # fmt: skip
-"""Words of columns that are inputs only where nothing else is."""
+"""Words of columns that are inputs only if nothing else is."""
 
 _REMARKS = frozenset(["comment", "comments", "note", "notes", "remark", "remarks"])
 _DATE = re.compile(rb"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.{0,30})?\s*")
 _INDEX = re.compile(r"(Unnamed: 0|column 1|__index_level_0__)")
-"""What the index of a frame is called after `to_csv` and `to_parquet`."""
+"""Names of a frame's index after `to_csv` and `to_parquet`."""
 
 _ADDRESSES = frozenset(["url", "link", "href", "uri", "urls", "links"])
 _LABEL_ENDS = frozenset(["label", "class", "category", "sentiment", "target"])
@@ -68,7 +68,7 @@ _LABEL_ENDS = frozenset(["label", "class", "category", "sentiment", "target"])
 _LABEL_STUDIO = frozenset((
     "annotation_id", "annotator", "created_at", "updated_at", "lead_time", "id", "agreement",
 ))  # fmt: skip
-"""What Label Studio exports beside the data and the labels, whose column is called as the user calls it."""
+"""Columns that Label Studio exports beside the data and the labels; the user names the label column."""
 
 Sample = Sequence[Mapping[str, bytes | None]]
 
@@ -82,26 +82,26 @@ def choose_columns(
     label_column: str | None,
     id_column: str | None,
     labels_wanted: bool,
-    rules: Rules = Rules(),  # noqa: B008 - a tuple, which nothing changes
+    rules: Rules = Rules(),  # noqa: B008 - an immutable tuple
     unnamed: bool = False,
     id_hint: str | None = None,
 ) -> Columns:
-    """The columns that a user named, and guesses for the others.
+    """Returns the columns that a user named, and guesses for the others.
 
     Args:
         source: the table's name, for messages.
-        columns: the columns there are.
+        columns: the names of all columns.
         sample: values of the first rows.
-        input_column: as named by the user, or None to guess.
-        label_column: likewise.
-        id_column: likewise; `NO_NAMES` for none, unless a column is called so.
-        labels_wanted: whether the table's own labels are wanted.
-        rules: how labels are read.
-        unnamed: whether the columns have numbers for names; contents then tell the labels.
-        id_hint: the column that names the rows if no other does.
+        input_column: the name that the user gave, or None to guess.
+        label_column: the same for labels.
+        id_column: the same for names; `NO_NAMES` for none, unless a column has that name.
+        labels_wanted: whether the labels of the table itself are wanted.
+        rules: how to read labels.
+        unnamed: whether columns have only numbers; then the contents show which one holds labels.
+        id_hint: the column that names the rows if no other column does.
 
     Raises:
-        ValueError: If a column is not there, or the inputs' cannot be guessed.
+        ValueError: If a named column does not exist, or the input column cannot be guessed.
     """
     nameless = id_column == NO_NAMES and NO_NAMES not in columns
     if nameless:
@@ -153,7 +153,7 @@ def choose_columns(
 
 
 def first_row(sample: Sample) -> str:
-    """The first row, for the end of a message."""
+    """Shows the first row, for the end of a message."""
     if not sample:
         return ""
     values = [(value or b"")[:60].decode("utf-8", "replace") for value in list(sample[0].values())[:10]]
@@ -161,24 +161,24 @@ def first_row(sample: Sample) -> str:
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a column's name: "reviewText" and "Review text" are "review" and "text"."""
+    """Returns the words of a column name: "reviewText" and "Review text" are "review" and "text"."""
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
 
 
 def first_known(known: Sequence[str], columns: Sequence[str]) -> str | None:
-    """The column whose name comes first among those known."""
+    """Returns the column whose name comes first in a list of known names."""
     lower = {plain_name(name): name for name in reversed(columns)} | {name: name for name in columns}
     return next((lower[name] for name in known if name in lower), None)
 
 
 def plain_name(name: str) -> str:
-    """As `INPUTS` and the others write it: "File Name" is "file_name", "Text (English)" is "text"."""
+    """Returns a name in the form of `INPUTS`: "File Name" is "file_name", "Text (English)" is "text"."""
     plain = re.sub(r"\s*[(\[].*[)\]]$", "", name.strip()) or name.strip()
     return re.sub(r"[\s\-]+", "_", plain.lower())
 
 
 def find_label(columns: Sequence[str]) -> str | None:
-    """By name; else the one column whose name ends in a word for it, "true_label" for instance."""
+    """Finds the label column by its name; else the only one that ends in a word for it ("true_label")."""
     name = first_known(LABELS, columns)
     if name is not None:
         return name
@@ -187,7 +187,7 @@ def find_label(columns: Sequence[str]) -> str | None:
 
 
 def _repeating(columns: Sequence[str], sample: Sample) -> str | None:
-    """The column of few short values beside one of many, if there is one such column."""
+    """Finds the column of few short values that is not the input, if exactly one fits best."""
     found = []
     for name in columns:
         values = [value for row in sample if (value := row.get(name))]
@@ -199,7 +199,7 @@ def _repeating(columns: Sequence[str], sample: Sample) -> str | None:
 
 
 def _are_labels(column: str, sample: Sample) -> bool:
-    """Whether a column that is not called as inputs are holds a few short values again and again."""
+    """Returns whether a column without an input's name repeats a few short values."""
     values = [value for row in sample if (value := row.get(column))]
     called = first_known(INPUTS, [column]) is not None or bool(_INPUT_WORDS & set(words_of(column)))
     few = len(set(values)) * 3 <= len(values) and max(map(len, values), default=99) <= 40
@@ -209,7 +209,7 @@ def _are_labels(column: str, sample: Sample) -> bool:
 def _unique_id(columns: Sequence[str], sample: Sample) -> str | None:
     name = first_known(NAMES, columns)
     if name is None:
-        # "review_id", if it is the only one: else it cannot be told whose names the rows have.
+        # "review_id" counts only if it is the only such column; otherwise it may name something else.
         own = [column for column in columns if len(words_of(column)) == 2 and words_of(column)[-1] == "id"]
         of_files = len(own) == 1 and words_of(own[0])[0] in FILE_WORDS  # "image_id" may name the file itself
         name = own[0] if len(own) == 1 and not of_files else None
@@ -218,7 +218,7 @@ def _unique_id(columns: Sequence[str], sample: Sample) -> str | None:
 
 
 def _written_index(columns: Sequence[str], sample: Sample) -> str | None:
-    """The index of a frame that was written as the first or last column, without a name."""
+    """Finds the unnamed index of a frame, written as the first or last column."""
     for name in (columns[0], columns[-1]) if columns else ():
         values = [(row.get(name) or b"").strip() for row in sample]
         named = _INDEX.fullmatch(name)
@@ -228,7 +228,7 @@ def _written_index(columns: Sequence[str], sample: Sample) -> str | None:
 
 
 def unused_names(columns: Columns, available: Sequence[str], sample: Sample) -> str | None:
-    """Why a column that is called as names are does not name the rows, in words; None if there is none."""
+    """Says why a column named like an id column does not name the rows; None if there is no such column."""
     name = first_known(NAMES, [column for column in available if column not in columns[:2]])
     if name is None or columns.id is not None:
         return None
@@ -245,13 +245,13 @@ def unused_names(columns: Columns, available: Sequence[str], sample: Sample) -> 
 
 
 def _name_files(column: str, sample: Sample) -> bool:
-    """Whether a column of names holds names of files: then those are the inputs, if nothing else is."""
+    """Returns whether a name column holds file names: these are the inputs if nothing else is."""
     values = [(row.get(column) or b"").decode("utf-8", "replace") for row in sample]
     return sum(map(looks_like_path, values)) * 2 > len(values)
 
 
 def _input(columns: Sequence[str], sample: Sample) -> str | None:
-    """By name; by a word in the name; else the column with the longest values, if they are not numbers.
+    """Finds the input column: by its name, by a word in it, else by the longest values except numbers.
 
     A column that is mostly empty is the last choice, whatever its name.
     """
@@ -280,7 +280,7 @@ def _input(columns: Sequence[str], sample: Sample) -> str | None:
 
 
 def _about_others(column: str) -> bool:
-    """Whether a column tells of an input, as "created_at" and "agent_comment" do; "image_id" may name it."""
+    """Returns whether a column describes an input ("created_at", "agent_comment"); "image_id" does not."""
     words = words_of(column)
     if not words or words[0] in FILE_WORDS:
         return False
@@ -288,7 +288,7 @@ def _about_others(column: str) -> bool:
 
 
 def _dates(column: str, sample: Sample) -> bool:
-    """Whether a column holds nothing but dates."""
+    """Returns whether a column holds only dates."""
     values = [value for row in sample if (value := row.get(column))]
     return bool(values) and all(map(_DATE.fullmatch, values))
 

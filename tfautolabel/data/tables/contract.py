@@ -1,4 +1,4 @@
-"""What every kind of table can do: name its columns, show some rows, and be gone through once."""
+"""The interface of every kind of table: column names, sample rows, and one pass over all rows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tfautolabel.labels import ABSTAIN, Rejected
 
 
 class Columns(NamedTuple):
-    """Which columns mean what.
+    """The roles of the columns.
 
     Attributes:
         input: the column of texts, encoded files or paths.
         label: the column of labels, or None.
         id: the column of names, or None for the row numbers.
-        id_guessed: whether nobody asked for that column of names.
-        rules: how the labels are read.
+        id_guessed: whether the column of names was guessed.
+        rules: how to read the labels.
     """
 
     input: str
@@ -32,12 +32,12 @@ class Columns(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One row as it stands in a file.
+    """One row as a file holds it.
 
     Attributes:
-        place: where it stands, "line 3" for instance.
-        values: what it holds, by column; None if it cannot be used.
-        reason: why not.
+        place: its position, such as "line 3".
+        values: its values by column; None if the row cannot be used.
+        reason: why it cannot be used.
     """
 
     place: str
@@ -46,20 +46,20 @@ class Record(NamedTuple):
 
 
 class NoNamesError(ValueError):
-    """A guessed column of names does not name every row by itself; the message says why."""
+    """A guessed column of names does not give every row its own name; the message says why."""
 
 
 class Scan(NamedTuple):
-    """What going through a table once gives, of the n rows that are usable.
+    """The result of one pass over a table, for the n usable rows.
 
     Attributes:
         reader: reads the inputs.
         ids: (n,) names, NumPy's `StringDType`.
         class_ids: (n,) int64, -1 where there is no label.
         classes: the labels that occur, sorted.
-        rejected: rows that are not usable.
-        notes: what was understood of the labels, in sentences.
-        warnings: what is most likely a mistake in them, in sentences.
+        rejected: the rows that are not usable.
+        notes: sentences that say how the labels were understood.
+        warnings: sentences about likely mistakes in the labels.
     """
 
     reader: Reader
@@ -75,11 +75,11 @@ class Table(Protocol):
     """A table of any kind.
 
     Attributes:
-        name: for messages: the path of a file, or what the frame is.
+        name: a file's path or a frame's description, for messages.
         columns: the names of the columns.
-        unnamed: whether nothing in it names its columns, so that they have numbers.
-        notes: what was understood of how it is written, in sentences.
-        id_hint: the column that names the rows if no other does, or None.
+        unnamed: whether the table has no column names, so that numbers take their place.
+        notes: sentences that say how the format was understood.
+        id_hint: the column that names the rows if no other column does, or None.
     """
 
     name: str
@@ -89,26 +89,26 @@ class Table(Protocol):
     id_hint: str | None
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
-        """The values of the first rows, None where there is none."""
+        """Returns the values of the first rows, None for a missing value."""
 
     def records(self) -> Iterator[Record]:
-        """Each row's values, or why it has none; they are in memory one at a time."""
+        """Yields each row's values, or why it has none; only one row is in memory at a time."""
 
     def scan(self, columns: Columns) -> Scan:
-        """Goes through the table once.
+        """Passes over the table once.
 
         Raises:
-            NoNamesError: If a guessed column of names repeats or is empty somewhere.
-            ValueError: If two rows have one name, a row has several labels, or no row is usable.
+            NoNamesError: If a guessed column of names has repeated or empty values.
+            ValueError: If two rows have the same name, a row has several labels, or no row is usable.
         """
 
 
 class RowCollector:
-    """Takes down names and labels of rows, in few bytes a row.
+    """Collects names and labels of rows, in few bytes per row.
 
     Args:
         source: the table's name, for messages.
-        columns: which columns mean what.
+        columns: the roles of the columns.
     """
 
     def __init__(self, source: str, columns: Columns) -> None:
@@ -123,12 +123,12 @@ class RowCollector:
         self._values: dict[str, int] = {}
 
     def keep(self, row: int, label: str | None, name: str | None) -> None:
-        """Takes down a usable row.
+        """Adds a usable row.
 
         Args:
-            row: its number, counted from 0 over all rows.
+            row: its number, counting all rows from 0.
             label: its label; None, empty or blank if it has none.
-            name: its name if the table has names.
+            name: its name, if the table has names.
         """
         label = label.strip() if label else ""
         self._value_ids.append(self._values.setdefault(label, len(self._values)) if label else ABSTAIN)
@@ -139,25 +139,25 @@ class RowCollector:
                 self._pack()
 
     def reject(self, row: int, name: str | None, reason: str) -> None:
-        """Takes down a row that is not usable."""
+        """Adds a row that is not usable."""
         self.rejected.append(Rejected(name or str(row), reason))
 
     def reject_nameless(self, row: int, place: str) -> None:
-        """Takes down a row without a name.
+        """Adds a row without a name.
 
         Raises:
-            NoNamesError: If nobody asked for names.
+            NoNamesError: If the column of names was guessed.
         """
         if self._columns.id_guessed:
             raise NoNamesError(f"column {self._columns.id!r} is empty in {place}")
         self.reject(row, None, f"{place}: column {self._columns.id!r} is empty")
 
     def finish(self, reader: Reader) -> Scan:
-        """The scan, once every row has been looked at.
+        """Returns the scan after all rows were added.
 
         Raises:
-            NoNamesError: If two rows have one name and nobody asked for names.
-            ValueError: If two rows have one name, a row has several labels, or no row is usable.
+            NoNamesError: If two rows have the same name and the column of names was guessed.
+            ValueError: If two rows have the same name, a row has several labels, or no row is usable.
         """
         if not self._numbers:
             first = f", the first: {self.rejected[0].reason}" if self.rejected else ""
@@ -174,10 +174,10 @@ class RowCollector:
         return Scan(reader, ids, class_ids, classes, self.rejected, settled.notes, settled.warnings)
 
     def _in_order(self, value_ids: np.ndarray, settled: Settled) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Class ids that count the sorted labels."""
+        """Returns class ids that index into the sorted labels."""
         classes = tuple(sorted({name for name in settled.meaning.values() if name is not None}))
         position = {name: class_id for class_id, name in enumerate(classes)}
-        # One place more than there are values: ABSTAIN (-1) reads the last, which holds ABSTAIN.
+        # One place more than there are values: ABSTAIN (-1) reads the last place, which holds ABSTAIN.
         new_ids = np.full(len(self._values) + 1, ABSTAIN, np.int64)
         for value, value_id in self._values.items():
             new_ids[value_id] = position.get(settled.meaning[value] or "", ABSTAIN)
@@ -204,10 +204,10 @@ class RowCollector:
 
 
 def checked(value: bytes | None) -> bytes:
-    """The bytes of an input.
+    """Returns the bytes of an input, if there are any.
 
     Raises:
-        ReadFailure: If there are none.
+        ReadFailure: If the row has no input.
     """
     if value is None:
         raise ReadFailure("the row has no input")

@@ -1,4 +1,4 @@
-"""How a file of delimited records is written: its mark, its quotes, its header."""
+"""Finds out how a file of delimited records is written: delimiter, quotes and header."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tfautolabel.data.written_paths import looks_like_path
 
 DELIMITERS = (",", "\t", ";", "|")
 ONE_COLUMN = "\x1f"
-"""A mark that no text holds, for files of one column: commas in it belong to the texts."""
+"""The delimiter for files of one column: no text holds it, so commas belong to the texts."""
 
 LOOKED_AT = 50
-"""Records that are looked at."""
+"""How many records are checked."""
 
 _TITLE_LINES = 20
-"""Lines in which a header is looked for."""
+"""In how many first lines a header is searched."""
 
 UNNAMED = "column "
-"""How a column without a name is called, followed by its number, from 1."""
+"""The name of a column without a name, followed by its number, from 1."""
 
 _KNOWN = frozenset((*INPUTS, *LABELS, *NAMES, "comment", "title", "description", "url"))
 _SEP = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep\s?=\s?(\\t|.)\"?[,;\t|]*\r?\n", re.IGNORECASE)
@@ -31,13 +31,13 @@ _SENTENCE = re.compile(r"\S+\s+\S+\s+.*[.!?…]['\")]?$", re.DOTALL)
 
 
 class Marks(NamedTuple):
-    """What holds records apart and together.
+    """The characters that separate and join fields.
 
     Attributes:
-        delimiter: between fields.
-        quoted: whether quotes hold fields together.
-        quote: which quotes.
-        spaced: whether a space behind the delimiter is no part of a field.
+        delimiter: the character between fields.
+        quoted: whether quotes enclose fields.
+        quote: the quote character.
+        spaced: whether a space after the delimiter is ignored.
     """
 
     delimiter: str
@@ -47,17 +47,17 @@ class Marks(NamedTuple):
 
 
 class Dialect(NamedTuple):
-    """How a file is written.
+    """The format of a file.
 
     Attributes:
-        marks: what holds records apart and together.
-        begin: where the first record begins, in bytes.
-        lines_before: lines before it.
-        names: what its columns are called; "" for one that has neither a name nor values.
-        has_header: whether the first record names the columns.
-        sure: whether something speaks for that, beyond custom.
-        above: what stands in lines above the header, which are left out.
-        names_mark: whether the first line says what the delimiter is.
+        marks: the delimiter and the quotes.
+        begin: the position of the first record, in bytes.
+        lines_before: the number of lines before it.
+        names: the names of the columns; "" for a column with neither a name nor values.
+        has_header: whether the first record holds the column names.
+        sure: whether the contents show this; otherwise it is only the usual case.
+        above: the text of the lines above the header, which are skipped.
+        names_mark: whether the first line states the delimiter.
     """
 
     marks: Marks
@@ -71,11 +71,11 @@ class Dialect(NamedTuple):
 
 
 def find_dialect(path: str, wanted: Iterable[str] = ()) -> Dialect:
-    """Looks at the beginning of a file, and at all of it where tabs and quotes may mean two things.
+    """Reads the beginning of a file, and all of it if tabs and quotes are ambiguous.
 
     Args:
         path: a UTF-8 file.
-        wanted: columns that a user asked for: a first line that names one of them is a header.
+        wanted: columns that a user asked for; a first line that names one of them is a header.
     """
     with open(path, "rb") as file:
         start = file.read(1 << 17)
@@ -110,7 +110,7 @@ def find_dialect(path: str, wanted: Iterable[str] = ()) -> Dialect:
 
 
 def csv_reader(lines: Iterable[str], marks: Marks, strict: bool = True) -> Any:
-    """Python's reader of such records."""
+    """Returns Python's CSV reader for these marks."""
     quoting = csv.QUOTE_MINIMAL if marks.quoted else csv.QUOTE_NONE
     return csv.reader(
         lines,
@@ -123,10 +123,10 @@ def csv_reader(lines: Iterable[str], marks: Marks, strict: bool = True) -> Any:
 
 
 def _above_header(text: str, wanted: frozenset[str]) -> list[str]:
-    """Lines above the header: titles, remarks and what else people and programs write there.
+    """Returns the lines above the header: titles, remarks and similar text.
 
-    Only a line that names columns surely, of inputs and of labels, or two that a user asked for, ends them;
-    and none of the lines above has as many fields.
+    The header must name an input column and a label or id column, or two columns that a user asked for. Each
+    line above must have fewer fields.
     """
     lines = [f"{line}\n" for line in text.split("\n", _TITLE_LINES)[:_TITLE_LINES]]
     for number, line in enumerate(lines):
@@ -147,11 +147,11 @@ def _cells(line: str, mark: str) -> list[str]:
 
 
 def _best_marks(text: str, marks: Marks) -> Marks:
-    """With quotes that follow a space, or simple quotes, where that leaves fewer records broken."""
+    """Tries a space before quotes, or single quotes, and keeps what leaves fewer broken records."""
 
     def broken(some: Marks) -> int:
         rows = _rows(text, some)
-        # Double quotes around a field are no part of it, whatever else is quoted.
+        # Double quotes are never part of a field, whatever else is quoted.
         if some.quote != '"' and any(cell.startswith('"') for row in rows for cell in row):
             return least
         return sum(len(_trimmed(row, len(rows[0]))) != len(rows[0]) for row in rows[1:])
@@ -182,7 +182,7 @@ def _delimiter(text: str, wanted: frozenset[str]) -> str:
 
 
 def _is_prose(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether commas stand in sentences: a space behind each, and a full stop at the end."""
+    """Returns whether the commas belong to sentences: a space after each, and a full stop at the end."""
     like = sum(
         len(row) < 2 or (all(cell[:1] == " " for cell in row[1:]) and row[-1].strip()[-1:] in set(".!?…"))
         for row in rows
@@ -191,14 +191,14 @@ def _is_prose(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _lists_paths(text: str) -> bool:
-    """Whether each line is the name of a file, a space and a word: what it is."""
+    """Returns whether each line is a file name, a space and a word for its class."""
     lines = [line.strip() for line in text.splitlines() if line.strip()][:LOOKED_AT]
     like = sum(line.count(" ") == 1 and looks_like_path(line.split(" ")[0]) for line in lines)
     return like > 0.9 * len(lines)
 
 
 def _rows(text: str, marks: Marks) -> list[list[str]]:
-    """The first records; a damaged one ends them."""
+    """Returns the first records, up to a damaged one."""
     rows: list[list[str]] = []
     try:
         for row in csv_reader(io.StringIO(text, newline=""), marks, strict=False):
@@ -212,10 +212,10 @@ def _rows(text: str, marks: Marks) -> list[list[str]]:
 
 
 def _quotes_hold(path: str, begin: int) -> bool:
-    """Whether quotes hold fields together in a file with tabs: most such files give them no meaning.
+    """Returns whether quotes enclose fields in a file with tabs; in most such files they do not.
 
-    The reading that leaves fewer records broken is right. Where neither breaks one, quotes count, unless a
-    field runs over lines, which a stray quote makes it do.
+    The reading with fewer broken records is right. If neither has any, quotes enclose fields, unless a field
+    then runs over several lines, which a stray quote causes.
     """
     with open(path, "rb") as file:
         file.seek(begin)
@@ -227,7 +227,7 @@ def _quotes_hold(path: str, begin: int) -> bool:
 
 
 def _broken(path: str, begin: int, quoted: bool) -> tuple[int, bool]:
-    """Records with another number of fields than the first, and whether one runs over lines."""
+    """Counts records with another number of fields than the first; also tells if one runs over lines."""
     broken = width = 0
     over_lines = False
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
@@ -248,24 +248,24 @@ def _broken(path: str, begin: int, quoted: bool) -> tuple[int, bool]:
 
 
 def _trimmed(row: Sequence[str], width: int) -> Sequence[str]:
-    """A record without empty fields beyond the header's."""
+    """Returns a record without empty fields beyond the header's."""
     return row[:width] if not any(cell.strip() for cell in row[width:]) else row
 
 
 def _is_header(first: Sequence[str], rows: Sequence[Sequence[str]], wanted: frozenset[str]) -> bool | None:
-    """Whether the first record names the columns, by its words and by what stands below; None if unsure."""
+    """Returns whether the first record is a header, by its words and the rows below; None if unsure."""
     if wanted & set(first):
         return True
     if any(re.fullmatch(rf"{UNNAMED}\d+", name) for name in wanted):
         return False
     if len(first) > 1 and all(plain_name(cell) in _KNOWN for cell in first):
-        return True  # also where it comes again below, as in files that were put together
+        return True  # even if it repeats below, as in concatenated files
     below = [[row[place].strip() for row in rows if place < len(row) and row[place].strip()] for place in
              range(len(first))]  # fmt: skip
     if any(plain_name(cell) in _KNOWN and cell not in below[place] for place, cell in enumerate(first)):
         return True
     if len(set(first)) < len(first) and any(first.count(cell) > 1 for cell in first if cell):
-        return True  # said of the columns: a name twice is an error
+        return True  # an error about the columns will follow: a name occurs twice
     like_data = unlike = 0
     for cell, values in zip(first, below, strict=True):
         if not cell or not values:
@@ -289,7 +289,7 @@ def _is_number(value: str) -> bool:
 
 
 def _names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """A header's names; a column that has values but no name gets its number."""
+    """Returns a header's names; a column with values but without a name gets its number."""
     names = []
     for place, name in enumerate(first):
         if not name:

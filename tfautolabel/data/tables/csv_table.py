@@ -1,4 +1,4 @@
-"""CSV and TSV files, of which only the records' places are kept."""
+"""CSV and TSV files; only the positions of their records are kept in memory."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tfautolabel.data.tables.places import PlacedReader, skip_line
 from tfautolabel.data.tables.text_file import TextFile, open_text
 
 MAX_FIELD = 64 * 1024 * 1024
-"""Characters in a field, and bytes in a line; beyond it a quote was most likely never closed."""
+"""The most characters in a field and bytes in a line; beyond that, a quote was probably never closed."""
 
 
 class CsvTable:
-    """A file of delimited records, below a header or without one.
+    """A file of delimited records, with or without a header.
 
     Args:
-        path: the file, or its text if that was looked at already.
-        wanted: columns that a user asked for.
-        row_word: what its records are called in messages: "line", or "row" where lines are not a user's.
+        path: the file, or its text if that was read already.
+        wanted: the columns that a user asked for.
+        row_word: the word for a record in messages: "line", or "row" if the user has no lines.
 
     Raises:
-        ValueError: If its encoding cannot be told or it has no columns.
+        ValueError: If its encoding cannot be detected or it has no columns.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class CsvTable:
         self.notes = (*self._text.notes, *self._said())
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
-        """The values of the first rows."""
+        """Returns the values of the first rows."""
         rows: list[dict[str, bytes | None]] = []
         with _large_fields():
             for _, _, fields, _, damage in self._rows():
@@ -68,7 +68,7 @@ class CsvTable:
         return rows
 
     def records(self) -> Iterator[Record]:
-        """Each row's values, or why it has none."""
+        """Yields each row's values, or why it has none."""
         with _large_fields():
             for number, (_, _, fields, line, damage) in enumerate(self._rows()):
                 reason = damage or self._why_unusable(fields, None)
@@ -79,7 +79,7 @@ class CsvTable:
                 yield Record(self._place(number, line), values, reason)
 
     def scan(self, columns: Columns) -> Scan:
-        """Goes through the file once; see `Table.scan`."""
+        """Passes over the file once; see `Table.scan`."""
         place = {_decodable(name): position for position, name in enumerate(self._names) if name}
         given, label, name = (None if c is None else place[c] for c in columns[:3])
         collector = RowCollector(self.name, columns)
@@ -101,7 +101,7 @@ class CsvTable:
         return collector.finish(PlacedReader(self._text.path, starts, lengths, take))
 
     def _place(self, row: int, line: int) -> str:
-        """Where a row stands; the header of a sheet is its row 1."""
+        """Says where a row is; the header of a sheet is its row 1."""
         return (
             f"line {line}" if self._row_word == "line" else f"{self._row_word} {row + 1 + (not self.unnamed)}"
         )
@@ -148,7 +148,7 @@ class CsvTable:
         return "no input" if given is not None and not fields[given] else None
 
     def _rows(self) -> Iterator[_Record]:
-        """The records below the header."""
+        """Returns the records below the header."""
         records = self._records()
         if self._dialect.has_header:
             next(records, None)
@@ -164,20 +164,20 @@ class CsvTable:
                 try:
                     fields = next(reader, None)
                 except csv.Error as error:
-                    # One line is given up, whatever the reader took after it: a quote may never be closed.
+                    # Only one line is given up, even if the reader took more: a quote may never be closed.
                     lines.go_back(start, line)
                     reader = csv_reader(lines, dialect.marks)
                     yield _Record(start, lines.end, [], line, f"not valid CSV ({error})")
                     continue
                 if fields is None:
                     return
-                # Spreadsheets write the marks of rows that were emptied.
+                # Spreadsheets write only delimiters for rows that were emptied.
                 if fields and (len(fields) == 1 or any(fields)):
                     yield _Record(start, lines.end, fields, line, None)
 
 
 class _Record(NamedTuple):
-    """Start and end in bytes, the fields, the first line's number, and why it is no record, or None."""
+    """Start and end in bytes, the fields, the first line's number, and the reason if it is no record."""
 
     start: int
     end: int
@@ -187,7 +187,7 @@ class _Record(NamedTuple):
 
 
 class _Lines:
-    """The lines of a file as text, with the place in bytes that has been reached."""
+    """The lines of a file as text, with the current position in bytes."""
 
     def __init__(self, file, begin: int, before: int) -> None:  # type: ignore[no-untyped-def]
         self._file = file
@@ -205,13 +205,13 @@ class _Lines:
         self.end += len(line)
         self.count += 1
         if len(line) == MAX_FIELD and not line.endswith(b"\n"):
-            # Its rest must not be taken for records of their own.
+            # The rest of the line must not be read as records.
             self.end += skip_line(self._file, MAX_FIELD)
             raise csv.Error(f"a line of more than {MAX_FIELD:,} bytes")
         return line.decode("utf-8", "surrogateescape")
 
     def go_back(self, start: int, line: int) -> None:
-        """To behind the line that begins at `start`."""
+        """Moves back to the end of the line that begins at `start`."""
         self._file.seek(start)
         self.end, self.count = start, line - 1
         with suppress(csv.Error):
@@ -219,14 +219,14 @@ class _Lines:
 
 
 class _FieldOf:
-    """The bytes of one field of a record."""
+    """Extracts the bytes of one field from a record."""
 
     def __init__(self, dialect: Dialect, position: int) -> None:
         self._dialect = dialect
         self._position = position
 
     def __call__(self, record: bytes) -> bytes:
-        # Only line feeds end a line here, as when the file was listed: splitlines knows many more.
+        # Only line feeds end a line here, as in the first pass; splitlines accepts many more characters.
         lines = io.StringIO(record.decode("utf-8", "surrogateescape"), newline="\n")
         try:
             with _large_fields():
@@ -238,7 +238,7 @@ class _FieldOf:
 
 @contextmanager
 def _large_fields() -> Iterator[None]:
-    """The limit on fields belongs to the whole process; it is put back."""
+    """Raises the limit on field sizes and restores it, since it belongs to the whole process."""
     before = csv.field_size_limit(MAX_FIELD)
     try:
         yield
@@ -255,7 +255,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def _decodable(text: str) -> str:
-    """Text that UTF-8 can hold: bytes that were not UTF-8 become escapes."""
+    """Returns text that UTF-8 can hold: bytes that were not UTF-8 become escapes."""
     return (
         text
         if _is_utf8(text)

@@ -1,4 +1,4 @@
-"""Excel's workbooks, read row by row into a temporary CSV file."""
+"""Copies Excel workbooks row by row into a temporary CSV file."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tfautolabel.data.tables.text_file import TemporaryCopy, TextFile
 
 KNOWN = frozenset((*INPUTS, *LABELS))
 LOOKED_AT = 20
-"""Rows of a sheet in which the names of columns are looked for."""
+"""In how many first rows of a sheet the column names are searched."""
 
 
 def is_workbook(path: str) -> bool:
-    """Whether a file is a workbook of Excel's newer kind, whatever its name."""
+    """Returns whether a file is an .xlsx workbook, whatever its name."""
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.startswith("xl/") for name in archive.namelist())
@@ -30,7 +30,7 @@ def is_workbook(path: str) -> bool:
 
 
 def as_csv(path: str) -> TextFile:
-    """A temporary CSV file with the rows of one sheet, the first with known names of columns, else with rows.
+    """Copies one sheet to a temporary CSV file: the first with known column names, else the first with rows.
 
     Args:
         path: an .xlsx file.
@@ -42,9 +42,9 @@ def as_csv(path: str) -> TextFile:
     openpyxl = require("openpyxl", extra="excel")
     copy = TemporaryCopy(".csv")
     try:
-        # By content, as an open file: by name, openpyxl refuses what does not end in .xlsx.
+        # By content, as an open file: with a path, openpyxl refuses names that do not end in .xlsx.
         with warnings.catch_warnings(), open(path, "rb") as file:
-            warnings.simplefilter("ignore")  # of styles and the like, which are not read
+            warnings.simplefilter("ignore")  # warnings about styles and similar parts, which are not read
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
             filled = [sheet for sheet in sheets if any(_cells(row) for row in _rows(sheet))]
@@ -52,7 +52,7 @@ def as_csv(path: str) -> TextFile:
             if filled:
                 _write(copy, filled[0])
                 unknown = _uncomputed(openpyxl, file, filled[0])
-    except Exception as error:  # a damaged archive raises whatever its damage leads to
+    except Exception as error:  # a damaged archive can raise any error
         raise ValueError(f"{path}: is not a workbook that can be read ({str(error)[:200]})") from error
     if not filled:
         raise ValueError(f"{path}: must hold rows. Received: a workbook whose sheets are empty")
@@ -73,13 +73,13 @@ def as_csv(path: str) -> TextFile:
 
 
 def _names_columns(sheet: object) -> bool:
-    """Whether a name that is known for a column stands in one of the first rows, and a row below it."""
+    """Returns whether one of the first rows holds a known column name and has a row below it."""
     rows = [_cells(row) for row in islice(_rows(sheet), LOOKED_AT)]
     return any(plain_name(cell) in KNOWN for row in rows[:-1] for cell in row)
 
 
 def _uncomputed(openpyxl: Any, file: Any, sheet: Any) -> int:
-    """How many cells of a sheet have a formula but no value, as files have that a program wrote."""
+    """Counts cells with a formula but no value; programs that write files often leave them."""
     file.seek(0)
     with zipfile.ZipFile(file) as archive:
         parts = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
@@ -104,7 +104,7 @@ def _holds_formulas(archive: zipfile.ZipFile, name: str) -> bool:
 
 
 def _rows(sheet: Any) -> Iterator[Any]:
-    sheet.reset_dimensions()  # some programs write a wrong size
+    sheet.reset_dimensions()  # some programs store a wrong size
     yield from sheet.iter_rows(values_only=True)
 
 
@@ -125,7 +125,7 @@ def _write(copy: Any, sheet: Any) -> None:
 
 
 def _cells(row: Any) -> list[str]:
-    """A row's cells as text, without empty ones at the end."""
+    """Returns a row's cells as text, without empty cells at the end."""
     cells = [_text(value) for value in row]
     while cells and not cells[-1].strip():
         cells.pop()

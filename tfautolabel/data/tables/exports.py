@@ -1,4 +1,4 @@
-"""Rows in JSON documents: wrappers, columns, and the exports of Label Studio, FiftyOne and COCO."""
+"""Finds the rows in JSON documents: wrappers, columns, and exports of Label Studio, FiftyOne and COCO."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROWS = (
 
 
 def rows_of_item(item: object) -> Iterator[Any]:
-    """The row that an item of an array is; what is no row stays as it is, to be set aside by name."""
+    """Yields the rows of an array's item; an item that is no row is kept, to be set aside by name."""
     if isinstance(item, str):
         yield {"text": item}
     elif isinstance(item, list):
@@ -32,20 +32,20 @@ def rows_of_item(item: object) -> Iterator[Any]:
 
 
 def is_header(item: Any) -> bool:
-    """Whether the first item of an array names the columns of those behind it."""
+    """Returns whether the first item of an array names the columns of the items after it."""
     are_names = isinstance(item, list) and all(isinstance(value, str) for value in item)
     return are_names and len(set(item)) == len(item) and any(plain_name(name) in _KNOWN for name in item)
 
 
 def rows_of_document(document: object, name: str) -> Iterator[Any]:
-    """The rows of an object.
+    """Yields the rows of an object.
 
     Args:
-        document: what the file holds.
+        document: the content of the file.
         name: the file, for messages.
 
     Raises:
-        ValueError: If it is nothing that is known as a table.
+        ValueError: If it is no known form of a table.
     """
     if not isinstance(document, dict) or not document:
         raise ValueError(
@@ -94,7 +94,7 @@ def rows_of_document(document: object, name: str) -> Iterator[Any]:
 
 
 def _are_files_of_classes(document: Mapping[str, Any]) -> bool:
-    """Whether each key is a class and its value the files that belong to it."""
+    """Returns whether each key is a class and its value the list of its files."""
     paths = [value for values in document.values() if isinstance(values, list) for value in values]
     return (
         bool(paths)
@@ -105,7 +105,7 @@ def _are_files_of_classes(document: Mapping[str, Any]) -> bool:
 
 
 def _are_columns(values: list[Any]) -> bool:
-    """Whether all are lists of one length, and not all of them lists of rows."""
+    """Returns whether all values are lists of equal length, and not all of them are lists of rows."""
     lengths = {len(value) if isinstance(value, list) else -1 for value in values}
     return len(lengths) == 1 and -1 not in lengths and not all(map(_holds_rows, values))
 
@@ -115,7 +115,7 @@ def _holds_rows(value: object) -> bool:
 
 
 def _wrapped(document: Mapping[str, Any]) -> list[Any] | None:
-    """The one list of rows in an object that says other things too."""
+    """Returns the one list of rows in an object that holds other data too."""
     lists: dict[str, list[Any]] = {key: value for key, value in document.items() if _holds_rows(value)}
     named = [key for key in _ROWS if key in lists]
     if named and (len(lists) == 1 or not all(isinstance(value, list) for value in document.values())):
@@ -133,7 +133,7 @@ def _of_columns(columns: Mapping[str, list[Any]], name: str) -> Iterator[dict[st
 
 
 def _of_dictionaries(document: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Columns of rows or rows of columns, as pandas writes either; rows keep their names."""
+    """Yields rows from nested dictionaries by column or by row, as pandas writes them; keeps row names."""
     inner = list(dict.fromkeys(key for value in document.values() for key in value))
     outer_known = sum(plain_name(key) in _KNOWN for key in document)
     inner_known = sum(plain_name(key) in _KNOWN for key in inner)
@@ -147,7 +147,7 @@ def _of_dictionaries(document: Mapping[str, Mapping[str, Any]]) -> Iterator[dict
 
 
 def _of_coco(document: Mapping[str, Any], source: str) -> Iterator[dict[str, Any]]:
-    """Images and the category of each; several categories stay a list."""
+    """Yields images with their category; several categories stay a list."""
     try:
         names = {str(category["id"]): str(category["name"]) for category in document["categories"]}
         found: dict[str, dict[str, None]] = {}
@@ -170,7 +170,7 @@ def _of_coco(document: Mapping[str, Any], source: str) -> Iterator[dict[str, Any
 
 
 def _of_classes(classes: list[Any], labels: Mapping[str, Any], source: str) -> Iterator[dict[str, Any]]:
-    """FiftyOne's image classification: for each image a number among the names, or a name."""
+    """Yields FiftyOne's image classification: each image has an index into the names, or a name."""
     for path, label in labels.items():
         named = [_label_of_field(value) for value in (label if isinstance(label, list) else [label])]
         for value in named:
@@ -196,7 +196,7 @@ def _is_task(item: Mapping[str, Any]) -> bool:
 
 
 def _of_task(task: Mapping[str, Any]) -> dict[str, Any]:
-    """A task of Label Studio: its data and the choice that people made."""
+    """Returns a task of Label Studio: its data and the choice that people made."""
     given = task.get("annotations") or task.get("completions") or []
     choices: list[Any] = []
     for annotation in given:
@@ -212,7 +212,7 @@ def _of_task(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _label_of_field(value: object) -> Any:
-    """The label in a field of FiftyOne's; anything else stays as it is."""
+    """Returns the label in a field of FiftyOne; anything else stays as it is."""
     if isinstance(value, dict) and isinstance(value.get("classifications"), list):
         return _one(item.get("label") for item in value["classifications"] if isinstance(item, dict))
     if (
@@ -225,7 +225,7 @@ def _label_of_field(value: object) -> Any:
 
 
 def _one(values: Iterable[Any]) -> Any:
-    """The one value that there is, None if there is none, else the list: several labels are refused later."""
+    """Returns the only value, None for none, else the list: several labels are refused later."""
     distinct = list(
         dict.fromkeys(value if isinstance(value, (str, int, float)) else str(value) for value in values)
     )

@@ -1,4 +1,4 @@
-"""Frames that people have in Python, recognised by what they can do: their packages are not imported."""
+"""Recognises frames in Python by their methods, without importing their packages."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ HOLDERS = (
     "encoded files or paths"
 )
 INDEX = "index"
-"""What the index of a frame is called as a column, if it has no name."""
+"""The column name of a frame's index that has no name."""
 
 
 def as_table(frame: object) -> FrameTable | None:
-    """An object as a table, or None if it is none of the kinds that are known.
+    """Turns an object into a table; None if its kind is unknown.
 
     Args:
         frame: one of `HOLDERS`.
 
     Raises:
-        TypeError: If it is a stream or several data sets, or the elements of a `tf.data.Dataset` are not
+        TypeError: If it is a stream or several data sets, or if the elements of a `tf.data.Dataset` are not
             inputs, pairs or dictionaries.
-        ValueError: If columns have one name, or a `tf.data.Dataset` never ends.
+        ValueError: If two columns have the same name, or a `tf.data.Dataset` never ends.
     """
     import pyarrow as pa
 
@@ -66,7 +66,7 @@ def as_table(frame: object) -> FrameTable | None:
 
 
 def index_names(frame: object) -> list[str | None] | None:
-    """The index of a frame or a column of pandas as names; None if it only counts the rows from 0."""
+    """Returns the index of a pandas frame or column as names; None if it only counts rows from 0."""
     index = getattr(frame, "index", None)
     if index is None or not hasattr(frame, "iloc"):
         return None
@@ -80,14 +80,14 @@ def index_names(frame: object) -> list[str | None] | None:
 
 
 def in_order_of(data: Any, labels: Any) -> Any:
-    """Labels in the order of the data: a column of pandas goes by its index, where both have one.
+    """Puts labels into the order of the data: pandas columns are matched by index if both have one.
 
     Args:
-        data: what the labels are of.
-        labels: of any kind; only columns of pandas are put into another order.
+        data: the data that the labels belong to.
+        labels: of any kind; only pandas columns are reordered.
 
     Raises:
-        ValueError: If both have an index and these name other rows.
+        ValueError: If both have an index and the indexes name different rows.
         TypeError: If the labels are a single text.
     """
     if isinstance(labels, (str, bytes)):
@@ -140,7 +140,7 @@ def _of_pandas(frame: Any, kind: str) -> FrameTable:
 def _of_polars(frame: Any, kind: str) -> FrameTable:
     import pyarrow as pa
 
-    # Arrow would get the addresses of Python's objects.
+    # Otherwise Arrow would get the addresses of Python objects.
     schema = getattr(frame, "schema", {})
     unusable = {name: _kinds(frame[name].to_list()) for name in schema if str(schema[name]) == "Object"}
     if not unusable:
@@ -156,7 +156,7 @@ def _is_nothing(value: object) -> bool:
 
 
 def _kinds(values: list[Any]) -> str:
-    """What a column holds that makes no column, and in which rows."""
+    """Describes the types of values that cannot form a column, and their rows."""
     first: dict[str, int] = {}
     for row, value in enumerate(values):
         if not _is_nothing(value):
@@ -172,7 +172,7 @@ def _class_names(features: Any) -> dict[str, list[str]]:
 
 
 def _elements(elements: Iterable[Any]) -> Any:
-    """The elements of a `tf.data.Dataset` as an Arrow table; they are in memory as a whole."""
+    """Collects the elements of a `tf.data.Dataset` into an Arrow table in memory."""
     import pyarrow as pa
 
     rows = []
@@ -187,7 +187,7 @@ def _elements(elements: Iterable[Any]) -> Any:
 
 
 def _unbatched(elements: Iterable[Any]) -> Iterator[Any]:
-    """Each example, also of batches: arrays of strings hold one in each place."""
+    """Yields each example, also from batches, which are arrays with one string per example."""
     sizes: set[int] = set()
     for element in elements:
         parts = _parts(element)
@@ -238,7 +238,7 @@ def _holds_strings(value: object) -> bool:
 
 
 def _plain(value: object) -> Any:
-    """A NumPy value as Python's own; a label of the type bytes is text."""
+    """Turns a NumPy value into a Python value; labels of type bytes become text."""
     if hasattr(value, "item") and getattr(value, "size", 1) == 1:
         return value.item()
     return value.tolist() if hasattr(value, "tolist") else value

@@ -1,4 +1,4 @@
-"""JSON that is not a line a row: arrays, objects of columns, and what labelling tools export."""
+"""Converts JSON that is not JSONL: arrays, objects of columns, and exports of labelling tools."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tfautolabel.data.tables.text_file import TemporaryCopy, TextFile
 
 CHUNK = 1 << 20
 MAX_DOCUMENT = 1 << 30
-"""Bytes of an object that is read as a whole; arrays are read item by item."""
+"""The most bytes of an object, which is read as a whole; arrays are read item by item."""
 
 MAX_ITEM = 256 * 1024 * 1024
 
 
 def is_document(path: str) -> bool:
-    """Whether a file that begins with a bracket is one JSON value, not one in each line."""
+    """Returns whether a file that begins with a bracket is one JSON value, and not one value per line."""
     with open(path, "rb") as file:
         head = file.read(CHUNK).removeprefix(b"\xef\xbb\xbf").lstrip()
     first, _, rest = head.partition(b"\n")
@@ -26,7 +26,7 @@ def is_document(path: str) -> bool:
     try:
         value = json.loads(first)
     except (ValueError, RecursionError):
-        # A damaged first line of JSONL, or the first line of a value that goes on: the next line tells.
+        # Either the first line of JSONL is damaged, or the value goes on: the next line shows which.
         following = next((line.strip() for line in rest.split(b"\n") if line.strip()), b"")
         return not (first.strip().startswith(b"{") and following.startswith(b"{") and first.strip() != b"{")
     if rest.strip() or not whole:
@@ -35,13 +35,13 @@ def is_document(path: str) -> bool:
 
 
 def as_json_lines(text: TextFile) -> TextFile:
-    """A temporary copy with an object a line.
+    """Makes a temporary copy with one object per line.
 
     Args:
         text: the file.
 
     Raises:
-        ValueError: If it is not valid JSON, or nothing that is known as a table.
+        ValueError: If it is not valid JSON, or no known form of a table.
     """
     copy = TemporaryCopy(".jsonl")
     encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -81,7 +81,7 @@ def _rows(text: TextFile) -> Iterator[Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; JSON lets a key stand in it twice, and readers forget the first.
+    """Makes an object and refuses repeated keys; JSON allows them, but readers forget the first value.
 
     Raises:
         ValueError: If a key has two values.
@@ -95,7 +95,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _items(text: TextFile) -> Iterator[Any]:
-    """The items of an array, with little of the file in memory."""
+    """Yields the items of an array, with little of the file in memory."""
     decoder = json.JSONDecoder()
     with open(text.path, encoding="utf-8-sig", errors="replace") as file:
         window = file.read(CHUNK).lstrip()[1:]
@@ -115,7 +115,7 @@ def _items(text: TextFile) -> Iterator[Any]:
                 continue
             try:
                 value, end = decoder.raw_decode(window)
-                # A number at the end of what was read may go on.
+                # A number at the end of the data read so far may continue.
                 complete = end < len(window)
             except json.JSONDecodeError:
                 value, end, complete = None, 0, False

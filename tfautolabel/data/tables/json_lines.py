@@ -1,4 +1,4 @@
-"""JSONL files (a JSON object a line), of which only the lines' places are kept."""
+"""JSONL files (one JSON object per line); only the positions of the lines are kept in memory."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tfautolabel.data.tables.text_file import TextFile, open_text
 MAX_LINE = 256 * 1024 * 1024
 _HEADER_ROWS = 20
 _TOO_LONG = b"too long"
-"""Stands for a line that is longer than `MAX_LINE`."""
+"""Stands for a line longer than `MAX_LINE`."""
 
 
 class JsonLinesTable:
     """A file with a JSON object in each line; the columns are the keys of the first objects.
 
     Args:
-        path: the file, or its text if that was looked at already.
-        row_word: what its rows are called in messages: "line", or "item" where lines are not a user's.
+        path: the file, or its text if that was read already.
+        row_word: the word for a row in messages: "line", or "item" if the user has no lines.
 
     Raises:
-        ValueError: If its encoding cannot be told, or none of the first lines is an object.
+        ValueError: If its encoding cannot be detected, or none of the first lines is an object.
     """
 
     def __init__(self, path: str | os.PathLike[str] | TextFile, row_word: str = "line") -> None:
@@ -47,11 +47,11 @@ class JsonLinesTable:
         self.unnamed = all(re.fullmatch(r"column \d+", name) for name in self.columns)
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
-        """The values of the first rows."""
+        """Returns the values of the first rows."""
         return [{key: input_bytes(row.get(key)) for key in self.columns} for row in self._objects(count)]
 
     def scan(self, columns: Columns) -> Scan:
-        """Goes through the file once; see `Table.scan`."""
+        """Passes over the file once; see `Table.scan`."""
         collector = RowCollector(self.name, columns)
         starts, lengths = array("q"), array("q")
         for row, (start, line, number) in enumerate(self._lines()):
@@ -71,20 +71,20 @@ class JsonLinesTable:
         return collector.finish(PlacedReader(self._text.path, starts, lengths, _KeyOf(columns.input)))
 
     def records(self) -> Iterator[Record]:
-        """Each row's values, or why it has none."""
+        """Yields each row's values, or why it has none."""
         for _, line, number in self._lines():
             value, reason = _parsed(line)
             yield Record(f"{self._row_word} {number}", value, reason)
 
     def _lines(self) -> Iterator[tuple[int, bytes, int]]:
-        """Place, content and number of each line that is not blank."""
+        """Yields position, content and number of each line that is not blank."""
         with open(self._text.path, "rb") as file:
             place = 3 if file.read(3) == b"\xef\xbb\xbf" else 0
             file.seek(place)
             number = 0
             while line := file.readline(MAX_LINE):
                 number += 1
-                # The rest of a line that is too long must not be taken for lines of its own.
+                # The rest of a line that is too long must not be read as further lines.
                 whole = len(line) < MAX_LINE or line.endswith(b"\n")
                 rest = 0 if whole else skip_line(file, MAX_LINE)
                 if line.strip():
@@ -103,7 +103,7 @@ class JsonLinesTable:
 
 
 class _KeyOf:
-    """The bytes under one key of an object."""
+    """Extracts the bytes under one key of an object."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -116,11 +116,11 @@ class _KeyOf:
 
 
 def _parsed(line: bytes) -> tuple[dict[str, Any] | None, str | None]:
-    """The object in a line, or None and why there is none."""
+    """Returns the object in a line, or None and the reason why there is none."""
     if line is _TOO_LONG:
         return None, f"more than {MAX_LINE:,} bytes"
     try:
-        # Lines of an array whose brackets were cut off end in commas.
+        # The lines of an array without its brackets end in commas.
         value = json.loads(line.decode("utf-8").rstrip().removesuffix(","))
     except UnicodeDecodeError as error:
         return None, f"not UTF-8 (byte 0x{line[error.start]:02x})"
@@ -130,7 +130,7 @@ def _parsed(line: bytes) -> tuple[dict[str, Any] | None, str | None]:
 
 
 def input_bytes(value: object) -> bytes | None:
-    """An input of JSON as bytes: text, a number as text, or `{"bytes": base64}`; None if it is neither."""
+    """Converts a JSON input to bytes: text, a number as text, or `{"bytes": base64}`; else None."""
     if isinstance(value, dict) and isinstance(value.get("bytes"), str):
         try:
             return base64.b64decode(value["bytes"], validate=True)

@@ -1,4 +1,4 @@
-"""From a table of any kind to what a data set is made of."""
+"""Loads a table of any kind, for a data set."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from tfautolabel.data.written_paths import MAX_PATH, Place, is_base64
 
 
 class LoadedTable(NamedTuple):
-    """What a table gives.
+    """The contents of a table.
 
     Attributes:
-        scan: its usable rows; the reader gives the inputs, also where the column holds paths.
+        scan: its usable rows; the reader gives the inputs, even if the column holds paths.
         modality: "image", "text" or "audio".
-        notes: what was guessed, in sentences.
-        warnings: what is most likely a mistake in the data, in sentences.
-        numbered: whether the rows have their numbers for names.
+        notes: sentences that say what was guessed.
+        warnings: sentences about likely mistakes in the data.
+        numbered: whether the rows are named by their numbers.
     """
 
     scan: Scan
@@ -59,22 +59,22 @@ def load_table(
     encoding: str | None,
     expected: str | None = None,
 ) -> LoadedTable:
-    """Goes through a table once and takes down where its rows are, what they are called and their labels.
+    """Passes over a table once and records the positions, names and labels of its rows.
 
     Args:
         source: the path of a file, or a frame.
         input_column: the column of texts, encoded files or paths, or None to guess.
         label_column: the column of labels, or None to guess.
-        id_column: the column of names, or None: one that is called so, or the row numbers.
+        id_column: the column of names; None for one with a usual name, else the row numbers.
         modality: None to recognise it.
-        labels_wanted: whether the table's own labels are wanted.
-        rules: how the labels are read.
-        encoding: how a text file is encoded, or None to find out.
-        expected: what the inputs are taken for if their contents do not tell.
+        labels_wanted: whether the labels of the table itself are wanted.
+        rules: how to read the labels.
+        encoding: the encoding of a text file, or None to detect it.
+        expected: the modality to assume if the contents do not show it.
 
     Raises:
-        ValueError: If the table cannot be used; the text names it and what is valid.
-        TypeError: If the source is neither a path nor a frame that is known.
+        ValueError: If the table cannot be used; the message names it and what is valid.
+        TypeError: If the source is neither a path nor a known frame.
     """
     path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
     wanted = [name for name in (input_column, label_column, id_column) if name is not None]
@@ -147,14 +147,14 @@ def _numbered(table: Table, why: str) -> str:
 
 
 def _sample(table: Table) -> Sample:
-    """The first rows; more of them where they are small."""
+    """Returns the first rows; more of them if they are small."""
     sample = table.sample(SAMPLE)
     size = sum(len(value or b"") for row in sample for value in row.values())
     return sample if len(sample) < SAMPLE or size > 1 << 20 else table.sample(LOOKED_AT)
 
 
 def _check_readable(table: Table, columns: Columns, scan: Scan) -> None:
-    """Refuses a column of a frame in which nothing is an input: decoded pictures, for instance.
+    """Refuses a frame column in which nothing is an input, such as decoded pictures.
 
     Raises:
         ValueError: If none of some rows can be read.
@@ -171,14 +171,14 @@ def _check_readable(table: Table, columns: Columns, scan: Scan) -> None:
 def _place(
     table: Table, columns: Columns, sample: Sample, scan: Scan, folder: str | None, modality: str | None
 ) -> Place | None:
-    """Where the files are that the column of inputs names; None if it holds the inputs themselves."""
+    """Finds the files that the input column names; None if it holds the inputs themselves."""
     named = bool(FILE_WORDS & set(words_of(columns.input))) and not columns.input.lower().endswith("encoded")
     values = [row.get(columns.input) for row in sample]
     if _are_base64(sample, columns.input):
         return None
     if not any(_readable(value) for value in values):
         return None
-    # What the first rows show is not the whole: their files may be the ones that were deleted.
+    # The first rows alone do not show enough: their files may have been deleted.
     spread = np.unique(np.linspace(0, len(scan.ids) - 1, LOOKED_AT, dtype=int)).tolist()
     values = [value for value in read_rows(scan.reader, spread) if isinstance(value, bytes)]
     texts = [value.decode("utf-8", "replace") for value in values if value]
@@ -188,13 +188,13 @@ def _place(
 
 
 def _are_base64(sample: Sample, column: str) -> bool:
-    """Whether most of some values are files in base64."""
+    """Returns whether most of some values are files in base64."""
     values = [value[:200].decode("utf-8", "replace") for row in sample if (value := row.get(column))]
     return sum(map(is_base64, values)) * 2 > len(values)
 
 
 def _readable(value: bytes | None) -> bool:
-    """Whether a value may be a path: no content of a file, no long text."""
+    """Returns whether a value may be a path, and not a file's content or a long text."""
     return value is not None and len(value) <= MAX_PATH and b"\0" not in value and b"\n" not in value.strip()
 
 
@@ -206,7 +206,7 @@ def _frame(source: object) -> Table:
 
 
 def _some(reader: Reader, paths: bool) -> list[bytes]:
-    """Some rows, taken from all over the table where that costs little."""
+    """Reads some rows, from all over the table if that costs little."""
     count = len(reader)
     rows = (
         np.unique(np.linspace(0, count - 1, 2 * SAMPLE, dtype=int))
@@ -217,7 +217,7 @@ def _some(reader: Reader, paths: bool) -> list[bytes]:
 
 
 def _taken(columns: Columns) -> str:
-    """What was understood, for the end of an error: the guess may be what is wrong."""
+    """Says what was understood, for the end of an error message: the guess may be wrong."""
     taken = [f"inputs from column {columns.input!r}"]
     if columns.label is not None:
         taken.append(f"labels from column {columns.label!r}")

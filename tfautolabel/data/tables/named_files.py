@@ -1,4 +1,4 @@
-"""Tables whose column of names is that of files: "id,breed" beside a folder of pictures called as the ids."""
+"""Tables whose ids are also file names, such as "id,breed" beside a folder of pictures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfautolabel.data.tables.contract import Columns, Table
 from tfautolabel.data.written_paths import Place
 
 ID_WORDS = frozenset(("id", "ids", "uid", "uuid", "guid", "key", "code", "name", "names", "index"))
-"""Words in the name of a column that names rows, and often the files of these too."""
+"""Words in the name of a column that names rows, and often their files too."""
 
 
 def choose_with_files(
@@ -21,17 +21,17 @@ def choose_with_files(
     choose: Callable[..., Columns],
     labels_wanted: bool,
 ) -> Columns:
-    """The columns, of which that of names is the inputs if files are called so and nothing else is an input.
+    """Chooses the columns; ids that are file names become the input if no other column is one.
 
     Args:
-        table: the table, of which a user named no inputs.
+        table: the table; its user named no input column.
         sample: values of its first rows.
-        folder: where it lies.
-        choose: gives the columns; it takes `input_column` and `label_column`.
-        labels_wanted: whether the table's own labels are wanted.
+        folder: the table's folder.
+        choose: returns the columns; it accepts `input_column` and `label_column`.
+        labels_wanted: whether the labels of the table itself are wanted.
 
     Raises:
-        ValueError: If the inputs cannot be told.
+        ValueError: If the input column cannot be found.
     """
     names = [name for name in table.columns if ID_WORDS & set(words_of(name))]
     if len(names) != 1 or len(table.columns) < 2 or first_known(INPUTS, table.columns):
@@ -40,7 +40,7 @@ def choose_with_files(
         usual = choose()
         texts = _values(sample, usual.input)
         long = sum(len(text.split()) > 3 for text in texts) * 4 > len(texts)
-        # Texts, whatever files lie there: they are long or nearly all different.
+        # These are texts, even if such files exist: they are long, or nearly all different.
         if usual.input != names[0] and (long or len(set(texts)) * 10 > 9 * len(texts)):
             return usual
     if place_of_names(_values(sample, names[0]), table.name, names[0], folder) is None:
@@ -52,7 +52,7 @@ def choose_with_files(
 
 
 def place_of_names(values: list[str], source: str, column: str, folder: str | None) -> Place | None:
-    """Where the files are that a column of names means; None if it means none, or names no rows."""
+    """Finds the files that an id column names; None if there are none or the column is no id column."""
     if not ID_WORDS & set(words_of(column)):
         return None
     return find_place(values, f"{source}: column {column!r}", folder, named=True, refuse=False)

@@ -1,4 +1,4 @@
-"""Recognises a table by its content, and opens it."""
+"""Recognises the format of a table by its content and opens it."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ _OTHER_TEXTS = {
     ".sql": "SQL; export the table as CSV",
     ".xls": "text or HTML with the name of an old Excel file; save it as .xlsx or as CSV UTF-8",
 }
-"""Texts that commas make no table of."""
+"""Endings of text formats that are no tables, even with commas in them, and what each message says."""
 
 
 def open_table(path: str, wanted: Iterable[str] = (), encoding: str | None = None) -> Table:
-    """Opens a file that holds a row for each example.
+    """Opens a file with one row for each example.
 
     Args:
         path: the file.
-        wanted: columns that a user asked for; they tell whether a first line is a header.
-        encoding: how its text is encoded, or None to find out.
+        wanted: columns that a user asked for; they help to recognise a header.
+        encoding: the encoding of its text, or None to detect it.
 
     Raises:
-        ValueError: If it is no table that is read; the text says what it is, if that is known.
+        ValueError: If it is no supported table; the message says what it is, if that is known.
         MissingExtraError: If it is a workbook and openpyxl is not installed.
     """
     with open(path, "rb") as file:
@@ -108,7 +108,7 @@ def open_table(path: str, wanted: Iterable[str] = (), encoding: str | None = Non
 
 
 def _is_array(start: bytes, ending: str) -> bool:
-    """Whether a first bracket begins JSON: a CSV file may begin with "[tag]"."""
+    """Returns whether a first bracket begins JSON: a CSV file may also begin with "[tag]"."""
     inside = start[1:].lstrip()[:1]
     if inside == b"{" or ending in (".json", ".jsonl", ".ndjson"):
         return True

@@ -1,4 +1,4 @@
-"""A column of paths: the inputs are the files that they lead to."""
+"""Columns of paths or base64: the inputs are the files that the values lead to or hold."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tfautolabel.data.written_paths import MAX_PATH, Place, from_base64, spellin
 from tfautolabel.labels import ABSTAIN
 
 AT_ONCE = 8192
-"""Rows whose paths are compared at a time."""
+"""How many rows are compared at a time."""
 
 
 class PathReader:
-    """Files that another reader's values name.
+    """Reads the files that another reader's values name.
 
     Args:
-        place: where they are looked for.
+        place: where to look for them.
         names: reads the paths.
     """
 
@@ -31,10 +31,10 @@ class PathReader:
         return len(self.names)
 
     def read(self, row: int) -> bytes:
-        """The bytes of the file that a row names.
+        """Reads the file that a row names.
 
         Raises:
-            ReadFailure: If the path leads out of the folder or there is no file that can be read.
+            ReadFailure: If the path leads out of the folder, or no file can be read.
         """
         written = self.names.read(row)
         path = written[: MAX_PATH + 1].decode("utf-8", "replace")
@@ -48,10 +48,10 @@ class PathReader:
 
 
 class Base64Reader:
-    """Files that another reader's values hold in base64.
+    """Decodes the base64 files in another reader's values.
 
     Args:
-        values: reads them.
+        values: reads the values.
     """
 
     def __init__(self, values: Reader) -> None:
@@ -61,7 +61,7 @@ class Base64Reader:
         return len(self._values)
 
     def read(self, row: int) -> bytes:
-        """The bytes of one file.
+        """Returns the bytes of one file.
 
         Raises:
             ReadFailure: If the row holds no base64.
@@ -77,14 +77,14 @@ class Base64Reader:
 def check_one_label_a_file(
     source: str, names: Reader, class_ids: np.ndarray, classes: tuple[str, ...], place: Place
 ) -> tuple[str, ...]:
-    """Refuses two labels for one path, and notes a path that is named more than once.
+    """Refuses two labels for one path, and notes paths that occur more than once.
 
     Args:
         source: the table's name, for messages.
-        names: reads the paths, as written.
+        names: reads the paths as written.
         class_ids: (n,) int64, -1 = `ABSTAIN`; only labelled rows are compared.
-        classes: their names.
-        place: where they are looked for.
+        classes: the names of the classes.
+        place: where to look for the files.
 
     Returns:
         Notes.
@@ -127,12 +127,13 @@ def check_one_label_a_file(
 
 
 def check_labels_of_files(reader: Reader, class_ids: np.ndarray, classes: tuple[str, ...]) -> None:
-    """As `check_one_label_a_file`, for labels that were given beside the inputs.
+    """Does the same as `check_one_label_a_file` for labels that were given beside the inputs.
 
     Args:
-        reader: gives the inputs; one without `names` and a `place` reads no files that are named.
+        reader: gives the inputs. A reader without `names` and a `place` is not checked: it reads no named
+            files.
         class_ids: (n,) int64, -1 = `ABSTAIN`.
-        classes: their names.
+        classes: the names of the classes.
 
     Raises:
         ValueError: If one path has two labels.
@@ -143,7 +144,10 @@ def check_labels_of_files(reader: Reader, class_ids: np.ndarray, classes: tuple[
 
 
 def _key(path: bytes, place: Place) -> str:
-    """The same for all spellings of a path, if seldom for different paths too: nothing is looked up."""
+    """Returns a key that is equal for all spellings of a path, without access to the disk.
+
+    Different paths seldom have the same key.
+    """
     written = path.decode("utf-8", "replace")
     if len(written) > MAX_PATH:
         return written

@@ -1,4 +1,4 @@
-"""Rows of a file that are read from known places in it."""
+"""Reads rows from known positions in a file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tfautolabel.data.readers import ReadFailure
 
 
 def skip_line(file: BinaryIO, step: int) -> int:
-    """Goes on to behind the end of the line, and returns how many bytes that were.
+    """Moves to the end of the current line and returns the number of bytes skipped.
 
     Args:
-        file: somewhere within a line.
-        step: bytes that may be in memory.
+        file: a file, positioned within a line.
+        step: the most bytes in memory.
     """
     skipped = 0
     while piece := file.readline(step):
@@ -26,13 +26,13 @@ def skip_line(file: BinaryIO, step: int) -> int:
 
 
 class PlacedReader:
-    """Pieces of one file, each turned into the bytes of an input when it is asked for.
+    """Reads pieces of one file and extracts an input from each on demand.
 
     Args:
         path: the file.
-        starts: (n,) where each piece begins, in bytes.
-        lengths: (n,) how long it is.
-        take: from a piece to the input in it; it may raise `ReadFailure`.
+        starts: (n,) the start of each piece, in bytes.
+        lengths: (n,) the length of each piece, in bytes.
+        take: extracts the input from a piece; it may raise `ReadFailure`.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class PlacedReader:
         return len(self._starts)
 
     def read(self, row: int) -> bytes:
-        """The bytes of one row's input.
+        """Reads the input of one row.
 
         Raises:
-            ReadFailure: If the file cannot be read or is not what it was.
+            ReadFailure: If the file cannot be read or has changed.
         """
         length = self._lengths[row]
         try:

@@ -1,4 +1,4 @@
-"""A table's text as UTF-8 with line feeds: the file itself, or a copy where it is written otherwise."""
+"""Gives a table's text as UTF-8 with line feeds: the file itself, or a converted copy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK = 1 << 20
 WESTERN = "cp1252"
 
 _HIGH_RUN = re.compile(rb"[\x80-\xff]{3,}")
-# Letters of other code pages, which are signs or capitals in this one: they make no word there.
+# Letters of other code pages that are signs or capitals in this one, where no word holds them.
 _NO_WORD = re.compile(
     rb"(?<=[A-Za-z])[\x80-\x8b\x8d\x8f-\x91\x93-\x95\x98\x99\x9b\x9d\xa2\xa4\xa7-\xa9\xab-\xae\xb0-\xb3\xb5\xb6"
     rb"\xb8\xbb\xbd](?=[A-Za-z])|(?<=[A-Za-z])[\x83\x88\x98\xa1\xa3\xa5\xa6\xaf\xb9\xbc\xbe\xbf]|"
@@ -28,8 +28,9 @@ _UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 
-# In double-byte code pages whole words are pairs of such bytes, many of them no letters here, or such signs
-# stand within words. Not counted: guillemets, the no-break space, one sign repeated, signs at ends of words.
+# In double-byte code pages, whole words are pairs of such bytes (many of them are no letters here), or such
+# signs stand within words. Guillemets, the no-break space, one repeated sign, and signs at word ends do not
+# count.
 _PAIRS = re.compile(
     rb"(?<![A-Za-z\x80-\xff])(?=[\xab-\xff]*[\xa2-\xaa\xac-\xba\xbc-\xbe])"
     rb"(?:(?!([\x80-\xff])\1)[\xa2-\xaa\xac-\xff]{2})+(?![A-Za-z\x80-\xff])|"
@@ -42,13 +43,13 @@ HOW_TO_SAY = "another encoding is named by encoding=… (--encoding)"
 
 
 class TextFile(NamedTuple):
-    """Where a table's text can be read.
+    """The place of a table's readable text.
 
     Attributes:
-        path: the file to open: UTF-8, except for damaged places; lines end in line feeds.
+        path: the file to open, in UTF-8 except for damaged places; lines end in line feeds.
         name: the file that was given, for messages.
-        notes: what was understood, in sentences.
-        copy: what keeps a copy alive, if there is one.
+        notes: sentences that say what was understood.
+        copy: the object that keeps a temporary copy alive, if there is one.
     """
 
     path: str
@@ -58,10 +59,10 @@ class TextFile(NamedTuple):
 
 
 class TemporaryCopy:
-    """A file that is gone as soon as nobody refers to this any more.
+    """A temporary file that is deleted when nothing refers to this object any more.
 
     Args:
-        suffix: how its name ends.
+        suffix: the ending of its name.
     """
 
     def __init__(self, suffix: str = ".table") -> None:
@@ -74,7 +75,7 @@ class TemporaryCopy:
         self._file.write(data)
 
     def finish(self) -> None:
-        """Makes what was written readable by name."""
+        """Closes the file, so that its whole content can be read by its name."""
         self._file.close()
 
 
@@ -85,26 +86,26 @@ def _remove(file: Any, name: str) -> None:
 
 
 class _Found(NamedTuple):
-    """What one pass over a file's bytes tells."""
+    """The results of one pass over a file's bytes."""
 
     good: int  # characters beyond ASCII that are valid UTF-8
     bad: int  # bytes that are not
-    mostly_bad: bool  # whether such bytes stand in most lines that are beyond ASCII
+    mostly_bad: bool  # whether most lines beyond ASCII hold such bytes
     line_feeds: bool
     returns: bool
     first_bad: tuple[int, int]  # line, byte
 
 
 def open_text(path: str, encoding: str | None = None) -> TextFile:
-    """Finds out how a file is written, and copies it to a temporary file where that is not UTF-8.
+    """Detects a file's encoding, and copies it to a temporary UTF-8 file if it has another one.
 
     Args:
         path: the file.
-        encoding: what Python calls the encoding, or None to find it: UTF-8; UTF-16 and UTF-32 by their mark
-            or their zeros; else all of the file is Western European (cp1252), if it reads like that.
+        encoding: Python's name of the encoding, or None to detect it: UTF-8; UTF-16 and UTF-32 by their byte
+            order mark or their zeros; else Western European (cp1252), if the whole file reads like that.
 
     Raises:
-        ValueError: If the encoding is unknown or not the file's, or cannot be told.
+        ValueError: If the encoding is unknown, wrong for the file, or cannot be detected.
     """
     with open(path, "rb") as file:
         start = file.read(1 << 16)
@@ -132,7 +133,7 @@ def open_text(path: str, encoding: str | None = None) -> TextFile:
 
 
 def wide_encoding(start: bytes) -> str | None:
-    r"""UTF-16 without a mark, by the zeros beside ASCII characters; None if it is not.
+    r"""Detects UTF-16 without a byte order mark by the zeros beside ASCII characters; else None.
 
     Examples:
         >>> wide_encoding("text,label\n".encode("utf-16-le")), wide_encoding(b"text,label\n")
@@ -149,7 +150,7 @@ def wide_encoding(start: bytes) -> str | None:
 
 
 def _reads_as(start: bytes, encoding: str) -> bool:
-    """Whether bytes are characters that texts have, in several lines: other alphabets hold few zeros."""
+    """Returns whether bytes decode to usual characters and line ends, also if UTF-16 has few zeros."""
     text = codecs.getincrementaldecoder(encoding)("replace").decode(start)
     odd = {"Cc", "Cn", "Co", "Cs"}
     strange = sum(unicodedata.category(c) in odd and c not in "\t\r\n\ufeff" for c in text) + text.count(
@@ -159,7 +160,7 @@ def _reads_as(start: bytes, encoding: str) -> bool:
 
 
 def is_binary(start: bytes) -> bool:
-    """Whether a file's first bytes are no text in any encoding that is read."""
+    """Returns whether a file's first bytes are no text in any supported encoding."""
     if other_encoding(start) or wide_encoding(start) or not start:
         return False
     zeros = start.count(0)
@@ -195,7 +196,7 @@ def _look(path: str) -> _Found:
 
 
 def _check_western(path: str, found: _Found) -> None:
-    """Refuses what is more likely Cyrillic, Greek, Polish, Chinese, … or from DOS or an old Mac."""
+    """Refuses files that are more likely Cyrillic, Greek, Polish, Chinese, … or from DOS or an old Mac."""
     high = runs = signs = pairs = words = 0
     undefined = False
     for chunk in _chunks(path):
@@ -207,7 +208,7 @@ def _check_western(path: str, found: _Found) -> None:
         pairs += sum(1 for _ in _PAIRS.finditer(chunk))
         words += sum(1 for _ in _WORDS.finditer(chunk))
         undefined = undefined or _UNDEFINED.search(chunk) is not None
-    # Bytes that happen to be UTF-8 are frequent in Chinese and Japanese, seldom in Western text.
+    # Bytes that are valid UTF-8 by chance are frequent in Chinese and Japanese, rare in Western text.
     if undefined or found.good * 4 >= found.bad or runs * 4 > high or signs * 4 >= high or pairs * 2 > words:
         line, byte = found.first_bad
         raise ValueError(
@@ -222,7 +223,7 @@ def _check_western(path: str, found: _Found) -> None:
 def _copied(
     path: str, encoding: str, notes: tuple[str, ...], returns_only: bool = False, is_text: bool = True
 ) -> TextFile:
-    """A copy in UTF-8 with line feeds; it is deleted when nobody needs it any more."""
+    """Makes a temporary copy in UTF-8 with line feeds; it is deleted when nothing needs it any more."""
     if encoding.lower() in ("utf-16", "utf-32"):
         encoding = encoding.lower()
     copy = TemporaryCopy()

@@ -1,9 +1,9 @@
-"""TFRecord files of `tf.train.Example`, of which only the records' places are kept.
+"""TFRecord files of `tf.train.Example`; only the positions of the records are kept in memory.
 
-A record is its length (8 bytes), a checksum of that (4), the data, and a checksum of the data (4), see
-https://www.tensorflow.org/tutorials/load_data/tfrecord. The data is a protocol buffer of the kind in
-https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/example/example.proto, of which this
-reads as much as there is: features that are lists of bytes, floats or integers.
+A record is its length (8 bytes), a checksum of the length (4), the data, and a checksum of the data (4); see
+https://www.tensorflow.org/tutorials/load_data/tfrecord. The data is a protocol buffer, see
+https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/example/example.proto. Its features are
+lists of bytes, floats or integers, and this module reads all of these.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TFRecordTable:
         path: the file.
 
     Raises:
-        ValueError: If it does not begin with a record, or the first one is no example.
+        ValueError: If the file does not begin with a record, or the first record is no example.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -39,7 +39,7 @@ class TFRecordTable:
         self.unnamed = False
         self.notes: tuple[str, ...] = ()
         first = self._first(20)
-        # Protocol buffers keep maps in no order.
+        # Protocol buffers do not keep maps in order.
         self.columns = tuple(sorted({key for example in first for key in example}))
         if not self.columns:
             raise ValueError(
@@ -47,11 +47,11 @@ class TFRecordTable:
             )
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
-        """The values of the first rows."""
+        """Returns the values of the first rows."""
         return [{key: _input_of(row, key) for key in self.columns} for row in self._first(count)]
 
     def records(self) -> Iterator[Record]:
-        """Each row's values, or why it has none."""
+        """Yields each row's values, or why it has none."""
         for row, (_, data) in enumerate(self._records()):
             try:
                 example = parse_example(data) if isinstance(data, bytes) else None
@@ -60,7 +60,7 @@ class TFRecordTable:
             yield Record(f"record {row}", example, None if example is not None else str(data))
 
     def scan(self, columns: Columns) -> Scan:
-        """Goes through the file once; see `Table.scan`."""
+        """Passes over the file once; see `Table.scan`."""
         collector = RowCollector(self.name, columns)
         starts, lengths = array("q"), array("q")
         for row, (start, data) in enumerate(self._records()):
@@ -97,7 +97,7 @@ class TFRecordTable:
         return found
 
     def _records(self) -> Iterator[tuple[int, bytes | str]]:
-        """Place and data of each record; the last is a reason if the file is damaged there."""
+        """Yields position and data of each record; if the file is damaged, the last is a reason."""
         size = os.path.getsize(self.path)
         with open(self.path, "rb") as file:
             place = 0
@@ -125,7 +125,7 @@ class TFRecordTable:
 
 
 class _KeyOf:
-    """The bytes under one key of an example."""
+    """Extracts the bytes under one key of an example."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -138,13 +138,13 @@ class _KeyOf:
 
 
 def parse_example(data: bytes) -> dict[str, list[Any]]:
-    """The features of a serialised `tf.train.Example`.
+    """Parses the features of a serialised `tf.train.Example`.
 
     Args:
         data: the protocol buffer.
 
     Returns:
-        Key to its values: bytes, floats or integers.
+        A dictionary from each key to its values: bytes, floats or integers.
 
     Raises:
         ValueError: If it is not such a protocol buffer.
@@ -163,7 +163,7 @@ def parse_example(data: bytes) -> dict[str, list[Any]]:
 
 
 def _values(feature: bytes) -> list[Any]:
-    """The values of one `Feature`, a list of bytes (1), floats (2) or integers (3)."""
+    """Returns the values of one `Feature`, a list of bytes (1), floats (2) or integers (3)."""
     values: list[Any] = []
     for kind, _, content in _fields(feature):
         if not isinstance(content, bytes):
@@ -187,7 +187,7 @@ def _values(feature: bytes) -> list[Any]:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int, bytes | int]]:
-    """Number, wire type and value of each field of a protocol buffer."""
+    """Yields number, wire type and value of each field of a protocol buffer."""
     place = 0
     while place < len(data):
         key, place = _varint(data, place)
@@ -253,7 +253,7 @@ _CRC = _crc_table()
 
 
 def masked_crc32c(data: bytes) -> int:
-    """CRC-32C (Castagnoli) as TFRecord files hold it: rotated by 15 bits, plus a constant."""
+    """Returns the CRC-32C (Castagnoli) as TFRecord stores it: rotated by 15 bits, plus a constant."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = _CRC[(crc ^ byte) & 0xFF] ^ crc >> 8
