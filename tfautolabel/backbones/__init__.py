@@ -1,8 +1,8 @@
-"""Pretrained feature extractors, each selected by one string.
+"""Pretrained feature extractors. One string selects each of them.
 
-`sources` resolves the string; `backbone` is what it gives; `preprocessors` turn raw inputs into tensors
-inside the graph; `packaged`, `keras_applications` and `saved_model` are the kinds of network behind it.
-Names are resolved when they are first used: listing the packaged backbones imports no TensorFlow.
+`sources` resolves the string to a `backbone`. `preprocessors` turn raw inputs into tensors inside the graph.
+`packaged`, `keras_applications` and `saved_model` are kinds of networks. Names are resolved at their first
+use, so listing the packaged backbones does not import TensorFlow.
 """
 
 from __future__ import annotations

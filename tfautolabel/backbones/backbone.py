@@ -1,4 +1,4 @@
-"""The backbone: a pretrained feature extractor together with the preprocessing that belongs to it."""
+"""The backbone: a pretrained feature extractor with its preprocessing."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ _MODULE_LAYERS = {layer.__name__: layer for layer in (SavedModelLayer, WaveformM
 
 
 class Backbone:
-    """A frozen feature extractor f: encoded inputs to features, Z = f(X).
+    """A frozen feature extractor f from encoded inputs to features, Z = f(X).
 
-    An example can be cut in windows (a long text, a long clip); its features are the mean over its windows.
+    An example can be cut into windows (a long text, a long clip). Its features are the mean over its windows.
     `load_backbone` makes one from a string.
 
     Args:
         handle: the string that selected it, such as "packaged:efficientnet-lite0".
-        preprocessor: encoded inputs to what the network takes.
-        network: the preprocessor's windows to (w, feature_dim) float32 features; whatever scaling it wants is
-            part of it.
-        architecture: what identifies the network apart from its weights, for the fingerprint.
-        languages: of the texts that it was trained on, such as "English"; empty if unknown or not of texts.
+        preprocessor: converts encoded inputs to the network's inputs.
+        network: maps the preprocessor's windows to (w, feature_dim) float32 features. It includes the scaling
+            that it needs.
+        architecture: identifies the network without its weights, for the fingerprint.
+        languages: languages of its training texts, such as "English"; empty if unknown or not for texts.
 
     Attributes:
         handle: as received.
-        modality: "image", "text" or "audio", as the preprocessor says.
+        modality: the preprocessor's modality, "image", "text" or "audio".
         preprocessor: as received.
         network: as received.
         feature_dim: d, the length of a feature vector.
         languages: as received.
 
     Raises:
-        ValueError: If the network does not give one vector a window.
+        ValueError: If the network does not give one vector per window.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Backbone:
 
     @functools.cached_property
     def prepare(self) -> Any:
-        """The preprocessor as a `tf.function` of (n,) strings: whoever calls it again shares its graph."""
+        """Returns the preprocessor as a `tf.function` of (n,) strings, so that all calls share its graph."""
         import tensorflow as tf
 
         strings = tf.TensorSpec([None], tf.string)
@@ -96,40 +96,41 @@ class Backbone:
 
     @property
     def fingerprint(self) -> str:
-        """64 hexadecimal digits that change with the architecture, the weights and the preprocessing.
+        """Returns 64 hexadecimal digits that change with the architecture, the weights and the preprocessing.
 
-        Computed once for each state of the weights, however they were changed; see `WeightsDigest`.
+        It is computed once for each state of the weights, no matter how they changed; see `WeightsDigest`.
         """
         return self._fingerprint(self.preprocessor.identity())
 
     def _fingerprint(self, identity: dict[str, Any]) -> str:
-        """The fingerprint with a preprocessor of this identity."""
+        """Returns the fingerprint with a preprocessor of this identity."""
         described = {"architecture": self.architecture, "preprocessor": identity}
         return self._weights_digest.of(self.network.weights, json.dumps(described, sort_keys=True))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes architecture and weights into a folder, so that `Backbone.load` needs no other source.
+        """Writes architecture and weights into a folder, from which `Backbone.load` reads them.
 
-        The folder appears whole, or stays as it was if the process dies or an error ends this.
+        The folder appears complete in one step. If the process dies or an error occurs, it stays as it was.
 
         Args:
-            folder: new, empty, or that of an earlier backbone, which is replaced.
+            folder: a new or empty folder, or that of an earlier backbone, which is replaced.
 
         Raises:
-            FileExistsError: If it holds something else.
+            FileExistsError: If the folder holds something else.
             OSError: If it cannot be written.
         """
         with atomic_folder(folder, own=(_CONFIG, _NETWORK, _MODULE, _VARIABLES, _ASSETS)) as new:
             self.write(new)
 
     def write(self, folder: Path) -> None:
-        """Writes what `save` does into an empty folder, which others may see half-filled."""
+        """Writes the same as `save` into an empty folder, which others may see half-filled."""
         module = self._saved_model_layer
         network_config = None
         if module is None:
             self.network.save(folder / _NETWORK)
         else:
-            # Keras refuses to load a .keras file that holds a SavedModel layer: the module travels as it is.
+            # Keras refuses to load a .keras file that holds a SavedModel layer, so the module is copied as it
+            # is.
             shutil.copytree(module.folder, folder / _MODULE)
             np.savez(folder / _VARIABLES, *[weight.numpy() for weight in module.weights])
             network_config = keras.saving.serialize_keras_object(self.network)
@@ -151,16 +152,17 @@ class Backbone:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Backbone:
-        """Reads what `save` wrote.
+        """Reads a backbone that `save` wrote.
 
         Args:
-            folder: the folder given to `save`. A SavedModel in it runs its graph: load only what you trust.
+            folder: the folder given to `save`. If it holds a SavedModel, loading runs its graph: load only
+                what you trust.
 
         Raises:
             FileNotFoundError: If there is no saved backbone.
-            ValueError: If its weights are not the ones that were saved, or this version reads examples in
-                another way than the one that saved it.
-            MissingExtraError: If the package that its network's layers come from is not installed.
+            ValueError: If its weights are not the saved ones, or this version reads examples differently from
+                the version that saved it.
+            MissingExtraError: If a package that defines its network's layers is not installed.
         """
         folder = Path(folder)
         restore(folder)
@@ -193,19 +195,19 @@ class Backbone:
 
 
 def run_network(network: keras.Model, inputs: Sequence[Any]) -> Any:
-    """Calls a network for inference with what a preprocessor gives; Keras wants a single input bare."""
+    """Runs a network for inference on a preprocessor's result. Keras takes a single input without a list."""
     return network(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 
 
 def _preprocessor(described: dict[str, Any], assets: Path) -> Preprocessor:
-    """The preprocessor that `Backbone.save` described; only this package's own classes are made."""
+    """Builds the preprocessor that `Backbone.save` described, only from this package's own classes."""
     preprocessor: Preprocessor = registered_class(described["class"]).from_config(described["config"])
     preprocessor.load_assets(os.fspath(assets))
     return preprocessor
 
 
 def _check_same_reading(saved: dict[str, Any], preprocessor: Preprocessor, folder: Path) -> None:
-    """Refuses a preprocessor that would give other inputs than the one that was saved."""
+    """Raises an error if a preprocessor would give different inputs than the saved one."""
     if not preprocessor.reads_as(saved):
         raise ValueError(
             f"{folder} was saved by a version that reads {preprocessor.modality} data in another way: make "
@@ -214,9 +216,9 @@ def _check_same_reading(saved: dict[str, Any], preprocessor: Preprocessor, folde
 
 
 def _register_layers(file: Path) -> None:
-    """Imports what defines the layers that a network's file names, of this package and of keras_hub.
+    """Imports the modules of this package and keras_hub that define the layers of a network's file.
 
-    Keras finds only classes that are registered, which importing them does; others are left to it.
+    Keras finds only registered classes, and an import registers them. Keras finds other layers itself.
     """
     with zipfile.ZipFile(file) as archive:
         described = json.loads(archive.read("config.json"))
@@ -228,7 +230,7 @@ def _register_layers(file: Path) -> None:
 
 
 def _values(part: object, key: str) -> Iterator[str]:
-    """The texts that a description by Keras holds under a key, at any depth."""
+    """Yields the strings under a key in a Keras config, at any depth."""
     if isinstance(part, dict):
         if isinstance(part.get(key), str):
             yield part[key]
@@ -239,7 +241,7 @@ def _values(part: object, key: str) -> Iterator[str]:
 
 
 def _saved_model_network(described: dict[str, Any], module: Path) -> keras.Model:
-    """The network around a SavedModel that has moved since it was described."""
+    """Builds the network around a SavedModel whose folder has moved since it was saved."""
 
     def moved(part: object) -> Any:
         if isinstance(part, list):
@@ -256,7 +258,7 @@ def _saved_model_network(described: dict[str, Any], module: Path) -> keras.Model
 def saved_model_network(
     folder: str | os.PathLike[str], size: int, output_key: str | int | None = None
 ) -> keras.Model:
-    """Pixels in [0, 255] to the features of an image module that follows TF-Hub's convention.
+    """Builds a network from pixels in [0, 255] to the features of an image module in TF-Hub's convention.
 
     Args:
         folder: a SavedModel that takes (n, size, size, 3) float32 in [0, 1], see

@@ -1,6 +1,6 @@
-"""Which language texts are in, as far as writing and the commonest words tell, and who knows it.
+"""Guesses the language of texts by script and common words, and finds backbones that know it.
 
-Enough to notice that a backbone was never shown such texts; no language identification for its own sake.
+This is enough to notice that a backbone was not trained on such texts. It is not a full language identifier.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SCRIPTS = {
     "Georgian": "\u10a0-\u10ff",
     "Armenian": "\u0530-\u058f",
 }
-"""The language that stands for a script, and the script's characters."""
+"""Maps the language that represents a script to the script's characters."""
 
 _LETTERS = {name: re.compile(f"[{characters}]") for name, characters in _SCRIPTS.items()}
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
@@ -46,18 +46,18 @@ _COMMON_WORDS = {
 _IN = {name: frozenset(words.split()) for name, words in _COMMON_WORDS.items()}
 
 OFTEN = 0.08
-"""From this share of a language's commonest words on, a text in Latin letters counts as being in it."""
+"""A text in Latin letters is in a language if at least this share of its words are common in it."""
 
 
 def language_of(texts: Iterable[str]) -> str | None:
-    """The language that most of the texts are in.
+    """Returns the language of most of the texts.
 
     Args:
-        texts: any number; a few hundred words are enough.
+        texts: any number of texts. A few hundred words are enough.
 
     Returns:
-        The name of a language, which may stand for others that are written alike; None if nothing speaks for
-        any.
+        The name of a language, which may represent others with the same script. None if there is no sign of
+        any language.
 
     Examples:
         >>> language_of(["这家餐馆的服务很好"])
@@ -74,7 +74,7 @@ def language_of(texts: Iterable[str]) -> str | None:
 
 def _language_of_one(text: str) -> str | None:
     counts = {name: len(letters.findall(text)) for name, letters in _LETTERS.items()}
-    # Japanese mixes its own letters with Chinese ones.
+    # Japanese mixes its own characters with Chinese ones.
     if counts["Japanese"] * 4 > counts["Chinese"] > 0:
         counts["Japanese"] += counts["Chinese"]
     name = max(counts, key=lambda name: counts[name])
@@ -91,15 +91,15 @@ def _language_of_one(text: str) -> str | None:
 
 
 def other_backbones(handle: str, texts: Iterable[str]) -> tuple[str, list[str]] | None:
-    """Whether texts are in a language that a backbone was not trained on, and which ones were.
+    """Returns backbones for the texts' language if the given backbone was not trained on it.
 
     Args:
-        handle: of the backbone.
+        handle: the backbone's handle.
         texts: a sample of the texts.
 
     Returns:
-        The language, and the handles of packaged backbones that know it, the best first; None if the backbone
-        knows it or nothing is known.
+        The language, and the handles of packaged backbones that know it, the best first. None if the backbone
+        knows the language or nothing is known.
     """
     prefix, _, name = handle.partition(":")
     if prefix != "packaged" or name not in PACKAGED or not PACKAGED[name].knows:

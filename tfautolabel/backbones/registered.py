@@ -1,8 +1,8 @@
-"""Where the classes live that saved backbones name.
+"""Finds the modules of the classes that saved backbones name.
 
-A saved backbone names classes as Keras registers them ("tfautolabel>WavePreprocessor"), never the modules
-that define them, so that a module can be moved. Keras knows a class once its module was imported; this table
-says which module that is.
+A saved backbone names classes as Keras registers them ("tfautolabel>WavePreprocessor"). It never names their
+modules, so a module can be moved. Keras knows a class only after an import of its module. This table says
+which module to import.
 """
 
 from __future__ import annotations
@@ -54,19 +54,19 @@ HOMES: dict[str, str] = {
     "WindowMean": f"{_PREPROCESSORS}.contract",
     "WordPiecePreprocessor": f"{_PREPROCESSORS}.texts.wordpiece",
 }
-"""Registered names without the package, and the modules that define them."""
+"""Maps registered names without the package to the modules that define them."""
 
 
 def registered_class(name: str) -> Any:
-    """A class by its registered name.
+    """Returns a class by its registered name.
 
     Args:
-        name: "tfautolabel>WavePreprocessor"; also a path such as
-            "tfautolabel.backbones.preprocessors.wave.WavePreprocessor", which versions before names were
-            registered wrote: of it the last part counts, wherever the class lives now.
+        name: "tfautolabel>WavePreprocessor", or a path such as
+            "tfautolabel.backbones.preprocessors.wave.WavePreprocessor". Versions before registered names
+            wrote such paths. Only the last part of a path is used, so the class may have moved.
 
     Raises:
-        ValueError: If it is none of `HOMES`.
+        ValueError: If the name is not in `HOMES`.
     """
     package, _, bare = name.rpartition(">" if ">" in name else ".")
     if package.partition(".")[0] != PACKAGE or bare not in HOMES:

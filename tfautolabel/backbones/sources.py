@@ -1,4 +1,4 @@
-"""One string selects any backbone: an ordered list of sources, and a miss that says what was tried."""
+"""Loads any backbone by one string from an ordered list of sources. An error says what was tried."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tfautolabel.backbones.torch_source.load import load_torch_module
 
 
 def load_backbone(handle: str, **options: Any) -> Backbone:
-    """Loads a backbone, frozen.
+    """Loads a frozen backbone.
 
     Args:
         handle: one of
@@ -32,25 +32,25 @@ def load_backbone(handle: str, **options: Any) -> Backbone:
             - `keras:NAME` or `keras:NAME:WEIGHTS`: one of keras.applications, see `load_keras_application`;
             - `hub:HANDLE`: a TF-Hub URL or folder, or two joined by "+": a text
               preprocessing module and its encoder, see `load_hub_module`;
-            - `kaggle:OWNER/MODEL/FRAMEWORK/VARIATION`, perhaps with `/VERSION`: a SavedModel of Kaggle
-              Models, where TF-Hub's modules live now, or two joined by "+", see `fetch_model`;
+            - `kaggle:OWNER/MODEL/FRAMEWORK/VARIATION`, optionally with `/VERSION`: a SavedModel of Kaggle
+              Models, TF-Hub's new place, or two joined by "+", see `fetch_model`;
             - `kerashub:PRESET`: a preset's name or folder of KerasHub, see `load_kerashub`;
             - `hf:NAME`: a folder in Hugging Face's format or a repository of its Hub, see
               `load_hugging_face`;
             - `torch:PACKAGE.MODULE.CALLABLE` or `torch:PACKAGE.MODULE.CALLABLE:WEIGHTS`: a PyTorch module,
               converted once, see `load_torch_module`;
-            - a path: the folder of a SavedModel. Loading a SavedModel runs its graph: load what you trust.
-        **options: of the backbone's preprocessor: for texts `long_text`, "truncate" (what is beyond the
-            backbone's length counts for nothing) or "average" (the mean over all of a text); for `hub:` and
-            `kaggle:` also `output_key` and `sample_rate`, see `load_hub_module`; for `kerashub:` `pooling`;
-            for `torch:` `size`, `mean`, `std` and `keep_head`.
+            - a path: the folder of a SavedModel. Loading it runs its graph: load only what you trust.
+        **options: options of the backbone's preprocessor. For texts: `long_text`, "truncate" (ignores text
+            beyond the backbone's length) or "average" (the mean over all of a text). For `hub:` and `kaggle:`
+            also `output_key` and `sample_rate`, see `load_hub_module`. For `kerashub:` `pooling`. For
+            `torch:` `size`, `mean`, `std` and `keep_head`.
 
     Returns:
         The backbone.
 
     Raises:
-        ValueError: If the string selects nothing or the backbone has no such option, with what was tried and
-            what is valid.
+        ValueError: If the string selects nothing or the backbone has no such option. The message says what
+            was tried and what is valid.
         FileNotFoundError: If a file or folder is missing, or weights are missing and may not be fetched.
         RuntimeError: If weights cannot be fetched, or in a process that was forked after TensorFlow was used.
 
@@ -77,7 +77,7 @@ def load_backbone(handle: str, **options: Any) -> Backbone:
 
 
 def _hint(handle: str, prefix: str) -> str:
-    """What somebody may have meant who gave what selects nothing; empty if nobody can know."""
+    """Suggests a valid handle for one that selects nothing; empty if there is no likely one."""
     if handle in PACKAGED:
         return f"packaged:{handle}"
     if handle in APPLICATIONS:
@@ -101,14 +101,14 @@ def _from_package(name: str, **options: Any) -> Backbone:
 
 @dataclass(frozen=True)
 class Source:
-    """One kind of place that backbones come from.
+    """One kind of source for backbones.
 
     Attributes:
-        form: what follows the prefix, for messages.
-        load: gives the backbone for what follows the prefix, and the options.
-        options: the names that `load` takes; None where it checks them itself.
-        own_length: what is said of a source whose backbones have a length of their own for texts, so that
-            `long_text` can only be "truncate" and `load` does not take it; empty for others.
+        form: the form of the part after the prefix, for messages.
+        load: loads the backbone from the part after the prefix and the options.
+        options: the option names that `load` takes. None if `load` checks them itself.
+        own_length: the subject of an error message, for sources whose backbones have a fixed text length.
+            Then `long_text` can only be "truncate", and `load` does not take it. Empty for other sources.
     """
 
     form: str
@@ -133,11 +133,11 @@ SOURCES: dict[str, Source] = {
     "kerashub": Source("PRESET", load_kerashub, ("pooling",), "a KerasHub preset"),
     "torch": Source("PACKAGE.MODULE.CALLABLE", load_torch_module, ("size", "mean", "std", "keep_head")),
 }
-"""Prefix to source, in the order of messages. A new source is one entry."""
+"""Maps prefixes to sources, in the order of messages. A new source is one entry."""
 
 
 def _checked(prefix: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options that a source's `load` takes; others are refused."""
+    """Returns the options that a source's `load` takes. Raises an error for others."""
     source = SOURCES[prefix]
     if source.options is None:
         return options

@@ -1,4 +1,4 @@
-"""A digest of weights that is computed once for each state of them."""
+"""Computes a digest of weights once for each state of the weights."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ _Place = tuple[int, str, tuple[int, ...]]
 
 
 class WeightsDigest:
-    """SHA-256 of a network's weights, remembered for as long as none of them can have changed.
+    """The SHA-256 of a network's weights, remembered until a weight may have changed.
 
-    No counter and no flag says that weights were trained: whoever forgot to set it would give old features
-    to new weights. Instead the memory is kept that the weights had when they were hashed. TensorFlow never
-    writes into memory that somebody else still holds: an update then goes to new memory. So weights that lie
-    where they lay are the same weights. Where weights cannot be seen without a copy, on a GPU for instance,
-    nothing is remembered.
+    There is no flag or counter for training: code that forgot to set it would give old features to new
+    weights. Instead, this keeps a reference to the memory of the hashed weights. TensorFlow never writes into
+    memory that has another reference; it puts the update into new memory. So weights at the same address are
+    the same weights. If weights cannot be seen without a copy, for example on a GPU, nothing is remembered.
     """
 
     def __init__(self) -> None:
@@ -29,11 +28,11 @@ class WeightsDigest:
         self._digest: str | None = None
 
     def of(self, weights: Sequence[keras.Variable], described: str) -> str:
-        """64 hexadecimal digits that change with the weights and what is said of them.
+        """Returns 64 hexadecimal digits that change with the weights and their description.
 
         Args:
-            weights: of a network, in its order.
-            described: what else decides the digest.
+            weights: a network's weights, in its order.
+            described: a description that also decides the digest.
         """
         values, are_views = _values(weights)
         if (
@@ -55,7 +54,7 @@ class WeightsDigest:
 
 
 def _values(weights: Sequence[keras.Variable]) -> tuple[list[np.ndarray], bool]:
-    """The values of weights, and whether these are views of the weights' own memory, which they keep."""
+    """Returns the weights' values, and whether they are views that hold the weights' own memory."""
     views = [memory_of(weight.value) for weight in weights]
     seen = [view for view in views if view is not None]
     return (seen, True) if len(seen) == len(views) else ([weight.numpy() for weight in weights], False)

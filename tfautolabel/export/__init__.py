@@ -1,7 +1,7 @@
-"""SavedModels: encoded inputs in, labels out, everything in the graph, nothing but TensorFlow to run them.
+"""Exports SavedModels from encoded inputs to labels. The graph holds everything and needs only TensorFlow.
 
-`saved_model` writes and checks them; `exported` labels with them; `standalone_check` is the script that opens
-one in a process of its own. `tflite` and `onnx` write the numeric part for other runtimes.
+`saved_model` writes and checks them. `exported` labels with them. `standalone_check` is the script that opens
+one in a separate process. `tflite` and `onnx` write the numeric part for other runtimes.
 """
 
 from tfautolabel.export.conversion import Converted, DifferentLabels, FormatParity

@@ -1,4 +1,4 @@
-"""What a labeler that is fitted and one that was exported have in common."""
+"""The common interface of fitted and exported labelers."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from tfautolabel.trust.acceptance import Acceptance
 
 @runtime_checkable
 class LabelsExamples(Protocol):
-    """Labels examples, says how sure it is, and can be measured and certified.
+    """Labels examples with a confidence, and can be measured and certified.
 
-    `Labeler` and `ExportedLabeler` are such; each has further options of its own.
+    `Labeler` and `ExportedLabeler` have this interface. Each has more options of its own.
     """
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """K names."""
+        """Returns the K class names."""
 
     @property
     def acceptance(self) -> Acceptance:
-        """By which labels are accepted."""
+        """Returns the rule by which labels are accepted."""
 
     def predict(self, examples: Any, /) -> np.ndarray:
-        """(n, k) float32 probabilities of n encoded examples; rows of zeros where one cannot be read."""
+        """Returns (n, k) float32 probabilities of n encoded examples, with zeros for unreadable ones."""
 
     def label(self, dataset: Dataset, /, *, min_confidence: float | None = None) -> Labels:
-        """Labels every example that can be read; those that cannot are in `rejected`."""
+        """Labels every readable example. The others are in `rejected`."""
 
     def label_parts(
         self, dataset: Dataset, /, *, min_confidence: float | None = None, part_rows: int = ...
     ) -> Iterator[Labels]:
-        """What `label` gives, part by part."""
+        """Yields the result of `label`, part by part."""
 
     def evaluate(self, dataset: Dataset, /) -> Evaluation:
-        """Measures the labels against known ones."""
+        """Compares the labels with known ones."""
 
     def certify(
         self,
@@ -52,4 +52,4 @@ class LabelsExamples(Protocol):
         pool: Dataset | None = None,
         per_class: bool = False,
     ) -> Certificate:
-        """Finds out which labels can be accepted, and accepts by that from here on."""
+        """Finds out which labels can be accepted, and uses this rule from now on."""

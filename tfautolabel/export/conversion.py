@@ -1,4 +1,4 @@
-"""What every conversion shares: real inputs to compare on, the comparison, and the files that are written."""
+"""Shared parts of all conversions: real inputs, the comparison on them, and the written files."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from tfautolabel.data.atomic import atomic_write
 from tfautolabel.export.numeric import NumericModel, fitting, padded
 
 Runner = Callable[[Sequence[np.ndarray]], np.ndarray]
-"""Inputs of one row each to (1, k) probabilities."""
+"""Maps inputs of one row each to (1, k) probabilities."""
 
 BATCH = 16
 TIMED = 50
-"""Windows that are timed one by one."""
+"""The number of windows to time one by one."""
 
 AGREEMENT = {"float32": 0.995, "int8": 0.98}
-"""The share of labels that has to stay as it is, by the type of the weights."""
+"""The least share of labels that must stay the same, by the type of the weights."""
 
 
 @dataclass(frozen=True)
 class FormatParity:
-    """A converted network beside the SavedModel, on the same windows.
+    """The comparison of a converted network with the SavedModel on the same windows.
 
     Attributes:
-        windows: how many were compared.
-        recorded: whether they are the model's few made-up examples rather than someone's data.
-        too_long: windows that were left out because the converted network takes shorter ones.
-        agreement: the share of windows that get the same label from both.
+        windows: number of compared windows.
+        recorded: whether they come from the model's few synthetic examples and not from real data.
+        too_long: number of windows that were left out because they are too long for the converted network.
+        agreement: share of windows with the same label from both.
         max_difference: the largest difference of a probability.
-        accuracy: of the converted network on windows whose label is known; None if none is.
-        saved_model_accuracy: of the SavedModel on the same windows.
-        ms: milliseconds of the converted network for one window, the median.
-        saved_model_ms: of the SavedModel's network, for the same windows one by one.
+        accuracy: accuracy of the converted network on windows with a known label; None if there are none.
+        saved_model_accuracy: accuracy of the SavedModel on the same windows.
+        ms: median milliseconds of the converted network for one window.
+        saved_model_ms: the same for the SavedModel's network, with the same windows one by one.
     """
 
     windows: int
@@ -58,12 +58,12 @@ class FormatParity:
 
 
 class DifferentLabels(RuntimeError):  # noqa: N818 - names the event, as callers tell it from other RuntimeErrors
-    """A converted network gives other labels than the SavedModel.
+    """A converted network gives different labels than the SavedModel.
 
     Args:
-        parity: what was measured.
+        parity: the measured comparison.
         weights: as in `Converted`.
-        asked: the least agreement.
+        asked: the required agreement.
     """
 
     def __init__(self, parity: FormatParity, weights: str, asked: float) -> None:
@@ -77,14 +77,14 @@ class DifferentLabels(RuntimeError):  # noqa: N818 - names the event, as callers
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written.
+    """The result of a conversion.
 
     Attributes:
-        file: the network.
-        description: FILE.json, which says what to feed it.
-        megabytes: of the file, in 10^6 bytes.
+        file: the network's file.
+        description: FILE.json, which describes the inputs.
+        megabytes: size of the file in 10^6 bytes.
         weights: "float32", "int8", or "int8 weights, float32 activations".
-        parity: how it compares with the SavedModel.
+        parity: its comparison with the SavedModel.
     """
 
     file: Path
@@ -101,14 +101,14 @@ def compare(
     length: int | None = None,
     progress: bool = True,
 ) -> FormatParity:
-    """Compares a converted network with the SavedModel it comes from.
+    """Compares a converted network with its SavedModel.
 
     Args:
         model: the SavedModel.
         run: the converted network.
         dataset: examples, labelled or not; None for those recorded in labeler.json.
         length: tokens or samples that the converted network takes, or None if it takes any number.
-        progress: shows a progress bar where standard error is a terminal.
+        progress: whether to show a progress bar if standard error is a terminal.
 
     Raises:
         ValueError: If no window can be compared.
@@ -159,19 +159,19 @@ def compare(
 
 
 def _median_ms(seconds: list[float]) -> float:
-    # The first call makes ready what later ones find.
+    # The first call does the setup for later calls.
     return 1000 * float(np.median(seconds[1:] or seconds))
 
 
 def windows(
     model: NumericModel, dataset: Dataset | None, progress: bool = False
 ) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
-    """The windows of examples, batch by batch, with the (w,) class ids of their examples; -1 if unknown.
+    """Yields the windows of examples by batch, with the (w,) class ids of their examples; -1 if unknown.
 
     Args:
-        model: prepares them.
+        model: prepares the examples.
         dataset: examples, labelled or not; None for those recorded in labeler.json.
-        progress: shows a progress bar where standard error is a terminal.
+        progress: whether to show a progress bar if standard error is a terminal.
     """
     recorded = [base64.b64decode(one["input"]) for one in model.labeler.description["examples"]]
     count = len(recorded) if dataset is None else len(dataset)
@@ -189,10 +189,10 @@ def windows(
 
 
 def check_examples(model: NumericModel, dataset: Dataset | None) -> Dataset | None:
-    """Examples with the model's own numbers for their classes.
+    """Returns examples with the model's own class ids.
 
     Raises:
-        ValueError: If they are of another modality or a label is none of the model's classes.
+        ValueError: If they have another modality or a label is not one of the model's classes.
     """
     if dataset is None:
         return None
@@ -203,14 +203,14 @@ def check_examples(model: NumericModel, dataset: Dataset | None) -> Dataset | No
 
 
 def fixed_length(model: NumericModel, length: int | None) -> int | None:
-    """How many tokens or samples a format of fixed shapes takes.
+    """Returns how many tokens or samples a format with fixed shapes takes.
 
     Args:
         model: the model.
-        length: what the caller wants; None for the most that the preprocessor gives.
+        length: the wanted length; None for the most that the preprocessor gives.
 
     Raises:
-        ValueError: If the length is needed and not known, or has no meaning here.
+        ValueError: If the length is needed but unknown, or has no meaning here.
     """
     if not model.open_lengths:
         if length is not None:
@@ -236,18 +236,18 @@ def write_converted(
     parity: FormatParity,
     weights: str,
 ) -> Converted:
-    """Writes a converted network and, beside it, what to feed it and how it compares.
+    """Writes a converted network and, next to it, a description of its inputs and the comparison.
 
     Args:
         file: the network's file.
-        content: its bytes.
-        model: the SavedModel it comes from.
-        details: `format`, `inputs` and what else the description says of the format.
-        parity: how it compares.
+        content: the file's bytes.
+        model: its SavedModel.
+        details: `format`, `inputs` and other entries of the description.
+        parity: the comparison with the SavedModel.
         weights: as in `Converted`.
 
     Raises:
-        DifferentLabels: If fewer labels agree than `AGREEMENT` asks for; nothing is written then.
+        DifferentLabels: If fewer labels agree than `AGREEMENT` requires. Then nothing is written.
         OSError: If a file cannot be written.
     """
     asked = AGREEMENT[weights.partition(" ")[0]]
@@ -273,8 +273,8 @@ def write_converted(
         "reading and decoding of files, tokenizers, thresholds (apply those under `acceptance` to the "
         "highest probability), and the test for what is unlike all that was labelled"
     )
-    # Both are written before either has its name, so that a kill hardly finds one old and one new; the sum
-    # tells whether they belong together.
+    # Both are written before either gets its name. So a kill rarely leaves one old and one new file. The
+    # checksum shows whether they belong together.
     with atomic_write(described) as text:
         text.write(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
         with atomic_write(file, "wb") as stream:
@@ -283,5 +283,5 @@ def write_converted(
 
 
 def first_line(error: Exception) -> str:
-    """A converter's error in one line."""
+    """Returns a converter's error in one line."""
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"

@@ -1,4 +1,4 @@
-"""Labels with an exported SavedModel: no backbone to fetch, no Keras."""
+"""Labels with an exported SavedModel, without Keras and without downloading a backbone."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from tfautolabel.trust.binomial import check_levels
 from tfautolabel.trust.labelled import Judged, counted
 
 _TRIES = 3
-"""A model that was replaced while it was loaded is loaded again so often."""
+"""The number of attempts to load a model that is replaced during loading."""
 
 PART_ROWS = 16_384
-"""Rows that are labelled at a time."""
+"""The number of rows to label at a time."""
 
 MAX_BYTES = 32 * 1024 * 1024
-"""Encoded bytes in one call: enough for a batch of anything but very long clips."""
+"""The most encoded bytes in one call: enough for a batch of anything except very long clips."""
 
 
 class ExportedLabeler:
     """A SavedModel that `Labeler.export` wrote, ready to label.
 
     Attributes:
-        folder: where it is.
+        folder: the model's folder.
         classes: k class names.
-        modality: what its inputs are.
-        min_confidence: what was sure enough where nothing was certified.
-        acceptance: which labels are accepted, unless the caller says otherwise.
-        certificate: what is known of the accepted labels, or None.
-        description: all of labeler.json.
+        modality: the modality of its inputs.
+        min_confidence: the lowest accepted confidence if nothing was certified.
+        acceptance: the rule for which labels are accepted, unless the caller gives another.
+        certificate: the guarantee for the accepted labels, or None.
+        description: the content of labeler.json.
     """
 
     def __init__(self, folder: Path, description: dict[str, Any], model: Any) -> None:
@@ -57,9 +57,9 @@ class ExportedLabeler:
         self.classes = tuple(description["classes"])
         self.modality = description["modality"]
         self.min_confidence = float(description["min_confidence"])
-        self._model = model  # functions do not keep the variables that they read
+        self._model = model  # functions do not keep their variables alive
         self._serve = model.signatures["serving_default"]
-        # Models of earlier versions have no gate, and one threshold for all.
+        # Models of earlier versions have no gate, and one threshold for all classes.
         self._judge = getattr(model, "judge", None) or (lambda examples: self._serve(examples=examples))
         self.acceptance = (
             Acceptance.from_dict(description["acceptance"])
@@ -71,17 +71,17 @@ class ExportedLabeler:
 
     @property
     def sample_rate(self) -> int | None:
-        """Samples a second that the backbone takes; None if it takes no sound."""
+        """Returns the samples per second that the backbone takes, or None if it takes no sound."""
         rate: int | None = self.description.get("preprocessor", {}).get("sample_rate")
         return rate
 
     @property
     def module(self) -> Any:
-        """The loaded SavedModel itself, with the functions that `LabelingModule` describes."""
+        """Returns the loaded SavedModel, with the functions of `LabelingModule`."""
         return self._model
 
     def predict(self, examples: Sequence[bytes]) -> np.ndarray:
-        """The (n, k) float32 probabilities of n encoded files; rows of zeros where one cannot be read."""
+        """Returns the (n, k) float32 probabilities of n encoded files, with zeros for an unreadable file."""
         return np.asarray(
             self._serve(examples=tf.constant(list(examples), tf.string))["probabilities"].numpy()
         )
@@ -101,11 +101,11 @@ class ExportedLabeler:
             dataset: n examples, labelled or not.
             min_confidence: in [0, 1], instead of the thresholds that the model was exported with.
             batch_size: examples in one call.
-            progress: shows a progress bar where standard error is a terminal.
-            advance: instead of a bar, told how many more examples are done.
+            progress: whether to show a progress bar if standard error is a terminal.
+            advance: replaces the bar; called with the number of newly finished examples.
 
         Returns:
-            One row for each example that could be read, with the reason where the label is not accepted; the
+            One row for each example that could be read, with the reason if the label is not accepted. The
             others are in `rejected`.
 
         Raises:
@@ -131,7 +131,7 @@ class ExportedLabeler:
                 MAX_BYTES,
                 None if self.modality == "image" else byte_lengths,
             )
-            # Two calls at once: one decodes while the other is in the network.
+            # Two calls run at once. One decodes while the other is in the network.
             for batch, outputs in map_ahead(self._label_batch, batches, threads=2):
                 for position, example in enumerate(batch):
                     probabilities[example.row] = outputs["probabilities"][position]
@@ -160,17 +160,17 @@ class ExportedLabeler:
         progress: bool = True,
         part_rows: int = PART_ROWS,
     ) -> Iterator[Labels]:
-        """Labels a data set part by part, so that however large it is, one part at a time is in memory.
+        """Labels a data set part by part, with only one part in memory at a time.
 
         Args:
             dataset: n examples, labelled or not.
             min_confidence: in [0, 1], instead of the thresholds that the model was exported with.
             batch_size: examples in one call.
-            progress: shows a progress bar where standard error is a terminal.
+            progress: whether to show a progress bar if standard error is a terminal.
             part_rows: rows in a part.
 
         Yields:
-            What `label` gives for each part, in the order of the data set.
+            The result of `label` for each part, in the order of the data set.
 
         Raises:
             ValueError: If the modality does not fit or an argument is out of range.
@@ -190,14 +190,14 @@ class ExportedLabeler:
         return batch, {"ood_score": np.full(len(batch), np.nan, np.float32)} | found
 
     def _readable(self, dataset: Dataset, count: int, reasons: dict[int, str]) -> Iterator[Example]:
-        """The examples whose bytes can be read, and into `reasons` why the others cannot."""
+        """Yields the examples whose bytes can be read, and writes to `reasons` why the others cannot."""
         for some in read_ahead(dataset, count, self.sample_rate):
             for row, value, _ in some:
                 if isinstance(value, ReadFailure):
                     reasons[row] = str(value)
                 else:
                     yield Example(row, value, b"")
-            del some, value  # while the next ones are read, these must not stay
+            del some, value  # these must not stay in memory while the next ones are read
 
     def _why_unreadable(self, encoded: bytes) -> str:
         return why_unreadable(self.modality, encoded, **self.description["limits"])
@@ -210,19 +210,20 @@ class ExportedLabeler:
         progress: bool = True,
         learnt: Learnt | None = None,
     ) -> Evaluation:
-        """Measures the labels against a labelled data set.
+        """Compares the labels with those of a labelled data set.
 
-        Examples without a label are left out, and with a warning those that cannot be read or were learnt
-        from; if all were, they are measured, with a warning and `learnt_from` in what is returned.
+        Examples without a label are left out. Unreadable examples and training examples are also left out,
+        with a warning. If all are training examples, they are measured, with a warning and `learnt_from` in
+        the result.
 
         Args:
             dataset: examples whose labels are among `classes`.
             batch_size: examples in one call.
-            progress: shows a progress bar where standard error is a terminal.
-            learnt: what the model has learnt from, such as `Learnt.of(labelled)`; an export does not hold it.
+            progress: whether to show a progress bar if standard error is a terminal.
+            learnt: the training examples, such as `Learnt.of(labelled)`. An export does not contain them.
 
         Raises:
-            ValueError: If a label is none of the classes, or no labelled example can be read.
+            ValueError: If a label is not one of the classes, or no labelled example can be read.
         """
         labels, class_ids = self.label_known(dataset, batch_size=batch_size, progress=progress)
         learnt_from = learnt_rows(learnt, dataset, labels)
@@ -239,17 +240,18 @@ class ExportedLabeler:
         pool: Dataset | None = None,
         per_class: bool = False,
     ) -> Certificate:
-        """Finds out which labels can be accepted, and accepts by that from here on; see `Labeler.certify`.
+        """Finds out which labels can be accepted, and uses this rule from now on; see `Labeler.certify`.
 
         Args:
-            target_error: in (0, 1), the share of wrong labels among the accepted ones.
+            target_error: in (0, 1), the highest allowed share of wrong labels among the accepted ones.
             confidence: in (0, 1).
-            held_out: labelled examples that the model has not learnt from; an export holds none of its own.
-            pool: what is to be labelled; only to count how much of it is accepted.
-            per_class: whether each predicted class gets a threshold of its own and meets the target.
+            held_out: labelled examples that were not used in training. An export contains none.
+            pool: the examples to label. Only used to count how many are accepted.
+            per_class: whether each predicted class gets its own threshold and meets the target.
 
         Raises:
-            ValueError: If `held_out` is missing, a level is not in (0, 1), or a label is none of the classes.
+            ValueError: If `held_out` is missing, a level is not in (0, 1), or a label is not one of the
+                classes.
         """
         check_levels(target_error, confidence)
         if held_out is None:
@@ -265,18 +267,18 @@ class ExportedLabeler:
     def label_known(
         self, dataset: Dataset, *, batch_size: int = 32, progress: bool = True
     ) -> tuple[Labels, np.ndarray]:
-        """Labels what is labelled already, to be compared.
+        """Labels examples that already have labels, for a comparison.
 
         Args:
-            dataset: as `evaluate` takes it.
+            dataset: the same as for `evaluate`.
             batch_size: examples in one call.
-            progress: shows a progress bar where standard error is a terminal.
+            progress: whether to show a progress bar if standard error is a terminal.
 
         Returns:
-            n labels as the model gives them, and (n,) int64, the labels as the data set has them.
+            n labels of the model, and (n,) int64, the labels of the data set.
 
         Raises:
-            ValueError: If a label is none of the classes, or no labelled example can be read.
+            ValueError: If a label is not one of the classes, or no labelled example can be read.
         """
         labelled = dataset.labelled.with_classes(self.classes)
         labels = self.label(labelled, batch_size=batch_size, progress=progress)
@@ -286,10 +288,10 @@ class ExportedLabeler:
 
 
 def load_exported(folder: str | os.PathLike[str]) -> ExportedLabeler:
-    """Loads an exported SavedModel. Loading runs its graph: load only what you trust.
+    """Loads an exported SavedModel. This runs its graph: load only what you trust.
 
     Args:
-        folder: a version folder, or a model's folder, of which the highest version is taken.
+        folder: a version folder, or a model's folder, whose highest version is used.
 
     Returns:
         The model, ready to label.
@@ -297,7 +299,7 @@ def load_exported(folder: str | os.PathLike[str]) -> ExportedLabeler:
     Raises:
         FileNotFoundError: If there is no exported model.
         MissingExtraError: If its graph needs a package that is not installed.
-        ValueError: If it is damaged or was written in another format.
+        ValueError: If it is damaged or has another format.
         RuntimeError: In a process that was forked after TensorFlow was used.
     """
     refuse_after_fork()
@@ -316,7 +318,10 @@ def load_exported(folder: str | os.PathLike[str]) -> ExportedLabeler:
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """What changes when another folder takes the name: half of what was loaded may then be of each."""
+    """Returns an identity of the folder, which changes if another folder replaces it.
+
+    A load during the replacement could mix old and new files.
+    """
     try:
         status = folder.stat()
     except FileNotFoundError:

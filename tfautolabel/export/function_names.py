@@ -1,4 +1,4 @@
-"""Takes out of a SavedModel what depends on the process that wrote it, so that one model gives one file."""
+"""Removes from a SavedModel what depends on the writing process, so that one model gives one file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from tfautolabel._tensorflow_internals import saved_model_message
 _NUMBERED = re.compile(r"(.*_)(\d+)", re.DOTALL)
 _CAPTURED = re.compile(r"(.*/)(\d+)", re.DOTALL)
 _UNUSED = re.compile(r"(.*_)\d+(___redundant_placeholder\d+)", re.DOTALL)
-"""What a loop's condition is given and does not look at, named after the condition, its number included."""
+"""An unused argument of a loop's condition. Its name contains the condition's name and number."""
 _FILLING = re.compile(r"(?<=key_value_init)\d+")
-"""The count in the name of what fills a lookup table."""
+"""The count in the name of the operation that fills a lookup table."""
 _WIRE = re.compile(r"(\^?)([^:]*)((?::.*)?)", re.DOTALL)
-"""What a node takes: a node's name, before it ^ where it only waits for it, behind it which output."""
+"""A node's input: ^ if it is only a control dependency, the name of a node, and the output's number."""
 
 
 def settle_function_names(folder: Path) -> None:
-    """Numbers the functions of a graph from 0 and orders them by name.
+    """Numbers a graph's functions from 0 and sorts them by name.
 
-    TensorFlow ends their names with a number that counts all graphs which the process has made, and orders
-    them by a hash of that. Their order among each other stays.
+    TensorFlow ends their names with a count of all graphs in the process, and sorts them by a hash of the
+    name. The new numbers keep the order of the old ones.
 
     Args:
-        folder: of a SavedModel. Its fingerprint.pb goes: it would hold the hash of the former file and a
-            random number, and no loader needs it.
+        folder: a SavedModel's folder. Its fingerprint.pb is removed. It would hold the hash of the old file
+            and a random number, and no loader needs it.
 
     Raises:
         OSError: If the file cannot be written.
@@ -36,13 +36,13 @@ def settle_function_names(folder: Path) -> None:
     model = saved_model_message((folder / GRAPH).read_bytes())
     for graph in model.meta_graphs:
         _settle(graph)
-    # TensorFlow's kind of message knows no option for the order of maps but this.
+    # This is the only option for the order of maps in TensorFlow's messages.
     (folder / GRAPH).write_bytes(model.SerializeToString(deterministic=True))
     (folder / "fingerprint.pb").unlink(missing_ok=True)
 
 
 def settled(names: Iterable[str]) -> dict[str, str]:
-    """Old names to new ones.
+    """Maps old names to new ones.
 
     Examples:
         >>> settled(["body_107", "cond_95", "plain"])
@@ -73,7 +73,7 @@ def _settle(graph: Any) -> None:
 
 
 def _settle_tables(graph: Any) -> None:
-    """Numbers lookup tables and what fills them; a loader adds to a table's name what tells models apart."""
+    """Numbers lookup tables and the operations that fill them. A loader makes the names unique per model."""
     functions = graph.graph_def.library.function
     within = [node for function in functions for node in function.node_def]
     named = [node for node in (*graph.graph_def.node, *within) if "shared_name" in node.attr]
@@ -90,7 +90,7 @@ def _settle_tables(graph: Any) -> None:
 
 
 def _numbers(counts: Iterable[str]) -> dict[str, str]:
-    """Those that are numbers to their ranks."""
+    """Maps the counts that are numbers to their ranks."""
     return {
         name: str(rank)
         for rank, name in enumerate(sorted({name for name in counts if name.isdecimal()}, key=int))
@@ -98,22 +98,22 @@ def _numbers(counts: Iterable[str]) -> dict[str, str]:
 
 
 def _settle_captured(function: Any) -> None:
-    """Numbers captured tensors within a function, which are named by a count over the process too."""
+    """Numbers the captured tensors in a function, whose names also contain a count of the process."""
     names = _ranked((node.name for node in function.node_def), _CAPTURED, "")
-    # As arguments they have another form; "arg" keeps the new names apart from those of nodes.
+    # As arguments they have a different form. "arg" makes the new names different from those of nodes.
     arguments = [argument.name for argument in function.signature.input_arg]
     names |= _ranked(arguments, _NUMBERED, "arg")
     names |= {name: found[1] + found[2] for name in arguments if (found := _UNUSED.fullmatch(name))}
     _rename_within(function, lambda name: names.get(name, name))
     for place, argument in function.arg_attr.items():
-        # For people who debug; of a captured tensor it is the same count.
+        # This is for debugging. For a captured tensor it is the same count.
         specified = argument.attr.get("_user_specified_name")
         if specified is not None and specified.s.isdigit():
             argument.attr["_user_specified_name"].s = str(place).encode()
 
 
 def _rename_within(function: Any, new: Callable[[str], str]) -> None:
-    """Gives what is in a function other names."""
+    """Renames the arguments and nodes in a function."""
     for argument in function.signature.input_arg:
         argument.name = new(argument.name)
     for node in function.node_def:
@@ -134,7 +134,7 @@ def _rename_wires(node: Any, new: Callable[[str], str]) -> None:
 
 
 def _ranked(names: Iterable[str], pattern: re.Pattern[str], mark: str) -> dict[str, str]:
-    """Old names to names with their number's rank."""
+    """Maps old names to names with the rank of their number."""
     found = [match for name in names if (match := pattern.fullmatch(name))]
     in_order = sorted(found, key=lambda match: (int(match[2]), match[1]))
     return {match[0]: f"{match[1]}{mark}{rank}" for rank, match in enumerate(in_order)}
@@ -173,7 +173,7 @@ def _rename_objects(objects: Any, names: dict[str, str]) -> None:
         content = type(objects.concrete_functions[old])()
         content.CopyFrom(objects.concrete_functions[old])
         del objects.concrete_functions[old]
-        # New names never meet old ones here: a copy under a new name may not be taken for an old one.
+        # "\0" keeps new names apart from old ones, so that a copy is not mistaken for an old entry.
         objects.concrete_functions[f"\0{names[old]}"].CopyFrom(content)
     for marked in [name for name in objects.concrete_functions if name.startswith("\0")]:
         objects.concrete_functions[marked[1:]].CopyFrom(objects.concrete_functions[marked])

@@ -1,4 +1,4 @@
-"""Preprocessing, backbone and head as one module whose functions are a SavedModel's signatures."""
+"""One module with preprocessing, backbone and head. Its functions are a SavedModel's signatures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tfautolabel.trust.ood import NEIGHBOURS
 
 
 class LabelingModule(tf.Module):
-    """What is written as a SavedModel.
+    """The module that is written as a SavedModel.
 
     Signatures:
 
@@ -29,23 +29,24 @@ class LabelingModule(tf.Module):
     - `waveforms`, for sound: `waveforms`, (n, t) float32 in [-1, 1], `lengths`, (n,) int32, how many samples
       of each row count, and `sample_rate`, (n,) int32, to what `serving_default` gives.
 
-    An example that cannot be read gets an empty label, class id -1, zeros and `accepted` False; the others in
-    the batch are not touched by it.
+    An example that cannot be read gets an empty label, class id -1, zeros and `accepted` False. It does not
+    affect the others in the batch.
 
-    Two functions that are no signatures are for conversion to formats without strings: `prepare`, `examples`
-    to a `Preprocessed`, and `network`, the `inputs` of one to `probabilities` (w, k) float32, each window
-    taken for an example of its own. A network that takes strings has neither.
+    Two functions that are not signatures serve the conversion to formats without strings. `prepare` maps
+    `examples` to a `Preprocessed`. `network` maps its `inputs` to `probabilities` (w, k) float32, with each
+    window as a separate example. A network that takes strings has neither.
 
     Args:
         backbone: the feature extractor.
-        head: features to probabilities.
+        head: maps features to probabilities.
         classes: k names.
-        acceptance: which labels are `accepted`.
-        gate: what tells what is unlike all that was labelled, or None.
+        acceptance: the rule for which labels are `accepted`.
+        gate: detects examples that are unlike all labelled ones, or None.
 
     Attributes:
-        thresholds: (k,) float32 variable, the confidence from which labels of a class are accepted; infinite
-            where none is. A variable, so that an audit can raise it without another export.
+        thresholds: (k,) float32 variable, the lowest accepted confidence for each class. It is infinite for a
+            class without accepted labels. It is a variable, so that an audit can raise it without a new
+            export.
     """
 
     def __init__(
@@ -66,19 +67,20 @@ class LabelingModule(tf.Module):
         self.preprocess = backbone.preprocessor
         self.parts = [*self._network.parts, *self._head.parts]
         examples = tf.TensorSpec([None], tf.string, name="examples")
-        # Traced once, for labels and features.
+        # This is traced once for both labels and features.
         self.extract = tf.function(
             lambda examples: self._extract(self.preprocess, examples),
             input_signature=[examples],
             autograph=False,
         )
-        # All that is known of each example, for `ExportedLabeler`; a signature shows what a server needs.
+        # Everything known about each example, for `ExportedLabeler`. A signature only gives what a server
+        # needs.
         self.judge = tf.function(self._judge_examples, input_signature=[examples], autograph=False)
         self.label = tf.function(
             lambda examples: _without_score(self.judge(examples)), input_signature=[examples], autograph=False
         )
         self.features = tf.function(self._features, input_signature=[examples], autograph=False)
-        # So that whoever reads labeler.json can find out whether its classes are the model's.
+        # With this, a reader of labeler.json can check that its classes are the model's.
         self.class_names = tf.function(lambda: self._names, input_signature=[], autograph=False)
         inputs = [tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in backbone.network.inputs]
         if all(spec.dtype.is_numeric for spec in inputs):
@@ -93,7 +95,7 @@ class LabelingModule(tf.Module):
             self.label_waveforms = tf.function(self._label_waveforms, input_signature=specs, autograph=False)
 
     def functions_by_signature(self) -> dict[str, Any]:
-        """What `tf.saved_model.save` takes for signatures."""
+        """Returns the signatures for `tf.saved_model.save`."""
         functions = {"serving_default": self.label, "features": self.features}
         if isinstance(self.preprocess, WavePreprocessor):
             functions["waveforms"] = self.label_waveforms
@@ -118,8 +120,8 @@ class LabelingModule(tf.Module):
     def _extract(
         self, preprocess: Callable[..., Preprocessed], *inputs: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """(n, d) features and (n,) bool, which examples could be read."""
-        # Fused convolutions fail on a batch without rows, so one that cannot be read stands in for it.
+        """Returns (n, d) features, and which examples could be read, (n,) bool."""
+        # Fused convolutions fail on an empty batch, so an unreadable example replaces it.
         count = tf.shape(inputs[0])[0]
         some = [_at_least_one(tensor) for tensor in inputs]
         ready = preprocess(*some)
@@ -141,7 +143,7 @@ class LabelingModule(tf.Module):
         }
 
     def _judge_likeness(self, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """(n,) float32 and (n,) bool: what `OodGate` scores, and what it lets pass."""
+        """Returns the scores of `OodGate`, (n,) float32, and which examples pass, (n,) bool."""
         gate = self._gate
         if gate is None:
             score = tf.fill(tf.shape(vectors)[:1], tf.constant(np.nan, tf.float32))
@@ -164,7 +166,7 @@ def _without_score(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def _at_least_one(rows: tf.Tensor) -> tf.Tensor:
-    """The rows, or one row of zeros or empty strings where there are none."""
+    """Returns the rows, or one row of zeros or empty strings if there are none."""
     shape = tf.shape(rows)
     fill = "" if rows.dtype == tf.string else tf.zeros([], rows.dtype)
     some = tf.cond(

@@ -1,9 +1,8 @@
-"""What weights in 8 bits do to a network's logits, and what takes a part of it back.
+"""Corrects part of the error that 8-bit weights cause in a network's logits.
 
-Rounded weights shift the logits, partly at random and partly in the same way for all
-examples. The second part is learned from a few of them: one affine map from the k logits of the quantised
-network to those of the original, fitted by ridge regression. It costs k x k multiplications, and needs no
-labels.
+Rounded weights shift the logits, partly at random and partly in the same way for all examples. The second
+part is learned from a few examples. Ridge regression fits one affine map from the k logits of the quantised
+network to those of the original. The map costs k x k multiplications. It needs no labels.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 PENALTIES = tuple(10.0 ** np.arange(-1, 5))
-"""Of the ridge regression, in units of squared logits."""
+"""Penalties of the ridge regression, in units of squared logits."""
 FEWEST = 10
-"""With fewer examples than this nothing is learned."""
+"""The fewest examples for a correction."""
 MOST_CLASSES = 128
-"""With more classes only the shift of each is learned: a map of all to all would be larger than its worth."""
+"""With more classes, only a shift per class is learned, because a full map would be too large."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +25,7 @@ class LogitCorrection:
     """An affine map that is added to logits.
 
     Attributes:
-        kernel: (k, k) float32, or None where only a shift is added.
+        kernel: (k, k) float32, or None if only a shift is added.
         bias: (k,) float32.
     """
 
@@ -34,31 +33,32 @@ class LogitCorrection:
     bias: np.ndarray
 
     def in_graph(self, logits: tf.Tensor) -> tf.Tensor:
-        """(n, k) logits to (n, k) probabilities of the corrected ones."""
+        """Maps (n, k) logits to the (n, k) probabilities of the corrected logits."""
         corrected = logits + self.bias
         if self.kernel is not None:
-            # Apart from the logits themselves, so that rounding the kernel touches the correction alone.
+            # The correction is added to the logits, so that rounding the kernel only affects the correction.
             corrected += logits @ self.kernel
         return tf.nn.softmax(corrected)
 
 
 def fit_logit_correction(quantised: np.ndarray, original: np.ndarray) -> LogitCorrection | None:
-    """Learns what to add to the logits of a quantised network.
+    """Learns a correction for the logits of a quantised network.
 
-    The error of each example under the map fitted on all others chooses between no correction, a shift of
-    each class, and maps of several penalties (Hastie et al., The Elements of Statistical Learning, 7.10).
+    It chooses between no correction, a shift of each class, and maps with several penalties. The criterion is
+    the error of each example under the map fitted on all others (Hastie et al., The Elements of Statistical
+    Learning, 7.10).
 
     Args:
         quantised: (n, k) logits of some examples.
-        original: (n, k) of the same ones.
+        original: (n, k) logits of the original network on the same examples.
 
     Returns:
-        The correction; None if there are fewer than 10 examples, or none would have come nearer.
+        The correction. None if there are fewer than 10 examples, or if no correction reduces the error.
     """
     n, k = quantised.shape
     if n < FEWEST:
         return None
-    # A number added to all logits of an example changes nothing.
+    # Adding one number to all logits of an example changes nothing.
     given = quantised - quantised.mean(axis=1, keepdims=True)
     missing = original - original.mean(axis=1, keepdims=True) - given
     centre, shift = given.mean(axis=0), missing.mean(axis=0)
@@ -78,6 +78,6 @@ def fit_logit_correction(quantised: np.ndarray, original: np.ndarray) -> LogitCo
     if best is None:
         return LogitCorrection(None, shift.astype(np.float32))
     weights = np.linalg.solve(x.T @ x + best * np.eye(k), x.T @ y)
-    # The map takes logits as they are, so the mean of an example's logits has to be taken off in it.
+    # The map takes raw logits, so it must also subtract the mean of an example's logits.
     weights -= weights.mean(axis=0)
     return LogitCorrection(weights.astype(np.float32), (shift - centre @ weights).astype(np.float32))

@@ -1,4 +1,4 @@
-"""The numeric part of an exported SavedModel: tensors in, probabilities out, for formats without strings."""
+"""The numeric part of an exported SavedModel, from tensors to probabilities, for formats without strings."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from tfautolabel.export.exported import ExportedLabeler, load_exported
 
 OUTPUT = "probabilities"
 PADDING = {"int32": -1, "float32": 0}
-"""What stands behind the last token or sample of a window that is shorter than others."""
+"""The values after the last token or sample of a shorter window."""
 
 SMALLEST = 1e-7
-"""Probabilities below this have its logarithm, where a network gives no logits."""
+"""The lower bound of probabilities before the logarithm, for a network that gives no logits."""
 
 _CONVERTERS = ("tensorflow", "absl", "tf2onnx")
 
 
 @dataclass(frozen=True)
 class Windows:
-    """What the network takes for some examples.
+    """The network's inputs for some examples.
 
     Attributes:
-        inputs: arrays of w rows each, a row a window.
-        example: (w,) int64, the row of the example that a window is cut from.
+        inputs: arrays of w rows each, one row per window.
+        example: (w,) int64, the row of each window's example.
     """
 
     inputs: tuple[np.ndarray, ...]
@@ -40,14 +40,14 @@ class Windows:
 
 
 class NumericModel:
-    """Backbone, head and temperature of an exported model, without the preprocessing of strings.
+    """Backbone, head and temperature of an exported model, without the string preprocessing.
 
     Args:
-        folder: a version folder, or a model's folder, of which the highest version is taken.
+        folder: a version folder, or a model's folder, whose highest version is used.
 
     Attributes:
         labeler: the exported model.
-        specs: the network's inputs, in order; None where a size is open.
+        specs: the network's inputs, in order, with None for unknown sizes.
 
     Raises:
         FileNotFoundError: If there is no exported model.
@@ -73,17 +73,17 @@ class NumericModel:
 
     @property
     def handle(self) -> str:
-        """The string that selected the backbone."""
+        """Returns the string that selected the backbone."""
         return str(self.labeler.description["backbone"]["handle"])
 
     @property
     def open_lengths(self) -> bool:
-        """Whether windows have as many tokens or samples as they need."""
+        """Returns whether windows can have any number of tokens or samples."""
         return any(size is None for spec in self.specs for size in spec.shape[1:])
 
     @property
     def longest(self) -> int | None:
-        """The most tokens or samples in a window, where labeler.json tells."""
+        """Returns the most tokens or samples in a window, if labeler.json states it."""
         known = self.labeler.description["preprocessor"]
         if "max_length" in known:
             return int(known["max_length"])
@@ -93,14 +93,14 @@ class NumericModel:
         return None
 
     def prepare(self, encoded: Sequence[bytes]) -> Windows:
-        """The windows of encoded examples; those that cannot be read have none."""
+        """Returns the windows of encoded examples. Unreadable examples have no windows."""
         ready = self._prepare(tf.constant(list(encoded), tf.string))
         example = ready.example.numpy()
         kept = ready.readable.numpy()[example]
         return Windows(tuple(tensor.numpy()[kept] for tensor in ready.inputs), example[kept])
 
     def predict(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """(w, ...) each to the (w, k) float32 probabilities that the SavedModel gives."""
+        """Maps inputs of (w, ...) each to the (w, k) float32 probabilities of the SavedModel."""
         return np.asarray(self._network(*map(tf.constant, inputs))[OUTPUT].numpy())
 
     def frozen(
@@ -109,16 +109,16 @@ class NumericModel:
         length: int | None,
         finish: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ) -> tf.types.experimental.ConcreteFunction:
-        """The network with all weights as constants, in one graph without functions.
+        """Returns the network with all weights as constants, in one graph without functions.
 
         Args:
-            batch: rows, or None to leave them open.
-            length: tokens or samples in a row, or None to leave them open.
-            finish: what takes the (batch, k) logits and gives what stands for the probabilities; by default
-                they are the network's own.
+            batch: number of rows, or None for any number.
+            length: tokens or samples in a row, or None for any number.
+            finish: maps the (batch, k) logits to the result that replaces the probabilities. By default the
+                network's own probabilities are used.
 
         Returns:
-            A function of one graph: the named inputs to `probabilities`, (batch, k) float32.
+            A function of one graph from the named inputs to `probabilities`, (batch, k) float32.
         """
         specs = [
             tf.TensorSpec([batch, *(size or length for size in spec.shape[1:])], spec.dtype, spec.name)
@@ -143,7 +143,7 @@ class NumericModel:
         return tf.function(imported, autograph=False).get_concrete_function(*specs)
 
     def describe(self, batch: int | None, length: int | None) -> list[dict[str, Any]]:
-        """What to feed: name, type, shape, range and meaning of each input, ready for JSON."""
+        """Returns name, type, shape, range and meaning of each input, ready for JSON."""
         known = self.labeler.description["preprocessor"]
         described = []
         for spec in self.specs:
@@ -155,11 +155,11 @@ class NumericModel:
 
 
 def padded(inputs: Sequence[np.ndarray], length: int | None) -> tuple[np.ndarray, ...]:
-    """Arrays of (w, t) with as many columns as `length` says; others, and all if it is None, as they are.
+    """Pads or cuts arrays of (w, t) to `length` columns. Other arrays, and all if it is None, do not change.
 
     Args:
         inputs: arrays of w rows.
-        length: columns; what is cut off must be padding.
+        length: number of columns. Only padding may be cut off.
     """
     if length is None:
         return tuple(inputs)
@@ -176,7 +176,7 @@ def padded(inputs: Sequence[np.ndarray], length: int | None) -> tuple[np.ndarray
 
 
 def fitting(inputs: Sequence[np.ndarray], length: int | None) -> np.ndarray:
-    """(w,) bool: which windows have nothing but padding behind `length` columns."""
+    """Returns which windows only have padding after `length` columns, (w,) bool."""
     fits = np.ones(len(inputs[0]), bool)
     for array in inputs:
         if length is not None and array.ndim == 2:
@@ -185,13 +185,13 @@ def fitting(inputs: Sequence[np.ndarray], length: int | None) -> np.ndarray:
 
 
 def input_names(modality: str, specs: Sequence[tf.TensorSpec]) -> list[str]:
-    """Names for a network's inputs, by what they hold."""
+    """Returns names for a network's inputs by their content."""
     usual = {"image": ["pixels"], "text": ["tokens"], "audio": ["samples", "lengths"]}.get(modality, [])
     return usual if len(usual) == len(specs) else [f"input_{number}" for number in range(len(specs))]
 
 
 def _meaning(spec: tf.TensorSpec, known: dict[str, Any]) -> dict[str, Any]:
-    """Range and meaning of an input that has one of the usual names."""
+    """Returns range and meaning of an input by its name."""
     if spec.name == "pixels":
         return {
             "range": [0, 255],
@@ -219,7 +219,7 @@ def _meaning(spec: tf.TensorSpec, known: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def quiet_converters() -> Iterator[None]:
-    """Keeps back what the converters say of their own deprecations; errors are raised all the same."""
+    """Silences the converters' deprecation messages. Errors are still raised."""
     loggers = [logging.getLogger(name) for name in _CONVERTERS]
     before = [logger.level for logger in loggers]
     for logger in loggers:
@@ -234,7 +234,7 @@ def quiet_converters() -> Iterator[None]:
 
 
 def _spell_out(definition: Any) -> None:
-    """Replaces, in a GraphDef, operations that the converters lack by others that do the same."""
+    """Replaces operations in a GraphDef that the converters lack with equivalent ones."""
     constants = {node.name: node for node in definition.node if node.op == "Const"}
     for node in list(definition.node):
         if node.op == "StridedSlice":  # one that only adds an axis, which LiteRT lacks for open shapes
@@ -251,7 +251,7 @@ def _spell_out(definition: Any) -> None:
 
 
 def add_constant(definition: Any, name: str, value: float, kind: tf.DType) -> str:
-    """Adds a scalar to a GraphDef, and gives its name back."""
+    """Adds a scalar to a GraphDef and returns its name."""
     node = definition.node.add(op="Const", name=name)
     node.attr["dtype"].type = kind.as_datatype_enum
     node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, kind))
@@ -259,7 +259,7 @@ def add_constant(definition: Any, name: str, value: float, kind: tf.DType) -> st
 
 
 def _logits(definition: Any, result: str) -> str | None:
-    """The tensor in a GraphDef whose softmax `result` is; None if it is not one."""
+    """Returns the tensor in a GraphDef whose softmax is `result`, or None if `result` is no softmax."""
     nodes = {node.name: node for node in definition.node}
     node = nodes[result.partition(":")[0]]
     while node.op == "Identity":
@@ -271,7 +271,7 @@ def _logits(definition: Any, result: str) -> str | None:
 
 
 def _added_axis(node: Any, begin: Any) -> int | None:
-    """Where a slice such as x[..., None] or x[:, None] adds an axis; None if it does anything else."""
+    """Returns where a slice such as x[..., None] or x[:, None] adds an axis, or None for other slices."""
     count = int(np.prod(tf.make_ndarray(begin).shape))
     masks = {
         name: node.attr[f"{name}_mask"].i for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")

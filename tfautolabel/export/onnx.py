@@ -1,4 +1,4 @@
-"""Exported models as ONNX files, for ONNX Runtime and whatever else reads them (https://onnx.ai)."""
+"""Converts exported models to ONNX files, for ONNX Runtime and other readers (https://onnx.ai)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfautolabel.export.conversion import Converted, check_examples, compare, fi
 from tfautolabel.export.numeric import OUTPUT, NumericModel, add_constant, quiet_converters
 
 OPSET = 17
-"""Operations as of ONNX 1.12 (2022), which every runtime of today reads."""
+"""The operations of ONNX 1.12 (2022), which all current runtimes support."""
 
 
 def export_onnx(
@@ -26,24 +26,24 @@ def export_onnx(
     *,
     progress: bool = True,
 ) -> Converted:
-    """Writes backbone and head as an ONNX file, and keeps it only if ONNX Runtime gives the same labels.
+    """Writes backbone and head to an ONNX file, and keeps it only if ONNX Runtime gives the same labels.
 
-    It takes any number of rows, and of tokens or samples where the network does.
+    The file takes any number of rows. It takes any number of tokens or samples if the network does.
 
     Args:
         model: an exported model's folder.
-        file: what is written; beside it FILE.json says what to feed.
-        examples: real examples, labelled or not, on which both are compared; by default the few that were
-            recorded with the model.
-        progress: shows a progress bar where standard error is a terminal.
+        file: the file to write. FILE.json next to it describes the inputs.
+        examples: real examples for the comparison, labelled or not. By default the few that were recorded
+            with the model.
+        progress: whether to show a progress bar if standard error is a terminal.
 
     Returns:
-        What was written, with sizes, times and agreement.
+        The written files, with sizes, times and agreement.
 
     Raises:
         FileNotFoundError: If there is no exported model.
         MissingExtraError: If tf2onnx or ONNX Runtime is not installed.
-        DifferentLabels: If too few labels agree; nothing is written then.
+        DifferentLabels: If too few labels agree. Then nothing is written.
         RuntimeError: If the network cannot be converted.
         ValueError: If the examples do not fit.
     """
@@ -75,12 +75,12 @@ class Run:
         self._names = [given.name for given in self._session.get_inputs()]
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """(w, ...) each to (w, k) probabilities."""
+        """Maps inputs of (w, ...) each to (w, k) probabilities."""
         return np.asarray(self._session.run([OUTPUT], dict(zip(self._names, inputs, strict=True)))[0])
 
 
 def _convert(numeric: NumericModel, runtime: object) -> tuple[bytes, Run]:
-    """The file's bytes, and the file at work."""
+    """Returns the file's bytes, and a `Run` of the file."""
     convert = require("tf2onnx.convert", extra="onnx")
     function = numeric.frozen(None, None)
     definition = function.graph.as_graph_def()
@@ -109,7 +109,7 @@ def _convert(numeric: NumericModel, runtime: object) -> tuple[bytes, Run]:
 
 
 def _spell_out_erfc(definition: Any) -> None:
-    """Replaces the complementary error function of the exact GELU: ONNX has only Erf."""
+    """Replaces the complementary error function in the exact GELU, because ONNX only has Erf."""
     for node in [node for node in definition.node if node.op == "Erfc"]:
         kind = node.attr["T"]
         one = add_constant(definition, f"{node.name}/one", 1.0, tf.as_dtype(kind.type))
@@ -120,7 +120,7 @@ def _spell_out_erfc(definition: Any) -> None:
 
 
 def _name_dimensions(made: Any, names: Sequence[str], ranks: Sequence[int]) -> None:
-    """Calls open dimensions what they are, in place of made-up names, and puts inputs in their order."""
+    """Gives unknown dimensions meaningful names, and puts the inputs in order."""
     given = {value.name: value for value in made.graph.input}
     ordered = [given[name] for name in names if name in given]
     if len(ordered) < len(names):

@@ -1,4 +1,4 @@
-"""Checks an exported SavedModel the way a server would meet it: moved, offline, with TensorFlow alone."""
+"""Checks an exported SavedModel as a server would use it: moved, offline, with TensorFlow only."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ CHECK_SECONDS = 600
 
 
 class CheckFailure(RuntimeError):  # noqa: N818 - names the event, as callers tell it from other RuntimeErrors
-    """An exported SavedModel does not do what was recorded when it was made."""
+    """An exported SavedModel does not give what was recorded at its export."""
 
 
 class SelfCheck:
-    """A process in which TensorFlow alone waits for an exported model, to run its recorded examples.
+    """A process with TensorFlow only that waits for an exported model and runs its recorded examples.
 
-    Most of a check is the loading of TensorFlow: whoever exports begins with this and writes the model while
-    the process gets ready. It has an empty home folder and no network. A context manager; one model each.
+    Loading TensorFlow takes most of a check's time. So an export starts this process first and writes the
+    model while it gets ready. The process has an empty home folder and no network. This is a context manager
+    for one model.
     """
 
     def __init__(self) -> None:
@@ -58,7 +59,7 @@ class SelfCheck:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with self._stack, self._process:  # closes its pipes and waits for it
+        with self._stack, self._process:  # closes the pipes and waits for the process
             self._process.kill()
 
     def run(self, folder: str | os.PathLike[str]) -> int:
@@ -75,7 +76,7 @@ class SelfCheck:
             raise CheckFailure(f"{folder} cannot be checked: {last[0]}")
         result = json.loads(found.strip().splitlines()[-1])
         if result["failures"]:
-            # The process saw a copy; the reader knows the original.
+            # The process saw a copy. The reader knows the original.
             sentences = "; ".join(result["failures"]).replace(os.fspath(self._moved), os.fspath(folder))
             raise CheckFailure(f"{folder} is not healthy: {sentences}")
         return int(result["examples"])
@@ -90,11 +91,11 @@ def check_saved_model(folder: str | os.PathLike[str]) -> int:
         folder: a folder that `export_saved_model` wrote.
 
     Returns:
-        How many recorded examples gave what was recorded.
+        The number of recorded examples, all with the recorded result.
 
     Raises:
         FileNotFoundError: If the folder holds no exported SavedModel.
-        CheckFailure: If it does not load or an output differs, with what was found.
+        CheckFailure: If it does not load or an output differs. The message says what was found.
     """
     _check_is_export(Path(folder))
     with SelfCheck() as check:

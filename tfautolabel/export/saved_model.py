@@ -1,4 +1,4 @@
-"""One graph from encoded inputs to labels, written as a SavedModel."""
+"""Writes one graph from encoded inputs to labels as a SavedModel."""
 
 from __future__ import annotations
 
@@ -47,35 +47,35 @@ def export_saved_model(
     details: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Writes preprocessing, backbone and head as one SavedModel, and checks it before it takes its place.
+    """Writes preprocessing, backbone and head as one SavedModel, and checks it before it gets its name.
 
     See `LabelingModule` for its signatures.
 
     Args:
-        folder: the version folder, such as saved_models/flowers/1, or the model's folder, in which the next
-            number is taken.
+        folder: the version folder, such as saved_models/flowers/1, or the model's folder. In a model's
+            folder, the next number is used.
         backbone: the feature extractor.
-        head: features to probabilities.
+        head: maps features to probabilities.
         classes: k names.
-        acceptance: which labels are `accepted`.
-        gate: what tells what is unlike all that was labelled, or None.
-        predict: gives the (n, k) probabilities that the export has to reproduce, for recorded examples.
-        details: further entries for labeler.json.
-        overwrite: whether a version that is there already is replaced, once the new one has passed its check.
+        acceptance: the rule for which labels are `accepted`.
+        gate: detects examples that are unlike all labelled ones, or None.
+        predict: returns the (n, k) probabilities of recorded examples, which the export must reproduce.
+        details: more entries for labeler.json.
+        overwrite: whether to replace an existing version after the new one has passed its check.
 
     Returns:
         The version folder.
 
     Raises:
-        FileExistsError: If the version is there already and `overwrite` is False.
-        CheckFailure: If the written SavedModel does not give, in a process of its own, what `predict` gives.
+        FileExistsError: If the version exists and `overwrite` is False.
+        CheckFailure: If the SavedModel, run in a separate process, does not give the same as `predict`.
     """
     target = next_version(Path(folder))
     if target.exists() and not (overwrite and _may_be_replaced(target)):
         raise FileExistsError(
             f"a version folder must be new{_unless(overwrite)}. Received: {target}, which exists"
         )
-    # Hidden and beside the target: a server that watches the folder never sees half a model.
+    # It is hidden and next to the target, so a server that watches the folder never sees half a model.
     with atomic_folder(target, replace=overwrite) as partial, SelfCheck() as checking:
         module = LabelingModule(backbone, head, classes, acceptance, gate)
         with _told_of_a_full_disk():
@@ -93,19 +93,19 @@ def export_saved_model(
 def rewrite_acceptance(
     folder: str | os.PathLike[str], acceptance: Acceptance, details: dict[str, Any] | None = None
 ) -> None:
-    """Gives an exported model other thresholds, without another export, and checks it.
+    """Changes an exported model's thresholds without a new export, and checks the model.
 
-    Thresholds are a variable, so only the small files of variables are written again.
+    Thresholds are a variable, so only the small variable files are rewritten.
 
     Args:
         folder: the version folder.
-        acceptance: which labels are accepted from now on.
-        details: further entries for its labeler.json.
+        acceptance: the rule for which labels are accepted from now on.
+        details: more entries for its labeler.json.
 
     Raises:
         FileNotFoundError: If there is no exported model.
         ValueError: If it was exported before thresholds could be changed.
-        CheckFailure: If it does not do afterwards what was recorded; then it stays as it was.
+        CheckFailure: If the changed model does not give what was recorded. Then the model is not changed.
     """
     folder = Path(folder)
     description = read_description(folder)
@@ -119,7 +119,7 @@ def rewrite_acceptance(
 
 
 def _write_thresholds(folder: Path, bounds: np.ndarray) -> None:
-    """Writes the checkpoint of a SavedModel's variables again, with one of them changed."""
+    """Rewrites the checkpoint of a SavedModel's variables with new thresholds."""
     prefix = os.fspath(folder / "variables" / "variables")
     reader = tf.train.load_checkpoint(prefix)
     values = {name: reader.get_tensor(name) for name in sorted(reader.get_variable_to_shape_map())}
@@ -136,12 +136,12 @@ def _write_thresholds(folder: Path, bounds: np.ndarray) -> None:
         shape_and_slices=[""] * len(values),
         tensors=[tf.convert_to_tensor(value) for value in values.values()],
     )
-    # It would hold the hash of the files that were replaced; no loader needs it.
+    # It would hold the hash of the replaced files. No loader needs it.
     (folder / "fingerprint.pb").unlink(missing_ok=True)
 
 
 def keep_additions(target: Path, partial: Path) -> None:
-    """Takes over what somebody put beside the files of a version, such as assets.extra for TF Serving."""
+    """Copies files that a user added to a version, such as assets.extra for TF Serving."""
     for added in target.iterdir() if target.is_dir() else ():
         if added.name in OWN_FILES or (partial / added.name).exists():
             continue
@@ -153,7 +153,7 @@ def keep_additions(target: Path, partial: Path) -> None:
 
 @contextmanager
 def _told_of_a_full_disk() -> Iterator[None]:
-    """Turns TensorFlow's error for it into Python's."""
+    """Turns TensorFlow's error for a full disk into Python's."""
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
@@ -167,7 +167,7 @@ def _describe(
     predict: Callable[[list[bytes]], np.ndarray],
     classes: Sequence[str],
 ) -> dict[str, Any]:
-    """What labeler.json says of the model itself."""
+    """Returns labeler.json's description of the model."""
     return {
         "format_version": FORMAT_VERSION,
         "classes": list(classes),
@@ -190,7 +190,7 @@ def _describe(
 
 
 def _may_be_replaced(target: Path) -> bool:
-    """Whether it is an export or empty: a folder of something else that is named by a number stays."""
+    """Returns whether a folder is an export or empty. Any other folder with a number as name is kept."""
     return target.is_dir() and ((target / GRAPH).is_file() or not any(target.iterdir()))
 
 
@@ -202,14 +202,14 @@ def _check(checking: SelfCheck, partial: Path, target: Path) -> None:
     try:
         checking.run(partial)
     except CheckFailure as failure:
-        # It is gone when the message is read; the user knows the other name.
+        # The partial folder is gone when the user reads the message. The user knows the target's name.
         raise CheckFailure(str(failure).replace(os.fspath(partial), os.fspath(target))) from failure
 
 
 def _recorded_examples(
     encoded: list[bytes], predict: Callable[[list[bytes]], np.ndarray], classes: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Made-up examples with the labels they get."""
+    """Returns synthetic examples with their labels."""
     probabilities = predict(encoded)
     return [
         {

@@ -1,4 +1,4 @@
-"""Exported models as files for LiteRT (TensorFlow Lite): phones, microcontrollers, browsers."""
+"""Converts exported models to LiteRT (TensorFlow Lite) files, for phones, microcontrollers and browsers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tfautolabel.export.logit_correction import LogitCorrection, fit_logit_corre
 from tfautolabel.export.numeric import OUTPUT, NumericModel, fitting, padded, quiet_converters
 
 CALIBRATION = 200
-"""Windows at most from which the ranges of activations are taken."""
+"""The most windows for measuring the ranges of activations."""
 
 FULL, DYNAMIC = "int8", "int8 weights, float32 activations"
 
@@ -41,31 +41,31 @@ def export_tflite(
     seed: int = 0,
     progress: bool = True,
 ) -> Converted:
-    """Writes backbone and head as a .tflite file, and keeps it only if LiteRT gives the same labels.
+    """Writes backbone and head to a .tflite file, and keeps it only if LiteRT gives the same labels.
 
-    One row a call. Inputs and output keep their types with `int8` too. Operations become 8-bit integers with
-    ranges taken from examples (Jacob et al. 2018, arXiv 1712.05877); where that changes too many labels, only
-    the weights do, and the file corrects what that does to the logits of the same examples; see
-    `fit_logit_correction`.
+    The file takes one row per call. With `int8`, operations use 8-bit integers with ranges from examples
+    (Jacob et al. 2018, arXiv 1712.05877). If that changes too many labels, only the weights become 8-bit
+    integers. Then the file corrects the logits with a map that is fitted on the same examples; see
+    `fit_logit_correction`. Inputs and output keep their types in all cases.
 
     Args:
         model: an exported model's folder.
-        file: what is written; beside it FILE.json says what to feed.
-        examples: real examples, labelled or not, on which both are compared; by default the few that were
-            recorded with the model.
-        int8: quantises. A part of the examples, at most half, gives the ranges and is not compared.
-        length: tokens or samples in a row, for networks that take any number; by default the most that the
+        file: the file to write. FILE.json next to it describes the inputs.
+        examples: real examples for the comparison, labelled or not. By default the few that were recorded
+            with the model.
+        int8: whether to quantise. A part of the examples, at most half, gives the ranges and is not compared.
+        length: tokens or samples in a row, for networks that take any number. By default the most that the
             preprocessor gives.
-        seed: of the draw of the examples that give the ranges.
-        progress: shows a progress bar where standard error is a terminal.
+        seed: random seed for the choice of the examples that give the ranges.
+        progress: whether to show a progress bar if standard error is a terminal.
 
     Returns:
-        What was written, with sizes, times and agreement.
+        The written files, with sizes, times and agreement.
 
     Raises:
         FileNotFoundError: If there is no exported model.
         MissingExtraError: If LiteRT is not installed.
-        DifferentLabels: If too few labels agree; nothing is written then.
+        DifferentLabels: If too few labels agree. Then nothing is written.
         RuntimeError: If the network cannot be converted.
         ValueError: If an argument does not fit.
     """
@@ -106,7 +106,7 @@ def export_tflite(
 def _correction(
     interpreter: object, numeric: NumericModel, rows: Sequence[dict[str, np.ndarray]], length: int | None
 ) -> LogitCorrection | None:
-    """What some rows tell of the logits that weights in 8 bits change."""
+    """Fits the correction of the logits for 8-bit weights on some rows."""
     network = numeric.frozen(1, length, tf.identity)
     run = Run(interpreter, _convert(network, numeric.handle, ()), numeric)
     tensors = [{name: tf.constant(array) for name, array in row.items()} for row in rows]
@@ -131,21 +131,21 @@ class Run:
         self._names = [spec.name for spec in numeric.specs]
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """Inputs of one row each to (1, k) probabilities."""
+        """Maps inputs of one row each to (1, k) probabilities."""
         (output,) = self._signature(**dict(zip(self._names, inputs, strict=True))).values()
         return np.asarray(output)
 
 
 def _convert(function: object, handle: str, ranges: Sequence[dict[str, np.ndarray]] | None = None) -> bytes:
-    """The file's bytes.
+    """Returns the file's bytes.
 
     Args:
         function: the frozen network.
-        handle: the backbone's, for the message.
-        ranges: rows from which the ranges of activations are taken; none to quantise weights only, None to
-            quantise nothing.
+        handle: the backbone's handle, for the message.
+        ranges: rows for measuring the ranges of activations. Empty to quantise only weights, None to quantise
+            nothing.
     """
-    # A module that holds the function alone: the SavedModel would bring its tables of strings.
+    # This module holds only the function. The SavedModel would add its string tables.
     holder = tf.Module()
     holder.run = function
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], holder)
@@ -164,7 +164,7 @@ def _convert(function: object, handle: str, ranges: Sequence[dict[str, np.ndarra
 
 
 def _rows(numeric: NumericModel, dataset: Dataset, length: int | None) -> list[dict[str, np.ndarray]]:
-    """Single windows by the names of the inputs."""
+    """Returns single windows by the names of the inputs."""
 
     def rows() -> Iterator[dict[str, np.ndarray]]:
         for inputs, _ in windows(numeric, dataset):

@@ -1,4 +1,4 @@
-"""Features of a data set: a frozen graph, decoding beside the forward pass, a cache that outlives the run."""
+"""Features of a data set: a frozen graph, decoding in parallel, and a cache on disk."""
 
 from tfautolabel.features.extract import Extraction, FeatureExtractor, extract_features
 

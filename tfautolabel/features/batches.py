@@ -1,4 +1,4 @@
-"""Batches of what a backbone has to compute, made of examples that fit together."""
+"""Groups the examples that a backbone has to compute into suitable batches."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import NamedTuple
 from tfautolabel._ahead import map_ahead
 
 WINDOW_BATCHES = 32
-"""Batches' worth of examples that are sorted by length at a time: enough to make even batches, soon begun."""
+"""Examples are sorted by length in groups of this many batches: enough for even batches, soon started."""
 
 WINDOW_BYTES = 64 * 1024 * 1024
-"""Or this many bytes of them: what waits is in memory."""
+"""A group has at most this many bytes, because waiting examples are in memory."""
 
 
 class Example(NamedTuple):
     """An example on its way through the backbone.
 
     Attributes:
-        row: in the data set.
+        row: its row in the data set.
         encoded: its bytes.
-        key: what the cache knows it by.
+        key: its key in the cache.
     """
 
     row: int
@@ -37,12 +37,12 @@ def even_batches(
     """Groups examples in batches.
 
     Args:
-        examples: taken as they are needed.
+        examples: read as they are needed.
         batch_size: the most examples in a batch.
         max_bytes: the most encoded bytes in a batch, unless a single example has more.
-        lengths: tells how long some examples are, in any unit, in another thread. Batches are then made of
-            examples of similar length, taken out of a window of `WINDOW_BATCHES` batches, the longest of a
-            window first. None leaves the examples in their order.
+        lengths: returns the lengths of some examples, in any unit. It runs in another thread. Each batch then
+            holds examples of similar length from a window of `WINDOW_BATCHES` batches. The longest examples
+            of a window come first. None keeps the order of the examples.
 
     Yields:
         Batches of one example or more.
@@ -66,15 +66,15 @@ def _bytes_in(examples: list[Example]) -> int:
 
 
 def byte_lengths(examples: list[Example]) -> list[int]:
-    """How long the encoded examples are."""
+    """Returns the lengths of the encoded examples in bytes."""
     return [len(example.encoded) for example in examples]
 
 
 def cut(examples: Iterable[Example], size: int, max_bytes: int) -> Iterator[list[Example]]:
-    """Groups examples in batches, in their order.
+    """Groups examples in batches and keeps their order.
 
     Args:
-        examples: taken as they are needed.
+        examples: read as they are needed.
         size: the most examples in a batch.
         max_bytes: the most encoded bytes in a batch, unless a single example has more.
 

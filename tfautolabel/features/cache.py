@@ -1,11 +1,11 @@
-"""Features on disk, found by what they were computed from: the backbone's fingerprint and the input's hash.
+"""Stores features on disk, under the backbone's fingerprint and the hash of the input.
 
 Moved, renamed and duplicate files cost nothing, because their bytes are the same. A shard is two files in
-NumPy's own format: the rows, and an index of their keys and checksums that is written last, so a shard exists
-only when it is whole. Every process writes shards of its own and never changes one, so runs can share a
-cache, and one that is interrupted loses at most what it had not written yet.
+NumPy's format: the rows, and an index of their keys and checksums. The index is written last, so a shard
+exists only when it is complete. Every process writes its own shards and never changes one. So runs can share
+a cache, and an interrupted run only loses rows that it had not written yet.
 
-Of each row only a few bytes stay in memory: a cache of ten million rows is as usable as one of a hundred.
+Only a few bytes per row stay in memory. A cache of ten million rows works as well as one of a hundred.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from tfautolabel.data.atomic import atomic_write
 from tfautolabel.features.shards import INDEX, PlaceIndex, ShardFiles, rows_file, sweep_rows
 
 SHARD_ROWS = 4096
-"""A shard is written when this many rows wait."""
+"""A shard is written when this many rows are waiting."""
 SHARD_SECONDS = 30.0
-"""Or when the oldest one has waited this long."""
+"""A shard is also written when the oldest row has waited this long."""
 
 
 def content_key(encoded: bytes) -> bytes:
-    """The 32 bytes that stand for an input: its SHA-256."""
+    """Returns the key of an input: the 32 bytes of its SHA-256."""
     return hashlib.sha256(encoded).digest()
 
 
 class CachedFeatures(NamedTuple):
-    """What is kept of one input.
+    """The cached result of one input.
 
     Attributes:
         features: (d,) float32.
@@ -52,11 +52,11 @@ class FeatureCache:
 
     Args:
         folder: the cache's folder for features, shared by all backbones.
-        fingerprint: the backbone's.
+        fingerprint: the backbone's fingerprint.
         feature_dim: d.
 
     Attributes:
-        damaged: how many shards were found damaged; the rows they lost are computed again.
+        damaged: number of damaged shards. Their lost rows are computed again.
     """
 
     def __init__(self, folder: str | os.PathLike[str], fingerprint: str, feature_dim: int) -> None:
@@ -74,7 +74,7 @@ class FeatureCache:
         return len(self._places) + len(self._waiting)
 
     def get(self, key: bytes) -> CachedFeatures | None:
-        """What is stored under a key, or None if there is nothing or it is damaged."""
+        """Returns what is stored under a key, or None if there is nothing or it is damaged."""
         for shard, row in self._places.find(key):
             try:
                 index, rows = self._shards.open(shard)
@@ -89,7 +89,7 @@ class FeatureCache:
         return self._waiting.get(key)
 
     def put(self, key: bytes, features: np.ndarray, shortened: bool = False) -> None:
-        """Takes (d,) float32 features; they reach the disk with their shard.
+        """Adds (d,) float32 features. They are written to disk with their shard.
 
         Raises:
             OSError: If the shard is full and cannot be written.
@@ -101,10 +101,10 @@ class FeatureCache:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what waits as a shard.
+        """Writes the waiting rows as a shard.
 
         Raises:
-            OSError: If it cannot be written; what waits is kept.
+            OSError: If it cannot be written. The waiting rows are kept.
         """
         if not self._waiting:
             return
@@ -116,7 +116,8 @@ class FeatureCache:
             _checksum(row, shortened) for row, shortened in zip(rows, index["shortened"], strict=True)
         ]
         index_file = self._folder / f"{uuid.uuid4().hex}.index.npy"
-        # The index is begun first and named last: rows without one are being written, or were left behind.
+        # The index is started first and named last. Rows without an index are being written, or were
+        # abandoned.
         with atomic_write(index_file, "wb") as stream:
             with atomic_write(rows_file(index_file), "wb") as rows_stream:
                 np.save(rows_stream, rows, allow_pickle=False)
@@ -135,7 +136,7 @@ class FeatureCache:
         self._places.add(shard, index["key"])
 
     def _retire(self, shard: int) -> None:
-        """Moves the sound rows of a damaged shard to the next one and forgets the others."""
+        """Moves the undamaged rows of a damaged shard to the next shard and drops the others."""
         self.damaged += 1
         self._places.forget(shard)
         with contextlib.suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Z = f(X): the features of every example of a data set."""
+"""Computes Z = f(X), the features of every example in a data set."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ from tfautolabel.preprocessors import Preprocessed
 
 @dataclass(frozen=True, eq=False)
 class Extraction:
-    """The features of those of n examples that could be read.
+    """The features of the examples that could be read, out of n.
 
     Attributes:
-        rows: (m,) int64, ascending: which rows of the data set were read, m <= n.
-        features: (m, d) float32, one row an example.
-        rejected: the n - m others with the reasons, in the order of the data set.
-        computed: how many examples went through the backbone.
-        reused: how many were found in the cache or were copies of another example.
-        shortened: how many were longer than what the backbone sees, so that their ends count for nothing.
+        rows: (m,) int64, ascending, the rows of the data set that were read, m <= n.
+        features: (m, d) float32, one row per example.
+        rejected: the other n - m examples with the reasons, in the order of the data set.
+        computed: number of examples that the backbone processed.
+        reused: number of examples that were in the cache or were copies of another example.
+        shortened: number of examples that were longer than the backbone's input, so that their ends are
+            ignored.
         digest: 64 hexadecimal digits that change with the ids or the contents of the data set.
-        contents: n hashes of all n examples, as `tfautolabel.data.Learnt` takes them; None if they were not
-            taken, or of sound that was read for this backbone alone.
+        contents: hashes of all n examples, as `tfautolabel.data.Learnt` takes them. None if they were not
+            computed, or if sound was read only for this backbone.
     """
 
     rows: np.ndarray
@@ -64,21 +65,21 @@ def extract_features(
     use_cache: bool = True,
     progress: bool = True,
 ) -> Extraction:
-    """Reads, decodes and runs every example through the frozen backbone once, or takes it from the cache.
+    """Computes the features of every example once with the frozen backbone, or takes them from the cache.
 
-    Files are read and decoded in other threads while the network works. An interrupted call keeps what it has
-    computed in the cache. An example that cannot be read is set aside with its reason.
+    Other threads read and decode files while the network works. An interrupted call keeps its computed
+    features in the cache. An example that cannot be read is set aside with the reason.
 
     Args:
         dataset: n examples of the backbone's modality.
         backbone: the feature extractor.
         batch_size: examples in one forward pass.
-        cache_dir: where features are kept, `features/` in the package's cache by default.
-        use_cache: False to compute everything and keep nothing.
-        progress: shows a progress bar where standard error is a terminal.
+        cache_dir: the folder for features, by default `features/` in the package's cache.
+        use_cache: False to compute everything and store nothing.
+        progress: whether to show a progress bar if standard error is a terminal.
 
     Returns:
-        The features and what was set aside.
+        The features and the rejected examples.
 
     Raises:
         ValueError: If the modality does not fit, `batch_size` is not positive, or the backbone gives features
@@ -90,15 +91,15 @@ def extract_features(
 
 
 class FeatureExtractor:
-    """A backbone with its cache open, for data sets that come one after the other.
+    """A backbone with its open cache, for one data set after another.
 
-    The backbone's weights must not change meanwhile.
+    The backbone's weights must not change while it is in use.
 
     Args:
         backbone: the feature extractor.
         batch_size: examples in one forward pass.
-        cache_dir: where features are kept, `features/` in the package's cache by default.
-        use_cache: False to compute everything and keep nothing.
+        cache_dir: the folder for features, by default `features/` in the package's cache.
+        use_cache: False to compute everything and store nothing.
 
     Raises:
         ValueError: If `batch_size` is not positive.
@@ -124,11 +125,11 @@ class FeatureExtractor:
         self._cache = FeatureCache(folder, fingerprint, backbone.feature_dim) if use_cache else None
 
     def extract(self, dataset: Dataset, advance: Callable[[int], None] = lambda _: None) -> Extraction:
-        """The features of a data set; see `extract_features`.
+        """Returns the features of a data set; see `extract_features`.
 
         Args:
             dataset: n examples of the backbone's modality.
-            advance: told how many more examples are done.
+            advance: called with the number of newly finished examples.
 
         Raises:
             ValueError: If the modality does not fit, or the backbone gives features that are not finite.
@@ -150,7 +151,7 @@ class FeatureExtractor:
         return replace(found, contents=work.contents(len(dataset))) if alike else found
 
     def _run(self, dataset: Dataset, work: _Work, advance: Callable[[int], None]) -> None:
-        """Three stages side by side: reading and decoding in a thread each, and the network in this one."""
+        """Runs three stages in parallel: reading and decoding in a thread each, and the network in this."""
         preprocessor = self.backbone.preprocessor
         chunks = read_ahead(dataset, self.batch_size, preprocessor.sample_rate, content_key)
         missing = work.missing(chunks, advance)
@@ -185,14 +186,14 @@ class FeatureExtractor:
 
 
 class _Graphs:
-    """A backbone's two graphs in one state of its weights, made when the first batch needs them.
+    """A backbone's two graphs for one state of its weights, built when the first batch needs them.
 
-    A run that finds all in the cache makes none. The network is made in a thread of its own, so that
+    A run that finds everything in the cache builds no graph. A separate thread builds the network, so that
     TensorFlow can optimise both graphs at the same time.
     """
 
     def __init__(self, backbone: Backbone) -> None:
-        # Not the backbone itself: it is the key that these graphs are kept by, and would never be freed.
+        # The backbone is the key of these graphs, so a reference to it here would keep it in memory forever.
         self._preprocessor, self._network = backbone.preprocessor, backbone.network
         self._made: tuple[_Preprocess, Future[_Network]] | None = None
         strings = tf.TensorSpec([None], tf.string)
@@ -202,12 +203,12 @@ class _Graphs:
 
     @property
     def preprocess(self) -> _Preprocess:
-        """(n,) string to `Preprocessed`."""
+        """Returns the graph from (n,) string to `Preprocessed`."""
         return self._make()[0]
 
     @property
     def network(self) -> _Network:
-        """What the preprocessor gives to (w, d) float32."""
+        """Returns the graph from the preprocessor's result to (w, d) float32."""
         return self._make()[1].result()
 
     def _make(self) -> tuple[_Preprocess, Future[_Network]]:
@@ -238,7 +239,7 @@ _GRAPHS: WeakKeyDictionary[Backbone, tuple[str, _Graphs]] = WeakKeyDictionary()
 
 
 def _graphs(backbone: Backbone, fingerprint: str) -> _Graphs:
-    """The backbone's graphs, made once for each state of its weights."""
+    """Returns the backbone's graphs, built once for each state of its weights."""
     known = _GRAPHS.get(backbone)
     if known is None or known[0] != fingerprint:
         known = _GRAPHS[backbone] = fingerprint, _Graphs(backbone)
@@ -246,12 +247,12 @@ def _graphs(backbone: Backbone, fingerprint: str) -> _Graphs:
 
 
 def _as_array(tensor: tf.Tensor) -> np.ndarray:
-    """A view where there is one: `numpy()` would copy every pixel once more."""
+    """Returns a view if possible, because `numpy()` would copy every pixel again."""
     return tensor.numpy() if tensor.dtype == tf.string else np.asarray(memoryview(tensor))
 
 
 def _window_means(vectors: np.ndarray, example: np.ndarray) -> np.ndarray:
-    """(w, d) vectors to the (n, d) means over each example's windows."""
+    """Returns the (n, d) means of (w, d) vectors over each example's windows."""
     starts = np.flatnonzero(np.diff(example, prepend=-1))
     if len(starts) == len(vectors):
         return vectors
@@ -270,13 +271,13 @@ class _Batch:
     shortened: np.ndarray
 
     def size(self) -> int:
-        """How many bytes wait in it for the network."""
+        """Returns how many bytes in it wait for the network."""
         return sum(array.nbytes for array in self.inputs)
 
 
 @dataclass(eq=False)
 class _Work:
-    """What one extraction has got so far."""
+    """The state of one extraction."""
 
     features: np.ndarray
     cache: FeatureCache | None
@@ -292,7 +293,7 @@ class _Work:
         chunks: Iterator[list[tuple[int, bytes | ReadFailure, bytes]]],
         advance: Callable[[int], None],
     ) -> Iterator[Example]:
-        """The examples that are neither cached nor unreadable nor copies of an earlier one."""
+        """Yields the examples that are not cached, can be read, and are not copies of an earlier one."""
         for chunk in chunks:
             for row, value, key in chunk:
                 if isinstance(value, ReadFailure):
@@ -301,10 +302,10 @@ class _Work:
                     yield Example(row, value, key)
                     continue
                 advance(1)
-            del chunk, value  # while the next ones are read, these must not stay
+            del chunk, value  # these must not stay in memory while the next ones are read
 
     def _take(self, row: int, key: bytes) -> bool:
-        """Whether this input needs no computing, because it is cached or a copy of an earlier one."""
+        """Returns whether an input needs no computation, because it is cached or a copy of an earlier one."""
         self.keys[row] = key
         if key in self.first_row:
             self.copies.append((row, self.first_row[key]))
@@ -319,7 +320,7 @@ class _Work:
         return True
 
     def store(self, batch: _Batch, features: np.ndarray, why_unreadable: Callable[[bytes], str]) -> None:
-        """Takes what the network made of a batch."""
+        """Stores the network's result for a batch."""
         for position, example in enumerate(batch.examples):
             if not batch.readable[position]:
                 self.reasons[example.row] = why_unreadable(example.encoded)
@@ -343,7 +344,7 @@ class _Work:
             self._give_up_cache(error)
 
     def flush(self) -> None:
-        """Writes what the cache has not written yet."""
+        """Writes the waiting rows of the cache."""
         if self.cache is None:
             return
         try:
@@ -356,11 +357,11 @@ class _Work:
         warnings.warn(f"features are not kept for the next run: {error}", stacklevel=2)
 
     def contents(self, count: int) -> tuple[str, ...]:
-        """The hash of each of so many rows; "" where one could not be read."""
+        """Returns the hash of each of `count` rows, or "" for a row that could not be read."""
         return tuple(self.keys.get(row, b"").hex() for row in range(count))
 
     def finish(self, dataset: Dataset) -> Extraction:
-        """What was extracted, once every row has been looked at."""
+        """Returns the extraction after every row is done."""
         for row, first in self.copies:
             if first in self.reasons:
                 self.reasons[row] = self.reasons[first]

@@ -1,4 +1,4 @@
-"""A backbone's network as a frozen graph: weights turned into constants, batch norm folded away."""
+"""Freezes a backbone's network: weights become constants, and batch norm is folded into convolutions."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
 PART = 4
-"""Windows that one thread takes through the network at a time: few, so that tensors stay in the caches."""
+"""Windows that one thread runs through the network at a time. Few, so that tensors stay in the CPU caches."""
 
 _SCOPE = "network"
-"""In a session's graph, the network's operations have names of their own."""
+"""The prefix of the network's operations in a session's graph."""
 
 LARGE = 32 * 1024 * 1024
-"""Weights of more bytes (tables of embeddings) stay variables: TensorFlow copies a constant many times."""
+"""Weights of more bytes (embedding tables) stay variables, because TensorFlow copies constants many times."""
 
 
 class FrozenNetwork:
-    """A fast inference copy of a network; training the network afterwards does not change it.
+    """A fast inference copy of a network. Later training of the network does not change the copy.
 
-    Constants let TensorFlow's graph optimizer prepare the kernels once, and a batch norm that follows a
-    convolution becomes part of it. Called with arrays, it runs parts of the batch side by side in a session:
-    a session keeps the prepared kernels between calls, which a called `tf.function` does not, and cores that
-    work on parts of their own need not wait for each other after every operation.
+    With constants, TensorFlow's graph optimizer prepares the kernels once. A batch norm after a convolution
+    becomes part of the convolution. A call with arrays runs parts of the batch in parallel in a session. A
+    session keeps the prepared kernels between calls, but a `tf.function` does not. Cores that work on
+    separate parts do not wait for each other after every operation.
 
     Args:
         network: a model with inputs of (w, ...) each and one output of (w, d).
-        part: rows that one thread takes through the network at a time.
+        part: rows that one thread runs through the network at a time.
 
     Attributes:
-        parts: large weights that did not become constants.
+        parts: the large weights that did not become constants.
     """
 
     def __init__(self, network: keras.Model, part: int = PART) -> None:
@@ -67,18 +67,18 @@ class FrozenNetwork:
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "network")
 
     def warm_up(self) -> None:
-        """Lets TensorFlow optimise the graph now; without effect where the inputs' shapes are open."""
+        """Makes TensorFlow optimise the graph now. Has no effect if the inputs' shapes are unknown."""
         tensors = self._function.inputs[: self._n_inputs]
         if all(tensor.shape[1:].is_fully_defined() for tensor in tensors):
             self(*(np.zeros([1, *tensor.shape[1:]], tensor.dtype.as_numpy_dtype) for tensor in tensors))
 
     def in_graph(self, *inputs: tf.Tensor) -> tf.Tensor:
-        """(w, ...) each to (w, d) float32, while another graph is built, which must track `parts`."""
+        """Maps inputs of (w, ...) each to (w, d) float32 in another graph, which must track `parts`."""
         tables = [tf.convert_to_tensor(table) for table in self.parts]
         return tf.ensure_shape(self._function(*inputs, *tables)[0], self._output_shape)
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
-        """(w, ...) each to (w, d) float32."""
+        """Maps inputs of (w, ...) each to (w, d) float32."""
         count = len(inputs[0])
         if not count:
             return np.zeros((0, *self._output_shape[1:]), np.float32)
@@ -109,7 +109,7 @@ class FrozenNetwork:
 
 
 class CalledNetwork:
-    """A network as it is, for modules that take strings: their lookup tables cannot become constants.
+    """An unchanged network, for modules that take strings. Their lookup tables cannot become constants.
 
     Args:
         network: a model with inputs of (w, ...) each and one output of (w, d).
@@ -131,30 +131,30 @@ class CalledNetwork:
         """Has no effect."""
 
     def in_graph(self, *inputs: tf.Tensor) -> tf.Tensor:
-        """(w, ...) each to (w, d) float32, while another graph is built, which must track `parts`."""
+        """Maps inputs of (w, ...) each to (w, d) float32 in another graph, which must track `parts`."""
         return run_network(self._network, inputs)
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
-        """(w, ...) each to (w, d) float32."""
+        """Maps inputs of (w, ...) each to (w, d) float32."""
         return np.asarray(self._function(*map(tf.convert_to_tensor, inputs)).numpy())
 
 
 def inference_network(network: keras.Model, part: int = PART) -> FrozenNetwork | CalledNetwork:
-    """The fastest inference copy that a network has.
+    """Returns the fastest possible inference copy of a network.
 
     Args:
         network: a model with inputs of (w, ...) each and one output of (w, d).
-        part: rows that one thread takes through the network at a time.
+        part: rows that one thread runs through the network at a time.
     """
     takes_strings = any(spec.dtype == "string" for spec in network.inputs)
     return (CalledNetwork if takes_strings else FrozenNetwork)(network, part)
 
 
 class _Held:
-    """A table in a session: a variable, filled once.
+    """A table in a session: a variable that is filled once.
 
     Args:
-        table: what it is filled with; here only its shape and type are looked at.
+        table: the content. Only its shape and type are used here.
     """
 
     def __init__(self, table: tf.Variable) -> None:
@@ -165,13 +165,13 @@ class _Held:
 
 
 def _size(variable: keras.Variable) -> int:
-    """Bytes."""
+    """Returns the size in bytes."""
     return int(np.prod(variable.shape)) * int(tf.as_dtype(variable.dtype).size)
 
 
 @contextmanager
 def _without_table_remarks() -> Iterator[None]:
-    """Keeps back TensorFlow's remarks on lookup tables of the process, which the network does not have."""
+    """Silences TensorFlow's messages about lookup tables of the process that are not in the network."""
     logger = tf.get_logger()
     before = logger.level
     logger.setLevel("ERROR")
@@ -183,9 +183,10 @@ def _without_table_remarks() -> Iterator[None]:
 
 @contextmanager
 def _own_thread_pool() -> Iterator[tf.compat.v1.ConfigProto]:
-    """A configuration for sessions whose operations use one thread each, unlike the rest of the process.
+    """Yields a configuration for sessions whose operations use one thread each.
 
-    The variable is read when a session makes its devices, and asks for a pool that is the session's own.
+    A session reads the environment variable when it creates its devices. The variable gives the session its
+    own thread pool.
     """
     name = "TF_OVERRIDE_GLOBAL_THREADPOOL"
     before = os.environ.get(name)
@@ -200,10 +201,10 @@ def _own_thread_pool() -> Iterator[tf.compat.v1.ConfigProto]:
 
 
 def fold_batch_norm(network: keras.Model) -> keras.Model:
-    """Merges each batch norm that directly follows a convolution into that convolution.
+    """Merges each batch norm directly after a convolution into the convolution.
 
     Args:
-        network: any model; only functional ones have something folded.
+        network: any model. Only functional models are folded.
 
     Returns:
         A model with the same outputs at inference, or `network` itself if there is nothing to fold.
@@ -212,7 +213,7 @@ def fold_batch_norm(network: keras.Model) -> keras.Model:
     if not pairs:
         return network
     if isinstance(network, keras.Sequential):
-        # Keras clones a Sequential in its own way, which leaves no layer out.
+        # Keras clones a Sequential differently and cannot leave out a layer.
         network = keras.Model(network.inputs, network.outputs)
     norms = {norm.name for _, norm in pairs}
     convolutions = {convolution.name for convolution, _ in pairs}
@@ -236,7 +237,7 @@ def fold_batch_norm(network: keras.Model) -> keras.Model:
 
 
 def _foldable(network: keras.Model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
-    """Pairs of a convolution and the batch norm that alone consumes its output."""
+    """Returns pairs of a convolution and the batch norm that is the only user of its output."""
     pairs = []
     outputs = [maker_of(output) for output in network.outputs or ()]
     for layer in network.layers:
@@ -259,7 +260,7 @@ def _foldable(network: keras.Model) -> list[tuple[keras.layers.Layer, keras.laye
 
 
 def _folded_weights(convolution: keras.layers.Layer, norm: keras.layers.Layer) -> list[np.ndarray]:
-    """Kernel and bias that give what the convolution and the batch norm gave one after the other."""
+    """Returns a kernel and a bias that give the same as the convolution followed by the batch norm."""
     kernel, *bias = convolution.get_weights()
     mean, variance = norm.moving_mean.numpy(), norm.moving_variance.numpy()
     factor = (norm.gamma.numpy() if norm.scale else 1.0) / np.sqrt(variance + norm.epsilon)

@@ -1,4 +1,4 @@
-"""The files of a feature cache, a few of them open at a time, and where in them each key is."""
+"""Manages the files of a feature cache, with a few open at a time, and an index of the keys in them."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ import numpy as np
 from tfautolabel._scratch import scratch_in, sweep
 
 INDEX = np.dtype([("key", "V32"), ("checksum", "<u4"), ("shortened", "u1")])
-"""What the index of a shard says of each of its rows."""
+"""One entry of a shard's index, for one row."""
 
 OPEN_SHARDS = 8
-"""Shards that are mapped into memory at a time."""
+"""The most shards that are mapped into memory at a time."""
 
 _ROW_BITS = np.uint64(32)
 
 
 def rows_file(index_file: Path) -> Path:
-    """The file of features that belongs to an index."""
+    """Returns the file of features that belongs to an index."""
     return index_file.with_name(index_file.name.replace(".index.npy", ".rows.npy"))
 
 
 def sweep_rows(folder: Path) -> None:
-    """Removes files of features whose index was never written, because their process died."""
+    """Removes files of features without an index, left by a process that died before it wrote one."""
     lonely = [file for file in folder.glob("*.rows.npy") if not _index_file(file).exists()]
     if not lonely:
         return
     sweep(folder)
-    # Their index would be among what is being written, or be there by now; see `FeatureCache.flush`.
+    # A live process would have its index among the files in progress, or finished by now; see
+    # `FeatureCache.flush`.
     if not scratch_in(folder):
         for file in lonely:
             if not _index_file(file).exists():
@@ -44,7 +45,7 @@ def _index_file(file: Path) -> Path:
 
 
 class ShardFiles:
-    """Numbered shards on disk; the ones used last are mapped into memory.
+    """Numbered shards on disk. The most recently used ones are mapped into memory.
 
     Args:
         feature_dim: d.
@@ -56,16 +57,16 @@ class ShardFiles:
         self._open: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
 
     def add(self, index_file: Path) -> int:
-        """Takes down one more shard and returns its number."""
+        """Adds a shard and returns its number."""
         self._files.append(index_file)
         return len(self._files) - 1
 
     def open(self, shard: int) -> tuple[np.ndarray, np.ndarray]:
-        """The (n,) `INDEX` and the (n, d) float32 features of a shard.
+        """Returns the (n,) `INDEX` and the (n, d) float32 features of a shard.
 
         Raises:
             OSError: If a file cannot be read.
-            ValueError: If the two are not such arrays.
+            ValueError: If the files do not hold such arrays.
         """
         if shard in self._open:
             self._open.move_to_end(shard)
@@ -73,7 +74,7 @@ class ShardFiles:
         try:
             index = np.load(self._files[shard], allow_pickle=False)
             rows = np.load(rows_file(self._files[shard]), mmap_mode="r", allow_pickle=False)
-        except EOFError as error:  # what NumPy makes of an empty file
+        except EOFError as error:  # NumPy raises it for an empty file
             raise ValueError("an empty file") from error
         if index.dtype != INDEX or rows.dtype != np.float32 or rows.shape != (len(index), self._feature_dim):
             raise ValueError("index and rows do not belong together")
@@ -85,25 +86,25 @@ class ShardFiles:
     def remove(self, shard: int) -> None:
         """Deletes a shard's files."""
         self._open.pop(shard, None)
-        # Where the cache may not be written the damage stays, and is found again the next time.
+        # If the cache is read-only, the damage stays and is found again the next time.
         with contextlib.suppress(OSError):
             self._files[shard].unlink(missing_ok=True)
             rows_file(self._files[shard]).unlink(missing_ok=True)
 
 
 class PlaceIndex:
-    """Where keys may be found: 16 bytes of memory a key.
+    """An index of where keys may be, with 16 bytes of memory per key.
 
-    Sorted runs of the keys' first 8 bytes, of sizes that at least halve from one to the next, as in a
-    log-structured merge tree (O'Neil et al. 1996, doi 10.1007/s002360050048): adding a shard costs little,
-    and a search looks into few runs.
+    It holds sorted runs of the keys' first 8 bytes. Each run is at most half as large as the one before, as
+    in a log-structured merge tree (O'Neil et al. 1996, doi 10.1007/s002360050048). So adding a shard is
+    cheap, and a search reads few runs.
     """
 
     def __init__(self) -> None:
         self._runs: list[tuple[np.ndarray, np.ndarray]] = []
 
     def __len__(self) -> int:
-        """How many distinct keys there are."""
+        """Returns the number of distinct keys."""
         return len(np.unique(np.concatenate([run for run, _ in self._runs]))) if self._runs else 0
 
     def add(self, shard: int, keys: np.ndarray) -> None:
@@ -115,7 +116,7 @@ class PlaceIndex:
             self._push(np.concatenate([early, late]), np.concatenate([early_places, late_places]))
 
     def find(self, key: bytes) -> Iterator[tuple[int, int]]:
-        """Yields (shard, row) of what may hold the key, the latest first."""
+        """Yields each (shard, row) that may hold the key, the latest first."""
         short = _short(np.frombuffer(key, "V32"))[0]
         for shorts, places in reversed(self._runs):
             first = int(np.searchsorted(shorts, short, side="left"))
@@ -134,5 +135,5 @@ class PlaceIndex:
 
 
 def _short(keys: np.ndarray) -> np.ndarray:
-    """The first 8 bytes of (n,) keys as (n,) uint64."""
+    """Returns the first 8 bytes of (n,) keys as (n,) uint64."""
     return np.ascontiguousarray(keys).view("<u8").reshape(-1, 4)[:, 0].astype(np.uint64)

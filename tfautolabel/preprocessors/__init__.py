@@ -1,4 +1,4 @@
-"""Raw inputs to tensors, inside the graph: the same operations in training and in a served model."""
+"""Converts raw inputs to tensors inside the graph, with the same operations in training and in serving."""
 
 from tfautolabel.preprocessors.contract import Preprocessed, Preprocessor, WindowMean
 from tfautolabel.preprocessors.pictures.image import ImagePreprocessor

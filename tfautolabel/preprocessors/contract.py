@@ -1,4 +1,4 @@
-"""What every preprocessor promises: bytes in, the network's tensors out, all inside the graph."""
+"""The interface of every preprocessor: from bytes to the network's tensors, all inside the graph."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tfautolabel.preprocessors.reasons import why_unreadable
 
 
 class Preprocessed(NamedTuple):
-    """What a network takes for n examples: w windows, at least one for every example.
+    """A network's input for n examples: w windows, at least one per example.
 
     Attributes:
         inputs: the network's inputs in order, each (w, ...) int32 or float32.
-        example: (w,) int64, ascending: the example that a window is cut from.
-        readable: (n,) bool; an example that could not be read has one window that means nothing.
-        shortened: (n,) bool; part of the example lies beyond what the network is shown.
+        example: (w,) int64, ascending: the number of the example that each window comes from.
+        readable: (n,) bool. An example that could not be read has one window without meaning.
+        shortened: (n,) bool, whether the network does not see a part of the example.
     """
 
     inputs: tuple[tf.Tensor, ...]
@@ -28,19 +28,20 @@ class Preprocessed(NamedTuple):
 
 
 class Preprocessor(keras.layers.Layer, abc.ABC):
-    """Encoded examples to the tensors that one kind of network takes.
+    """Converts encoded examples to the tensors that one kind of network takes.
 
     A subclass implements `call`, `compute_output_spec`, `identity` and `recorded_examples`, and Keras's
-    `get_config`; one that needs files, such as a vocabulary, also Keras's `save_assets` and `load_assets`.
+    `get_config`. If it needs files, such as a vocabulary, it also implements Keras's `save_assets` and
+    `load_assets`.
 
     Attributes:
         modality: "image", "text" or "audio".
-        requires: packages that a saved graph of it needs beside TensorFlow.
-        varying_length: whether the size of its result follows the examples' lengths, so that batches are best
-            made of examples of similar length.
-        network_part: windows that one thread best takes through the network at a time.
-        max_batch_bytes: the most bytes of encoded examples to give to one call, unless a single one has more.
-        sample_rate: samples a second that the network takes; None if it takes no sound.
+        requires: packages that its saved graph needs in addition to TensorFlow.
+        varying_length: whether the size of the result depends on the examples' lengths. If so, a batch should
+            hold examples of similar length.
+        network_part: the best number of windows for one thread to run through the network at a time.
+        max_batch_bytes: the most bytes of encoded examples in one call, unless a single example has more.
+        sample_rate: samples per second that the network takes; None if it takes no sound.
     """
 
     modality: ClassVar[str]
@@ -64,19 +65,21 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
         """
 
     def lengths(self, examples: tf.Tensor) -> tf.Tensor:
-        """What the examples are sorted by, where `varying_length`: the longest window of each, in any unit.
+        """Returns the lengths by which examples are sorted if `varying_length`.
+
+        The length of an example is that of its longest window, in any unit.
 
         Args:
             examples: (n,) string.
 
         Returns:
-            (n,) integers; by default the bytes of each.
+            (n,) integers; by default the bytes of each example.
         """
         return tf.strings.length(examples)
 
     @abc.abstractmethod
     def compute_output_spec(self, examples: keras.KerasTensor) -> keras.KerasTensor:
-        """Shapes and types of the result, as a `Preprocessed` of `keras.KerasTensor`."""
+        """Returns the shapes and types of the result, as a `Preprocessed` of `keras.KerasTensor`."""
 
     def save_assets(self, folder: str) -> None:
         """Writes the files that the layer needs into a folder; none by default."""
@@ -86,7 +89,7 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
 
     @property
     def limits(self) -> dict[str, int]:
-        """What an example must not exceed to be read, by name; none by default."""
+        """Returns by name the limits that an example must not exceed; none by default."""
         return {}
 
     def why_unreadable(self, encoded: bytes) -> str:
@@ -95,30 +98,33 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def identity(self) -> dict[str, Any]:
-        """Everything that decides the result, for fingerprints: ready for JSON, equal for equal results."""
+        """Returns everything that decides the result, for fingerprints.
+
+        It is ready for JSON, and equal for equal results.
+        """
 
     def reads_as(self, saved: dict[str, Any]) -> bool:
-        """Whether a preprocessor of this identity reads examples as this one does, but for rounding.
+        """Returns whether a preprocessor of this identity gives the same results, up to rounding.
 
         Args:
-            saved: an `identity`, perhaps of an earlier version.
+            saved: an `identity`, possibly of an earlier version.
         """
         return saved == self.identity()
 
     @abc.abstractmethod
     def recorded_examples(self) -> list[bytes]:
-        """Made-up examples, and one that cannot be read, by which an exported model is checked.
+        """Returns synthetic examples, and an unreadable one, for the check of an exported model.
 
-        Nobody's own data travels with a model.
+        They are synthetic so that a model never contains a user's data.
         """
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class WindowMean(keras.layers.Layer):
-    """The mean over each example's windows.
+    """Returns the mean over each example's windows.
 
     Call arguments:
-        vectors: (w, d) float32, one row a window.
+        vectors: (w, d) float32, one row per window.
         example: (w,) int64, ascending, every number from 0 to n - 1 at least once.
 
     Returns:
@@ -134,26 +140,26 @@ class WindowMean(keras.layers.Layer):
         vectors: keras.KerasTensor,
         example: keras.KerasTensor,  # noqa: ARG002
     ) -> keras.KerasTensor:
-        """One row an example, however many that are."""
+        """Returns the shape: one row per example, for any number of examples."""
         return keras.KerasTensor((None, vectors.shape[-1]), vectors.dtype)
 
 
 def one_window_each(
     inputs: tuple[tf.Tensor, ...], readable: tf.Tensor, shortened: tf.Tensor | None = None
 ) -> Preprocessed:
-    """The result of a preprocessor that never cuts an example in windows.
+    """Returns the result of a preprocessor that never cuts an example into windows.
 
     Args:
         inputs: tensors of n rows.
         readable: (n,) bool.
-        shortened: (n,) bool; nothing is shortened by default.
+        shortened: (n,) bool; by default no example is shortened.
     """
     rows = tf.range(tf.size(readable, out_type=tf.int64))
     return Preprocessed(inputs, rows, readable, tf.zeros_like(readable) if shortened is None else shortened)
 
 
 def output_spec(*inputs: keras.KerasTensor) -> Preprocessed:
-    """The symbolic result of a preprocessor whose network takes these inputs."""
+    """Returns the symbolic result of a preprocessor whose network takes these inputs."""
     return Preprocessed(
         tuple(inputs),
         keras.KerasTensor((None,), "int64"),

@@ -1,4 +1,4 @@
-"""Why an example could not be read, for every modality; no preprocessor is needed to ask."""
+"""Explains why an example could not be read, for every modality and without a preprocessor."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tfautolabel.preprocessors.pictures.unreadable import why_unreadable as why_
 
 
 def why_unreadable(modality: str, encoded: bytes, **limits: int) -> str:
-    """Says in one line why an example is not one that this package reads.
+    """Says in one line why this package cannot read an example.
 
     Args:
         modality: a key of `REASONS`.
         encoded: the bytes of an example that a preprocessor could not read.
-        **limits: of the preprocessor, such as `max_pixels`.
+        **limits: limits of the preprocessor, such as `max_pixels`.
     """
     return REASONS[modality](encoded, **limits)
 

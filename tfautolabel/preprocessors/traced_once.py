@@ -1,4 +1,4 @@
-"""Parts of a graph that are the same in every model: traced once in a process, entered only where needed."""
+"""Traces parts of a graph that all models share only once in a process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import tensorflow as tf
 
 
 def traced_once(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Makes a function of tensors one function of the graphs that it becomes a part of.
+    """Makes a function of tensors a separate function inside the graphs that call it.
 
-    Tracing takes most of the time that making a small model takes. Runtimes do not paste such a function
-    into the graph that calls it, so what a batch does not need costs no time when the batch is run either:
-    of five picture formats, four.
+    Tracing takes most of the time to make a small model. Runtimes do not inline such a function into the
+    calling graph. So a part that a batch does not need costs no run time, such as four of the five picture
+    formats.
 
     Args:
         *signature: a `tf.TensorSpec` for each argument.

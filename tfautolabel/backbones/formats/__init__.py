@@ -1,1 +1,1 @@
-"""Files of weights and vocabularies, read with numpy: PyTorch's, safetensors, TFLite's, SentencePiece's."""
+"""Reads weights and vocabularies with numpy: PyTorch, safetensors, TFLite and SentencePiece files."""

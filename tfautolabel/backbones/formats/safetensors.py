@@ -27,15 +27,15 @@ MAX_HEADER = 100 * 1024 * 1024
 
 
 def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
-    """The tensors of a file by name, as read-only views of its bytes, which are mapped and not copied.
+    """Returns the tensors of a file by name, as read-only views of its memory-mapped bytes.
 
-    NumPy has no bfloat16: such tensors are widened to float32.
+    NumPy has no bfloat16, so such tensors are widened to float32.
 
     Args:
         path: the file, which must not change while the tensors are in use.
 
     Raises:
-        ValueError: If it is not such a file, or holds a type that NumPy has not.
+        ValueError: If it is not a safetensors file, or holds a type that NumPy does not have.
     """
     with Path(path).open("rb") as file:
         # An empty file cannot be mapped.
@@ -63,6 +63,6 @@ def _tensors(data: bytes | mmap.mmap) -> Iterator[tuple[str, np.ndarray]]:
             raise ValueError(f"tensor {name!r} does not lie in the file as described")
         value = np.frombuffer(body[start:end], dtype).reshape(shape)
         if tensor["dtype"] == "BF16":
-            # Its 16 bits are the upper half of a float32.
+            # The 16 bits of a bfloat16 are the upper half of a float32.
             value = (value.astype(np.uint32) << 16).view(np.float32)
         yield name, value

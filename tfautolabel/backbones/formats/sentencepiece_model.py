@@ -1,6 +1,6 @@
-"""Reads and writes SentencePiece models, for vocabularies that come in other files.
+"""Reads and writes SentencePiece models, for vocabularies from other files.
 
-A model is a protocol buffer of the kind in
+A model is a protocol buffer with the schema in
 https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto.
 """
 
@@ -25,7 +25,7 @@ def unigram_model(
     controls: Mapping[str, int],
     normalizer: bytes,
 ) -> bytes:
-    """A unigram model with a vocabulary of one's own.
+    """Returns a unigram model with the given vocabulary.
 
     Args:
         pieces: n pieces, UTF-8, in the order of their ids.
@@ -52,7 +52,7 @@ def unigram_model(
 
 
 def normalizer_of(model: bytes) -> bytes:
-    """The normalizer specification of a serialised model.
+    """Returns the normalizer specification of a serialised model.
 
     Raises:
         ValueError: If there is none.
@@ -64,9 +64,10 @@ def normalizer_of(model: bytes) -> bytes:
 
 
 def normalizer_with(table: bytes) -> bytes:
-    """A normalizer specification with a compiled table of character replacements.
+    """Returns a normalizer specification with a compiled table of character replacements.
 
-    White space is made single, taken off both ends and put before the text, which is the default.
+    Repeated white space becomes one space. It is removed at both ends, and a space is added before the text.
+    This is the default.
     """
     return (
         _bytes(1, b"own") + (_bytes(2, table) if table else b"") + b"".join(_number(n, 1) for n in (3, 4, 5))
@@ -74,10 +75,10 @@ def normalizer_with(table: bytes) -> bytes:
 
 
 def read_pieces(model: bytes) -> list[tuple[str, float]]:
-    """The pieces of a serialised model with their scores, in the order of their ids.
+    """Returns the pieces of a serialised model with their scores, in the order of their ids.
 
     Raises:
-        ValueError: If it is no such model.
+        ValueError: If it is not such a model.
     """
     pieces = []
     for field, body in _parts(model):
@@ -92,7 +93,7 @@ def read_pieces(model: bytes) -> list[tuple[str, float]]:
 
 
 def _parts(model: bytes) -> Iterator[tuple[int, bytes]]:
-    """The fields of a model, all of which are messages; an end that is none is not read."""
+    """Yields the fields of a model, which are all messages. Stops at the first other field."""
     place = 0
     while place < len(model):
         key, place = _read(model, place)
@@ -104,7 +105,7 @@ def _parts(model: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _fields(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """The strings and floats of a message."""
+    """Yields the strings and floats of a message."""
     place = 0
     while place < len(body):
         key, place = _read(body, place)

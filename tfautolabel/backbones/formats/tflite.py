@@ -1,6 +1,6 @@
-"""Reads weights and operators out of a TensorFlow Lite file, as data: nothing in it is run.
+"""Reads weights and operators from a TensorFlow Lite file as data, without running anything in it.
 
-A flatbuffer of the kind in
+The file is a flatbuffer with the schema in
 https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 OPERATORS = {0: "ADD", 3: "CONV_2D", 17: "MAX_POOL_2D", 55: "MAXIMUM", 98: "LEAKY_RELU"}
-"""The operators that are told by name; all others are "other"."""
+"""The operators that have a name here. All others are "other"."""
 
 _FLOAT32 = 0
 
@@ -23,8 +23,8 @@ class Operator(NamedTuple):
 
     Attributes:
         name: a value of `OPERATORS`, or "other".
-        options: its settings, a table whose fields the schema numbers; None if it has none.
-        constants: those of its inputs that are float32 constants, in order.
+        options: its settings, a table with the schema's field numbers. None if it has none.
+        constants: its inputs that are float32 constants, in order.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Operator(NamedTuple):
 
 
 class Table:
-    """One table of a flatbuffer: fields by number.
+    """One table of a flatbuffer, with fields by number.
 
     Args:
         data: the whole file.
@@ -53,23 +53,23 @@ class Table:
         return self._place + offset if offset else None
 
     def number(self, field: int, form: str, default: int = 0) -> int:
-        """A number.
+        """Returns a number.
 
         Args:
-            field: which.
-            form: its type, as `struct` has it.
-            default: where the file leaves it out.
+            field: the field's number.
+            form: its type, as a format of `struct`.
+            default: the value if the file leaves it out.
         """
         place = self._field(field)
         return default if place is None else struct.unpack_from("<" + form, self._data, place)[0]
 
     def table(self, field: int) -> Table | None:
-        """A table within, or None."""
+        """Returns a nested table, or None."""
         place = self._field(field)
         return None if place is None else Table(self._data, self._follow(place))
 
     def array(self, field: int, dtype: str) -> np.ndarray:
-        """A vector of numbers, empty where the file leaves it out."""
+        """Returns a vector of numbers, empty if the file leaves it out."""
         place = self._field(field)
         if place is None:
             return np.zeros(0, dtype)
@@ -77,7 +77,7 @@ class Table:
         return np.frombuffer(self._data, dtype, struct.unpack_from("<I", self._data, place)[0], place + 4)
 
     def tables(self, field: int) -> list[Table]:
-        """A vector of tables, empty where the file leaves it out."""
+        """Returns a vector of tables, empty if the file leaves it out."""
         place = self._field(field)
         if place is None:
             return []
@@ -90,13 +90,13 @@ class Table:
 
 
 def read_tflite(path: str | Path) -> tuple[list[np.ndarray], list[Operator]]:
-    """The float32 constants of a file in their order, and its operators in theirs.
+    """Returns the float32 constants of a file and its operators, each in the file's order.
 
     Args:
         path: the file.
 
     Raises:
-        ValueError: If it is not such a file.
+        ValueError: If it is not a TensorFlow Lite file.
     """
     data = Path(path).read_bytes()
     try:

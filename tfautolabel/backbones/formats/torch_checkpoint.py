@@ -1,11 +1,11 @@
 """Reads the tensors of a PyTorch checkpoint without PyTorch and without unpickling anything.
 
-A checkpoint is a pickle, and a pickle is a program. This file does not run it: it walks the opcodes and
-carries out the few that build dictionaries, lists and tensors, with tensors as the only objects. No name in
-the file is ever imported or called, so a hostile file can at worst be refused.
+A checkpoint is a pickle, and a pickle is a program. This file does not run it. It reads the opcodes and
+executes only those that build dictionaries, lists and tensors. Tensors are the only objects. It never imports
+or calls a name in the file, so a malicious file only causes an error.
 
-Both layouts are read: the legacy one (five pickles in a row, then the raw storages) and the zip archive that
-torch.save writes since version 1.6. The formats are those of torch/serialization.py.
+It reads both layouts: the legacy one (five pickles in a row, then the raw storages) and the zip archive that
+torch.save writes since version 1.6. torch/serialization.py defines the formats.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ _ZIP_START = b"PK\x03\x04"
 
 _MAX_DEPTH = 16
 _MAX_ENTRIES = 1_000_000
-"""Bounds on the nested dictionaries: few that share each other can unfold to billions of entries."""
+"""The most entries of nested dictionaries. A few that contain each other can unfold to billions."""
 
 
 @dataclass(frozen=True)
 class _Global:
-    """A name that the pickle mentions; never resolved to anything."""
+    """A name in the pickle. It is never resolved to an object."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class _Storage:
-    """A flat array whose bytes lie elsewhere in the file."""
+    """A flat array whose bytes are elsewhere in the file."""
 
     key: str
     dtype: np.dtype
@@ -77,7 +77,7 @@ class _Tensor:
 
 
 class _Mark:
-    """Where a pickle's MARK opcode put its mark on the stack."""
+    """The mark that a pickle's MARK opcode puts on the stack."""
 
 
 _MARK = _Mark()
@@ -90,8 +90,8 @@ def read_torch_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]
         path: a .pt or .pth file that torch.save wrote.
 
     Returns:
-        Each tensor under its name; the keys of nested dictionaries and lists are joined with dots, and
-        everything that is not a tensor is left out. The arrays are read-only.
+        Each tensor under its name. The keys of nested dictionaries and lists are joined with dots. Everything
+        that is not a tensor is left out. The arrays are read-only.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -156,13 +156,13 @@ def _read_zip(data: bytes) -> tuple[Any, dict[str, np.ndarray]]:
                 storage.key: _storage_array(storage, _read_stored(archive, f"{prefix}data/{storage.key}"))
                 for storage in described
             }
-    # The last two are what zipfile raises for encrypted members and for versions it does not know.
+    # zipfile raises the last two for encrypted members and for unknown versions.
     except (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"the archive is damaged: {_shorten(str(error))}") from error
 
 
 def _read_stored(archive: zipfile.ZipFile, name: str) -> bytes:
-    """One member; torch never compresses, and a member that is not compressed cannot outgrow the file."""
+    """Reads one member. PyTorch never compresses, and an uncompressed member cannot outgrow the file."""
     if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"member {_shorten(name)} is compressed")
     return archive.read(name)
@@ -176,13 +176,13 @@ def _storage_array(storage: _Storage, data: bytes) -> np.ndarray:
 
 
 def _as_array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
-    """The tensor as a read-only view: however many tensors share a storage, its bytes are held once."""
+    """Returns a tensor as a read-only view. Tensors that share a storage share its bytes."""
     flat = storages.get(tensor.storage.key)
     if flat is None:
         raise ValueError(f"storage {_shorten(tensor.storage.key)} is missing")
     size = math.prod(tensor.shape)
     reach = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides, strict=True))
-    # More elements than the storage has would be a repeated view, which can claim any amount of memory.
+    # A view with more elements than the storage repeats some. It could claim any amount of memory.
     if size > flat.size or tensor.offset > flat.size or (size and tensor.offset + reach >= flat.size):
         raise ValueError(f"a tensor of shape {tensor.shape} reaches outside its storage")
     if size == 0:
@@ -192,7 +192,7 @@ def _as_array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _named_tensors(root: object) -> Iterator[tuple[str, _Tensor]]:
-    """Every tensor below the root with its dotted name, in the file's order."""
+    """Returns every tensor below the root with its dotted name, in the file's order."""
     seen: set[str] = set()
     entries = 0
     waiting: list[tuple[tuple[str, ...], Any]] = [((), root)]
@@ -214,9 +214,9 @@ def _named_tensors(root: object) -> Iterator[tuple[str, _Tensor]]:
 
 
 def _shorten(value: object) -> str:
-    """A value from the file for an error message: never long, never more than one line.
+    """Returns a value from the file for an error message: always short, and in one line.
 
-    Of a container only the type is named: writing out one that holds itself many times over never ends.
+    Of a container only the type is named, because one that contains itself many times would never end.
     """
     if isinstance(value, (str, bytes)):
         return repr(value[:60])
@@ -224,7 +224,7 @@ def _shorten(value: object) -> str:
 
 
 class _Interpreter:
-    """Carries out one pickle, knowing containers and tensors and nothing else.
+    """Executes one pickle, with support for containers and tensors only.
 
     Attributes:
         storages: every storage that the pickle mentions, by its key.
@@ -237,7 +237,7 @@ class _Interpreter:
         self.storages: dict[str, _Storage] = {}
 
     def run(self) -> Any:
-        """The pickled object; the file is left just behind the pickle.
+        """Returns the pickled object. The file position is then just after the pickle.
 
         Raises:
             ValueError: If the pickle is malformed or uses anything that a checkpoint does not need.
@@ -311,7 +311,7 @@ class _Interpreter:
             target[key] = value
 
     def _build(self, _: None) -> None:
-        # torch notes layer versions on a state_dict this way; attributes are not needed here.
+        # PyTorch records layer versions on a state_dict this way. Attributes are not needed here.
         self._pop()
         self._peek(dict)
 

@@ -1,1 +1,1 @@
-"""TF-Hub modules, from an address or a folder, as backbones."""
+"""TF-Hub modules from a URL or a folder, as backbones."""

@@ -1,4 +1,4 @@
-"""Backbones from modules of TensorFlow Hub: what a module takes says what it is for.
+"""Loads backbones from modules of TensorFlow Hub. A module's input decides its modality.
 
 The conventions are TensorFlow Hub's common signatures, https://www.tensorflow.org/hub/common_signatures.
 """
@@ -26,14 +26,14 @@ from tfautolabel.preprocessors import ImagePreprocessor, Preprocessor
 from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
 DEFAULT_SIZE = 224
-"""Side in pixels for an image module that takes any size."""
+"""The side in pixels for an image module that takes any size."""
 
 PAIR = "+"
-"""Stands between a text preprocessing module and the encoder that takes what it makes."""
+"""Joins the handles of a text preprocessing module and the encoder that takes its result."""
 
 SAMPLE_RATE = 16_000
 MIN_SECONDS = 1.0
-"""What audio modules of the convention take: samples a second, and the least that gives YAMNet a frame."""
+"""Samples per second of the convention's audio modules, and the shortest clip with a frame in YAMNet."""
 
 
 def load_hub_module(
@@ -44,23 +44,23 @@ def load_hub_module(
     source: str = "hub",
     find: Callable[[str], Path] | None = None,
 ) -> Backbone:
-    """A backbone from a module's URL or folder.
+    """Loads a backbone from a module's URL or folder. The module takes one of these inputs.
 
     - (n, height, width, 3) float32: pictures with values in [0, 1];
     - (n,) string: texts;
-    - a dictionary: tokens, which another module makes: the handle is then `PREPROCESSOR+ENCODER`;
-    - (t,) float32: one waveform with values in [-1, 1], as YAMNet; frames are pooled over time.
+    - a dictionary: tokens from another module. The handle is then `PREPROCESSOR+ENCODER`;
+    - (t,) float32: one waveform with values in [-1, 1], as for YAMNet. Frames are pooled over time.
 
-    A module whose root can be called (a reusable SavedModel) can be trained. One that has signatures only, as
-    those in TensorFlow 1's format have, is for inference: making its network trainable raises ValueError.
+    A module with a callable root (a reusable SavedModel) can be trained. A module that only has signatures,
+    as in TensorFlow 1's format, is for inference. Making its network trainable raises ValueError.
 
     Args:
-        handle: a URL or the folder of a SavedModel, or two joined by "+", see `resolve`.
-        output_key: which of several outputs to take; for an encoder "pooled_output" or "sequence_output",
-            whose mean over the tokens is taken. By default what the conventions name.
-        sample_rate: of an audio module, samples a second.
+        handle: a URL or the folder of a SavedModel, or two of them joined by "+", see `resolve`.
+        output_key: the output to use if there are several. For an encoder "pooled_output", or
+            "sequence_output" with the mean over the tokens. By default the output that the conventions name.
+        sample_rate: samples per second of an audio module.
         source: the prefix of the backbone's own handle.
-        find: gives a module's folder; `resolve` by default.
+        find: returns a module's folder; `resolve` by default.
 
     Raises:
         ValueError: If the module follows none of the conventions.
@@ -80,7 +80,7 @@ def load_hub_module(
         kind = next(one for one in CONVENTIONS.values() if one.fits(request.spec))
         preprocessor, network = kind.build(request)
     network.trainable = False
-    # Other outputs of the same module are other features, which must not be mixed up in the cache.
+    # Other outputs of the same module are other features, so they need a different cache key.
     output = "" if output_key is None else f":{output_key!r}"
     architecture = f"saved_model:{content_digest(folder)}{output}"
     return Backbone(f"{source}:{handle}", preprocessor, network, architecture)
@@ -92,14 +92,14 @@ def _pair(handle: str) -> tuple[str, str, str]:
 
 
 class Request(NamedTuple):
-    """What a module is asked for.
+    """A request for a backbone from a module.
 
     Attributes:
-        folder: of the module.
+        folder: the module's folder.
         handle: as the user gave it.
-        spec: what the module takes: a `tf.TensorSpec`, or a dictionary of them.
-        output_key: which of several outputs to take.
-        sample_rate: of sound, samples a second.
+        spec: the module's input: a `tf.TensorSpec`, or a dictionary of them.
+        output_key: the output to use if there are several.
+        sample_rate: samples per second of sound.
     """
 
     folder: Path
@@ -113,8 +113,8 @@ class Convention(NamedTuple):
     """One of the common signatures.
 
     Attributes:
-        fits: whether what a module takes is of this kind.
-        build: gives the preprocessor and the network.
+        fits: returns whether a module's input is of this kind.
+        build: returns the preprocessor and the network.
     """
 
     fits: Callable[[Any], bool]
@@ -154,7 +154,7 @@ CONVENTIONS: dict[str, Convention] = {
     "waveform": Convention(lambda spec: spec.dtype == tf.float32 and spec.shape.rank == 1, _waveform),
     "pictures": Convention(lambda _: True, _pictures),
 }
-"""What modules take, in the order in which it is told; the last says what is valid of all others."""
+"""The conventions, in the order of their check. The last one raises an error that says what is valid."""
 
 
 def _encoder(folder: Path, tokens: TextModulePreprocessor, output_key: str | int | None) -> keras.Model:
@@ -170,7 +170,7 @@ def _encoder(folder: Path, tokens: TextModulePreprocessor, output_key: str | int
 
 
 def _image_size(spec: tf.TensorSpec, handle: str) -> int:
-    """The side in pixels that an image module takes."""
+    """Returns the side in pixels that an image module takes."""
     shape = spec.shape.as_list() if spec.shape.rank is not None else []
     if spec.dtype != tf.float32 or len(shape) != 4 or shape[3] not in (3, None) or shape[1] != shape[2]:
         raise ValueError(
@@ -182,11 +182,11 @@ def _image_size(spec: tf.TensorSpec, handle: str) -> int:
 
 
 def resolve(handle: str) -> Path:
-    """The local folder of a hub module, downloaded and cached where needed.
+    """Returns the local folder of a hub module, and downloads it if needed.
 
     Args:
-        handle: a folder; a URL: http:// and https:// are fetched into TensorFlow Hub's cache, file:// names a
-            folder, and for any other tensorflow_hub's own resolvers are asked.
+        handle: a folder or a URL. http:// and https:// are downloaded into TensorFlow Hub's cache. file://
+            names a folder. tensorflow_hub's own resolvers handle all other URLs.
 
     Raises:
         FileNotFoundError: If a folder is missing, or a module is not cached and may not be fetched.

@@ -1,4 +1,4 @@
-"""Texts for networks that take strings, and for those whose tokens another module makes."""
+"""Prepares texts for networks that take strings, or tokens from another module."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from tfautolabel.preprocessors.contract import (
 from tfautolabel.preprocessors.texts.preprocessor import recorded_texts
 
 VERSION = 1
-"""Raised when the same bytes would give other strings or tokens, so that cached features are not mixed up."""
+"""Increased when the same bytes would give other strings or tokens, so that old features are not used."""
 
 MASK = "input_mask"
-"""The entry of a preprocessing module's result that is 1 for tokens and 0 behind a text's end."""
+"""The entry of a preprocessing module's result that is 1 for tokens and 0 after a text's end."""
 
 _MODULE = "module"
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class StringPreprocessor(Preprocessor):
-    """Texts as they are, for networks that take strings.
+    """Passes texts unchanged to networks that take strings.
 
     Args:
-        requires: packages beside TensorFlow that a saved graph of the network needs.
-        **options: of `keras.layers.Layer`.
+        requires: packages besides TensorFlow that a saved graph of the network needs.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+        examples: (n,) string, UTF-8; invalid bytes count as U+FFFD.
 
     Returns:
         A `Preprocessed` with the one input (n,) string. Empty and blank texts are not readable.
@@ -59,19 +59,19 @@ class StringPreprocessor(Preprocessor):
         return one_window_each((texts,), readable)
 
     def compute_output_spec(self, examples: keras.KerasTensor) -> Preprocessed:  # noqa: ARG002
-        """Shapes and types of the result."""
+        """Returns the shapes and types of the result."""
         return output_spec(keras.KerasTensor((None,), "string"))
 
     def identity(self) -> dict[str, Any]:
-        """The version."""
+        """Returns the version."""
         return {"preprocessor": "strings", "version": VERSION}
 
     def recorded_examples(self) -> list[bytes]:
-        """Texts of several kinds and lengths, and one that is empty."""
+        """Returns texts of several kinds and lengths, and an empty one."""
         return recorded_texts()
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         config: dict[str, Any] = super().get_config()
         config.pop("trainable")
         return {**config, "requires": list(self.requires)}
@@ -79,24 +79,24 @@ class StringPreprocessor(Preprocessor):
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class TextModulePreprocessor(Preprocessor):
-    """Texts to what a TensorFlow Hub preprocessing module makes of them.
+    """Converts texts with a TensorFlow Hub preprocessing module.
 
     The module takes (n,) string and gives a dictionary of (n, l) int32, see "Transformer text encoders" in
     https://www.tensorflow.org/hub/common_signatures/text.
 
     Args:
-        folder: the module's SavedModel; None if `load_assets` will bring it.
-        **options: of `keras.layers.Layer`.
+        folder: the module's SavedModel. None if `load_assets` will load it.
+        **options: options of `keras.layers.Layer`.
 
     Attributes:
         keys: the names of the module's outputs in the order of the result's inputs.
         specs: their shapes and types.
 
     Call arguments:
-        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+        examples: (n,) string, UTF-8; invalid bytes count as U+FFFD.
 
     Returns:
-        A `Preprocessed` with the module's outputs, ordered by name. Empty and blank texts are not readable; a
+        A `Preprocessed` with the module's outputs, ordered by name. Empty and blank texts are not readable. A
         text that fills the module's length counts as shortened.
 
     Raises:
@@ -141,15 +141,15 @@ class TextModulePreprocessor(Preprocessor):
         return one_window_each(inputs, readable, full & readable)
 
     def compute_output_spec(self, examples: keras.KerasTensor) -> Preprocessed:  # noqa: ARG002
-        """Shapes and types of the result."""
+        """Returns the shapes and types of the result."""
         return output_spec(*(keras.KerasTensor(spec.shape, spec.dtype.name) for spec in self.specs))
 
     def identity(self) -> dict[str, Any]:
-        """The version and the module's hash."""
+        """Returns the version and the module's hash."""
         return {"preprocessor": "text_module", "version": VERSION, "module_sha256": self._digest}
 
     def recorded_examples(self) -> list[bytes]:
-        """Texts of several kinds and lengths, and one that is empty."""
+        """Returns texts of several kinds and lengths, and an empty one."""
         return recorded_texts()
 
     def save_assets(self, folder: str) -> None:
@@ -161,14 +161,14 @@ class TextModulePreprocessor(Preprocessor):
         self._set_module(Path(folder, _MODULE))
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer, but for the module."""
+        """Returns the arguments that build an equal layer, but for the module."""
         config: dict[str, Any] = super().get_config()
         config.pop("trainable")
         return config
 
 
 def valid_texts(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Valid UTF-8 for any bytes, and which of the texts hold anything.
+    """Converts any bytes to valid UTF-8, and returns which texts are not blank.
 
     Args:
         examples: any shape, string.

@@ -1,11 +1,10 @@
-"""From a module's URL to its folder in TensorFlow Hub's cache.
+"""Finds or downloads the folder of a module's URL in TensorFlow Hub's cache.
 
-tensorflow_hub's own resolver takes a half-filled folder for a module, waits up to twenty minutes for the lock
-of a process that died, does not notice a connection that ends early and unpacks without a limit. This one
-keeps its cache layout (a folder named by the SHA-1 of the URL, a `.descriptor.txt` beside it), so that both
-find each other's modules, and needs no lock: each download has a folder of its own, which takes its name in
-one step.
-The protocol: https://www.tensorflow.org/hub/hosting.
+tensorflow_hub's own resolver has four problems. It accepts a half-filled folder as a module. It waits up to
+twenty minutes for the lock of a dead process. It does not notice a connection that ends early. It unpacks
+without a limit. This resolver uses the same cache layout (a folder named by the SHA-1 of the URL, and a
+`.descriptor.txt` next to it), so both find each other's modules. It needs no lock: each download has its own
+folder, which is renamed in one step. The protocol: https://www.tensorflow.org/hub/hosting.
 """
 
 from __future__ import annotations
@@ -33,43 +32,43 @@ from tfautolabel.backbones.modules.archives import unpack
 from tfautolabel.data.atomic import atomic_folder, atomic_write
 
 FORMATS = ("COMPRESSED", "UNCOMPRESSED", "AUTO")
-"""What TFHUB_MODEL_LOAD_FORMAT may say; AUTO means COMPRESSED."""
+"""Valid values of TFHUB_MODEL_LOAD_FORMAT. AUTO means COMPRESSED."""
 
 TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as broken."""
 
 ABANDONED = 24 * 3600.0
-"""Seconds after which a download of tensorflow_hub's that nobody finished is cleared away."""
+"""Seconds after which an unfinished download of tensorflow_hub is removed."""
 
 
 def cache_folder() -> Path:
-    """The folder that TFHUB_CACHE_DIR names; else tfhub_modules in the folder for temporary files."""
+    """Returns the folder in TFHUB_CACHE_DIR, else tfhub_modules in the folder for temporary files."""
     chosen = os.environ.get("TFHUB_CACHE_DIR")
     return Path(chosen).expanduser() if chosen else Path(tempfile.gettempdir(), "tfhub_modules")
 
 
 def cached_folder(url: str) -> Path | None:
-    """A module's folder in the cache, or None if it is not there in full."""
+    """Returns a module's folder in the cache, or None if it is missing or incomplete."""
     folder = _target(url)
     return folder if is_module(folder) else None
 
 
 def is_module(folder: Path) -> bool:
-    """Whether a folder holds the graph of a module."""
+    """Returns whether a folder holds the graph of a module."""
     return (folder / "saved_model.pb").is_file()
 
 
 def fetch(url: str) -> Path:
-    """The folder of the module behind a URL, from the cache or downloaded into it.
+    """Returns the folder of the module at a URL, from the cache or downloaded into it.
 
     Args:
-        url: begins with http:// or https://. `?tf-hub-format=compressed` is asked of it, which answers with a
-            tar archive, perhaps by way of redirects.
+        url: begins with http:// or https://. The request adds `?tf-hub-format=compressed`. The answer is a
+            tar archive, possibly after redirects.
 
     Raises:
         FileNotFoundError: If the module is not cached and TFAUTOLABEL_OFFLINE forbids fetching.
         RuntimeError: If it cannot be fetched; the message says why.
-        ValueError: If TFHUB_MODEL_LOAD_FORMAT holds what it may not.
+        ValueError: If TFHUB_MODEL_LOAD_FORMAT has an invalid value.
     """
     if folder := cached_folder(url):
         return folder
@@ -81,7 +80,7 @@ def fetch(url: str) -> Path:
     _check_format(url)
     target = _target(url)
     try:
-        # What has the name may be what somebody left who died half-way: it is replaced in one step.
+        # An existing folder may come from a process that died half-way. It is replaced in one step.
         with atomic_folder(target) as partial:
             _clear_abandoned(target)
             _download(url, partial)
@@ -101,7 +100,7 @@ def fetch(url: str) -> Path:
 
 
 class _Quicker(Exception):  # noqa: N818 - no error
-    """Another process has put the module into the cache meanwhile."""
+    """Another process has put the module into the cache in the meantime."""
 
 
 def _target(url: str) -> Path:
@@ -129,7 +128,7 @@ def _download(url: str, folder: Path) -> None:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to HTTP only, and never from a verified connection to an open one."""
+    """Follows redirects only to HTTP or HTTPS, and never from HTTPS to HTTP."""
 
     def redirect_request(
         self,
@@ -147,7 +146,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Keeps cookies from one redirect to the next, and knows the variables for proxies and certificates."""
+    """Returns an opener that keeps cookies and uses environment variables for proxies and certificates."""
     context = ssl.create_default_context()
     if os.environ.get("TFHUB_DISABLE_CERT_VALIDATION") == "true":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -176,7 +175,7 @@ def _clear_abandoned(target: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """In one clause."""
+    """Returns the reason as one clause."""
     if isinstance(error, urllib.error.HTTPError):
         return f"the server answered {error.code} {str(error.reason).partition(chr(10))[0]}"
     if isinstance(error, urllib.error.URLError):
@@ -189,7 +188,7 @@ def _reason(error: Exception) -> str:
 
 
 def _elsewhere(url: str) -> str:
-    """Where else a module of tfhub.dev or Kaggle may be found, as a clause."""
+    """Returns, as a clause, where else a module of tfhub.dev or Kaggle may be."""
     host = urllib.parse.urlsplit(url).hostname or ""
     if host.removeprefix("www.") not in ("tfhub.dev", "kaggle.com"):
         return ""

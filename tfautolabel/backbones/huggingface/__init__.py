@@ -1,4 +1,4 @@
-"""Checkpoints in Hugging Face's format as networks of our own, without PyTorch and transformers."""
+"""Loads checkpoints in Hugging Face's format into our own networks, without PyTorch and transformers."""
 
 from tfautolabel.backbones.huggingface.load import FAMILIES, load_hugging_face
 

@@ -1,4 +1,4 @@
-"""A folder as transformers writes it: config.json, weights, and what a tokenizer or image processor needs."""
+"""Reads a folder that transformers wrote: config.json, weights, and tokenizer or image processor files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tfautolabel.backbones.formats.torch_checkpoint import read_torch_checkpoint
 CONFIG = "config.json"
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""Names of the weights, the better first; each may be in shards, which an index file of the name lists."""
+"""File names of the weights, the preferred one first. Weights may be in shards, listed in an index file."""
 
 _OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 """Names in checkpoints that were converted from TensorFlow 1."""
@@ -25,12 +25,12 @@ _OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNor
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a folder holds.
+    """The content of a checkpoint folder.
 
     Attributes:
         folder: the folder.
         config: the content of config.json.
-        tensors: the weights by name, read-only; half-precision ones are widened to float32.
+        tensors: the weights by name, read-only. Half-precision weights are widened to float32.
     """
 
     folder: Path
@@ -38,7 +38,7 @@ class Checkpoint:
     tensors: Mapping[str, np.ndarray]
 
     def json(self, name: str) -> Any | None:
-        """The content of a further JSON file of the folder, or None if there is no such file.
+        """Returns the content of another JSON file in the folder, or None if there is no such file.
 
         Raises:
             ValueError: If it is not JSON.
@@ -47,13 +47,13 @@ class Checkpoint:
 
 
 def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
-    """Reads a folder; nothing in it is run.
+    """Reads a checkpoint folder, without running anything in it.
 
     Args:
         folder: with config.json and model.safetensors or pytorch_model.bin, in one file or in shards.
 
     Raises:
-        FileNotFoundError: If a file is missing, with what is there.
+        FileNotFoundError: If a file is missing. The message lists the existing files.
         ValueError: If a file cannot be read.
     """
     folder = Path(folder)
@@ -71,12 +71,12 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
 
 
 def read_tensors(path: Path) -> Mapping[str, np.ndarray]:
-    """The tensors of one file of either kind."""
+    """Returns the tensors of one file, in either format."""
     return read_safetensors(path) if path.suffix == ".safetensors" else read_torch_checkpoint(path)
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file.
+    """Returns the content of a JSON file.
 
     Raises:
         ValueError: If it is not JSON.
@@ -101,7 +101,7 @@ def _weight_files(folder: Path) -> Iterable[Path]:
 def _shards(index: Path) -> list[Path]:
     listed = read_json(index)
     places = listed.get("weight_map") if isinstance(listed, dict) else None
-    # A name with a path in it could lead out of the folder.
+    # A name that contains a path could point outside the folder.
     names = set(places.values()) if isinstance(places, dict) else set()
     if not names or not all(isinstance(name, str) and PurePath(name).name == name for name in names):
         raise ValueError(
@@ -117,7 +117,7 @@ def _shards(index: Path) -> list[Path]:
 
 
 def _content(folder: Path) -> str:
-    """A folder and the names in it, for messages."""
+    """Returns a folder's path and the names in it, for messages."""
     if not folder.is_dir():
         return f"{folder}, which is no folder"
     names = sorted(path.name for path in folder.iterdir())
@@ -125,7 +125,7 @@ def _content(folder: Path) -> str:
 
 
 def _current(name: str) -> str:
-    """The name that transformers writes today."""
+    """Returns the name that current versions of transformers write."""
     for old, new in _OLD_NAMES.items():
         if name.endswith(old):
             return name.removesuffix(old) + new

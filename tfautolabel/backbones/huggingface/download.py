@@ -1,4 +1,4 @@
-"""From a repository's name to its folder in the cache of huggingface_hub, fetched if it is not there."""
+"""Finds a repository's folder in huggingface_hub's cache, and downloads it if it is not there."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from tfautolabel._cache import offline
 from tfautolabel._optional import require
 
 PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "*_Dense/pytorch_model.bin")
-"""The files that are of use; the last are small and often the only form of a dense layer behind a model."""
+"""The files to download. The last are small, and often the only form of a dense layer after a model."""
 
 PICKLED = ("pytorch_model.bin", "pytorch_model-*.bin")
-"""Fetched only where there is nothing better."""
+"""Downloaded only if there is nothing better."""
 
 
 def find_folder(reference: str) -> Path:
-    """The folder of a checkpoint.
+    """Returns the folder of a checkpoint.
 
     Args:
         reference: a folder, or OWNER/NAME or OWNER/NAME@REVISION on the Hub. `HF_ENDPOINT`, `HF_TOKEN` and
             `HF_HOME` are huggingface_hub's own variables.
 
     Raises:
-        ValueError: If it is neither.
+        ValueError: If the reference is neither a folder nor a repository name.
         FileNotFoundError: If the repository is not cached and may not be fetched.
         RuntimeError: If it cannot be fetched; the message says why.
         MissingExtraError: If huggingface_hub is not installed.
@@ -47,7 +47,7 @@ def find_folder(reference: str) -> Path:
 def _snapshot(reference: str, patterns: tuple[str, ...]) -> Path:
     hub = require("huggingface_hub", extra="hf")
     name, _, revision = reference.partition("@")
-    # Read here and not only while huggingface_hub is imported, as it does.
+    # Read on each call. huggingface_hub reads it only once, when it is imported.
     server = os.environ.get("HF_ENDPOINT") or require("huggingface_hub.constants", extra="hf").ENDPOINT
     local_only = offline()
     try:
@@ -67,7 +67,7 @@ def _snapshot(reference: str, patterns: tuple[str, ...]) -> Path:
 
 
 def _failure(error: Exception, reference: str, server: str, local_only: bool) -> Exception | None:
-    """What to raise in place of an error of huggingface_hub; None for one that has nothing to do with it."""
+    """Returns what to raise instead of huggingface_hub's error, or None for an unrelated error."""
     errors = require("huggingface_hub.errors", extra="hf")
     if isinstance(error, errors.HFValidationError):
         return ValueError(f"a repository is named OWNER/NAME or OWNER/NAME@REVISION. Received: {reference!r}")
@@ -83,12 +83,12 @@ def _failure(error: Exception, reference: str, server: str, local_only: bool) ->
 
 
 def _reason(error: Exception, errors: Any, server: str) -> str | None:
-    """In one clause."""
+    """Returns the reason as one clause."""
     if isinstance(error, errors.GatedRepoError):
         return "its owner gives access on request: ask for it on its page, then set HF_TOKEN"
     if isinstance(error, errors.RevisionNotFoundError):
         return "it has no such revision"
-    # The Hub answers 401 for what is not there, so as not to say what is private.
+    # The Hub answers 401 for a missing repository, so that it does not reveal private ones.
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.RepositoryNotFoundError) or status == 401:
         return (
@@ -97,7 +97,7 @@ def _reason(error: Exception, errors: Any, server: str) -> str | None:
         )
     if isinstance(error, errors.LocalEntryNotFoundError):
         return f"{server} does not answer as it should, and the cache holds no full copy"
-    # Which other classes there are depends on the HTTP library that huggingface_hub uses.
+    # The other error classes depend on the HTTP library that huggingface_hub uses.
     library = type(error).__module__.partition(".")[0]
     if isinstance(error, OSError) or library.startswith(("httpx", "httpcore", "requests", "huggingface_hub")):
         return str(error).strip().partition("\n")[0][:300].rstrip(".") or type(error).__name__

@@ -1,4 +1,4 @@
-"""From the name of a repository or folder to a backbone."""
+"""Loads a backbone by the name of a repository or folder."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ FAMILIES: dict[str, Callable[..., tuple[Preprocessor, keras.Model]]] = {
     "wav2vec2": build_wav2vec2,
     "whisper": build_whisper,
 }
-"""The model_type in config.json to what builds the preprocessor and the network of a `Checkpoint`."""
+"""Maps the model_type in config.json to the builder of a `Checkpoint`'s preprocessor and network."""
 
 
 def load_hugging_face(reference: str, **options: Any) -> Backbone:
-    """Loads a checkpoint in Hugging Face's format, frozen.
+    """Loads a checkpoint in Hugging Face's format as a frozen backbone.
 
     Args:
         reference: the folder of a checkpoint, or a repository on the Hugging Face Hub as OWNER/NAME or
             OWNER/NAME@REVISION.
-        **options: of the family's builder: for texts `long_text` ("truncate" or "average") and `pooling`
-            ("mean", "cls" or "max"), see `build_text`; for pictures `pooling` ("cls" or "mean") and `size`,
-            see `build_vit`; for sound `layer` and `window_seconds`, see `build_wav2vec2` and
+        **options: options of the family's builder. For texts: `long_text` ("truncate" or "average") and
+            `pooling` ("mean", "cls" or "max"), see `build_text`. For pictures: `pooling` ("cls" or "mean")
+            and `size`, see `build_vit`. For sound: `layer` and `window_seconds`, see `build_wav2vec2` and
             `build_whisper`.
 
     Raises:
-        ValueError: If the checkpoint is of no family in `FAMILIES` or cannot be read, or an option is not
+        ValueError: If the checkpoint's family is not in `FAMILIES`, it cannot be read, or an option is not
             valid.
         FileNotFoundError: If a file is missing, or the repository is not cached and may not be fetched.
         RuntimeError: If the repository cannot be fetched; the message says why.
@@ -73,7 +73,7 @@ def load_hugging_face(reference: str, **options: Any) -> Backbone:
 
 
 def _architecture(kind: str, network: keras.Model) -> str:
-    """The settings of all layers, which decide what the weights do."""
+    """Returns the settings of all layers, which decide what the weights do."""
     settings = [
         [type(layer).__name__, {name: v for name, v in layer.get_config().items() if _is_setting(name, v)}]
         for layer in network.layers

@@ -1,4 +1,4 @@
-"""What tokenizer.json would say of a tokenizer of which only the older files are there."""
+"""Builds the content of tokenizer.json from the files of older tokenizers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tfautolabel.backbones.huggingface.checkpoint import Checkpoint, read_json
 from tfautolabel.preprocessors.texts.wordpiece import SPECIAL, read_vocabulary
 
 _MARKS = ("<s>", "<pad>", "</s>", "<unk>")
-"""What fairseq (Ott et al. 2019, arXiv 1904.01038) puts before a vocabulary, in the order of its ids."""
+"""The special tokens that fairseq (Ott et al. 2019, arXiv 1904.01038) puts first, in order of their ids."""
 
 
 def described_by_old_files(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The content of a tokenizer.json.
+    """Returns the content of a tokenizer.json.
 
     Raises:
-        ValueError: If there are no files of a tokenizer, or they cannot be read.
+        ValueError: If the folder has no tokenizer files, or they cannot be read.
     """
     folder = checkpoint.folder
     if (folder / "sentencepiece.bpe.model").is_file():
@@ -35,7 +35,7 @@ def described_by_old_files(checkpoint: Checkpoint) -> dict[str, Any]:
 def _word_piece(checkpoint: Checkpoint, vocabulary: list[str]) -> dict[str, Any]:
     numbers = {piece: number for number, piece in enumerate(vocabulary)}
     begin, end = _named(checkpoint, "cls_token", "[CLS]"), _named(checkpoint, "sep_token", "[SEP]")
-    # Small checkpoints name what BERT's own tokenizer has: the marks, and those of masking and padding.
+    # The special tokens of BERT's own tokenizer, and the checkpoint's names for begin, end, padding and mask.
     special = {
         *SPECIAL,
         begin,
@@ -71,7 +71,10 @@ def _byte_level(checkpoint: Checkpoint, numbers: dict[str, int], lines: list[str
 
 
 def _sentence_piece(model: bytes) -> dict[str, Any]:
-    """Fairseq has its own ids: its marks, the model's pieces without those of the marks, and the mask."""
+    """Describes a SentencePiece model with fairseq's ids.
+
+    The special tokens come first, then the model's other pieces, then the mask.
+    """
     pieces = read_pieces(model)
     if [piece for piece, _ in pieces[:3]] != ["<unk>", "<s>", "</s>"]:
         raise ValueError(
@@ -89,7 +92,7 @@ def _sentence_piece(model: bytes) -> dict[str, Any]:
 
 
 def _named(checkpoint: Checkpoint, name: str, default: str) -> str:
-    """A special token by its role."""
+    """Returns a special token by its role."""
     for file in ("special_tokens_map.json", "tokenizer_config.json"):
         found = (checkpoint.json(file) or {}).get(name)
         if found is not None:

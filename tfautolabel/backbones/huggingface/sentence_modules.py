@@ -1,4 +1,4 @@
-"""What sentence-transformers puts behind an encoder: pooling, dense layers, unit length.
+"""Builds what sentence-transformers adds after an encoder: pooling, dense layers, unit length.
 
 Reimers and Gurevych 2019, arXiv 1908.10084; the files: https://sbert.net/docs/package_reference.
 """
@@ -24,15 +24,15 @@ _POOLING_FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-"""How older versions write the poolings, in the order in which several lie side by side."""
+"""The names of the poolings in older versions, in the order in which several are concatenated."""
 
 _ACTIVATIONS = {"Identity": None, "Tanh": "tanh", "ReLU": "relu", "GELU": "gelu", "Sigmoid": "sigmoid"}
-"""torch.nn's classes to Keras's names."""
+"""Maps torch.nn's classes to Keras's names."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """One of the modules behind the encoder.
+    """One of the modules after the encoder.
 
     Attributes:
         kind: "Pooling", "Dense" or "Normalize".
@@ -46,10 +46,10 @@ class Module:
 
 
 def read_modules(checkpoint: Checkpoint) -> list[Module]:
-    """The modules behind the encoder in their order; none if the folder is not sentence-transformers'.
+    """Returns the modules after the encoder in order. A folder that is not sentence-transformers' has none.
 
     Raises:
-        ValueError: If one of them is of no known kind.
+        ValueError: If a module's kind is unknown.
     """
     listed = checkpoint.json("modules.json")
     if listed is None:
@@ -74,7 +74,7 @@ def read_modules(checkpoint: Checkpoint) -> list[Module]:
 
 
 def _module(checkpoint: Checkpoint, kind: str, folder: str) -> Module:
-    # A path could lead out of the folder.
+    # A path could point outside the folder.
     if PurePath(folder).name != folder:
         raise ValueError(f"a module's path must be the name of a folder. Received: {folder!r}")
     path = checkpoint.folder / folder / "config.json"
@@ -83,7 +83,7 @@ def _module(checkpoint: Checkpoint, kind: str, folder: str) -> Module:
 
 
 def encoder_settings(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What sentence-transformers notes of the encoder, such as max_seq_length; empty if nothing."""
+    """Returns sentence-transformers' encoder settings, such as max_seq_length, or an empty dictionary."""
     found = sorted(checkpoint.folder.glob("sentence_*_config.json"))
     return read_json(found[0]) if found else {}
 
@@ -94,13 +94,13 @@ def add_modules(
     rows: keras.KerasTensor,
     tokens: keras.KerasTensor,
 ) -> keras.KerasTensor:
-    """Puts the modules behind an encoder.
+    """Adds the modules after an encoder.
 
     Args:
-        checkpoint: whose modules they are.
-        modules: what `read_modules` gave, a Pooling first.
-        rows: (w, l, d), of the encoder.
-        tokens: (w, l), its input.
+        checkpoint: the checkpoint with the modules.
+        modules: the result of `read_modules`. The first is a Pooling.
+        rows: (w, l, d), the encoder's output.
+        tokens: (w, l), the encoder's input.
 
     Returns:
         (w, features).

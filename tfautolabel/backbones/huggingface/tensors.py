@@ -1,4 +1,4 @@
-"""A checkpoint's tensors by the model's own names, whatever stands before them, and settings that must be."""
+"""Gives a checkpoint's tensors by name, without the prefix, and its required settings."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 class NamedTensors:
     """The tensors of one model in a checkpoint.
 
-    A checkpoint of a model with a head puts the model's name before all others, such as "vit." or "model.".
+    A checkpoint of a model with a head puts a prefix before all names, such as "vit." or "model.".
 
     Args:
         tensors: all tensors of the checkpoint by name.
-        mark: a name that the model alone would have; what stands before it stands before all others.
+        mark: a name in the model without a head. The text before it is the prefix of all other names.
 
     Raises:
-        ValueError: If no name ends in the mark, and where a tensor is missing.
+        ValueError: If no name ends in the mark, or if a tensor is missing.
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], mark: str) -> None:
@@ -41,11 +41,11 @@ class NamedTensors:
             ) from None
 
     def pair(self, name: str) -> list[np.ndarray]:
-        """The weight and the bias of a norm."""
+        """Returns the weight and the bias of a norm."""
         return [self[f"{name}.weight"], self[f"{name}.bias"]]
 
     def dense(self, *names: str) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel and bias of dense layers side by side; a bias that a layer has not is zeros.
+        """Returns kernel and bias of dense layers, concatenated. A missing bias is zeros.
 
         Returns:
             (inputs, outputs) and (outputs,) float32.
@@ -61,10 +61,10 @@ class NamedTensors:
 
 
 def setting(config: Mapping[str, Any], name: str, file: str = "config.json") -> Any:
-    """A value that a checkpoint's JSON file must have.
+    """Returns a value that a checkpoint's JSON file must have.
 
     Raises:
-        ValueError: If it has not.
+        ValueError: If the value is missing.
     """
     if config.get(name) is None:
         raise ValueError(f"{file} must say {name!r}. Received: {sorted(config)}")
@@ -72,7 +72,9 @@ def setting(config: Mapping[str, Any], name: str, file: str = "config.json") -> 
 
 
 def preprocessor_settings(settings: dict[str, Any] | None) -> dict[str, Any]:
-    """The content of preprocessor_config.json, which decides what the network is shown and is not guessed.
+    """Returns the content of preprocessor_config.json.
+
+    It decides what the network gets as input, so it is never guessed.
 
     Raises:
         ValueError: If the checkpoint has no such file.

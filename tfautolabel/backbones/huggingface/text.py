@@ -1,4 +1,4 @@
-"""BERT and its relatives from a checkpoint: a tokenizer, an encoder, and one vector a text.
+"""Builds BERT and similar models from a checkpoint: a tokenizer, and an encoder with one vector per text.
 
 BERT (Devlin et al. 2019, arXiv 1810.04805), RoBERTa (Liu et al. 2019, arXiv 1907.11692), XLM-RoBERTa (Conneau
 et al. 2020, arXiv 1911.02116), DistilBERT (Sanh et al. 2019, arXiv 1910.01108), ELECTRA (Clark et al. 2020,
@@ -22,20 +22,20 @@ from tfautolabel.backbones.networks.pooling import TokenPooling
 from tfautolabel.preprocessors import Preprocessor
 
 POOLINGS = ("mean", "cls", "max")
-"""What the option `pooling` may be."""
+"""Valid values of the option `pooling`."""
 
 _WORDS = "embeddings.word_embeddings.weight"
 
 
 @dataclass(frozen=True)
 class TextFamily:
-    """How one family's checkpoints differ from BERT's.
+    """The differences between one family's checkpoints and BERT's.
 
     Attributes:
-        names: of a block's parts.
-        heads: the key of config.json for the number of attention heads; likewise `activation`.
-        epsilon: of the layer norms, if config.json does not say it.
-        padded_positions: the first token's position is the one behind the padding's.
+        names: names of a block's parts.
+        heads: the key of config.json for the number of attention heads. `activation` is also a key.
+        epsilon: epsilon of the layer norms, if config.json does not give it.
+        padded_positions: whether the first token has the position after the padding's.
     """
 
     names: BlockNames = BERT_NAMES
@@ -78,16 +78,17 @@ TEXT_FAMILIES = {
 def build_text(
     checkpoint: Checkpoint, *, long_text: str = "truncate", pooling: str | None = None
 ) -> tuple[Preprocessor, keras.Model]:
-    """The tokenizer, and the network from token ids to vectors.
+    """Builds the tokenizer, and the network from token ids to vectors.
 
     Args:
-        checkpoint: of a model_type in `TEXT_FAMILIES`, with tokenizer.json or the files of an older
-            tokenizer.
-        long_text: "truncate" or "average", what to do with texts of more tokens than the network takes: those
-            that sentence-transformers' or the tokenizer's settings say, at most as many as it has positions.
-        pooling: "mean" over the tokens, marks included, "cls", the first token's row, or "max". By default a
-            folder of sentence-transformers keeps its own pooling and what stands behind it, and any other is
-            pooled by the mean.
+        checkpoint: a checkpoint with a model_type in `TEXT_FAMILIES`, and with tokenizer.json or the files of
+            an older tokenizer.
+        long_text: "truncate" or "average": what to do with texts that have more tokens than the network
+            takes. The limit comes from the settings of sentence-transformers or of the tokenizer. It is at
+            most the number of positions.
+        pooling: "mean" over the tokens, special ones included; "cls", the first token's row; or "max". By
+            default, a folder of sentence-transformers keeps its own pooling and the modules after it. Any
+            other folder uses the mean.
 
     Returns:
         A preprocessor for texts, and a functional model from (w, l) int32 to (w, d) float32.
@@ -130,7 +131,7 @@ def build_text(
 
 
 def _own_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The encoder's tensors without the model's name, which one with a head puts before them."""
+    """Returns the encoder's tensors without the prefix that a model with a head has."""
     found = min((name for name in tensors if name.endswith(_WORDS)), key=len, default=None)
     if found is None:
         raise ValueError(f"the checkpoint must hold a tensor {_WORDS!r}. Received: {sorted(tensors)[:5]} …")
@@ -145,7 +146,7 @@ def _own_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _max_length(checkpoint: Checkpoint, positions: int) -> int:
-    """Tokens of a text; a tokenizer without a limit of its own says a very large number."""
+    """Returns the most tokens of a text. A tokenizer without a limit states a very large number."""
     said = encoder_settings(checkpoint).get("max_seq_length")
     if said is None:
         said = (checkpoint.json("tokenizer_config.json") or {}).get("model_max_length")

@@ -1,8 +1,7 @@
-"""From the files of a tokenizer to the preprocessor that gives the same token ids inside the graph.
+"""Builds a preprocessor from a tokenizer's files. It gives the same token ids inside the graph.
 
-tokenizer.json is what https://github.com/huggingface/tokenizers writes. Where only the files of older
-tokenizers are there (vocab.txt; vocab.json and merges.txt; sentencepiece.bpe.model), what it would say is
-made of them.
+https://github.com/huggingface/tokenizers writes tokenizer.json. If there are only files of older tokenizers
+(vocab.txt; vocab.json and merges.txt; sentencepiece.bpe.model), its content is built from them.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from tfautolabel.preprocessors.texts.wordpiece import WordPiecePreprocessor
 
 
 def build_tokenizer(checkpoint: Checkpoint, max_length: int, long_text: str) -> Preprocessor:
-    """The preprocessor of a checkpoint for texts.
+    """Builds the preprocessor of a checkpoint for texts.
 
     Args:
         checkpoint: with tokenizer.json or the files of an older tokenizer.
-        max_length: tokens of a text, marks included.
+        max_length: the most tokens of a text, special ones included.
         long_text: "truncate" or "average".
 
     Raises:
-        ValueError: If the tokenizer is of a kind that is not known, or its files cannot be understood.
+        ValueError: If the tokenizer's kind is unknown, or its files cannot be parsed.
         MissingExtraError: If TensorFlow Text is needed and not installed.
     """
     described = checkpoint.json("tokenizer.json") or described_by_old_files(checkpoint)
@@ -55,7 +54,7 @@ def _build(described: dict[str, Any], settings: dict[str, Any], lengths: dict[st
 
 
 def _kind(model: dict[str, Any]) -> str:
-    """The model's type, which older files do not say."""
+    """Returns the model's type. Older files do not state it."""
     if model.get("type"):
         return str(model["type"])
     if "merges" in model:
@@ -74,7 +73,7 @@ def _word_piece(described: dict[str, Any], settings: dict[str, Any], lengths: di
     begin, end = _marks(described)
     return WordPiecePreprocessor(
         _in_order(numbers),
-        # As transformers does it, its own settings come before the normalizer's.
+        # transformers' own settings override the normalizer's, as in transformers itself.
         lowercase=bool(settings.get("do_lower_case", cleaning.get("lowercase", True))),
         strip_accents=settings.get("strip_accents", cleaning.get("strip_accents")),
         split_chinese=bool(
@@ -134,7 +133,8 @@ def _unigram(described: dict[str, Any], _settings: dict[str, Any], lengths: dict
         end=end[1],
         unknown=model["unk_id"],
         special=_special(described),
-        # SentencePiece's own tables make spaces of all that is white but U+0085; without one only U+0020 is.
+        # SentencePiece's own tables turn all white space but U+0085 into spaces. Without a table, only U+0020
+        # is a space.
         white_space=SPACE if normalizer == normalizer_with(b"") else r"\x{85}",
         **lengths,
     )
@@ -145,17 +145,17 @@ TOKENIZERS: dict[str, Callable[[dict[str, Any], dict[str, Any], dict[str, Any]],
     "BPE": _byte_level,
     "Unigram": _unigram,
 }
-"""By the type of the model in tokenizer.json."""
+"""Builders by the type of the model in tokenizer.json."""
 
 
 def _normalizer(described: dict[str, Any]) -> bytes:
-    """SentencePiece's specification of a normalizer: the old model's, else that of tokenizer.json."""
+    """Returns SentencePiece's specification of a normalizer, from the old model, else from tokenizer.json."""
     if "sentencepiece" in described:
         return normalizer_of(described["sentencepiece"])
     chain = described.get("normalizer") or {}
     steps = chain["normalizers"] if chain.get("type") == "Sequence" else [chain] if chain else []
     kinds = [step["type"] for step in steps]
-    # The others only deal with white space, as SentencePiece's own normalizer does too.
+    # The others only handle white space, and so does SentencePiece's own normalizer.
     if set(kinds) - {"Precompiled", "Replace", "Strip"} or kinds.count("Precompiled") > 1:
         raise ValueError(f"a Unigram tokenizer's normalizer must be Precompiled. Received: {kinds}")
     table = next((step["precompiled_charsmap"] for step in steps if step["type"] == "Precompiled"), "")
@@ -174,7 +174,7 @@ def _special(described: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _marks(described: dict[str, Any]) -> tuple[tuple[str, int], tuple[str, int]]:
-    """The tokens and ids that are put before and behind a text."""
+    """Returns the tokens and ids that are added before and after a text."""
     processor = described.get("post_processor") or {}
     steps = processor["processors"] if processor.get("type") == "Sequence" else [processor]
     for step in steps:
@@ -193,7 +193,7 @@ def _marks(described: dict[str, Any]) -> tuple[tuple[str, int], tuple[str, int]]
 
 
 def _in_order(numbers: Mapping[str, int]) -> list[str]:
-    """The pieces in the order of their ids."""
+    """Returns the pieces in the order of their ids."""
     ordered = sorted(numbers, key=numbers.__getitem__)
     if [numbers[piece] for piece in ordered] != list(range(len(ordered))):
         raise ValueError(

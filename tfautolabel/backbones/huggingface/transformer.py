@@ -1,7 +1,7 @@
-"""The block that image and sound transformers are made of, and the mean over what is real of its result.
+"""The block of image and sound transformers, and the mean over the real frames of the result.
 
-Vaswani et al. 2017, arXiv 1706.03762; with the norm before attention and perceptron (Xiong et al. 2020,
-arXiv 2002.04745) or behind them.
+Vaswani et al. 2017, arXiv 1706.03762; with the norm before attention and perceptron (Xiong et al. 2020, arXiv
+2002.04745) or after them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ACTIVATIONS = {
     "silu": tf.nn.silu,
     "quick_gelu": lambda x: x * tf.sigmoid(1.702 * x),
 }
-"""By the name that config.json has for them."""
+"""Activations by their names in config.json."""
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
@@ -34,16 +34,16 @@ class TransformerBlock(layers.Layer):
         width: d.
         heads: number of attention heads.
         hidden: width of the perceptron.
-        epsilon: of the layer norms.
-        norm_first: the norms stand before attention and perceptron, not behind the sums.
+        epsilon: epsilon of the layer norms.
+        norm_first: whether the norms are before attention and perceptron, instead of after the sums.
         activation: one of `ACTIVATIONS`.
-        gated: the perceptron's first half, activated, multiplies its second half (Shazeer 2020,
-            arXiv 2002.05202).
-        **options: of `keras.layers.Layer`.
+        gated: whether the perceptron's first half, after the activation, multiplies its second half (Shazeer
+            2020, arXiv 2002.05202).
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         rows: (w, l, d) float32.
-        counts: (w,) int32, how many rows of each are real; all by default. What is behind them is not
+        counts: (w,) int32, how many rows of each window are real; all by default. The rows after them are not
             attended to.
 
     Returns:
@@ -105,7 +105,7 @@ class TransformerBlock(layers.Layer):
         return self._dense(activate(hidden), "contract")
 
     def _attend(self, flat: tf.Tensor, shape: tf.Tensor, counts: tf.Tensor | None) -> tf.Tensor:
-        """(w * l, d) to (w * l, d)."""
+        """Maps (w * l, d) to (w * l, d)."""
         size = self.width // self.heads
         split = tf.reshape(self._dense(flat, "qkv"), [shape[0], shape[1], 3, self.heads, size])
         query, key, value = tf.unstack(tf.transpose(split, [2, 0, 3, 1, 4]), num=3)
@@ -117,11 +117,11 @@ class TransformerBlock(layers.Layer):
         return self._dense(tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, self.width]), "out")
 
     def compute_output_shape(self, rows_shape: Any, counts_shape: Any = None) -> Any:  # noqa: ARG002
-        """(w, l, d)."""
+        """Returns (w, l, d)."""
         return rows_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         names = ("width", "heads", "hidden", "epsilon", "norm_first", "activation", "gated")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
@@ -132,7 +132,7 @@ class MeanOverFrames(layers.Layer):
 
     Call arguments:
         rows: (w, f, d) float32.
-        counts: (w,) int32, how many frames of each are real, at least 1.
+        counts: (w,) int32, how many frames of each clip are real, at least 1.
 
     Returns:
         (w, d) float32.
@@ -144,12 +144,12 @@ class MeanOverFrames(layers.Layer):
         return tf.reduce_sum(tf.where(real, rows, 0.0), axis=1) / tf.cast(counts, rows.dtype)[:, None]
 
     def compute_output_shape(self, rows_shape: Shape, counts_shape: Shape) -> Shape:  # noqa: ARG002
-        """(w, d)."""
+        """Returns (w, d)."""
         return (rows_shape[0], rows_shape[-1])
 
 
 def check_activation(name: str) -> None:
-    """Refuses an activation that is not known.
+    """Raises an error for an unknown activation.
 
     Raises:
         ValueError: If it is not one of `ACTIVATIONS`.
@@ -159,7 +159,7 @@ def check_activation(name: str) -> None:
 
 
 def check_layer(layer: int, depth: int) -> int:
-    """The number of blocks to run for the hidden state that an option `layer` names.
+    """Returns the number of blocks to run for the hidden state that the option `layer` names.
 
     Raises:
         ValueError: If the network has no such hidden state.
@@ -176,16 +176,16 @@ def set_block(
     names: dict[str, tuple[str, ...]],
     scales: tuple[str, str] | None = None,
 ) -> None:
-    """Fills a block from a checkpoint.
+    """Sets a block's weights from a checkpoint.
 
     Args:
         block: the block.
-        tensors: of the checkpoint.
-        prefix: what stands before the block's names.
-        names: under "qkv", "out", "expand" and "contract" the dense layers' names, which go side by side, and
-            under "attention_norm" and "perceptron_norm" the norms'.
-        scales: names of factors of each number that attention and perceptron add (LayerScale, Touvron et al.
-            2021, arXiv 2103.17239). They become part of the dense layers before them.
+        tensors: the checkpoint's tensors.
+        prefix: the text before the block's names.
+        names: the names of the dense layers under "qkv", "out", "expand" and "contract", which are
+            concatenated. The names of the norms under "attention_norm" and "perceptron_norm".
+        scales: names of the factors for each number that attention and perceptron add (LayerScale, Touvron et
+            al. 2021, arXiv 2103.17239). They become part of the dense layers before them.
     """
     factors: dict[str, np.ndarray] = {}
     if scales is not None:

@@ -1,10 +1,11 @@
-"""Vision transformers (ViT, DeiT, DINOv2) from a checkpoint, pooled to one vector a picture.
+"""Builds vision transformers (ViT, DeiT, DINOv2) from a checkpoint, with one vector per picture.
 
 Dosovitskiy et al. 2021, arXiv 2010.11929; Touvron et al. 2021, arXiv 2012.12877; Oquab et al. 2024,
 arXiv 2304.07193.
 
-Given pixels, the features are those of transformers. The pixels are not: its processors resize with Pillow,
-and some then cut out the middle; ours stretches the whole picture to the square, as for all image backbones.
+For the same pixels, the features equal those of transformers. The pixels differ. The processors of
+transformers resize with Pillow, and some then crop the center. Ours stretches the whole picture to a square,
+as for all image backbones.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 POOLINGS = ("cls", "mean")
 
 _CUBIC = -0.75
-"""Torch's constant of bicubic interpolation, which is not TensorFlow's."""
+"""PyTorch's constant for bicubic interpolation. TensorFlow's is different."""
 
 _VIT_NAMES = {
     "qkv": tuple(f"attention.attention.{name}" for name in ("query", "key", "value")),
@@ -48,17 +49,17 @@ _DINO_GATED_NAMES = _DINO_NAMES | {"expand": ("mlp.weights_in",), "contract": ("
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class PatchEmbedding(layers.Layer):
-    """Pictures cut in square patches, each a row, behind the rows that are the same for every picture.
+    """Cuts pictures into square patches. Each becomes a row, after the rows that all pictures share.
 
     Args:
         patch: side of a patch in pixels.
         width: d.
         positions: number of patches of a picture.
         first: number of rows before them: the class token and, for DeiT, the distillation token.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        pixels: (n, s, s, 3) float32; what is left of a side beside whole patches is not seen.
+        pixels: (n, s, s, 3) float32. Pixels at the edge that do not fill a whole patch are ignored.
 
     Returns:
         (n, first + positions, d) float32.
@@ -69,7 +70,7 @@ class PatchEmbedding(layers.Layer):
         self.patch, self.width, self.positions, self.first = patch, width, positions, first
         self.kernel = self.add_weight(shape=(patch, patch, 3, width), name="kernel")
         self.bias = self.add_weight(shape=(width,), initializer="zeros", name="bias")
-        # A token and its position never meet but in their sum.
+        # A token and its position are only used as their sum.
         self.token = self.add_weight(shape=(first, width), name="token")
         self.position = self.add_weight(shape=(positions, width), name="position")
         self.built = True
@@ -82,23 +83,23 @@ class PatchEmbedding(layers.Layer):
         return tf.concat([first, rows + self.position.value], axis=1)
 
     def compute_output_shape(self, pixels_shape: Shape) -> Shape:
-        """(n, first + positions, d)."""
+        """Returns (n, first + positions, d)."""
         return (pixels_shape[0], self.first + self.positions, self.width)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         names = ("patch", "width", "positions", "first")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class PoolTokens(layers.Layer):
-    """One row of a picture's, or the mean over its patches.
+    """Returns the class token's row of each picture, or the mean over its patches.
 
     Args:
         pooling: "cls", the class token, or "mean", the mean over the patches.
         first: number of rows before the patches.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         rows: (n, l, d) float32.
@@ -116,26 +117,26 @@ class PoolTokens(layers.Layer):
         return rows[:, 0] if self.pooling == "cls" else tf.reduce_mean(rows[:, self.first :], axis=1)
 
     def compute_output_shape(self, rows_shape: Shape) -> Shape:
-        """(n, d)."""
+        """Returns (n, d)."""
         return (rows_shape[0], rows_shape[2])
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         return {**super().get_config(), "pooling": self.pooling, "first": self.first}
 
 
 def build_vit(
     checkpoint: Checkpoint, *, pooling: str = "cls", size: int | None = None
 ) -> tuple[ImagePreprocessor, keras.Model]:
-    """The decoder, and the network from pixels in [0, 255] to vectors.
+    """Builds the decoder, and the network from pixels in [0, 255] to vectors.
 
     Args:
-        checkpoint: of model_type "vit", "deit" or "dinov2", with preprocessor_config.json.
-        pooling: "cls", the class token after the last norm, which the checkpoints' own heads classify by, or
-            "mean", the mean over the patches after it.
-        size: side of the pictures in pixels, by default the checkpoint's own: of "dinov2" what
-            preprocessor_config.json cuts out, otherwise image_size. For another one than the position
-            embeddings are for, these are interpolated, as transformers does it.
+        checkpoint: a checkpoint of model_type "vit", "deit" or "dinov2", with preprocessor_config.json.
+        pooling: "cls", the class token after the last norm, which the checkpoints' own heads use, or "mean",
+            the mean over the patches after the last norm.
+        size: side of the pictures in pixels. The default is the checkpoint's own: for "dinov2" the crop size
+            in preprocessor_config.json, otherwise image_size. If the position embeddings are for another
+            size, they are interpolated, as in transformers.
 
     Returns:
         An `ImagePreprocessor`, and a functional model from (n, size, size, 3) to (n, d) float32.
@@ -173,7 +174,7 @@ def build_vit(
 
 
 def _blocks(config: dict[str, Any], tensors: NamedTensors, width: int) -> list[TransformerBlock]:
-    """The blocks, filled; their norms' and dense layers' names tell DINOv2's from the others'."""
+    """Returns the blocks with their weights. DINOv2 has other names for norms and dense layers."""
     is_dino = "encoder.layer.0.norm1.weight" in tensors
     gated = "encoder.layer.0.mlp.weights_in.weight" in tensors
     names = _DINO_GATED_NAMES if gated else _DINO_NAMES if is_dino else _VIT_NAMES
@@ -196,9 +197,9 @@ def _blocks(config: dict[str, Any], tensors: NamedTensors, width: int) -> list[T
 
 
 def _own_size(config: dict[str, Any], prepared: dict[str, Any]) -> int:
-    """Side of the pictures that the checkpoint is made for."""
+    """Returns the side of the pictures that the checkpoint is made for."""
     if config.get("model_type") == "dinov2":
-        # Its position embeddings are for far larger pictures than those that it is used with.
+        # Its position embeddings are for much larger pictures than it is used with.
         cropped = prepared.get("do_center_crop", "crop_size" in prepared)
         size = prepared.get("crop_size" if cropped else "size")
         side: int | None = size.get("height", size.get("shortest_edge")) if isinstance(size, dict) else size
@@ -209,7 +210,7 @@ def _own_size(config: dict[str, Any], prepared: dict[str, Any]) -> int:
 
 
 def _normalised(prepared: dict[str, Any]) -> layers.Rescaling:
-    """Pixels in [0, 255] to what the network was trained on."""
+    """Returns a layer that scales pixels in [0, 255] to the range of the training pictures."""
     factor = prepared.get("rescale_factor", 1 / 255) if prepared.get("do_rescale", True) else 1.0
     if not prepared.get("do_normalize", True):
         return layers.Rescaling(factor, name="normalised")
@@ -221,7 +222,11 @@ def _normalised(prepared: dict[str, Any]) -> layers.Rescaling:
 
 
 def _tokens(tensors: NamedTensors, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first rows with their positions, (first, d), and the positions of side * side patches, (p, d)."""
+    """Returns the first rows and the positions of the patches.
+
+    The first rows are (first, d), with their positions added. The positions of side * side patches are (p,
+    d).
+    """
     names = ["embeddings.cls_token", "embeddings.distillation_token"]
     tokens = np.concatenate([tensors[name][0] for name in names if name in tensors or name == names[0]])
     position = np.asarray(tensors["embeddings.position_embeddings"][0], np.float32)
@@ -237,10 +242,10 @@ def _tokens(tensors: NamedTensors, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cubic_weights(old: int, new: int) -> np.ndarray:
-    """How torch's bicubic interpolation makes new points of old ones, both in the middle of equal cells.
+    """Returns the weights of PyTorch's bicubic interpolation, with points in the middle of equal cells.
 
     Keys 1981, "Cubic convolution interpolation for digital image processing", with the constant -0.75; points
-    beyond an end are the one at the end.
+    beyond an end repeat the point at that end.
 
     Returns:
         (new, old) float64, rows sum to 1.

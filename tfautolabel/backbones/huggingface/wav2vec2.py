@@ -1,8 +1,8 @@
-"""wav2vec 2.0 (Baevski et al. 2020, arXiv 2006.11477) and HuBERT (Hsu et al. 2021, arXiv 2106.07447).
+"""Builds wav2vec 2.0 (Baevski et al. 2020, arXiv 2006.11477) and HuBERT (Hsu et al. 2021, arXiv 2106.07447).
 
-A clip's features are the mean over its real frames of one hidden state, and the same in any batch. For a clip
-alone they are those of transformers; in a padded batch, transformers' own change with the padding where
-feat_extract_norm is "group", and ours do not.
+A clip's features are the mean of one hidden state over its real frames. They are the same in any batch. For a
+single clip they equal those of transformers. In a padded batch, those of transformers change with the padding
+if feat_extract_norm is "group". Ours do not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tfautolabel.backbones.huggingface.checkpoint import Checkpoint
 
 WINDOW_SECONDS = 15.0
-"""Longer clips are cut; about the longest that the base models were trained on."""
+"""Longer clips are cut. This is about the longest clip in the training of the base models."""
 
 _BLOCK_NAMES = {
     "qkv": ("attention.q_proj", "attention.k_proj", "attention.v_proj"),
@@ -48,16 +48,16 @@ _BLOCK_NAMES = {
 def build_wav2vec2(
     checkpoint: Checkpoint, *, layer: int | None = None, window_seconds: float = WINDOW_SECONDS
 ) -> tuple[WavePreprocessor, keras.Model]:
-    """The decoder, and the network from samples to vectors.
+    """Builds the decoder, and the network from samples to vectors.
 
     Args:
-        checkpoint: of model_type "wav2vec2" or "hubert", with preprocessor_config.json.
-        layer: the hidden state that is averaged: 0 is what the first block takes, i what block i gives, and
-            the number of blocks the last one, behind the last norm if there is one. By default two thirds of
-            the way up: what tells sounds and words apart is most plain in the middle and the layers above it,
-            while the last ones turn back to what their training predicts (Pasad et al. 2021, arXiv
-            2107.04734). Who speaks is plainer lower down. Blocks above are left out.
-        window_seconds: longer clips are cut in windows, whose mean counts.
+        checkpoint: a checkpoint of model_type "wav2vec2" or "hubert", with preprocessor_config.json.
+        layer: the hidden state to average. 0 is the input of the first block, and i is the output of block i.
+            The number of blocks means the last output, after the last norm if there is one. The default is
+            two thirds of the way up. The middle layers and those just above distinguish sounds and words
+            best. The last layers return to what training predicts (Pasad et al. 2021, arXiv 2107.04734).
+            Lower layers distinguish speakers better. The blocks above are left out.
+        window_seconds: longer clips are cut into windows, and the mean over the windows is used.
 
     Returns:
         A `WavePreprocessor`, and a functional model from (w, t) float32 samples and (w,) int32 lengths to
@@ -85,7 +85,7 @@ def build_wav2vec2(
     rows = _convolutions(config, tensors, samples, lengths)
     rows = _projection(config, tensors, rows)
     rows = _position(config, tensors)(rows, counts)
-    # The one norm of its own stands behind all blocks where they have theirs first, else before them all.
+    # The extra norm comes after all blocks if the blocks have their norms first, else before all blocks.
     stable = config.get("do_stable_layer_norm", False)
     if not stable:
         rows = _norm(config, tensors, "encoder.layer_norm", "norm")(rows)
@@ -100,7 +100,7 @@ def build_wav2vec2(
 
 
 def _check_parts(config: dict[str, Any]) -> None:
-    """Refuses what some checkpoints have and the network here has not."""
+    """Raises an error for parts of a checkpoint that this network does not support."""
     for part in ("conv_pos_batch_norm", "adapter_attn_dim"):
         if config.get(part):
             raise ValueError(f"config.json must not ask for {part}. Received: {config[part]!r}")
@@ -109,7 +109,7 @@ def _check_parts(config: dict[str, Any]) -> None:
 def _convolutions(
     config: dict[str, Any], tensors: NamedTensors, samples: keras.KerasTensor, lengths: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """(w, t) samples to (w, f, c) frames."""
+    """Maps (w, t) samples to (w, f, c) frames."""
     kind = setting(config, "feat_extract_norm")
     rows = layers.Reshape((-1, 1), name="steps")(samples)
     reach, step = 1, 1
@@ -139,7 +139,7 @@ def _convolutions(
 
 
 def _projection(config: dict[str, Any], tensors: NamedTensors, rows: keras.KerasTensor) -> keras.KerasTensor:
-    """(w, f, c) to (w, f, d)."""
+    """Maps (w, f, c) to (w, f, d)."""
     if config.get("feat_proj_layer_norm", True):
         rows = _norm(config, tensors, "feature_projection.layer_norm", "projection_norm")(rows)
     kernel, bias = tensors.dense("feature_projection.projection")
@@ -150,7 +150,7 @@ def _projection(config: dict[str, Any], tensors: NamedTensors, rows: keras.Keras
 
 
 def _norm(config: dict[str, Any], tensors: NamedTensors, stored: str, name: str) -> layers.LayerNormalization:
-    """A layer norm, filled."""
+    """Returns a layer norm with its weights."""
     norm = layers.LayerNormalization(epsilon=setting(config, "layer_norm_eps"), name=name)
     weight, bias = tensors.pair(stored)
     norm.build((None, None, len(weight)))
@@ -159,10 +159,10 @@ def _norm(config: dict[str, Any], tensors: NamedTensors, stored: str, name: str)
 
 
 def _position(config: dict[str, Any], tensors: NamedTensors) -> ConvolutionalPosition:
-    """The layer, filled; its kernel is stored as directions and, for each of its places, a length."""
+    """Returns the layer with its weights. Its kernel is stored as directions and a length per position."""
     name = "encoder.pos_conv_embed.conv"
     parts = (f"{name}.parametrizations.weight.original0", f"{name}.parametrizations.weight.original1")
-    if parts[0] not in tensors:  # the names before torch 2.0
+    if parts[0] not in tensors:  # names before torch 2.0
         parts = (f"{name}.weight_g", f"{name}.weight_v")
     length, direction = (np.asarray(tensors[part], np.float32) for part in parts)
     direction = direction / np.sqrt(np.sum(np.square(direction), axis=(0, 1), keepdims=True))
@@ -180,7 +180,7 @@ def _position(config: dict[str, Any], tensors: NamedTensors) -> ConvolutionalPos
 def _blocks(
     config: dict[str, Any], tensors: NamedTensors, number: int, norm_first: bool
 ) -> list[TransformerBlock]:
-    """The first blocks, filled."""
+    """Returns the first blocks with their weights."""
     blocks = []
     for index in range(number):
         block = TransformerBlock(

@@ -1,6 +1,6 @@
-"""What stands before the blocks of wav2vec2 and HuBERT: samples to frames, and where a frame is.
+"""The layers before the blocks of wav2vec2 and HuBERT: from samples to frames with positions.
 
-Every layer knows how much of a row is the clip's, so that what a batch pads behind it changes nothing.
+Every layer knows how much of a row belongs to the clip, so the padding of a batch changes nothing.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from tfautolabel.backbones.huggingface.transformer import ACTIVATIONS, check_act
 from tfautolabel.backbones.networks.shapes import Shape
 
 NORM_EPSILON = 1e-5
-"""Of the norms between the convolutions; a checkpoint does not say it."""
+"""Epsilon of the norms between the convolutions. A checkpoint does not state it."""
 
 
 def frame_counts(
     lengths: keras.KerasTensor, kernels: Sequence[int], strides: Sequence[int]
 ) -> keras.KerasTensor:
-    """How many frames convolutions without padding make of samples; whole numbers or tensors of them."""
+    """Returns how many frames convolutions without padding make of samples: integers or integer tensors."""
     for kernel, stride in zip(kernels, strides, strict=True):
         lengths = (lengths - kernel) // stride + 1
     return lengths
 
 
 def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
-    """The fewest samples of which the convolutions make a frame."""
+    """Returns the fewest samples from which the convolutions make a frame."""
     samples = 1
     for kernel, stride in reversed(list(zip(kernels, strides, strict=True))):
         samples = (samples - 1) * stride + kernel
@@ -38,14 +38,14 @@ def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class StandardisedWave(layers.Layer):
-    """Gives a clip's samples mean zero and variance one.
+    """Scales a clip's samples to mean zero and variance one.
 
     Call arguments:
         waves: (w, t) float32.
         lengths: (w,) int32, samples of each clip.
 
     Returns:
-        (w, t) float32, zeros behind a clip's end.
+        (w, t) float32, zeros after a clip's end.
     """
 
     def call(self, waves: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
@@ -54,22 +54,22 @@ class StandardisedWave(layers.Layer):
         return _standardised(waves[..., None], real[..., None], 1e-7)[..., 0]
 
     def compute_output_shape(self, waves_shape: Shape, lengths_shape: Shape) -> Shape:  # noqa: ARG002
-        """(w, t)."""
+        """Returns (w, t)."""
         return waves_shape
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class FrameCounts(layers.Layer):
-    """How many frames of a clip are real.
+    """Counts the real frames of each clip.
 
     Args:
-        kernels: widths of the convolutions that make frames of samples.
+        kernels: widths of the convolutions from samples to frames.
         strides: their steps.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        lengths: (w,) int32, samples of each clip; a clip too short for a frame counts with the silence behind
-            it.
+        lengths: (w,) int32, samples of each clip. A clip that is too short for a frame counts together with
+            the silence after it.
 
     Returns:
         (w,) int32, at least 1.
@@ -84,11 +84,11 @@ class FrameCounts(layers.Layer):
         return tf.maximum(frame_counts(lengths, self.kernel_sizes, self.strides), 1)
 
     def compute_output_spec(self, lengths: keras.KerasTensor) -> keras.KerasTensor:
-        """(w,) int32."""
+        """Returns (w,) int32."""
         return keras.KerasTensor(lengths.shape, "int32")
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         return {**super().get_config(), "kernels": self.kernel_sizes, "strides": self.strides}
 
 
@@ -97,15 +97,16 @@ class WaveConvolution(layers.Layer):
     """A convolution over time without padding, a norm and an activation.
 
     Args:
-        inputs: numbers a step that it takes.
-        width: c, numbers a frame that it gives.
+        inputs: channels of the input.
+        width: c, channels of the output.
         kernel: its width.
         stride: its step.
-        norm: "group", each number over a clip's frames; "layer", the numbers of each frame; or "none".
-        reach: samples that one frame sees, and `step`, samples between two frames, both of the waveform.
-        step: see `reach`.
+        norm: "group" normalises each channel over a clip's frames, "layer" the channels of each frame; or
+            "none".
+        reach: samples of the waveform that one frame sees.
+        step: samples of the waveform between two frames.
         activation: one of `ACTIVATIONS`.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         rows: (w, f, inputs) float32.
@@ -159,11 +160,11 @@ class WaveConvolution(layers.Layer):
         return ACTIVATIONS[self.activation](rows)
 
     def compute_output_shape(self, rows_shape: Shape, lengths_shape: Shape) -> Shape:  # noqa: ARG002
-        """(w, frames, c)."""
+        """Returns (w, frames, c)."""
         return (rows_shape[0], None, self.width)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         own = {"inputs": self.inputs_width, "width": self.width, "kernel": self.kernel_size}
         names = ("stride", "norm", "reach", "step", "activation")
         return {**super().get_config(), **own, **{name: getattr(self, name) for name in names}}
@@ -171,18 +172,18 @@ class WaveConvolution(layers.Layer):
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class ConvolutionalPosition(layers.Layer):
-    """Adds to each frame a convolution over the frames around it, which tells where it is.
+    """Adds to each frame a convolution over the frames around it, which encodes its position.
 
     Args:
         width: d.
         kernel: frames that it sees, half of them before the frame.
-        groups: parts of d that are convolved each by itself.
+        groups: number of parts of d that are convolved separately.
         activation: one of `ACTIVATIONS`.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         rows: (w, f, d) float32.
-        counts: (w,) int32, how many frames of each are real.
+        counts: (w,) int32, how many frames of each clip are real.
 
     Returns:
         (w, f, d) float32.
@@ -209,7 +210,8 @@ class ConvolutionalPosition(layers.Layer):
         rows = tf.where(real, rows, 0.0)
         before = self.kernel_size // 2
         padded = tf.pad(rows, [[0, 0], [before, self.kernel_size - 1 - before], [0, 0]])
-        # TensorFlow has no gradient of a convolution in groups on the CPU, so each group is one of its own.
+        # TensorFlow has no gradient for grouped convolutions on the CPU, so each group is its own
+        # convolution.
         parts = zip(
             tf.split(padded, self.groups, axis=-1),
             tf.split(self.kernel.value, self.groups, axis=-1),
@@ -219,17 +221,17 @@ class ConvolutionalPosition(layers.Layer):
         return rows + ACTIVATIONS[self.activation](tf.nn.bias_add(around, self.bias.value))
 
     def compute_output_shape(self, rows_shape: Shape, counts_shape: Shape) -> Shape:  # noqa: ARG002
-        """(w, f, d)."""
+        """Returns (w, f, d)."""
         return rows_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         own = {"width": self.width, "kernel": self.kernel_size, "groups": self.groups}
         return {**super().get_config(), **own, "activation": self.activation}
 
 
 def _standardised(rows: tf.Tensor, real: tf.Tensor, epsilon: float) -> tf.Tensor:
-    """Mean zero and variance one over time of what is real, zeros elsewhere.
+    """Scales the real frames to mean zero and variance one over time, with zeros elsewhere.
 
     Args:
         rows: (w, t, c) float32.

@@ -1,7 +1,8 @@
-"""The encoder of Whisper (Radford et al. 2022, arXiv 2212.04356), pooled to one vector a clip.
+"""Builds Whisper's encoder (Radford et al. 2022, arXiv 2212.04356), with one vector per clip.
 
-Log-mel frames of 10 ms of a window of 30 seconds, silence behind a clip's end as in training; the features
-are the mean over those of the encoder's frames, of 20 ms each, that begin within the clip.
+The input is log-mel frames of 10 ms from a window of 30 seconds, with silence after a clip's end as in
+training. The encoder's frames have 20 ms each. The features are the mean over the frames that begin within
+the clip.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ NORM_EPSILON = 1e-5
 """A checkpoint does not say it."""
 
 _DEPTH = 8.0
-"""What is quieter than the loudest by more powers of ten than this counts as so much quieter."""
+"""The dynamic range in powers of ten. Quieter values are raised to this far below the loudest one."""
 
 _BLOCK_NAMES = {
     "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
@@ -47,18 +48,18 @@ _BLOCK_NAMES = {
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class WhisperLogMel(layers.Layer):
-    """Samples to log-mel frames of a window of fixed length.
+    """Converts samples to log-mel frames of a window of fixed length.
 
     Args:
         mels: m, number of mel bands.
-        sample_rate: samples a second.
+        sample_rate: samples per second.
         fft: samples of a frame.
         hop: samples between two frames.
         frames: f, of the window.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        waves: (w, t) float32 in [-1, 1], zeros behind a clip's end; what is behind the window is not seen.
+        waves: (w, t) float32 in [-1, 1], zeros after a clip's end. Samples after the window are ignored.
 
     Returns:
         (w, f, m) float32.
@@ -82,25 +83,25 @@ class WhisperLogMel(layers.Layer):
         return (tf.maximum(tens, loudest - _DEPTH) + 4.0) / 4.0
 
     def compute_output_shape(self, waves_shape: Shape) -> Shape:
-        """(w, f, m)."""
+        """Returns (w, f, m)."""
         return (waves_shape[0], self.frames, self.mels)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         names = ("mels", "sample_rate", "fft", "hop", "frames")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class WhisperStem(layers.Layer):
-    """Two convolutions over time, the second of which halves the frames, and positions.
+    """Applies two convolutions over time and adds positions. The second convolution halves the frames.
 
     Args:
-        mels: m, numbers a frame that it takes.
+        mels: m, numbers per input frame.
         width: d.
-        positions: number of frames that it gives.
+        positions: number of output frames.
         activation: one of `ACTIVATIONS`.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         frames: (w, 2 * positions, m) float32.
@@ -121,7 +122,7 @@ class WhisperStem(layers.Layer):
         self.biases = [
             self.add_weight(shape=(width,), initializer="zeros", name=f"bias{index}") for index in range(2)
         ]
-        # Sines, which their training left as they are.
+        # Sines, which training did not change.
         self.position = self.add_weight(shape=(positions, width), trainable=False, name="position")
         self.built = True
 
@@ -129,29 +130,29 @@ class WhisperStem(layers.Layer):
         """See the class."""
         rows = frames
         for kernel, bias, stride in zip(self.kernels, self.biases, (1, 2), strict=True):
-            # "SAME" would put the padding of a step of 2 behind the end only.
+            # With a step of 2, "SAME" would pad after the end only.
             rows = tf.nn.conv1d(tf.pad(rows, [[0, 0], [1, 1], [0, 0]]), kernel.value, stride, "VALID")
             rows = ACTIVATIONS[self.activation](tf.nn.bias_add(rows, bias.value))
         return rows + self.position.value
 
     def compute_output_shape(self, frames_shape: Shape) -> Shape:
-        """(w, positions, d)."""
+        """Returns (w, positions, d)."""
         return (frames_shape[0], self.positions, self.width)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         names = ("mels", "width", "positions", "activation")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class CoveredFrames(layers.Layer):
-    """How many frames begin within a clip.
+    """Counts the frames that begin within each clip.
 
     Args:
-        samples: between two frames.
-        most: frames that there are.
-        **options: of `keras.layers.Layer`.
+        samples: samples between two frames.
+        most: total number of frames.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         lengths: (w,) int32, samples of each clip.
@@ -169,27 +170,28 @@ class CoveredFrames(layers.Layer):
         return tf.clip_by_value((lengths + self.samples - 1) // self.samples, 1, self.most)
 
     def compute_output_spec(self, lengths: keras.KerasTensor) -> keras.KerasTensor:
-        """(w,) int32."""
+        """Returns (w,) int32."""
         return keras.KerasTensor(lengths.shape, "int32")
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         return {**super().get_config(), "samples": self.samples, "most": self.most}
 
 
 def build_whisper(
     checkpoint: Checkpoint, *, layer: int | None = None, window_seconds: float | None = None
 ) -> tuple[WavePreprocessor, keras.Model]:
-    """The decoder, and the network from samples to vectors; the text decoder of the checkpoint is left out.
+    """Builds the decoder, and the network from samples to vectors, without the checkpoint's text decoder.
 
     Args:
-        checkpoint: of model_type "whisper", with preprocessor_config.json.
-        layer: the hidden state that is averaged: 0 is what the first block takes, i what block i gives, and
-            the number of blocks, the default, the last one behind the last norm. Blocks above are left out.
-        window_seconds: by default what the checkpoint is made for, 30 seconds; longer clips are cut in such
-            windows, shorter ones are padded. A shorter window takes the first positions only. It takes less
-            time in proportion, or better, but the features are others: the encoder was trained with silence
-            behind every clip, and its frames look at it. Choose one length for all of a task.
+        checkpoint: a checkpoint of model_type "whisper", with preprocessor_config.json.
+        layer: the hidden state to average. 0 is the input of the first block, and i is the output of block i.
+            The number of blocks, the default, means the last output after the last norm. The blocks above are
+            left out.
+        window_seconds: by default 30 seconds, as the checkpoint was trained. Longer clips are cut into such
+            windows, and shorter ones are padded. A shorter window uses only the first positions. It saves
+            time in proportion or more, but changes the features: the encoder was trained with silence after
+            every clip, and its frames attend to it. Use one length for a whole task.
 
     Returns:
         A `WavePreprocessor`, and a functional model from (w, t) float32 samples and (w,) int32 lengths to
@@ -234,7 +236,7 @@ def build_whisper(
 
 
 def _positions(window_seconds: float | None, known: int, per_second: float) -> int:
-    """How many of the positions a window takes."""
+    """Returns how many of the positions a window uses."""
     if window_seconds is None:
         return known
     longest = known / per_second
@@ -246,7 +248,7 @@ def _positions(window_seconds: float | None, known: int, per_second: float) -> i
 
 
 def _blocks(config: dict[str, Any], tensors: NamedTensors, number: int) -> list[TransformerBlock]:
-    """The first blocks, filled; the keys have no bias."""
+    """Returns the first blocks with their weights. The keys have no bias."""
     blocks = []
     for index in range(number):
         block = TransformerBlock(

@@ -1,8 +1,8 @@
-"""Backbones from Kaggle Models, where TensorFlow Hub's modules live now: https://www.kaggle.com/models.
+"""Loads backbones from Kaggle Models, TensorFlow Hub's new place: https://www.kaggle.com/models.
 
-kagglehub knows the user's credentials and the address of the API, and its cache is shared. The files
-themselves are taken from the model's archive by our own hand: kagglehub writes each file under whatever name
-the model's author gave it, outside of its cache too, and unpacks without a limit.
+kagglehub knows the user's credentials and the address of the API, and its cache is shared. But this module
+unpacks the model's archive itself, because kagglehub writes files under any name that the author gave, even
+outside its cache, and unpacks without a limit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tfautolabel.backbones.modules.archives import unpack
 from tfautolabel.data.atomic import atomic_folder
 
 FRAMEWORKS = ("tensorFlow2", "tensorFlow1")
-"""Of Kaggle's frameworks those that hold SavedModels."""
+"""The frameworks on Kaggle that hold SavedModels."""
 
 _PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -32,7 +32,7 @@ _REASONS = {
 
 
 class Handle(NamedTuple):
-    """A model on Kaggle; version None stands for the newest."""
+    """A model on Kaggle. A version of None means the newest."""
 
     owner: str
     model: str
@@ -45,7 +45,7 @@ def parse(reference: str) -> Handle:
     """Reads `OWNER/MODEL/FRAMEWORK/VARIATION[/VERSION]`.
 
     Raises:
-        ValueError: If it is not of that form or the framework holds no SavedModels.
+        ValueError: If it does not have that form or the framework holds no SavedModels.
 
     Examples:
         >>> parse("google/yamnet/TensorFlow2/yamnet/1")
@@ -73,7 +73,7 @@ def parse(reference: str) -> Handle:
 
 
 def fetch_model(reference: str) -> Path:
-    """The folder of a model's SavedModel, from kagglehub's cache or downloaded into it.
+    """Returns the folder of a model's SavedModel, from kagglehub's cache or downloaded into it.
 
     Args:
         reference: see `parse`.
@@ -131,7 +131,7 @@ def _cache() -> Path:
 
 
 def _folder(handle: Handle) -> Path:
-    """Where kagglehub keeps it: a folder a version, and beside it a marker that it is whole."""
+    """Returns kagglehub's folder for a version. A marker next to it says that it is complete."""
     return _cache().joinpath("models", *map(str, handle))
 
 
@@ -162,7 +162,7 @@ def _request(kind: str, handle: Handle) -> Any:
 
 
 def _download(service: Any, handle: Handle) -> None:
-    """Downloads a version's archive and makes it the cached one in a single step."""
+    """Downloads a version's archive and puts it into the cache in a single step."""
     request = _request("ApiDownloadModelInstanceVersionRequest", handle)
     request.version_number = handle.version
     folder = _folder(handle)

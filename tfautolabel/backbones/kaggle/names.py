@@ -1,4 +1,4 @@
-"""What the modules of tfhub.dev are called on Kaggle, where they moved in November 2023."""
+"""Maps modules of tfhub.dev to their names on Kaggle, where they moved in November 2023."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"tensorflow/bert_((?:en_uncased|en_cased|multi_cased)_L-\d+_H-\d+_A-\d+)", r"tensorflow/bert/\1"),
     (r"tensorflow/small_bert/(bert_en_uncased_L-\d+_H-\d+_A-\d+)", r"tensorflow/bert/\1"),
 )
-"""Publisher and name on tfhub.dev to owner, model and variation on Kaggle, where `_` becomes `-` and letters
-small. Versions are counted anew there."""
+"""Maps publisher and name on tfhub.dev to owner, model and variation on Kaggle.
+
+There, `_` becomes `-` and letters become lower case. Versions start again at 1.
+"""
 
 _PAGE = re.compile(
     r"models/([\w.-]+)/([\w.-]+)(?:/frameworks)?/([A-Za-z0-9]+)(?:/variations)?/([\w.-]+)"
@@ -39,10 +41,10 @@ _PAGE = re.compile(
 
 
 def kaggle_handle(url: str) -> str | None:
-    """The `kaggle:` handle of a module, if its name follows a known rule.
+    """Returns the `kaggle:` handle of a module, if its name follows a known rule.
 
     Args:
-        url: of tfhub.dev, or of a model's page on Kaggle.
+        url: a URL of tfhub.dev, or of a model's page on Kaggle.
 
     Examples:
         >>> kaggle_handle("https://tfhub.dev/google/imagenet/mobilenet_v2_100_224/feature_vector/5")

@@ -1,4 +1,4 @@
-"""Backbones from keras.applications, each with the preprocessing that belongs to it."""
+"""Loads backbones from keras.applications, each with its own preprocessing."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ APPLICATIONS: dict[str, tuple[str, int]] = {
     "VGG19": ("vgg19", 224),
     "Xception": ("xception", 299),
 }
-"""Name to the module in keras.applications and the side in pixels that its weights were trained at."""
+"""Maps a name to the module in keras.applications and the side in pixels at which it was trained."""
 
 
 def load_keras_application(reference: str) -> Backbone:
-    """Builds one of keras.applications without its classifier, average-pooled.
+    """Builds a network of keras.applications with average pooling, without its classifier.
 
     Args:
         reference: NAME or NAME:WEIGHTS. NAME is a key of `APPLICATIONS`; WEIGHTS is "imagenet" (the default,
@@ -68,7 +68,7 @@ def load_keras_application(reference: str) -> Backbone:
 
     Raises:
         ValueError: If the name is unknown or the weights do not fit.
-        FileNotFoundError: If the weights file is not there.
+        FileNotFoundError: If the weights file does not exist.
         RuntimeError: If the weights cannot be downloaded.
     """
     name, _, weights = reference.partition(":")
@@ -119,10 +119,10 @@ def _network(name: str, module_name: str, size: int, weights: str) -> keras.Mode
 def _with_weights_file(
     name: str, weights: str, build: Callable[..., keras.Model], options: dict[str, Any]
 ) -> keras.Model:
-    """The network with the weights of a file, `.weights.h5`, `.keras` or `.h5`."""
+    """Returns the network with the weights of a file, `.weights.h5`, `.keras` or `.h5`."""
     try:
         with warnings.catch_warnings():
-            # Keras warns a hundred times of parts that have no weights.
+            # Keras warns a hundred times about parts without weights.
             warnings.simplefilter("ignore", UserWarning)
             return build(weights=weights, **options)
     except (ValueError, OSError, KeyError) as error:
@@ -134,21 +134,21 @@ def _with_weights_file(
 
 
 def _downloaded(name: str) -> bool:
-    """Whether Keras has this network's weights without the classifier in its folder."""
+    """Returns whether Keras has this network's weights without the classifier in its folder."""
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
     # Keras names the files in many ways: mobilenet_v2_weights_…_no_top.h5, weights_mobilenet_v3_large_…, and
-    # mobilenet_1_0_… for MobileNet, which must not be found in the first.
+    # mobilenet_1_0_… for MobileNet. The first must not match MobileNet.
     pattern = re.compile(rf"(weights)?{name.lower()}(?!v\d).*notop")
     names = (re.sub("[^a-z0-9]", "", file.name.lower()) for file in (Path(home) / "models").glob("*.h5"))
     return any(pattern.match(found) for found in names)
 
 
 def _draw_weights(network: keras.Model) -> None:
-    """He-normal kernels from a generator of our own: the same network each time, no global seed touched."""
+    """Sets He-normal kernels from a fixed generator of its own, so it gives the same network each time."""
     rng = np.random.default_rng(0)
     for weight in network.weights:
         if len(weight.shape) >= 2:
-            # A depthwise kernel, (height, width, channels, 1), sees one channel only.
+            # A depthwise kernel, (height, width, channels, 1), sees only one channel.
             inputs = weight.shape[:2] if "depthwise" in weight.path else weight.shape[:-1]
             fan_in = int(np.prod(inputs))
             weight.assign(rng.normal(0.0, np.sqrt(2.0 / fan_in), weight.shape).astype("float32"))

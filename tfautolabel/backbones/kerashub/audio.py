@@ -1,4 +1,4 @@
-"""What an audio backbone of KerasHub needs around its encoder: its spectrogram, and the mean over a clip."""
+"""Layers around the encoder of a KerasHub audio backbone: the spectrogram, and the mean over a clip."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tfautolabel._optional import require
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class KerasHubSpectrogram(keras.layers.Layer):
-    """Samples to what a `keras_hub.layers.AudioConverter` makes of them.
+    """Converts samples with a `keras_hub.layers.AudioConverter`.
 
     Args:
-        converter: the layer of keras_hub, or its description by Keras.
-        **options: of `keras.layers.Layer`.
+        converter: the layer of keras_hub, or its Keras config.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        waves: (w, t) float32 samples, zeros behind a window's end.
+        waves: (w, t) float32 samples, zeros after a window's end.
 
     Returns:
         (w, frames, mels) float32.
@@ -35,16 +35,16 @@ class KerasHubSpectrogram(keras.layers.Layer):
 
     def call(self, waves: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        # Traced, keras_hub takes its way through TensorFlow's operations; called eagerly, one through Python.
+        # keras_hub uses TensorFlow's operations in a traced call, but Python code in an eager call.
         made = tf.function(self.converter, autograph=False)(waves)
         return tf.ensure_shape(made, [None, None, self.converter.num_mels])
 
     def compute_output_spec(self, waves: Any) -> keras.KerasTensor:
-        """The result's shape and type."""
+        """Returns the result's shape and type."""
         return keras.KerasTensor((waves.shape[0], None, self.converter.num_mels), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         config = super().get_config()
         config.pop("trainable")
         return {**config, "converter": keras.saving.serialize_keras_object(self.converter)}
@@ -52,14 +52,15 @@ class KerasHubSpectrogram(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class MeanOverClip(keras.layers.Layer):
-    """The mean over those frames of a window that hold something of the clip.
+    """Returns the mean over the frames of a window that contain a part of the clip.
 
     Args:
-        samples_per_frame: how far apart frames are.
-        **options: of `keras.layers.Layer`.
+        samples_per_frame: samples between two frames.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: a list of (w, frames, d) float32 and (w,) int32, how many samples of a window are the clip's.
+        inputs: a list of (w, frames, d) float32 and (w,) int32, how many samples of a window belong to the
+            clip.
 
     Returns:
         (w, d) float32.
@@ -78,10 +79,10 @@ class MeanOverClip(keras.layers.Layer):
         return tf.einsum("wfd,wf->wd", frames, mask) / tf.reduce_sum(mask, axis=1, keepdims=True)
 
     def compute_output_spec(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        """The result's shape and type."""
+        """Returns the result's shape and type."""
         frames, _ = inputs
         return keras.KerasTensor((frames.shape[0], frames.shape[2]), frames.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         return {**super().get_config(), "samples_per_frame": self.samples_per_frame}

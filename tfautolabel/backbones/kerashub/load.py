@@ -1,8 +1,8 @@
-"""Backbones from KerasHub presets, each with the preprocessing that the preset brings.
+"""Loads backbones from KerasHub presets, each with the preset's own preprocessing.
 
 https://keras.io/keras_hub
 
-A preset is a folder that `backbone.save_to_preset` wrote, or a name behind which keras_hub finds one.
+A preset is a folder that `backbone.save_to_preset` wrote, or a name that keras_hub resolves to one.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from tfautolabel.preprocessors import ImagePreprocessor, Preprocessor
 from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
 DEFAULT_SIZE = 224
-"""Side in pixels where neither the preset's image converter nor its network says one."""
+"""The side in pixels if neither the preset's image converter nor its network gives one."""
 
 POOLINGS = ("average", "cls")
 
 CLASS_TOKENS = ("ViTBackbone", "DeiTBackbone", "DINOV2Backbone", "DINOV3Backbone")
-"""Image families whose first token stands for the picture; a network of theirs may be made without."""
+"""Image families whose first token represents the picture. A network of theirs may be built without it."""
 
 CONFIG = "config.json"
 
 
 def load_kerashub(preset: str, pooling: str | None = None) -> Backbone:
-    """A backbone from a preset of keras_hub.
+    """Loads a backbone from a preset of keras_hub.
 
-    - pictures: rescaled as the preset's image converter says, average-pooled; of a vision transformer the
-      class token is taken. The whole picture is stretched to the size, as for every other backbone;
-    - texts: tokenized and packed as the preset's tokenizer says; the mean over a text's tokens;
-    - sound: Whisper's encoder on the preset's spectrogram; the mean over a clip's frames.
+    - pictures: rescaled by the preset's image converter and average-pooled. A vision transformer gives its
+      class token. The whole picture is stretched to the size, as for every other backbone;
+    - texts: tokenized and packed by the preset's tokenizer. The features are the mean over a text's tokens;
+    - sound: Whisper's encoder on the preset's spectrogram. The features are the mean over a clip's frames.
 
     Args:
         preset: a folder, the name of a preset ("bert_base_en"), or "kaggle://…" or "hf://…".
-        pooling: "average" or "cls", the first token, for texts and vision transformers; None for what is said
-            above.
+        pooling: for texts and vision transformers: "average", or "cls" for the first token. None for the
+            defaults above.
 
     Returns:
         The backbone, frozen.
@@ -83,7 +83,7 @@ def load_kerashub(preset: str, pooling: str | None = None) -> Backbone:
 
 
 def _source(keras_hub: Any, preset: str) -> str:
-    """What keras_hub is given: an absolute folder, or a name that it knows and may fetch."""
+    """Returns the source for keras_hub: an absolute folder, or a name that it knows and may download."""
     folder = Path(preset).expanduser()
     if folder.is_dir():
         if not (folder / CONFIG).is_file():
@@ -108,14 +108,14 @@ def _source(keras_hub: Any, preset: str) -> str:
 
 
 def _is_cached(handle: str) -> bool:
-    """Whether kagglehub has a preset's description; without a version it would ask for the newest."""
+    """Returns whether kagglehub has a preset's description. Without a version it would ask for the newest."""
     parts = handle.removeprefix("kaggle://").split("/")
     cache = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub")
     return len(parts) == 5 and cache.joinpath("models", *parts, CONFIG).is_file()
 
 
 def _load(preset: str, load: Any, source: str) -> Any:
-    """One part of a preset; keras_hub's many errors become a single sentence."""
+    """Loads one part of a preset. Turns keras_hub's various errors into a single sentence."""
     try:
         return load(source)
     except Exception as error:  # keras_hub, kagglehub, h5py and huggingface_hub raise classes of their own
@@ -175,7 +175,7 @@ def _text(hub: Any, layer: Any, pooling: str) -> tuple[KerasHubTextPreprocessor,
 
 
 def _pool_tokens(sequence: keras.KerasTensor, mask: keras.KerasTensor, pooling: str) -> keras.KerasTensor:
-    """(n, t, d) to (n, d)."""
+    """Pools (n, t, d) to (n, d)."""
     if pooling == "cls":
         return sequence[:, 0]
     mask = None if mask is None else mask > 0
@@ -204,7 +204,7 @@ def _audio(
 
 
 def _architecture(hub: Any, network: keras.Model) -> str:
-    """Class and settings, and what stands around the backbone; without names, which decide nothing."""
+    """Returns class, settings and the layers around the backbone, without names, which decide nothing."""
     settings = {key: value for key, value in hub.get_config().items() if key not in ("name", "trainable")}
     around = [
         (type(operation).__name__, getattr(operation, "scale", None), getattr(operation, "offset", None))

@@ -1,4 +1,4 @@
-"""Texts to tokens by the tokenizer and packer that belong to a backbone of KerasHub."""
+"""Converts texts to tokens with the tokenizer and packer of a KerasHub backbone."""
 
 from __future__ import annotations
 
@@ -22,30 +22,31 @@ from tfautolabel.preprocessors.contract import (
 from tfautolabel.preprocessors.texts.preprocessor import recorded_texts
 
 VERSION = 1
-"""Raised when the same bytes would give other tokens, so that cached features are not mixed up."""
+"""Increased when the same bytes would give other tokens, so that cached features are not mixed up."""
 
 KEYS = ("token_ids", "padding_mask", "segment_ids")
-"""What a packer may give, in the order of the network's inputs; a family without segments has two."""
+"""A packer's possible outputs, in the order of the network's inputs. A family without segments has two."""
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class KerasHubTextPreprocessor(Preprocessor):
-    """Texts to what a `keras_hub.models.TextClassifierPreprocessor` makes of them.
+    """Converts texts with a `keras_hub.models.TextClassifierPreprocessor`.
 
     Args:
-        hub_preprocessor: the layer of keras_hub, or its description by Keras; `load_assets` then brings the
+        hub_preprocessor: the layer of keras_hub, or its Keras config. With a config, `load_assets` loads the
             tokenizer's files.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Attributes:
-        keys: those of `KEYS` that the layer gives.
+        keys: the entries of `KEYS` that the layer gives.
 
     Call arguments:
-        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+        examples: (n,) string, UTF-8; invalid bytes count as U+FFFD.
 
     Returns:
-        A `Preprocessed` with one window a text and (n, t) int32 a key, where t is the longest text's number
-        of tokens. Empty and blank texts are not readable; a text that fills the length counts as shortened.
+        A `Preprocessed` with one window per text and (n, t) int32 per key, where t is the longest text's
+        number of tokens. Empty and blank texts are not readable. A text that fills the length counts as
+        shortened.
 
     Raises:
         MissingExtraError: If keras_hub or TensorFlow Text, whose operations it uses, is not installed.
@@ -68,10 +69,10 @@ class KerasHubTextPreprocessor(Preprocessor):
             self._prepare()
 
     def _prepare(self) -> None:
-        """Builds the packer, for which the tokenizer needs its files, and traces both."""
+        """Builds the packer, which needs the tokenizer's files, and traces both."""
         if not self._hub.built:
             self._hub.build(None)
-        # Traced, keras_hub takes its way through TensorFlow's operations; called eagerly, one through Python.
+        # keras_hub uses TensorFlow's operations in a traced call, but Python code in an eager call.
         self._tokens = tf.function(
             self._call_hub, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
         )
@@ -93,11 +94,11 @@ class KerasHubTextPreprocessor(Preprocessor):
         return one_window_each(inputs, readable, (lengths >= self._hub.sequence_length) & readable)
 
     def compute_output_spec(self, examples: keras.KerasTensor) -> Preprocessed:  # noqa: ARG002
-        """Shapes and types of the result."""
+        """Returns the shapes and types of the result."""
         return output_spec(*(keras.KerasTensor((None, None), "int32") for _ in self.keys))
 
     def identity(self) -> dict[str, Any]:
-        """The version, the hash of the tokenizer's files, and every setting."""
+        """Returns the version, the hash of the tokenizer's files, and every setting."""
         described = _without_names(self.get_config()["hub_preprocessor"])
         return {
             "preprocessor": "kerashub_text",
@@ -116,7 +117,7 @@ class KerasHubTextPreprocessor(Preprocessor):
         return digest.hexdigest()
 
     def recorded_examples(self) -> list[bytes]:
-        """Texts of several kinds and lengths, and one that is empty."""
+        """Returns texts of several kinds and lengths, and an empty one."""
         return recorded_texts()
 
     def save_assets(self, folder: str) -> None:
@@ -129,7 +130,7 @@ class KerasHubTextPreprocessor(Preprocessor):
         self._prepare()
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer, but for the tokenizer's files."""
+        """Returns the arguments that build an equal layer, but for the tokenizer's files."""
         config = super().get_config()
         config.pop("trainable")
         described = json.loads(json.dumps(keras.saving.serialize_keras_object(self._hub)))
@@ -137,7 +138,7 @@ class KerasHubTextPreprocessor(Preprocessor):
 
 
 def _without_names(part: object) -> Any:
-    """A description without the names of layers, which count up in a process."""
+    """Returns a config without the names of layers, which contain a counter of the process."""
     if isinstance(part, dict):
         return {key: _without_names(value) for key, value in part.items() if key != "name"}
     return [_without_names(child) for child in part] if isinstance(part, list) else part

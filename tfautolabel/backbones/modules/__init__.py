@@ -1,1 +1,1 @@
-"""SavedModels as layers, and the folders and archives that they come in."""
+"""SavedModels as layers, and their folders and archives."""

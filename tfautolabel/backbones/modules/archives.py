@@ -1,4 +1,4 @@
-"""Unpacks a stranger's archive into a folder, and writes nothing anywhere else."""
+"""Unpacks an untrusted archive into a folder, and writes nothing anywhere else."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import IO, Any
 
 FREE_BYTES = 256 * 1024 * 1024
 MAX_RATIO = 50
-"""Unpacked, an archive may have this many bytes, and beyond them this many for each byte that arrived.
+"""An archive may unpack to `FREE_BYTES` bytes, and beyond them to this many for each received byte.
 
-Weights hardly shrink (a factor of 1.1, sparse tables perhaps 10); a decompression bomb grows a thousandfold.
+Weights hardly shrink (a factor of 1.1, sparse tables up to about 10). A decompression bomb grows a
+thousandfold.
 """
 
 MAX_MEMBERS = 10_000
@@ -25,17 +26,17 @@ _GZIP = b"\x1f\x8b"
 def unpack(stream: IO[bytes], folder: Path, expected: int | None = None) -> None:
     """Unpacks a tar archive, gzipped or not, as it arrives.
 
-    Only files and folders are made, always below `folder`: no links, no devices, no sparse files, nothing
-    whose name is absolute or climbs up, and no file twice. Owners and permissions are not taken over.
+    It creates only files and folders, always below `folder`. It refuses links, devices, sparse files,
+    absolute names, names with "..", and duplicate files. It ignores owners and permissions.
 
     Args:
-        stream: gives the archive's bytes by `read`.
-        folder: an empty folder; after an error it holds whatever came before.
-        expected: how many bytes there are, if that was said.
+        stream: the archive's bytes, read with `read`.
+        folder: an empty folder. After an error it holds the files that came before.
+        expected: the number of bytes, if it is known.
 
     Raises:
-        ValueError: If the archive is damaged, incomplete, too large, or has a member that is not allowed;
-            the message is a clause without a full stop.
+        ValueError: If the archive is damaged, incomplete, too large, or has a member that is not allowed; The
+            message is a clause without a full stop.
         OSError: If a file cannot be written or the stream breaks.
     """
     arriving = _Arriving(stream)
@@ -47,12 +48,12 @@ def unpack(stream: IO[bytes], folder: Path, expected: int | None = None) -> None
         content = _Bounded(packed, arriving)
         _take_members(content, folder)
         while content.read(_CHUNK):
-            """The checksum stands at the archive's end."""
+            """The checksum is at the archive's end."""
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         arrived = f"{arriving.count:,} bytes arrived"
         raise ValueError(f"what came is no complete tar archive ({arrived}; {error})") from error
     while arriving.read(_CHUNK):
-        """What stands behind a plain archive's end is part of the length."""
+        """Bytes after a plain archive's end count for the length."""
     if expected is not None and arriving.count != expected:
         raise ValueError(f"the connection ended after {arriving.count:,} of {expected:,} bytes")
 
@@ -70,14 +71,14 @@ def _take_members(content: _Bounded, folder: Path) -> None:
                 raise ValueError(f"the archive's member {member.name!r} is neither a file nor a folder")
             source = archive.extractfile(member)
             target.parent.mkdir(parents=True, exist_ok=True)
-            # "x": a second member of the same name is refused.
+            # "x" refuses a second member of the same name.
             with open(target, "xb") as file:
                 while source is not None and (chunk := source.read(_CHUNK)):
                     file.write(chunk)
 
 
 def _safe_parts(name: str) -> list[str]:
-    """The parts of a member's name, which must stay below the folder on every operating system."""
+    """Returns the parts of a member's name. They must stay below the folder on every operating system."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or re.search(r"[\\:\x00]", name):
         raise ValueError(f"the archive's member {name!r} would be written outside of its folder")
@@ -85,7 +86,7 @@ def _safe_parts(name: str) -> list[str]:
 
 
 class _Arriving:
-    """Counts what arrives, and can look ahead."""
+    """Counts the received bytes, and can look ahead."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -107,7 +108,7 @@ class _Arriving:
 
 
 class _Bounded:
-    """The unpacked bytes: at most so many for each one that arrived, and never many at a time."""
+    """Reads the unpacked bytes with a limit per received byte, a few at a time."""
 
     def __init__(self, packed: Any, arriving: _Arriving) -> None:
         self._packed = packed

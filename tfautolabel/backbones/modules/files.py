@@ -1,4 +1,4 @@
-"""What the folder of a SavedModel says about itself, and how it is loaded."""
+"""Reads information from the folder of a SavedModel, and loads it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ TEXT_OPERATIONS = re.compile(
     "|WhitespaceTokenize|UnicodeScriptTokenize|SplitMergeTokenize|SentenceFragments|ConstrainedSequence"
     "|FindSourceOffsets|PhraseTokenize|TokenizerFromLogits"
 )
-"""How the names of TensorFlow Text's operations begin or what they hold."""
+"""Matches the names of TensorFlow Text's operations."""
 
 
 def load_module(folder: Path) -> Any:
-    """Loads a SavedModel, with TensorFlow Text's operations where it needs them and they are installed.
+    """Loads a SavedModel, with TensorFlow Text's operations if it needs them and they are installed.
 
     Args:
-        folder: holds saved_model.pb. Loading runs the graph: load what you trust.
+        folder: holds saved_model.pb. Loading runs the graph: load only what you trust.
 
     Raises:
         FileNotFoundError: If there is no such folder.
         ValueError: If it is not a SavedModel that can be loaded.
-        RuntimeError: If it uses operations that are not there.
+        RuntimeError: If it uses operations that are not available.
     """
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -57,10 +57,10 @@ def load_module(folder: Path) -> Any:
 
 
 def requirements(folder: Path) -> tuple[str, ...]:
-    """The packages beside TensorFlow that a SavedModel's operations come from, as far as they are known.
+    """Returns the known packages besides TensorFlow that a SavedModel's operations come from.
 
     Args:
-        folder: holds saved_model.pb; a damaged one needs nothing.
+        folder: holds saved_model.pb. A damaged file needs no packages.
     """
     graphs = _meta_graphs(folder)
     names = {op.name for graph in graphs for op in graph.meta_info_def.stripped_op_list.op}
@@ -68,10 +68,10 @@ def requirements(folder: Path) -> tuple[str, ...]:
 
 
 def _tags(folder: Path) -> list[str] | None:
-    """Which of several graphs to load: the one for inference; None where there is no choice.
+    """Returns the tags of the graph for inference, or None if there is only one graph.
 
-    A module in TensorFlow 1's format, https://www.tensorflow.org/hub/tf1_hub_module, often has one without
-    tags for inference and one tagged "train".
+    A module in TensorFlow 1's format, https://www.tensorflow.org/hub/tf1_hub_module, often has one graph
+    without tags for inference and one with the tag "train".
     """
     graphs = [sorted(graph.meta_info_def.tags) for graph in _meta_graphs(folder)]
     if len(graphs) < 2:
@@ -80,7 +80,7 @@ def _tags(folder: Path) -> list[str] | None:
 
 
 def _meta_graphs(folder: Path) -> list[Any]:
-    """The graphs in saved_model.pb; none if it is damaged."""
+    """Returns the graphs in saved_model.pb; none if it is damaged."""
     try:
         described = saved_model_message((folder / "saved_model.pb").read_bytes())
     except Exception:  # protobuf's DecodeError is another class in each of its implementations
@@ -89,7 +89,7 @@ def _meta_graphs(folder: Path) -> list[Any]:
 
 
 def content_digest(folder: Path) -> str:
-    """Hash of graph and assets; the variables are hashed as weights, because training changes them."""
+    """Returns a hash of graph and assets. Variables are hashed as weights, because training changes them."""
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
         relative = file.relative_to(folder)

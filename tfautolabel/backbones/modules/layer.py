@@ -1,8 +1,8 @@
-"""A Keras 3 layer around a SavedModel of TensorFlow Hub's kind, which truly fine-tunes.
+"""A Keras 3 layer around a SavedModel of TensorFlow Hub, with real fine-tuning.
 
-`hub.KerasLayer` is a Keras 2 layer, which Keras 3 models refuse; `keras.layers.TFSMLayer` is for inference.
-This layer lets Keras and the module share the same variables, so that what an optimizer does to one happens
-to the other, and tells the module when it is training. The format is TensorFlow Hub's "reusable SavedModel",
+`hub.KerasLayer` is a Keras 2 layer, which Keras 3 models refuse. `keras.layers.TFSMLayer` is only for
+inference. In this layer, Keras and the module share the same variables, so an optimizer's updates reach both.
+It also tells the module when it is training. The format is TensorFlow Hub's "reusable SavedModel",
 https://www.tensorflow.org/hub/reusable_saved_models.
 """
 
@@ -21,28 +21,28 @@ from tfautolabel._keras_internals import is_trainable, track
 from tfautolabel.backbones.modules.files import load_module
 
 SIGNATURES = ("serving_default", "image_feature_vector", "default")
-"""Signatures that stand in for a root that cannot be called, in the order of preference.
+"""Signatures to use if the root is not callable, in the order of preference.
 
-The last two are those of TensorFlow 1's module format, whose classifiers give scores by "default".
+The last two come from TensorFlow 1's module format. There, "default" of a classifier gives scores.
 """
 
 OUTPUT_KEYS = ("feature_vector", "default", "pooled_output", "embedding", "embeddings")
-"""What is taken of several outputs when the caller does not say, in the order of preference."""
+"""The default choices among several outputs, in the order of preference."""
 
 
 class SavedModelLayer(keras.layers.Layer):
     """Runs a SavedModel inside Keras models and trains it with them.
 
-    A reusable SavedModel (its root can be called) trains when `trainable=True`: its trainable variables
-    follow the optimizer, and it is called with `training=True` if it was saved for that, so that moving
-    statistics follow the data and dropout works. A SavedModel that only has signatures is for inference.
+    A reusable SavedModel (with a callable root) trains when `trainable=True`. The optimizer updates its
+    trainable variables. It is called with `training=True` if it was saved for that, so moving statistics
+    follow the data and dropout works. A SavedModel that only has signatures is for inference only.
 
     Args:
         folder: the SavedModel's folder.
-        output_key: which output to take of a module that returns a dictionary, or its place in a tuple; by
-            default one of `OUTPUT_KEYS`, in a dictionary the only one too.
+        output_key: the output to use of a module that returns a dictionary, or its position in a tuple. By
+            default one of `OUTPUT_KEYS`, or the only entry of a dictionary.
         trainable: whether `fit` changes the module's variables.
-        name: the layer's name; characters that exports do not allow are replaced.
+        name: the layer's name. Characters that exports do not allow are replaced.
 
     Attributes:
         folder: the SavedModel's folder, as a string.
@@ -52,9 +52,9 @@ class SavedModelLayer(keras.layers.Layer):
     Raises:
         FileNotFoundError: If there is no such folder.
         ValueError: If it is not a SavedModel or has nothing that can be called with one input, or if
-            `trainable=True` is asked of one that is for inference only.
-        RuntimeError: If the SavedModel uses operations that are not there, such as TensorFlow Text's, or if
-            Keras does not run on TensorFlow or no longer shares variables.
+            `trainable=True` is given for one that is for inference only.
+        RuntimeError: If the SavedModel uses operations that are not available, such as TensorFlow Text's, or
+            if Keras does not run on TensorFlow or no longer shares variables.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class SavedModelLayer(keras.layers.Layer):
                 "a SavedModel needs Keras on TensorFlow: KERAS_BACKEND must be tensorflow. "
                 f"Received: {keras.backend.backend()}"
             )
-        # The module's own types hold, whatever the policy: a float16 input would match none of its functions.
+        # The module's own types are used under any policy. A float16 input would match none of its functions.
         layer_options |= {"dtype": "float32", "autocast": False}
         super().__init__(trainable=False, name=name and _clean(name), **layer_options)
         self.supports_jit = False
@@ -104,7 +104,7 @@ class SavedModelLayer(keras.layers.Layer):
 
     @property
     def module_input(self) -> Any:
-        """What the module takes, a `tf.TensorSpec`: for images of 224 px (None, 224, 224, 3) float32."""
+        """Returns the module's input, a `tf.TensorSpec`, such as (None, 224, 224, 3) float32 for images."""
         if self._signature_key is not None:
             return next(iter(self._signature.structured_input_signature[1].values()))
         return self._module.__call__.concrete_functions[0].structured_input_signature[0][0]
@@ -114,7 +114,7 @@ class SavedModelLayer(keras.layers.Layer):
         return self._module.signatures[self._signature_key]
 
     def _share_variables(self) -> None:
-        """Tracks a Keras variable over each variable of the module."""
+        """Tracks a Keras variable for each variable of the module."""
         variables, trainable_ids = _module_variables(self._module)
         if self._signature_key is not None and not variables:
             variables = list(self._signature.variables)
@@ -125,8 +125,8 @@ class SavedModelLayer(keras.layers.Layer):
                 trainable=id(variable) in trainable_ids and not self.inference_only,
                 name=f"variable{index}_{_clean(variable.name.split(':')[0])}",
             )
-            # Keras takes a tf.Variable as it is, though nothing promises so. A copy would train nothing,
-            # silently.
+            # Keras uses a tf.Variable without a copy, although it does not promise this. Training a copy
+            # would silently have no effect.
             if shared.value is not variable:
                 raise RuntimeError(
                     f"Keras {keras.__version__} copies a SavedModel's variables instead of sharing them: "
@@ -135,7 +135,7 @@ class SavedModelLayer(keras.layers.Layer):
             track(self, shared)
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Runs the module; `training` counts only while the layer is trainable, as in batch normalisation."""
+        """Runs the module. `training` only has an effect while the layer is trainable, as in batch norm."""
         learning = bool(training) and self.trainable
         if learning:
             for loss in getattr(self._module, "regularization_losses", ()):
@@ -148,7 +148,7 @@ class SavedModelLayer(keras.layers.Layer):
             return self._signature(**{argument: inputs})
         if not self._training_values:
             return self._module(inputs)
-        # A module saved for inference only still wants the argument.
+        # A module saved for inference only still needs the argument.
         value = learning if learning in self._training_values else self._training_values[0]
         return self._module(inputs, training=value)
 
@@ -157,7 +157,7 @@ class SavedModelLayer(keras.layers.Layer):
         inputs: keras.KerasTensor,
         training: bool | None = None,  # noqa: ARG002
     ) -> keras.KerasTensor:
-        """The output's shape and type, found by tracing the module on a symbolic input."""
+        """Returns the output's shape and type, from tracing the module on a symbolic input."""
         specs = keras.tree.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), inputs)
         try:
             traced = tf.function(lambda x: self._run(x, learning=False)).get_concrete_function(specs)
@@ -170,7 +170,7 @@ class SavedModelLayer(keras.layers.Layer):
         return keras.KerasTensor(output.shape, output.dtype.name)
 
     def _pick_output(self, outputs: tf.Tensor) -> tf.Tensor:
-        """The one output that the layer stands for."""
+        """Returns the output that the layer gives."""
         if not isinstance(outputs, Mapping):
             if self.output_key is None and not isinstance(outputs, (list, tuple)):
                 return outputs
@@ -194,18 +194,18 @@ class SavedModelLayer(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the same layer again, as long as the folder is there."""
+        """Returns what rebuilds the layer, as long as the folder exists."""
         own = {"folder": self.folder, "output_key": self.output_key, "trainable": self.trainable}
         return {"name": self.name, **own}
 
 
 def _clean(name: str) -> str:
-    """A name that Keras and `model.export` accept: no slash, no colon, no leading underscore."""
+    """Returns a name that Keras and `model.export` accept: no slash, no colon, no leading underscore."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip("_.-") or "saved_model"
 
 
 def _signature_key(module: object, folder: str) -> str:
-    """The signature to run: it must have one input."""
+    """Returns the key of the signature to run, which must have one input."""
     signatures = getattr(module, "signatures", {})
     for key in SIGNATURES:
         if key in signatures:
@@ -220,22 +220,22 @@ def _signature_key(module: object, folder: str) -> str:
 
 
 def _training_values(function: Any) -> tuple[bool, ...]:
-    """The values of `training` that a loaded function was saved for; none if it has no such argument."""
+    """Returns the values of `training` that a loaded function was saved for; none without that argument."""
     specification = function.function_spec.fullargspec
     values = set()
     for concrete in function.concrete_functions:
         positional, named = concrete.structured_input_signature
-        # `args` lists self for a method in some TensorFlow versions; the signature never holds it.
+        # In some TensorFlow versions `args` contains self for a method. The signature never does.
         names = [name for name in specification.args if name != "self"]
         values.add(({**dict(zip(names, positional, strict=False)), **named}).get("training"))
     return tuple(sorted(value for value in values if isinstance(value, bool)))
 
 
 def _module_variables(module: object) -> tuple[list[Any], set[int]]:
-    """Every variable of a loaded module, and the `id`s of those to train.
+    """Returns all variables of a loaded module, and the `id`s of the trainable ones.
 
-    A reusable SavedModel lists its variables. A `tf.Module` that was simply saved lists none after loading,
-    so they are looked for in it.
+    A reusable SavedModel lists its variables. A plain saved `tf.Module` lists none after loading, so this
+    function searches for them.
     """
     if hasattr(module, "variables"):
         variables = list({id(variable): variable for variable in module.variables}.values())

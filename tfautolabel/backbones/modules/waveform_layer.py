@@ -1,4 +1,4 @@
-"""Audio modules of TensorFlow Hub's kind, which take one clip at a time, run on batches of clips."""
+"""Runs TensorFlow Hub's audio modules, which take one clip at a time, on batches of clips."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import tensorflow as tf
 from tfautolabel.backbones.modules.layer import SavedModelLayer
 
 EMBEDDINGS = 1
-"""The place of the frames' embeddings in the tuple that YAMNet returns: scores, embeddings, spectrogram."""
+"""The position of the frames' embeddings in YAMNet's result: scores, embeddings, spectrogram."""
 
 
 class WaveformModuleLayer(SavedModelLayer):
     """Runs a module that takes one waveform on each row of a batch, and pools its frames over time.
 
     The module takes (t,) float32 samples in [-1, 1] and gives (frames, d) float32, as YAMNet does
-    (https://www.kaggle.com/models/google/yamnet). What is behind a clip's end never reaches it.
+    (https://www.kaggle.com/models/google/yamnet). It never gets samples after a clip's end.
 
     Args:
         folder: the SavedModel's folder.
-        output_key: which output to take of a module that returns several; of a tuple the second by default.
-        min_samples: a clip gets at least so many samples, silence behind its end.
-        **options: of `SavedModelLayer`.
+        output_key: the output to use if the module returns several. In a tuple, the second by default.
+        min_samples: shorter clips are padded with silence to this many samples.
+        **options: options of `SavedModelLayer`.
 
     Call arguments:
         inputs: a list of (w, t) float32 samples, t >= `min_samples`, and (w,) int32, how many samples of a
-            row are the clip's.
+            row belong to the clip.
 
     Returns:
-        (w, 2 d) float32: the mean over a clip's frames and the largest value of each feature.
+        (w, 2 d) float32: the mean and the maximum of each feature over a clip's frames.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class WaveformModuleLayer(SavedModelLayer):
         inputs: keras.KerasTensor,
         training: bool | None = None,  # noqa: ARG002
     ) -> keras.KerasTensor:
-        """The output's shape and type, found by tracing the module on a symbolic clip."""
+        """Returns the output's shape and type, from tracing the module on a symbolic clip."""
         clip = tf.TensorSpec([None], tf.float32)
         traced = tf.function(lambda wave: self._frames(wave, learning=False)).get_concrete_function(clip)
         shape = traced.outputs[0].shape
@@ -78,5 +78,5 @@ class WaveformModuleLayer(SavedModelLayer):
         return keras.KerasTensor((inputs[0].shape[0], 2 * shape[1]), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the same layer again, as long as the folder is there."""
+        """Returns what rebuilds the layer, as long as the folder exists."""
         return {**super().get_config(), "min_samples": self.min_samples}

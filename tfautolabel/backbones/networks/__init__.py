@@ -1,1 +1,1 @@
-"""Networks that more than one source of weights fills."""
+"""Networks for which more than one source provides weights."""

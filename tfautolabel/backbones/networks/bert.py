@@ -1,7 +1,7 @@
-"""The encoder of BERT (Devlin et al. 2019, arXiv 1810.04805) and of its relatives, on token ids.
+"""The encoder of BERT (Devlin et al. 2019, arXiv 1810.04805) and of similar models, for token ids.
 
-All weights of one text model are in few layers, and the dense ones work on (tokens, width) matrices, which
-is the form that TensorFlow fuses with bias and activation.
+All weights of a text model are in a few layers. The dense layers work on (tokens, width) matrices, because
+TensorFlow fuses this form with bias and activation.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ ACTIVATIONS = {
     "relu": tf.nn.relu,
     "silu": tf.nn.silu,
 }
-"""By the names that configurations have for them."""
+"""Activations by their names in configurations."""
 
 _RELATIVE_BUCKETS, _FARTHEST = 32, 128
-"""Distances between tokens that MPNet tells apart, in tokens, and the one from which on all are one."""
+"""MPNet's number of distance buckets, and the distance in tokens from which on all share one bucket."""
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class TokenEmbedding(layers.Layer):
-    """Token, position and type embeddings, added and normalised.
+    """Adds token, position and type embeddings, and normalises the sum.
 
     Args:
         vocabulary: number of tokens.
         width: d.
         positions: the most tokens of a text.
-        epsilon: of the layer norm.
-        **options: of `keras.layers.Layer`.
+        epsilon: epsilon of the layer norm.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        tokens: (w, l) int32, -1 behind a text's end.
+        tokens: (w, l) int32, -1 after a text's end.
 
     Returns:
         (w, l, d) float32.
@@ -54,7 +54,7 @@ class TokenEmbedding(layers.Layer):
         self.vocabulary, self.width, self.positions = vocabulary, width, positions
         self.epsilon = epsilon
         self.token = self.add_weight(shape=(vocabulary, width), name="token")
-        # The type of the only sentence never changes: it is added to the positions once and for all.
+        # There is only one sentence, so its type embedding is added to the positions once.
         self.position = self.add_weight(shape=(positions, width), name="position")
         self.norm = layers.LayerNormalization(epsilon=epsilon, name="norm")
         self.norm.build((None, None, width))
@@ -66,11 +66,11 @@ class TokenEmbedding(layers.Layer):
         return self.norm(rows + self.position.value[: tf.shape(tokens)[1]])
 
     def compute_output_shape(self, tokens_shape: Shape) -> Shape:
-        """(w, l, d)."""
+        """Returns (w, l, d)."""
         return (*tokens_shape, self.width)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         own = {"vocabulary": self.vocabulary, "width": self.width, "positions": self.positions}
         return {**super().get_config(), **own, "epsilon": self.epsilon}
 
@@ -83,13 +83,13 @@ class EncoderBlock(layers.Layer):
         width: d.
         heads: number of attention heads.
         hidden: width of the perceptron.
-        epsilon: of the layer norms.
+        epsilon: epsilon of the layer norms.
         activation: one of `ACTIVATIONS`.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         rows: (w, l, d) float32.
-        tokens: (w, l) int32, -1 where nothing is to be attended to.
+        tokens: (w, l) int32, -1 at positions that are not attended to.
         bias: (heads, l, l) float32, added to the attention scores; none by default.
 
     Returns:
@@ -142,7 +142,7 @@ class EncoderBlock(layers.Layer):
     def _attend(
         self, flat: tf.Tensor, shape: tf.Tensor, tokens: tf.Tensor, bias: tf.Tensor | None
     ) -> tf.Tensor:
-        """(w * l, d) to (w * l, d)."""
+        """Maps (w * l, d) to (w * l, d)."""
         size = self.width // self.heads
         split = tf.reshape(self._dense(flat, "qkv"), [shape[0], shape[1], 3, self.heads, size])
         query, key, value = tf.unstack(tf.transpose(split, [2, 0, 3, 1, 4]), num=3)
@@ -154,24 +154,24 @@ class EncoderBlock(layers.Layer):
         return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, self.width])
 
     def compute_output_shape(self, rows_shape: Any, tokens_shape: Any, bias_shape: Any = None) -> Any:  # noqa: ARG002
-        """(w, l, d)."""
+        """Returns (w, l, d)."""
         return rows_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         names = ("width", "heads", "hidden", "epsilon", "activation")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class RelativePositions(layers.Layer):
-    """What each attention head adds for the distance between two tokens, as MPNet has it.
+    """Gives the attention bias of each head for the distance between two tokens, as in MPNet.
 
     Song et al. 2020, arXiv 2004.09297, after Raffel et al. 2020, arXiv 1910.10683.
 
     Args:
         heads: number of attention heads.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         tokens: (w, l) int32.
@@ -199,26 +199,26 @@ class RelativePositions(layers.Layer):
         return tf.transpose(tf.gather(self.table.value, bucket), [2, 0, 1])
 
     def compute_output_shape(self, tokens_shape: Shape) -> Shape:
-        """(heads, l, l)."""
+        """Returns (heads, l, l)."""
         return (self.heads, tokens_shape[1], tokens_shape[1])
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         return {**super().get_config(), "heads": self.heads}
 
 
 @dataclass(frozen=True)
 class BlockNames:
-    """How a checkpoint names the parts of a block; the defaults are BERT's.
+    """A checkpoint's names for the parts of a block. The defaults are BERT's names.
 
     Attributes:
-        block: what stands before a block's number.
+        block: the text before a block's number.
         qkv: query, key and value.
-        out: the dense layer behind the attention.
-        attention_norm: the norm behind that.
+        out: the dense layer after the attention.
+        attention_norm: the norm after `out`.
         expand: the first dense layer of the perceptron.
-        contract: the second.
-        output_norm: the norm behind that.
+        contract: the second dense layer of the perceptron.
+        output_norm: the norm after `contract`.
     """
 
     block: str = "encoder.layer."
@@ -233,10 +233,10 @@ class BlockNames:
 BERT_NAMES = BlockNames()
 
 RELATIVE_BIAS = "encoder.relative_attention_bias.weight"
-"""The tensor that MPNet has and the others have not."""
+"""A tensor that only MPNet has."""
 
 PROJECTION = "embeddings_project"
-"""The dense layer between embedding and blocks that small ELECTRAs have."""
+"""The dense layer between embedding and blocks in small ELECTRA models."""
 
 
 def build_encoder(
@@ -249,20 +249,20 @@ def build_encoder(
     activation: str = "gelu",
     names: BlockNames = BERT_NAMES,
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Builds an encoder of BERT's kind with its weights; sizes and depth are those of the weights.
+    """Builds an encoder like BERT's with its weights, which decide sizes and depth.
 
     Args:
-        weights: tensors under the names of a Hugging Face checkpoint, without the model's own name.
+        weights: tensors under the names of a Hugging Face checkpoint, without the model's prefix.
         heads: number of attention heads.
-        epsilon: of the layer norms.
-        positions: the most tokens of a text, by default as many as the weights know.
+        epsilon: epsilon of the layer norms.
+        positions: the most tokens of a text, by default as many as the weights have.
         first_position: the row of the first token's position in the table of positions.
-        activation: of the perceptrons, one of `ACTIVATIONS`.
-        names: how the blocks' parts are named.
+        activation: activation of the perceptrons, one of `ACTIVATIONS`.
+        names: the names of the blocks' parts.
 
     Returns:
-        The symbolic input, (w, l) int32 token ids with -1 behind a text's end, and the symbolic (w, l, d)
-        rows of the last block.
+        The symbolic input, (w, l) int32 token ids with -1 after a text's end, and the symbolic (w, l, d) rows
+        of the last block.
 
     Raises:
         ValueError: If a tensor is missing.
@@ -294,17 +294,17 @@ def build_encoder(
 def build_bert(
     weights: Mapping[str, np.ndarray], *, heads: int, epsilon: float, name: str, positions: int | None = None
 ) -> keras.Model:
-    """Builds an encoder with the mean over each text's tokens, scaled to unit length, behind it.
+    """Builds an encoder followed by the mean over each text's tokens, scaled to unit length.
 
     Args:
         weights: tensors under the names of a Hugging Face BERT checkpoint.
         heads: number of attention heads.
-        epsilon: of the layer norms.
-        name: of the model.
-        positions: the most tokens of a text, by default as many as the weights know.
+        epsilon: epsilon of the layer norms.
+        name: the model's name.
+        positions: the most tokens of a text, by default as many as the weights have.
 
     Returns:
-        A functional model from (w, l) int32 token ids, -1 behind a text's end, to (w, d) unit vectors.
+        A functional model from (w, l) int32 token ids, -1 after a text's end, to (w, d) unit vectors.
 
     Raises:
         ValueError: If a tensor is missing.

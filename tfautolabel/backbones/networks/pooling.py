@@ -1,4 +1,4 @@
-"""From the rows of a text's tokens to one vector."""
+"""Pools the rows of a text's tokens to one vector."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from keras import layers
 from tfautolabel.backbones.networks.shapes import Shape
 
 POOLINGS = ("mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
-"""In the words of sentence-transformers (Reimers and Gurevych 2019, arXiv 1908.10084)."""
+"""The names of sentence-transformers (Reimers and Gurevych 2019, arXiv 1908.10084)."""
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class TokenPooling(layers.Layer):
-    """One vector a text; of several ways the vectors lie side by side.
+    """Gives one vector per text. With several poolings, their vectors are concatenated.
 
     Args:
-        poolings: some of `POOLINGS`: the mean over the tokens, marks included; the first token's row; the
-            maximum of each column; the sum divided by the root of the number of tokens; the mean weighted by
-            1, 2, 3, …; the last token's row.
-        **options: of `keras.layers.Layer`.
+        poolings: some of `POOLINGS`: the mean over the tokens, special ones included; the first token's row;
+            the maximum of each column; the sum divided by the root of the number of tokens; the mean weighted
+            by 1, 2, 3, …; the last token's row.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         rows: (w, l, d) float32.
-        tokens: (w, l) int32, -1 behind a text's end.
+        tokens: (w, l) int32, -1 after a text's end.
 
     Returns:
         (w, d * number of poolings) float32.
@@ -62,17 +62,17 @@ class TokenPooling(layers.Layer):
         return tf.reduce_sum(rows * real, axis=1) / (tf.sqrt(count) if "sqrt" in pooling else count)
 
     def compute_output_shape(self, rows_shape: Any, tokens_shape: Any) -> Any:  # noqa: ARG002
-        """(w, d * number of poolings)."""
+        """Returns (w, d * number of poolings)."""
         return (rows_shape[0], rows_shape[-1] * len(self.poolings))
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         return {**super().get_config(), "poolings": self.poolings}
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class UnitLength(layers.Layer):
-    """Vectors scaled to unit length.
+    """Scales vectors to unit length.
 
     Call arguments:
         vectors: (w, d) float32.
@@ -86,5 +86,5 @@ class UnitLength(layers.Layer):
         return tf.math.l2_normalize(vectors, axis=-1, epsilon=1e-24)
 
     def compute_output_shape(self, vectors_shape: Shape) -> Shape:
-        """(w, d)."""
+        """Returns (w, d)."""
         return vectors_shape

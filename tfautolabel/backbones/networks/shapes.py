@@ -1,4 +1,4 @@
-"""What a layer is told of a tensor before there is one."""
+"""The type of a symbolic tensor's shape, as layers get it."""
 
 Shape = tuple[int | None, ...]
-"""The length of each axis; None where it is open."""
+"""The length of each axis; None if it is unknown."""

@@ -1,4 +1,4 @@
-"""Spectra as networks of sound take them: the window and the mel filters that librosa uses by default."""
+"""Window and mel filters for the spectra of sound networks, as in librosa's defaults."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import tensorflow as tf
 
 
 def hann(length: int, dtype: object) -> tf.Tensor:
-    """A periodic Hann window of so many samples."""
+    """Returns a periodic Hann window of `length` samples."""
     return tf.signal.hann_window(length, periodic=True, dtype=dtype)
 
 
 def slaney_mel(mels: int, fft: int, sample_rate: int) -> np.ndarray:
-    """Mel filters of equal area (Slaney 1998, Auditory Toolbox): linear to 1 kHz, logarithmic above.
+    """Returns mel filters of equal area (Slaney 1998, Auditory Toolbox): linear to 1 kHz, logarithmic above.
 
     Args:
         mels: number of filters.
-        fft: samples that a spectrum is made of.
-        sample_rate: samples a second.
+        fft: samples per spectrum.
+        sample_rate: samples per second.
 
     Returns:
         (fft // 2 + 1, mels) float32.

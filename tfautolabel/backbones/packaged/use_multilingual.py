@@ -1,8 +1,8 @@
-"""Google's Universal Sentence Encoder, multilingual, version 3 (Yang et al. 2019, arXiv 1907.04307).
+"""Builds Google's multilingual Universal Sentence Encoder, version 3 (Yang et al. 2019, arXiv 1907.04307).
 
-The convolutional variant: n-grams of two, three and five tokens beside the tokens themselves, a sum over the
-text divided by the root of its length, and a small perceptron. The embedding table is in 8 bits, in blocks
-with a scale and an offset each.
+This is the convolutional variant. It uses the tokens and n-grams of two, three and five tokens, then a sum
+over the text divided by the root of its length, then a small perceptron. The embedding table has 8-bit
+numbers, in blocks with one scale and one offset each.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tfautolabel.backbones.networks.shapes import Shape
 from tfautolabel.preprocessors.texts.sentencepiece import SentencePiecePreprocessor
 
 BLOCKS = 17
-"""Piece i of the vocabulary lies in block i mod 17, row i div 17."""
+"""Piece i of the vocabulary is in block i mod 17, row i div 17."""
 
 BRANCHES = ((2, 0), (3, 1), (5, 2))
-"""Length of the n-grams of each branch, and how many of its tokens lie to the left."""
+"""The n-gram length of each branch, and how many of its tokens are on the left."""
 
 UNKNOWN, BEGIN, END = 0, 1, 2
 MAX_LENGTH = 256
@@ -30,16 +30,16 @@ MAX_LENGTH = 256
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class QuantisedEmbedding(layers.Layer):
-    """Rows of a table of 8-bit numbers, each scaled and shifted as its block says.
+    """Returns rows of a table of 8-bit numbers, with the scale and the offset of each row's block.
 
     Args:
         vocabulary: number of rows.
         width: d.
-        blocks: how many scales there are; row i has the one of i mod `blocks`.
-        **options: of `keras.layers.Layer`.
+        blocks: number of scales. Row i has the scale of block i mod `blocks`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        tokens: (w, l) int32; what is negative gives some row.
+        tokens: (w, l) int32. A negative token gives an arbitrary row.
 
     Returns:
         (w, l, d) float32.
@@ -67,31 +67,31 @@ class QuantisedEmbedding(layers.Layer):
         )
 
     def compute_output_shape(self, tokens_shape: Shape) -> Shape:
-        """(w, l, d)."""
+        """Returns (w, l, d)."""
         return (*tokens_shape, self.width)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         own = {"vocabulary": self.vocabulary, "width": self.width, "blocks": self.blocks}
         return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class NgramBranches(layers.Layer):
-    """Two residual convolutions over n-grams of each length, beside the embeddings themselves.
+    """Concatenates the embeddings with two residual convolutions over n-grams of each length.
 
     Args:
-        width: of the embeddings, d.
-        branch: of each branch, b.
-        epsilon: of the layer norms.
-        **options: of `keras.layers.Layer`.
+        width: d, the width of the embeddings.
+        branch: b, the width of each branch.
+        epsilon: epsilon of the layer norms.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         embedded: (w, l, d) float32.
-        tokens: (w, l) int32, -1 behind a text's end.
+        tokens: (w, l) int32, -1 after a text's end.
 
     Returns:
-        (w, l, d + 3 b) float32, normalised; zeros behind a text's end.
+        (w, l, d + 3 b) float32, normalised; zeros after a text's end.
     """
 
     def __init__(self, width: int, branch: int, epsilon: float, **options: Any) -> None:
@@ -132,27 +132,27 @@ class NgramBranches(layers.Layer):
         return self.outer_norm(tf.concat(parts, axis=-1)) * mask
 
     def compute_output_shape(self, embedded_shape: Shape, tokens_shape: Shape) -> Shape:  # noqa: ARG002
-        """(w, l, d + 3 b)."""
+        """Returns (w, l, d + 3 b)."""
         return (*embedded_shape[:2], self.width + self.branch * len(BRANCHES))
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         own = {"width": self.width, "branch": self.branch, "epsilon": self.epsilon}
         return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class SentenceSum(layers.Layer):
-    """The sum over a text divided by the root of its length, through a perceptron with two shortcuts.
+    """Divides the sum over a text by the root of its length, and applies a perceptron with two shortcuts.
 
     Args:
-        shapes: of the kernels by name: `pool` and the perceptron's `d0` to `d3`, `p1`, `p3`.
+        shapes: shapes of the kernels by name: `pool` and the perceptron's `d0` to `d3`, `p1`, `p3`.
         epsilon: keeps the length of a vector from being zero.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        rows: (w, l, c) float32, zeros behind a text's end.
-        tokens: (w, l) int32, -1 behind a text's end.
+        rows: (w, l, c) float32, zeros after a text's end.
+        tokens: (w, l) int32, -1 after a text's end.
 
     Returns:
         (w, e) float32 of length 1.
@@ -178,18 +178,18 @@ class SentenceSum(layers.Layer):
         return tf.math.l2_normalize(output, axis=-1, epsilon=self.epsilon)
 
     def compute_output_shape(self, rows_shape: Shape, tokens_shape: Shape) -> Shape:  # noqa: ARG002
-        """(w, e)."""
+        """Returns (w, e)."""
         return (rows_shape[0], self.shapes["d3"][1])
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         return {**super().get_config(), "shapes": self.shapes, "epsilon": self.epsilon}
 
 
 def build_use_multilingual(
     weights: Path, model: Path, long_text: str = "truncate"
 ) -> tuple[SentencePiecePreprocessor, keras.Model]:
-    """The tokenizer, and the network from token ids to unit vectors of 512 numbers.
+    """Builds the tokenizer, and the network from token ids to unit vectors of 512 numbers.
 
     Args:
         weights: weights.npz.

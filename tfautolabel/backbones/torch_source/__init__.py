@@ -1,5 +1,5 @@
-"""PyTorch modules as SavedModels: exported by PyTorch, carried over operation by operation, checked, cached.
+"""Converts PyTorch modules to SavedModels, checks the result and caches it.
 
-A module's graph is that of `torch.export` (https://docs.pytorch.org/docs/stable/export.html), in PyTorch's
-ATen operations; each becomes the TensorFlow operation that computes the same.
+`torch.export` (https://docs.pytorch.org/docs/stable/export.html) gives a module's graph in PyTorch's ATen
+operations. Each of them becomes the TensorFlow operation that computes the same.
 """

@@ -1,4 +1,4 @@
-"""Where converted modules are kept: each in a folder that appears at once and whole."""
+"""Keeps converted modules on disk. Each has a folder, which appears in one step and complete."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from tfautolabel._cache import cache_dir
 from tfautolabel.data.atomic import atomic_folder
 
 MODULE, RECORD = "module", "record.json"
-"""In a folder: the SavedModel, and what is known about its conversion."""
+"""Names inside a folder: the SavedModel, and the record of its conversion."""
 
 
 def digest(*parts: Any) -> str:
-    """32 hexadecimal digits of values that JSON can hold."""
+    """Returns a hash of values that JSON can hold: 32 hexadecimal digits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Returns the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def array_digest(value: np.ndarray) -> str:
-    """The SHA-256 of an array's type, shape and content."""
+    """Returns the SHA-256 of an array's type, shape and content."""
     described = f"{value.dtype.str}{value.shape}".encode()
     return hashlib.sha256(described + np.ascontiguousarray(value).tobytes()).hexdigest()
 
 
 def folder_of(key: str) -> Path:
-    """Where a conversion is kept."""
+    """Returns the folder of a conversion."""
     return cache_dir() / "torch" / key
 
 
 def newest(beginning: str) -> str | None:
-    """The key of the last sound conversion whose key begins in this way."""
+    """Returns the key of the latest undamaged conversion whose key has this beginning."""
     folders = (cache_dir() / "torch").glob(f"{beginning}*/{RECORD}")
     for record in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
         if read(record.parent.name) is not None:
@@ -49,7 +49,7 @@ def newest(beginning: str) -> str | None:
 
 
 def read(key: str) -> dict[str, Any] | None:
-    """The record of a conversion; None if there is none, or its files are not the ones that were written."""
+    """Returns a conversion's record. Returns None if there is none or its files have changed."""
     folder = folder_of(key)
     try:
         record = json.loads((folder / RECORD).read_text("utf-8"))
@@ -60,20 +60,20 @@ def read(key: str) -> dict[str, Any] | None:
 
 
 def write(key: str, convert: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-    """Lets a function write a SavedModel, and keeps it if the function returns.
+    """Calls a function that writes a SavedModel, and keeps the result if the function returns.
 
-    Several processes can do this at the same time: each writes a folder of its own and moves it into place.
+    Several processes can do this at the same time. Each writes its own folder and moves it into place.
 
     Args:
         key: the name of the folder.
-        convert: writes into the folder that it is given and returns what is to be recorded.
+        convert: writes into the given folder and returns the record.
 
     Returns:
         The record, with the SHA-256 of each file.
     """
     folder = folder_of(key)
     if folder.exists() and read(key) is None:
-        # What lies there is damaged: an empty folder takes its place, which the new one may replace.
+        # The existing folder is damaged. An empty folder takes its place, and the new one can replace that.
         with atomic_folder(folder):
             pass
     try:
@@ -82,7 +82,7 @@ def write(key: str, convert: Callable[[Path], dict[str, Any]]) -> dict[str, Any]
             record = {**record, "files": _digests(unfinished / MODULE)}
             (unfinished / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
     except FileExistsError:
-        # Another process was quicker, and what it made is the same.
+        # Another process was faster, and its result is the same.
         if (existing := read(key)) is None:
             raise
         return existing

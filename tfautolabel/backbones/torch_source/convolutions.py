@@ -1,4 +1,4 @@
-"""Convolutions, pooling and the batch normalisation that follows them."""
+"""Converts convolutions, pooling and batch normalisation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfautolabel.backbones.torch_source.value import Kernel, Value
 
 Margins = tuple[tuple[int, ...], ...]
-"""What is added before and behind each axis of a picture."""
+"""The padding before and after each axis of a picture."""
 
 
 def convolve(
@@ -28,21 +28,21 @@ def convolve(
     margins: Sequence[Sequence[int]] | None = None,
     norm: Sequence[Any] | None = None,
 ) -> Value:
-    """`aten.convolution`: over pictures, or over rows, which are pictures of height one.
+    """Computes `aten.convolution` over pictures, or over rows, which are treated as pictures of height one.
 
     Args:
         x: (n, c, h, w) or (n, c, w).
-        weight: a `Kernel`, or (out, in / groups, h, w) as PyTorch has it.
+        weight: a `Kernel`, or (out, in / groups, h, w) in PyTorch's order.
         bias: (out,).
-        stride: for each axis of a picture, as the next two.
+        stride: one number for each axis of a picture. `padding` and `dilation` have this form too.
         padding: on both sides.
-        dilation: between what the kernel touches.
+        dilation: spacing between the kernel's elements.
         transposed: not supported.
-        output_padding: of a transposed one.
-        groups: of channels that are convolved by themselves.
-        margins: padding that differs from side to side, instead of `padding`.
-        norm: weight, bias, mean, variance and epsilon of the batch norm behind it. As its statistics stay, it
-            is a factor of the kernel, which costs nothing once the weights are constants.
+        output_padding: only for a transposed convolution.
+        groups: number of channel groups that are convolved separately.
+        margins: replaces `padding` where the two sides of an axis differ.
+        norm: weight, bias, mean, variance and epsilon of the batch norm after it. Its statistics do not
+            change, so it becomes a factor of the kernel. This costs nothing once the weights are constants.
     """
     if transposed or x.rank not in (3, 4):
         raise NotImplementedError("only convolutions over two axes or one, and no transposed ones")
@@ -67,12 +67,15 @@ def convolve(
 
 
 def is_depthwise(channels: int | None, groups: int) -> bool:
-    """Whether every channel is convolved by itself."""
+    """Returns whether every channel is convolved separately."""
     return groups > 1 and groups == channels
 
 
 def convolution_kernel(weight: Any, groups: int, depthwise: bool) -> Any:
-    """(out, in / groups, h, w) to (h, w, in / groups, out), or to (h, w, in, out / in) if depthwise."""
+    """Transposes (out, in / groups, h, w) to TensorFlow's order.
+
+    The result is (h, w, in / groups, out), or (h, w, in, out / in) if depthwise.
+    """
     if depthwise:
         height, width = weight.shape[2:]
         weight = tf.reshape(weight, (groups, -1, height, width))
@@ -91,19 +94,19 @@ def _convolved(
     reach = [(size - 1) * gap + 1 for size, gap in zip(kernel.shape[:2], dilations, strict=True)]
     padding = _padding(x, reach, strides, margins)
     if depthwise and strides[0] != strides[1]:
-        # TensorFlow's depthwise convolution has one stride for both axes; the grouped one has two.
+        # TensorFlow's depthwise convolution has one stride for both axes. The grouped one has two.
         height, width, channels, multiplier = kernel.shape
         kernel, depthwise = tf.reshape(kernel, (height, width, 1, channels * multiplier)), False
     if not depthwise:
         return tf.nn.conv2d(x, kernel, strides, padding, dilations=dilations)
     if dilations != [1, 1] and not isinstance(padding, str):
-        # TensorFlow spreads a depthwise kernel only over what is padded already.
+        # TensorFlow dilates a depthwise kernel only if the input is already padded.
         x, padding = tf.pad(x, padding), "VALID"
     return tf.nn.depthwise_conv2d(x, kernel, [1, *strides, 1], padding, dilations=dilations)
 
 
 def _padding(x: tf.Tensor, reach: Sequence[int], strides: Sequence[int], margins: Margins) -> Any:
-    """TensorFlow's name for a padding where it has one, because its kernels for those are the fastest."""
+    """Returns TensorFlow's name for a padding, if it has one: kernels for named paddings are the fastest."""
     if all(margin == (0, 0) for margin in margins):
         return "VALID"
     sizes = x.shape[1:3]
@@ -118,7 +121,7 @@ def _padding(x: tf.Tensor, reach: Sequence[int], strides: Sequence[int], margins
 
 
 def same_margins(size: int, reach: int, step: int) -> tuple[int, int]:
-    """What TensorFlow's "SAME" adds before and behind an axis."""
+    """Returns the padding that TensorFlow's "SAME" adds before and after an axis."""
     total = max((math.ceil(size / step) - 1) * step + reach - size, 0)
     return total // 2, total - total // 2
 
@@ -132,7 +135,7 @@ def batch_norm(
     _momentum: float,
     epsilon: float,
 ) -> tuple[Value, None, None]:
-    """`aten._native_batch_norm_legit_no_training`: always by the statistics that were learnt."""
+    """Computes `aten._native_batch_norm_legit_no_training`, always with the learnt statistics."""
     factor, shift = _factor_and_shift(weight, bias, mean, variance, epsilon)
     if x.rank == 4:
         return Value(x.image * factor + shift, channels_last=True), None, None
@@ -143,7 +146,7 @@ def batch_norm(
 def _factor_and_shift(
     weight: Value | None, bias: Value | None, mean: Value, variance: Value, epsilon: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """A batch norm with fixed statistics: each channel times a factor and shifted, both (c,)."""
+    """Returns the factor and the shift of each channel, both (c,), for a batch norm with fixed statistics."""
     factor = tf.math.rsqrt(variance.plain + epsilon)
     if weight is not None:
         factor *= weight.plain
@@ -159,7 +162,7 @@ def max_pool(
     dilation: Sequence[int] = (1, 1),
     ceil_mode: bool = False,
 ) -> tuple[Value, None]:
-    """`aten.max_pool2d_with_indices`, whose second result, the places, is not made."""
+    """Computes `aten.max_pool2d_with_indices` without its second result, the indices."""
     size, step, given = _pair(kernel), _pair(stride or kernel), _pair(padding)
     if tuple(_pair(dilation)) != (1, 1):
         raise NotImplementedError("max pooling with a dilation")
@@ -177,7 +180,7 @@ def average_pool(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Value:
-    """`aten.avg_pool2d`; what each window is divided by is counted once, when the network is built."""
+    """Computes `aten.avg_pool2d`. The divisor of each window is computed once, when the network is built."""
     size, step, given = _pair(kernel), _pair(stride or kernel), _pair(padding)
     margins = _pool_margins(x, size, step, given, ceil_mode)
     images = tf.pad(x.image, [[0, 0], *map(list, margins), [0, 0]]) if np.any(margins) else x.image
@@ -195,7 +198,7 @@ def average_pool(
 
 
 def _counts(length: int, size: int, step: int, given: int, outputs: int, with_padding: bool) -> np.ndarray:
-    """How many places of an axis each window of an average covers."""
+    """Returns how many elements of an axis each averaging window covers."""
     starts = np.arange(outputs) * step - given
     ends = np.minimum(starts + size, length + given)
     if not with_padding:
@@ -206,12 +209,12 @@ def _counts(length: int, size: int, step: int, given: int, outputs: int, with_pa
 def _pool_margins(
     x: Value, size: Sequence[int], step: Sequence[int], given: Sequence[int], ceil_mode: bool
 ) -> Margins:
-    """The padding on each side; rounding up adds what the last window lacks."""
+    """Returns the padding on each side. With `ceil_mode` it includes what the last window lacks."""
     margins = []
     for length, width, stride, pad in zip(x.image.shape[1:3], size, step, given, strict=True):
         room = length + 2 * pad - width
         count = -(-room // stride) if ceil_mode else room // stride
-        # A window must begin within the picture or the padding before it.
+        # A window must begin inside the picture or inside the padding before it.
         if ceil_mode and count * stride >= length + pad:
             count -= 1
         margins.append((pad, pad + max(count * stride - room, 0)))
@@ -224,7 +227,7 @@ def _pair(values: Sequence[int] | int) -> list[int]:
 
 
 def adaptive_average_pool(x: Value, output_size: Sequence[int]) -> Value:
-    """`aten._adaptive_avg_pool2d`: each axis is averaged by a matrix of its own."""
+    """Computes `aten._adaptive_avg_pool2d`. A separate matrix averages each axis."""
     height, width = (
         _adaptive_matrix(length, outputs)
         for length, outputs in zip(x.image.shape[1:3], _pair(output_size), strict=True)
@@ -233,7 +236,7 @@ def adaptive_average_pool(x: Value, output_size: Sequence[int]) -> Value:
 
 
 def _adaptive_matrix(length: int, outputs: int) -> np.ndarray:
-    """(outputs, length): the windows begin at floor(i l / o) and end at ceil((i + 1) l / o)."""
+    """Returns (outputs, length). The windows begin at floor(i l / o) and end at ceil((i + 1) l / o)."""
     matrix = np.zeros((outputs, length), np.float32)
     for row in range(outputs):
         start, end = row * length // outputs, -(-(row + 1) * length // outputs)
@@ -242,7 +245,7 @@ def _adaptive_matrix(length: int, outputs: int) -> np.ndarray:
 
 
 def adaptive_max_pool(x: Value, output_size: Sequence[int]) -> tuple[Value, None]:
-    """`aten.adaptive_max_pool2d`, whose windows are cut out one by one."""
+    """Computes `aten.adaptive_max_pool2d`. It cuts out the windows one by one."""
     rows = x.image
     for axis, outputs in ((1, _pair(output_size)[0]), (2, _pair(output_size)[1])):
         length = rows.shape[axis]

@@ -1,4 +1,4 @@
-"""Operations that work element by element, and broadcast."""
+"""Converts operations that work element by element and broadcast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfautolabel.backbones.torch_source.value import Value, together
 
 
 def each(function: Callable[..., Any]) -> Callable[..., Value]:
-    """An operation on tensors and numbers as one on values; they broadcast by PyTorch's rules."""
+    """Turns a function of tensors and numbers into one of `Value`s, with PyTorch's rules for broadcasting."""
 
     def operation(*arguments: Any, **options: Any) -> Value:
         tensors, channels_last = together(arguments)
@@ -21,7 +21,7 @@ def each(function: Callable[..., Any]) -> Callable[..., Value]:
 
 
 def same_type(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """A function of two tensors or numbers, of which a whole tensor may meet a floating one."""
+    """Wraps a function of two tensors or numbers so that both are first converted to one type."""
 
     def operation(x: Any, y: Any) -> Any:
         return function(*_same_type(x, y))
@@ -97,7 +97,7 @@ def _hard_sigmoid(x: Any) -> Any:
 
 
 def _elu(x: Any, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Any:
-    # The branch that is not taken must stay finite, or its gradient is not a number.
+    # The branch that is not taken must stay finite. Otherwise its gradient is not a number.
     negative = alpha * tf.math.expm1(input_scale * tf.minimum(x, 0.0))
     return scale * tf.where(x > 0, x, negative)
 

@@ -1,4 +1,4 @@
-"""A PyTorch module as a graph of ATen operations, by `torch.export`, for any number of pictures."""
+"""Exports a PyTorch module with `torch.export` to a graph of ATen operations, for any number of pictures."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ KEPT = (
     "aten::upsample_bilinear2d.vec",
     "aten::upsample_nearest2d.vec",
 )
-"""Operations that PyTorch would take apart, and that TensorFlow has whole."""
+"""Operations that PyTorch would split into smaller ones, but that TensorFlow has as one."""
 
 CONVOLUTION = "aten.convolution.default"
 PADDING = "aten.constant_pad_nd.default"
 BATCH_NORM = "aten._native_batch_norm_legit_no_training.default"
 
 WRAPPER = "network."
-"""Under which name the user's own module lies in the one that is exported, see `extractor`."""
+"""The name of the user's module inside the exported one, see `extractor`."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class State:
     """A parameter, a buffer or a constant of a module.
 
     Attributes:
-        name: dotted, as in the module's state_dict.
-        value: what it holds.
-        trains: whether an optimizer moves it.
+        name: the dotted name, as in the module's state_dict.
+        value: its content.
+        trains: whether an optimizer updates it.
     """
 
     name: str
@@ -57,12 +57,12 @@ class State:
 
 @dataclass(frozen=True)
 class Exported:
-    """A module as a graph.
+    """The graph of a module.
 
     Attributes:
-        nodes: the operations in order, each a `torch.fx.Node`; those that nothing uses are left out.
-        states: what the graph's inputs hold, by the input's name; the one input that is missing is that of
-            the pictures.
+        nodes: the operations in order, each a `torch.fx.Node`, without the unused ones.
+        states: the content of the graph's inputs, by the input's name. Only the input for the pictures is
+            missing.
     """
 
     nodes: list[Any]
@@ -70,7 +70,7 @@ class Exported:
 
     @property
     def architecture(self) -> str:
-        """64 hexadecimal digits of the operations and how they are joined, without the weights."""
+        """Returns a hash of operations and connections, without the weights: 64 hexadecimal digits."""
         places = {node: place for place, node in enumerate(self.nodes)}
         digest = hashlib.sha256()
         for node in self.nodes:
@@ -87,14 +87,14 @@ class Exported:
 
 
 def _written(value: object, places: dict[Any, int]) -> str:
-    """Arguments as text, with nodes as their places, because their names are PyTorch's affair."""
+    """Returns arguments as text, with positions for nodes, because PyTorch may change their names."""
     if isinstance(value, (list, tuple)):
         return f"[{','.join(_written(part, places) for part in value)}]"
     return f"%{places[value]}" if value in places else repr(value)
 
 
 def export(module: object, size: int) -> Exported:
-    """Exports a module that takes (n, 3, size, size) float32 for any n.
+    """Exports a module that takes (n, 3, size, size) float32, for any n.
 
     Args:
         module: a `torch.nn.Module` in evaluation mode.
@@ -129,7 +129,7 @@ def export(module: object, size: int) -> Exported:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of PyTorch's message, and where in the module's code it happened."""
+    """Returns the first line of PyTorch's message, and where in the module's code the error happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[0][:300].rstrip(".") if lines else type(error).__name__
     caused = [line for line in lines if line.startswith("Caused by:")]
@@ -137,7 +137,7 @@ def _reason(error: Exception) -> str:
 
 
 def _used(graph: Any) -> Iterator[Any]:
-    """The nodes that the output depends on, in order."""
+    """Returns the nodes that the output depends on, in order."""
     output = next(node for node in graph.nodes if node.op == "output")
     needed, waiting = {output}, [output]
     while waiting:
@@ -166,7 +166,7 @@ def _array(tensor: Any) -> np.ndarray:
 
 
 def _merge_paddings(graph: Any) -> None:
-    """Lets a convolution do the padding with zeros that goes before it, which is quicker."""
+    """Merges padding with zeros into the convolution after it, which is faster."""
     for node in graph.nodes:
         if str(node.target) != CONVOLUTION or str(getattr(node.args[0], "target", "")) != PADDING:
             continue
@@ -182,13 +182,13 @@ def _merge_paddings(graph: Any) -> None:
 
 
 def _merge_norms(graph: Any) -> None:
-    """Hands each batch norm that alone follows a convolution to that convolution."""
+    """Merges a batch norm into the convolution before it, if nothing else uses that convolution."""
     for node in graph.nodes:
         source = node.args[0] if str(node.target) == BATCH_NORM else None
         if source is None or str(source.target) != CONVOLUTION or len(source.users) != 1:
             continue
         _, *states, _, epsilon = node.args
-        # What is computed behind the convolution is not there yet when it runs.
+        # Values that are computed after the convolution do not exist yet when it runs.
         if any(state is not None and state.op != "placeholder" for state in states):
             continue
         source.kwargs = {**source.kwargs, "norm": (*states, epsilon)}

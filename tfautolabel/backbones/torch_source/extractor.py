@@ -1,4 +1,4 @@
-"""A PyTorch classifier made into what it computes before its last layer, with checked weights."""
+"""Makes a feature extractor of a PyTorch classifier, with checked weights."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from tfautolabel.backbones.formats.safetensors import read_safetensors
 from tfautolabel.backbones.formats.torch_checkpoint import read_torch_checkpoint
 
 HEADS = ("fc", "_fc", "classifier", "head", "heads", "last_linear")
-"""What torchvision, timm and others call the layer that classifies, or the sequence that ends in it."""
+"""Names that torchvision, timm and others use for the classifier layer, or for a sequence that ends in it."""
 
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-"""The first is read as safetensors, the others as what torch.save wrote of a state_dict."""
+"""The first is read as safetensors, the others as a state_dict that torch.save wrote."""
 
 PREFIXES = ("state_dict.", "model_state_dict.", "model.", "module.")
-"""What training programs put before the names in a state_dict, also several of them."""
+"""Prefixes that training programs put before the names in a state_dict. Several can be combined."""
 
 
 def without_head(module: Any) -> tuple[Any, str]:
-    """A copy of a classifier that gives what its last layer would get.
+    """Returns a copy of a classifier that gives the input of its last layer.
 
-    timm's models do that themselves (`reset_classifier`); of others the last `Linear` of an attribute named
-    in `HEADS` becomes an identity.
+    timm's models do this themselves (`reset_classifier`). In other models, the last `Linear` of an attribute
+    named in `HEADS` becomes an identity.
 
     Args:
         module: a `torch.nn.Module`.
 
     Returns:
-        The copy, and the dotted name of what was taken out: empty if there is no such layer.
+        The copy, and the dotted name of the removed layer, which is empty if there is none.
     """
     nn = require("torch", extra="torch").nn
     module = copy.deepcopy(module)
@@ -51,7 +51,7 @@ def without_head(module: Any) -> tuple[Any, str]:
 
 
 def _last_linear(part: Any, path: str) -> str:
-    """The dotted name of a linear layer, or of the one that a sequence ends in."""
+    """Returns the dotted name of a linear layer, or of the linear layer at the end of a sequence."""
     nn = require("torch", extra="torch").nn
     if isinstance(part, nn.Linear):
         return path
@@ -65,13 +65,13 @@ def _last_linear(part: Any, path: str) -> str:
 
 
 def load_weights(module: Any, file: str | os.PathLike[str], original: Any) -> None:
-    """Puts the weights of a file into a module; nothing is changed unless they fit.
+    """Loads a file's weights into a module. It changes nothing unless the weights fit.
 
     Args:
-        module: a `torch.nn.Module`, perhaps without its head.
+        module: a `torch.nn.Module`, with or without its head.
         file: a state_dict as .safetensors, or as .pt, .pth or .bin, which are read without unpickling.
-        original: the module with its head, whose tensors the file may hold, in any shape, as a head for other
-            classes has one.
+        original: the module with its head. The file may hold the head's tensors too. Their shapes may differ,
+            because the head may be for other classes.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -80,7 +80,7 @@ def load_weights(module: Any, file: str | os.PathLike[str], original: Any) -> No
     torch = require("torch", extra="torch")
     tensors = read_weights(file)
     wanted = module.state_dict()
-    # Steps that a batch norm counts, which say nothing about features, are in no old checkpoint.
+    # A batch norm counts its steps. The count does not affect features, and old checkpoints lack it.
     needed = {name for name in wanted if not name.endswith("num_batches_tracked")}
     prefix = _prefix(tensors, needed)
     found = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
@@ -102,17 +102,17 @@ def load_weights(module: Any, file: str | os.PathLike[str], original: Any) -> No
             f"{file} may hold only tensors that {type(original).__name__} has a place for. "
             f"Received: {_some(unknown)}"
         )
-    # NumPy's arrays may be views of the file, which PyTorch would have to be able to write to.
+    # NumPy's arrays may be read-only views of the file, but PyTorch needs writable memory.
     fitting = {name: torch.from_numpy(np.array(found[name])) for name in wanted if name in found}
     module.load_state_dict(fitting, strict=False)
 
 
 def read_weights(file: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The tensors of a weights file by name.
+    """Returns the tensors of a weights file by name.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no such file or cannot be read.
+        ValueError: If it is not a weights file or cannot be read.
     """
     path = Path(file).expanduser()
     if path.suffix not in WEIGHT_SUFFIXES:
@@ -123,7 +123,7 @@ def read_weights(file: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def _prefix(tensors: Mapping[str, Any], needed: set[str]) -> str:
-    """What stands before every name that is needed."""
+    """Returns the prefix before every needed name."""
     prefixes = [""]
     for _ in PREFIXES:
         for prefix in prefixes:
@@ -139,20 +139,20 @@ def _some(names: list[str]) -> str:
 
 
 def extractor(module: Any, keep_head: bool, weights: str | os.PathLike[str] | None = None) -> tuple[Any, str]:
-    """A module from (n, 3, h, w) to one vector a picture, in evaluation mode and float32.
+    """Returns a module from (n, 3, h, w) to one vector per picture, in evaluation mode and float32.
 
     Args:
         module: a `torch.nn.Module`, which is not changed.
-        keep_head: whether the classifier stays.
+        keep_head: whether to keep the classifier.
         weights: a file, see `load_weights`; by default the module keeps its own.
 
     Returns:
-        The module and the dotted name of the head that was taken out.
+        The module and the dotted name of the removed head.
     """
     torch = require("torch", extra="torch")
 
     class Features(torch.nn.Module):  # type: ignore[name-defined]
-        """One vector a picture: maps of features are averaged over their height and width."""
+        """Gives one vector per picture. It averages feature maps over their height and width."""
 
         def __init__(self, network: Any) -> None:
             super().__init__()
@@ -172,5 +172,5 @@ def extractor(module: Any, keep_head: bool, weights: str | os.PathLike[str] | No
     inner, head = (copy.deepcopy(module), "") if keep_head else without_head(module)
     if weights is not None:
         load_weights(inner, weights, module)
-    # Without a gradient, PyTorch need not keep what a convolution was given.
+    # Without a gradient, PyTorch does not need to keep the input of a convolution.
     return Features(inner).float().eval().requires_grad_(False), head

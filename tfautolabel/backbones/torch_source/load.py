@@ -1,8 +1,8 @@
-"""Backbones from PyTorch modules, converted once to a SavedModel that needs TensorFlow alone.
+"""Loads backbones from PyTorch modules, converted once to a SavedModel that only needs TensorFlow.
 
-The converter is our own, in `torch_source`, because those of the package index did not do: onnx2tf pins
-another TensorFlow and NumPy, nobuco imports parts of Keras 2, litert-torch brings gigabytes and gives TFLite
-files with a fixed number of pictures and weights that cannot be fine-tuned.
+`torch_source` has its own converter, because those in the package index do not fit. onnx2tf pins another
+TensorFlow and NumPy. nobuco imports parts of Keras 2. litert-torch installs gigabytes, and its TFLite files
+have a fixed number of pictures and weights that cannot be fine-tuned.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tfautolabel.backbones.torch_source.references import FORM, Reference, build
 from tfautolabel.preprocessors import ImagePreprocessor
 
 VERSION = 1
-"""Raised when the same module would be converted to something else, so that it is converted anew."""
+"""Increased when the conversion of a module changes, so that modules are converted again."""
 
 DEFAULT_SIZE = 224
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""For a module that does not say what it was trained with, as timm's do: torchvision's usual values."""
+"""torchvision's usual values, for a module that does not state its own. timm's modules state them."""
 
 
 def load_torch_module(
@@ -41,28 +41,29 @@ def load_torch_module(
     std: Sequence[float] | None = None,
     keep_head: bool = False,
 ) -> Backbone:
-    """A backbone from a PyTorch module for pictures.
+    """Returns a backbone from a PyTorch module for pictures.
 
     The module takes (n, 3, size, size) and gives (n, d), or (n, c, h, w), which is averaged over h and w. A
-    classifier loses its last layer, see `without_head`. It is exported in evaluation mode, carried over to
-    TensorFlow, compared with PyTorch on noise and on pictures, and kept in the cache folder; the same module
-    is not converted twice. Its weights are variables, so it can be fine-tuned; batch norms keep the
-    statistics that they have learnt.
+    classifier loses its last layer, see `without_head`. The module is exported in evaluation mode, converted
+    to TensorFlow, compared with PyTorch on noise and on pictures, and kept in the cache folder. The same
+    module is not converted twice. Its weights are variables, so it can be fine-tuned. Batch norms keep their
+    learnt statistics.
 
-    A handle is found in the cache by itself, its options, the weights file's content and the version (or
-    the source) of the package that it names, so that a machine with a copy of the cache needs neither
-    PyTorch nor a network; where the package is not there, its last conversion is taken.
+    The cache key of a handle consists of the handle, its options, the weights file's content and the version
+    (or the source) of the package that it names. So a machine with a copy of the cache needs neither PyTorch
+    nor a network connection. If the package is not installed, the latest conversion is used.
 
     Args:
         module: a `torch.nn.Module`, or a string "PACKAGE.MODULE.CALLABLE" or "PACKAGE.MODULE:CALLABLE",
-            perhaps with ":WEIGHTS". Importing the module and calling what it names runs its code: load what
-            you trust. WEIGHTS is a state_dict as .safetensors, or as .pt, .pth or .bin, which are read
-            without unpickling. Without it the module has the weights that the callable gives it.
-        size: side of the pictures in pixels; by default what the module's `pretrained_cfg` or `default_cfg`
-            says (timm's convention), else 224.
-        mean: of the three channels, of values in [0, 1]; by default as for `size`, else ImageNet's.
-        std: of the three channels, in the same way.
-        keep_head: whether the scores of the classifier are the features.
+            optionally with ":WEIGHTS". Importing the module and calling the named object runs its code: load
+            only what you trust. WEIGHTS is a state_dict as .safetensors, or as .pt, .pth or .bin, which are
+            read without unpickling. Without WEIGHTS, the module has the weights that the callable gives it.
+        size: side of the pictures in pixels. By default the size in the module's `pretrained_cfg` or
+            `default_cfg` (timm's convention), else 224.
+        mean: one value per channel, for pixels in [0, 1]. The default is found as for `size`, else
+            ImageNet's.
+        std: standard deviation per channel, like `mean`.
+        keep_head: whether to use the classifier's scores as features.
 
     Returns:
         The backbone, frozen.
@@ -94,7 +95,7 @@ def load_torch_module(
 def _options(
     size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None, keep_head: bool
 ) -> dict[str, Any]:
-    """The options as JSON has them.
+    """Returns the options in a form that JSON can hold.
 
     Raises:
         ValueError: If one is not valid.
@@ -119,7 +120,7 @@ def _options(
 
 
 def _by_reference(reference: Reference, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The key and the record of what a handle names, converted if it is not there."""
+    """Returns the key and the record of a handle's conversion, and converts the module if needed."""
     weights = reference.weights and cache.file_digest(reference.weights)
     request = cache.digest(VERSION, reference.path, weights, options)
     source = origin(reference.path)
@@ -135,7 +136,7 @@ def _by_reference(reference: Reference, options: dict[str, Any]) -> tuple[str, d
 
 
 def _by_module(module: object, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The key and the record of a module, converted if it is not there; its graph is made in any case."""
+    """Returns the key and the record of a module's conversion. It always exports, and converts if needed."""
     features, head = extractor(module, options["keep_head"])
     settings = _settings(module, options)
     exported = export(features, settings["size"])
@@ -156,7 +157,7 @@ def _convert(
 
 
 def _write(key: str, features: object, exported: Exported, noted: dict[str, Any]) -> dict[str, Any]:
-    """Converts, compares, and only then keeps."""
+    """Converts a module, compares it with PyTorch, and keeps it only if it agrees."""
 
     def convert(folder: Path) -> dict[str, Any]:
         Network(exported, noted["mean"], noted["std"]).save(folder, noted["size"])
@@ -175,7 +176,7 @@ def _write(key: str, features: object, exported: Exported, noted: dict[str, Any]
 
 
 def _settings(module: object, options: dict[str, Any]) -> dict[str, Any]:
-    """Size, mean and deviation: as given, as the module says, or the usual ones."""
+    """Returns size, mean and deviation: the given values, else the module's own, else the usual ones."""
     said = _said(module)
     size = options["size"] or int((said.get("input_size") or (3, DEFAULT_SIZE))[-1])
     mean = options["mean"] or [float(value) for value in said.get("mean") or IMAGENET_MEAN]
@@ -184,7 +185,7 @@ def _settings(module: object, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _said(module: object) -> Mapping[str, Any]:
-    """What a module says about the pictures that it was trained with; empty if nothing."""
+    """Returns what a module states about its training pictures, or an empty dictionary."""
     for name in ("pretrained_cfg", "default_cfg"):
         found = getattr(module, name, None)
         if isinstance(found, Mapping) and found:

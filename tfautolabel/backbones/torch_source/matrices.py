@@ -1,4 +1,4 @@
-"""Dense layers, products of matrices, attention, and normalisation over the last axes."""
+"""Converts dense layers, matrix products, attention, and normalisation over the last axes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfautolabel.backbones.torch_source.value import Kernel, Value, tensor_of
 
 
 def linear(x: Value, weight: Value, bias: Value | None = None) -> Value:
-    """`aten.linear`: (..., in) to (..., out), as one product of two matrices."""
+    """Computes `aten.linear`, from (..., in) to (..., out), as one product of two matrices."""
     kernel = weight.plain if isinstance(weight, Kernel) else tf.transpose(weight.plain)
     given = x.plain
     rows = given if given.shape.rank == 2 else tf.reshape(given, (-1, kernel.shape[0]))
@@ -26,7 +26,7 @@ def linear(x: Value, weight: Value, bias: Value | None = None) -> Value:
 
 
 def _sizes(given: tf.Tensor, last: int) -> Any:
-    """The shape of a tensor with another last axis; one open size is left to TensorFlow."""
+    """Returns a tensor's shape with another last axis. TensorFlow works out one unknown size."""
     sizes = given.shape.as_list()[:-1]
     if sizes.count(None) > 1:
         return tf.concat([tf.shape(given)[:-1], [last]], axis=0)
@@ -59,15 +59,15 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Value:
-    """`aten.scaled_dot_product_attention` (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762).
+    """Computes `aten.scaled_dot_product_attention` (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762).
 
     Args:
         query: (..., l, d).
         key: (..., s, d).
         value: (..., s, v).
-        mask: broadcast to (..., l, s): True where a place is seen, or a number that is added.
-        dropout: none at inference.
-        is_causal: whether a place sees only itself and those before it.
+        mask: broadcasts to (..., l, s). True where a position is attended to, or a number that is added.
+        dropout: has no effect at inference.
+        is_causal: whether a position attends only to itself and to earlier ones.
         scale: by default 1 / sqrt(d).
         enable_gqa: not supported.
     """
@@ -93,7 +93,7 @@ def layer_norm(
     epsilon: float = 1e-5,
     _cudnn: bool = True,
 ) -> Value:
-    """`aten.layer_norm` over as many last axes as `shape` has."""
+    """Computes `aten.layer_norm` over the last axes, as many as `shape` has."""
     given = x.plain
     axes = list(range(given.shape.rank - len(shape), given.shape.rank))
     mean, variance = tf.nn.moments(given, axes, keepdims=True)
@@ -109,7 +109,7 @@ def group_norm(
     epsilon: float = 1e-5,
     _cudnn: bool = True,
 ) -> Value:
-    """`aten.group_norm` over (n, c, h, w), held with its channels last."""
+    """Computes `aten.group_norm` over (n, c, h, w), stored with the channels last."""
     if x.rank != 4:
         raise NotImplementedError("group normalisation of anything but pictures")
     given = x.image

@@ -1,4 +1,4 @@
-"""An exported graph as TensorFlow's, with its weights as variables, so that it can go on learning."""
+"""Builds a TensorFlow network from an exported graph. Its weights are variables, so it can be trained."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ _NORM_NAMES = {
     "running_var": "moving_variance",
 }
 _NUMBERS = (operator.add, operator.sub, operator.mul, operator.floordiv, operator.mod, operator.neg)
-"""What PyTorch does with sizes that are only known at run time."""
+"""Operations that PyTorch applies to sizes that are only known at run time."""
 
 _PLACES = ("layout", "device", "pin_memory", "memory_format", "non_blocking")
-"""Options about where and how a tensor lies, which do not change what it holds."""
+"""Options for a tensor's device and memory layout. They do not change its values."""
 
 
 class _Variable:
-    """A weight as a variable, in the order in which TensorFlow's operation wants it."""
+    """A weight as a variable, in the axis order that TensorFlow's operation needs."""
 
     def __init__(self, node: Any, state: State) -> None:
         users = [user for user in node.users if len(user.args) > 1 and user.args[1] is node]
@@ -70,12 +70,12 @@ class _Variable:
 
 
 def _agree(users: Sequence[Any]) -> bool:
-    """Whether all that use a weight want it in the same order."""
+    """Returns whether all users of a weight need the same axis order."""
     return len({(str(user.target), str(user.args[8:9])) for user in users}) == 1
 
 
 def _name(node: Any, dotted: str) -> str:
-    """A variable's name, in TensorFlow's words where a normalisation uses it."""
+    """Returns a variable's name. The weights of a normalisation get TensorFlow's names."""
     path, _, leaf = dotted.rpartition(".")
     if any(str(user.target) in _NORMALISATIONS or node in user.kwargs.get("norm", ()) for user in node.users):
         leaf = _NORM_NAMES.get(leaf, leaf)
@@ -83,12 +83,12 @@ def _name(node: Any, dotted: str) -> str:
 
 
 class Network:
-    """A converted module: pictures to features, with variables.
+    """A converted module with variables: it maps pictures to features.
 
     Args:
         exported: the module's graph, with one output.
-        mean: of the three channels, of values in [0, 1]; it is subtracted first.
-        deviation: of the three channels; what is left is divided by it.
+        mean: one value per channel, for pixels in [0, 1]. It is subtracted first.
+        deviation: one value per channel. The difference is divided by it.
 
     Raises:
         ValueError: If an operation has no counterpart.
@@ -112,7 +112,7 @@ class Network:
                     self._variables[name] = _Variable(inputs[name], state)
 
     def __call__(self, pictures: tf.Tensor) -> tf.Tensor:
-        """(n, size, size, 3) float32 in [0, 1] to (n, d) float32."""
+        """Maps (n, size, size, 3) float32 in [0, 1] to (n, d) float32."""
         normalised = (pictures - self._mean) * (1 / self._deviation)
         known: dict[Any, Any] = {}
         for node in self._nodes:
@@ -132,10 +132,10 @@ class Network:
         return Value(normalised, channels_last=True)
 
     def save(self, folder: Path, size: int) -> None:
-        """Writes a reusable SavedModel as TensorFlow Hub's for pictures.
+        """Writes a reusable SavedModel in TensorFlow Hub's form for pictures.
 
-        It has no `training` argument: batch norms keep the statistics that they have learnt, which few
-        labels would only spoil, while everything that an optimizer moves is a variable.
+        It has no `training` argument. Batch norms keep their learnt statistics, which a few labels would only
+        make worse. Everything that an optimizer updates is a variable.
 
         Args:
             folder: where to write.
@@ -143,7 +143,7 @@ class Network:
         """
         root = tf.train.Checkpoint()
         spec = tf.TensorSpec([None, size, size, 3], tf.float32, name="pictures")
-        # What is traced holds what the class has computed; autograph would only rewrite it.
+        # The class already builds plain operations, so autograph would only rewrite them.
         root.__call__ = tf.function(self.__call__, input_signature=[spec], autograph=False)
         variables = [held.variable for held in self._variables.values()]
         root.variables = variables
@@ -158,7 +158,7 @@ def _is_known(node: Any) -> bool:
 
 
 def _compute(node: Any, known: dict[Any, Any]) -> Any:
-    """What one operation gives."""
+    """Returns the result of one operation."""
     arguments = [_argument(argument, known) for argument in node.args]
     if node.target is operator.getitem or node.target in _NUMBERS:
         return node.target(*arguments)
@@ -176,7 +176,7 @@ def _compute(node: Any, known: dict[Any, Any]) -> Any:
 
 
 def _with_shape(result: object, described: object) -> Any:
-    """Tells TensorFlow the sizes that PyTorch knows."""
+    """Sets the sizes that PyTorch knows on TensorFlow's tensors."""
     if isinstance(result, Value) and hasattr(described, "shape"):
         sizes = [size if type(size) is int else None for size in described.shape]
         if result.channels_last:
@@ -196,7 +196,7 @@ def _argument(value: object, known: dict[Any, Any]) -> Any:
 
 
 def _described(node: Any) -> str:
-    """An operation and the module that it belongs to, for messages."""
+    """Returns an operation's name and the module that it belongs to, for messages."""
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     if not stack:
         return f"the operation {node.target}"

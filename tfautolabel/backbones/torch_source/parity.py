@@ -1,4 +1,4 @@
-"""Whether a converted module computes what PyTorch computes."""
+"""Checks that a converted module computes the same as PyTorch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tfautolabel._optional import require
 from tfautolabel.preprocessors import ImagePreprocessor
 
 TOLERANCE = 1e-4
-"""The largest difference of a feature that is accepted, as a share of the largest feature."""
+"""The largest accepted difference of a feature, relative to the largest feature."""
 
 BATCH_SIZES = (1, 5)
-"""How many pictures are given at a time; the module was exported with two."""
+"""Batch sizes to compare. The module was exported with a batch of two."""
 
 
 def compare(
@@ -27,12 +27,12 @@ def compare(
         module: the exported `torch.nn.Module`, which takes (n, 3, size, size).
         folder: the SavedModel, which takes (n, size, size, 3) in [0, 1].
         size: side of the pictures in pixels.
-        mean: of each channel.
-        deviation: of each channel.
+        mean: mean of each channel.
+        deviation: standard deviation of each channel.
 
     Returns:
-        `max_difference` of any feature, `max_feature`, the largest in size, and `cosine`, the lowest of any
-        picture, in [-1, 1].
+        `max_difference`, the largest over all features; `max_feature`, the largest absolute value; and
+        `cosine`, the lowest over all pictures, in [-1, 1].
 
     Raises:
         RuntimeError: If they differ by more than `TOLERANCE`, with the figures.
@@ -55,7 +55,7 @@ def compare(
         "max_feature": float(np.max(features)),
         "cosine": float(np.min(cosines)),
     }
-    # Written so that a difference that is not a number fails too.
+    # This form also fails for a difference that is not a number.
     if not found["max_difference"] <= TOLERANCE * found["max_feature"]:
         raise RuntimeError(
             "the converted module does not compute what PyTorch computes: features of up to "
@@ -71,7 +71,7 @@ def _noise(size: int) -> list[np.ndarray]:
 
 
 def _pictures(size: int) -> list[np.ndarray]:
-    """The recorded pictures of the preprocessor: slopes, blocks, grey ones and noise."""
+    """Returns the preprocessor's recorded pictures: gradients, blocks, grey pictures and noise."""
     preprocessor = ImagePreprocessor(size)
     ready = preprocessor(tf.constant(preprocessor.recorded_examples()))
     pixels = ready.inputs[0].numpy()[: max(BATCH_SIZES)] / np.float32(255)

@@ -1,4 +1,4 @@
-"""Means, sums and extremes over axes, and pictures of another size."""
+"""Converts means, sums and extremes over axes, and the resizing of pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfautolabel.backbones.torch_source.value import Value
 
 
 def over(function: Callable[..., tf.Tensor]) -> Callable[..., Value]:
-    """A reduction over some of PyTorch's axes, by default over all."""
+    """Returns a reduction over some of PyTorch's axes, by default over all."""
 
     def operation(
         x: Value, axes: Sequence[int] | int | None = None, keep: bool = False, **_options: Any
@@ -70,7 +70,7 @@ def _new_size(x: Value, size: Sequence[int] | None, scales: Sequence[float] | No
 
 
 def _interpolation(length: int, outputs: int, align_corners: bool, scale: float | None) -> np.ndarray:
-    """(outputs, length): each new place lies between two old ones."""
+    """Returns (outputs, length) weights. Each new position lies between two old ones."""
     if align_corners:
         places = np.arange(outputs) * ((length - 1) / max(outputs - 1, 1))
     else:

@@ -1,4 +1,4 @@
-"""Handles of PyTorch modules: what they name, what identifies it, and how it is built."""
+"""Handles of PyTorch modules: parses them, identifies the module's source and builds the module."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ FORM = "torch:PACKAGE.MODULE.CALLABLE or torch:PACKAGE.MODULE:CALLABLE, perhaps 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a handle names.
+    """The parts of a handle.
 
     Attributes:
-        path: dotted, of a class or function that gives a `torch.nn.Module` when it is called with nothing.
+        path: the dotted path of a class or function that returns a `torch.nn.Module` when called without
+            arguments.
         weights: a file with the module's state_dict, or None for the weights that the callable gives it.
     """
 
@@ -30,13 +31,13 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """Takes a handle apart.
+    """Parses a handle.
 
     Args:
-        text: what follows `torch:`.
+        text: the part after `torch:`.
 
     Raises:
-        ValueError: If it does not have the form, or the weights are no such file by their name.
+        ValueError: If it does not have the right form, or the name of the weights has no known suffix.
         FileNotFoundError: If there is no such weights file.
     """
     path, _, rest = text.partition(":")
@@ -57,14 +58,14 @@ def parse(text: str) -> Reference:
 
 
 def origin(path: str) -> str | None:
-    """What tells one state of a module's source from another, found without running any of it.
+    """Returns what identifies the state of a module's source, without running any of its code.
 
     Args:
         path: dotted.
 
     Returns:
-        The versions of the installed distributions that bring the package, or a hash of its source if none
-        does; None if the package is not there.
+        The versions of the installed distributions that contain the package. A hash of its source if none
+        does or the install is editable. None if the package is not installed.
     """
     package = path.partition(".")[0]
     spec = importlib.util.find_spec(package)
@@ -84,15 +85,15 @@ def origin(path: str) -> str | None:
 
 
 def _is_editable(names: list[str]) -> bool:
-    """Whether a distribution is a folder that somebody works in, whose version says little."""
+    """Returns whether a distribution is an editable install, whose version says little."""
     noted = [importlib.metadata.distribution(name).read_text("direct_url.json") or "" for name in names]
     return any('"editable": true' in text for text in noted)
 
 
 def build(path: str) -> Any:
-    """Imports what a path names, which runs its code, and calls it.
+    """Imports the object that a path names, which runs its code, and calls it.
 
-    Weights that it draws at random are the same each time, and PyTorch's own random state stays as it was.
+    Random weights are the same each time. PyTorch's random state does not change.
 
     Args:
         path: dotted.
@@ -101,7 +102,7 @@ def build(path: str) -> Any:
         A `torch.nn.Module`.
 
     Raises:
-        ValueError: If it does not name something that gives such a module when it is called with nothing.
+        ValueError: If it does not name an object that returns such a module when called without arguments.
     """
     torch = require("torch", extra="torch")
     with torch.random.fork_rng(devices=[]):
@@ -130,7 +131,7 @@ def _find(path: str) -> Any:
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        # A module that is there but lacks a dependency of its own is another mistake.
+        # An installed module that lacks one of its own dependencies is a different error.
         if error.name is None or not (module == error.name or module.startswith(error.name + ".")):
             raise
         raise ValueError(

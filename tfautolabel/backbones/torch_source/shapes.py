@@ -1,4 +1,4 @@
-"""Operations that rearrange, join and cut tensors."""
+"""Converts operations that reshape, join and cut tensors."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tfautolabel.backbones.torch_source.value import (
 
 
 def reshape(x: Value, sizes: Sequence[Any]) -> Value:
-    """`aten.view`; of pictures of one pixel the channels lie in PyTorch's order already."""
+    """Computes `aten.view`. For pictures of one pixel, the channels are already in PyTorch's order."""
     if x.channels_last and x.shape[2:] == [1, 1]:
         return Value(tf.reshape(x.image, as_shape(sizes)))
     return Value(tf.reshape(x.plain, as_shape(sizes)))
 
 
 def permute(x: Value, axes: Sequence[int]) -> Value:
-    """`aten.permute`; where it only moves the channels, nothing is moved."""
+    """Computes `aten.permute`. If it only moves the channels, no data is moved."""
     order = tuple(axis % x.rank for axis in axes)
     if x.channels_last and order == TO_CHANNELS_LAST:
         return Value(x.image)
@@ -70,7 +70,7 @@ def _repeat(x: Value, counts: Sequence[Any]) -> Value:
 
 
 def _concatenate(values: Sequence[Value], axis: int = 0) -> Value:
-    # PyTorch still joins empty vectors to anything, and they add nothing.
+    # PyTorch still joins empty vectors to any tensor. They add nothing.
     values = [value for value in values if value.shape != [0]]
     if values[0].rank == 4 and any(value.channels_last for value in values):
         joined = Value(values[0].image, channels_last=True)
@@ -124,7 +124,7 @@ def _roll(x: Value, shifts: Sequence[int], axes: Sequence[int] = ()) -> Value:
 
 
 def _index(x: Value, indices: Sequence[Value | None]) -> Value:
-    """`aten.index` by one tensor of whole numbers; the other axes are taken whole."""
+    """Computes `aten.index` with one integer tensor. The other axes are kept whole."""
     given = [(axis, index) for axis, index in enumerate(indices) if index is not None]
     if len(given) != 1 or given[0][1].plain.dtype == tf.bool:
         raise NotImplementedError("indexing by several tensors or by a mask")
@@ -139,7 +139,7 @@ def _index_select(x: Value, axis: int, index: Value) -> Value:
 
 
 def pad(x: Value, sizes: Sequence[int], fill: float = 0.0) -> Value:
-    """`aten.constant_pad_nd`: sizes before and behind each axis, from the last axis on."""
+    """Computes `aten.constant_pad_nd`. The sizes are before and after each axis, from the last axis on."""
     margins = _margins(x, sizes)
     if any(side < 0 for margin in margins for side in margin):
         cut = [slice(max(-before, 0), -max(-after, 0) or None) for before, after in margins]

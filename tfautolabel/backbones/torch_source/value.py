@@ -1,4 +1,4 @@
-"""A tensor on its way from PyTorch to TensorFlow, which remembers where its channels are."""
+"""A tensor during conversion from PyTorch to TensorFlow. It knows where its channels are."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ TO_CHANNELS_LAST = (0, 2, 3, 1)
 TO_CHANNELS_FIRST = (0, 3, 1, 2)
 
 AXES = (0, 3, 1, 2)
-"""Where PyTorch's axes (n, c, h, w) are in a tensor with the channels last."""
+"""The positions of PyTorch's axes (n, c, h, w) in a tensor with the channels last."""
 
 
 class Value:
-    """A tensor that PyTorch knows as (n, c, h, w) and that may be held as (n, h, w, c).
+    """A tensor that is (n, c, h, w) in PyTorch and may be stored as (n, h, w, c).
 
-    TensorFlow convolves with the channels last, PyTorch with the channels first. What a convolution gives is
-    therefore held with the channels last as long as the operations behind it allow that, and transposed only
-    where one needs PyTorch's order.
+    TensorFlow convolves with the channels last, PyTorch with the channels first. So the result of a
+    convolution is stored with the channels last, as long as the next operations allow that. It is transposed
+    only where an operation needs PyTorch's order.
 
     Args:
-        tensor: what is held.
-        channels_last: whether it is held as (n, h, w, c).
+        tensor: the stored tensor.
+        channels_last: whether it is stored as (n, h, w, c).
     """
 
     def __init__(self, tensor: object, channels_last: bool = False) -> None:
@@ -33,41 +33,41 @@ class Value:
 
     @property
     def plain(self) -> tf.Tensor:
-        """The tensor in PyTorch's order."""
+        """Returns the tensor in PyTorch's order."""
         if self._plain is None:
             self._plain = tf.transpose(self._image, TO_CHANNELS_FIRST)
         return self._plain
 
     @property
     def image(self) -> tf.Tensor:
-        """A tensor of four axes as (n, h, w, c)."""
+        """Returns a tensor of four axes as (n, h, w, c)."""
         if self._image is None:
             self._image = tf.transpose(self._plain, TO_CHANNELS_LAST)
         return self._image
 
     @property
     def held(self) -> tf.Tensor:
-        """The tensor in the order in which it is held."""
+        """Returns the tensor in the order in which it is stored."""
         return self.image if self.channels_last else self.plain
 
     @property
     def rank(self) -> int:
-        """How many axes it has."""
+        """Returns the number of axes."""
         rank: int = self.held.shape.rank
         return rank
 
     @property
     def shape(self) -> list[int | None]:
-        """The shape in PyTorch's order; None where it is open."""
+        """Returns the shape in PyTorch's order, with None for unknown sizes."""
         held = self.held.shape.as_list()
         return [held[axis] for axis in AXES] if self.channels_last else held
 
     def like(self, tensor: tf.Tensor) -> Value:
-        """Another tensor that is held in the same order."""
+        """Wraps another tensor that is stored in the same order."""
         return Value(tensor, self.channels_last)
 
     def axis(self, axis: int) -> int:
-        """Where one of PyTorch's axes, perhaps counted from the end, is in what is held."""
+        """Returns where one of PyTorch's axes is in the stored tensor. Negative axes count from the end."""
         axis %= max(self.rank, 1)
         return AXES[axis] if self.channels_last else axis
 
@@ -82,12 +82,12 @@ class Kernel(Value):
 
 
 def tensor_of(value: object) -> Any:
-    """An argument in PyTorch's order; numbers stay as they are."""
+    """Returns an argument in PyTorch's order. Numbers stay as they are."""
     return value.plain if isinstance(value, Value) else value
 
 
 def together(values: Sequence[Any]) -> tuple[list[Any], bool]:
-    """Arguments of one operation, element by element, brought into one order.
+    """Brings the arguments of an element-wise operation into one axis order.
 
     Args:
         values: `Value`s and numbers.
@@ -104,7 +104,7 @@ def together(values: Sequence[Any]) -> tuple[list[Any], bool]:
 
 
 def _channels_last(value: Value) -> tf.Tensor:
-    """A tensor that broadcasts against (n, h, w, c) as it would against (n, c, h, w)."""
+    """Returns a tensor that broadcasts against (n, h, w, c) as the given one does against (n, c, h, w)."""
     if value.rank == 4:
         return value.image
     if value.rank == 0:
@@ -114,7 +114,7 @@ def _channels_last(value: Value) -> tf.Tensor:
 
 
 def as_shape(sizes: Sequence[Any]) -> Any:
-    """Sizes for `tf.reshape`: the one that is only known at run time is left to TensorFlow."""
+    """Returns sizes for `tf.reshape`. TensorFlow works out the one that is only known at run time."""
     sizes = [size if isinstance(size, int) else tensor_of(size) for size in sizes]
     open_sizes = [place for place, size in enumerate(sizes) if not isinstance(size, int)]
     free = [size for size in sizes if isinstance(size, int) and size == -1]

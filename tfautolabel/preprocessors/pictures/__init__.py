@@ -1,1 +1,1 @@
-"""Encoded pictures to pixels of one size, inside the graph."""
+"""Decodes pictures to pixels of one size, inside the graph."""

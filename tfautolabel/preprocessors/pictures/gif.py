@@ -1,8 +1,8 @@
-"""The first frame of a GIF in TensorFlow operations only.
+"""Extracts the first frame of a GIF with TensorFlow operations only.
 
-`tf.io.decode_gif` decodes every frame, whatever size each declares, and shows transparent pixels in a
-colour that was never meant to be seen. So before any pixel is decoded, the first frame is cut out as a GIF of
-its own and its transparent colour is made white. The format: https://www.w3.org/Graphics/GIF/spec-gif89a.txt
+`tf.io.decode_gif` decodes every frame, whatever size it declares. It shows transparent pixels in a colour
+that should never be visible. So before any pixel is decoded, the first frame is extracted as a separate GIF
+and its transparent colour is set to white. The format: https://www.w3.org/Graphics/GIF/spec-gif89a.txt
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _WHITE = b"\xff\xff\xff"
 
 
 class FirstFrame(NamedTuple):
-    """One frame as a GIF of its own, and its place on the canvas.
+    """One frame as a separate GIF, and its position on the canvas.
 
     Attributes:
-        encoded: () string, a GIF of that frame alone, which fills it.
-        left: () int64, columns of the canvas before it.
-        top: () int64, rows of the canvas above it.
+        encoded: () string, a GIF that holds only that frame and has its size.
+        left: () int64, columns of the canvas to the left of the frame.
+        top: () int64, rows of the canvas above the frame.
         width: () int64, of the whole canvas.
         height: () int64, of the whole canvas.
     """
@@ -34,7 +34,7 @@ class FirstFrame(NamedTuple):
 
 
 def first_frame(encoded: tf.Tensor) -> FirstFrame:
-    """Cuts the first frame out; fails (an `InvalidArgumentError` at run time) on what is no whole GIF frame.
+    """Extracts the first frame. Raises an `InvalidArgumentError` at run time if it is not a complete one.
 
     Args:
         encoded: () string, the bytes of a GIF.
@@ -42,7 +42,7 @@ def first_frame(encoded: tf.Tensor) -> FirstFrame:
     data = tf.io.decode_raw(encoded, tf.uint8)
 
     def byte(position: tf.Tensor | int) -> tf.Tensor:
-        # A gather outside the data fails, which is how a file that was cut off is noticed.
+        # A gather outside the data fails. This detects a truncated file.
         return tf.cast(tf.gather(data, position), tf.int64)
 
     def short(position: tf.Tensor | int) -> tf.Tensor:
@@ -53,16 +53,16 @@ def first_frame(encoded: tf.Tensor) -> FirstFrame:
         return tf.strings.substr(encoded, start, end - start)
 
     def table_bytes(flags: tf.Tensor) -> tf.Tensor:
-        """The length of the colour table that a descriptor's flags declare."""
+        """Returns the length of the colour table that a descriptor's flags declare."""
         return tf.where(flags >= 128, 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), flags % 8), 0)
 
     def after_blocks(position: tf.Tensor) -> tf.Tensor:
-        """The position behind a chain of data blocks, each of which begins with its length; 0 ends it."""
+        """Returns the position after a chain of data blocks. Each begins with its length, and 0 ends it."""
         (last,) = tf.while_loop(lambda p: byte(p) > 0, lambda p: (p + 1 + byte(p),), (position,))
         return last + 1
 
     def skip(position: tf.Tensor, transparent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """One extension; the graphic control extension says which colour is transparent."""
+        """Skips one extension. The graphic control extension says which colour is transparent."""
         says = tf.logical_and(tf.equal(byte(position + 1), _GRAPHIC_CONTROL), byte(position + 3) % 2 > 0)
         return after_blocks(position + 2), tf.where(says, byte(position + 6), transparent)
 
@@ -79,7 +79,7 @@ def first_frame(encoded: tf.Tensor) -> FirstFrame:
     pixels = table + table_bytes(byte(image + 9))
 
     def with_white(start: tf.Tensor | int, end: tf.Tensor) -> tf.Tensor:
-        """A colour table whose transparent colour is white."""
+        """Returns a colour table whose transparent colour is white."""
         colour = start + 3 * transparent
         return tf.cond(
             tf.logical_and(transparent >= 0, colour + 3 <= end),

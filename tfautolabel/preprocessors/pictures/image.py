@@ -1,4 +1,4 @@
-"""A Keras layer from encoded pictures to pixels, in which one broken picture cannot fail a batch."""
+"""A Keras layer that decodes pictures to pixels. One broken picture cannot fail a batch."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from tfautolabel.preprocessors.pictures.orientation import orientations
 from tfautolabel.preprocessors.pictures.unreadable import MAX_PIXELS
 
 VERSION = 4
-"""Raised when the same bytes would give other pixels, so that cached features are not mixed up."""
+"""Increased when the same bytes would give other pixels, so that cached features are not mixed up."""
 LIKE = (3,)
-"""Earlier versions whose pixels differ by rounding only: what was saved with them goes on as it is."""
+"""Earlier versions whose pixels differ only by rounding. What was saved with them stays valid."""
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class ImagePreprocessor(Preprocessor):
-    """Encoded pictures to squares of pixels.
+    """Decodes pictures to squares of pixels.
 
     Args:
-        size: side of the square in pixels; the whole picture is stretched to it.
+        size: side of the square in pixels. The whole picture is stretched to it.
         max_pixels: pictures with more pixels than this are not decoded (decompression bombs).
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        examples: (n,) string, the bytes of n JPEG, PNG, GIF, BMP or WebP pictures. Outside a graph also of
-            those that `Dataset.read` converts: TIFF, HEIC, AVIF and DICOM.
+        examples: (n,) string, the bytes of n JPEG, PNG, GIF, BMP or WebP pictures. Outside a graph also the
+            formats that `Dataset.read` converts: TIFF, HEIC, AVIF and DICOM.
 
     Returns:
-        A `Preprocessed` with one window a picture and one input: (n, size, size, 3) float32 in [0, 255],
-        zeros where a picture could not be read.
+        A `Preprocessed` with one window per picture and one input: (n, size, size, 3) float32 in [0, 255],
+        zeros for a picture that could not be read.
     """
 
     modality = "image"
@@ -61,8 +61,8 @@ class ImagePreprocessor(Preprocessor):
         def decode(row: tf.Tensor, encoded: tf.Tensor, orientation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return row, decode_picture(encoded, orientation, self.size, self.max_pixels)
 
-        # ignore_errors drops what did not decode, so every picture carries its row. The blank at the end
-        # keeps the batch from being empty, which get_single_element would refuse.
+        # ignore_errors drops pictures that did not decode, so each one has its row number. The blank picture
+        # at the end keeps the batch from being empty, because get_single_element refuses an empty one.
         blank = tf.data.Dataset.from_tensors((count, tf.zeros([self.size, self.size, 3])))
         rows, pixels = (
             tf.data.Dataset.from_tensor_slices((tf.range(count), examples, orientations(examples)))
@@ -83,24 +83,24 @@ class ImagePreprocessor(Preprocessor):
         return one_window_each((pixels,), tf.ensure_shape(readable, [None]))
 
     def compute_output_spec(self, examples: keras.KerasTensor) -> Preprocessed:  # noqa: ARG002
-        """Shapes and types of the result."""
+        """Returns the shapes and types of the result."""
         return output_spec(keras.KerasTensor((None, self.size, self.size, 3), "float32"))
 
     @property
     def limits(self) -> dict[str, int]:
-        """The pixel limit."""
+        """Returns the pixel limit."""
         return {"max_pixels": self.max_pixels}
 
     def identity(self) -> dict[str, Any]:
-        """The version of the decoding and the side; the pixel limit decides only what is read."""
+        """Returns the decoder's version and the side, without the limit, which decides only what is read."""
         return {"preprocessor": "image", "version": VERSION, "size": self.size}
 
     def reads_as(self, saved: dict[str, Any]) -> bool:
-        """As the version now, or one that differs by rounding only."""
+        """Returns whether the version is this one or differs only by rounding."""
         return saved.get("version") in (VERSION, *LIKE) and saved | {"version": VERSION} == self.identity()
 
     def recorded_examples(self) -> list[bytes]:
-        """Pictures of several kinds, and one that cannot be read."""
+        """Returns pictures of several kinds, and one that cannot be read."""
         rng = np.random.default_rng(0)
         across, down = np.meshgrid(np.linspace(0, 255, 96), np.linspace(0, 255, 64))
         slope = np.stack([across, down, 255 - across], axis=-1).astype(np.uint8)
@@ -116,14 +116,14 @@ class ImagePreprocessor(Preprocessor):
         ]
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         config = super().get_config()
         config.pop("trainable")
         return {**config, "size": self.size, "max_pixels": self.max_pixels}
 
 
 def _converted(examples: tf.Tensor) -> tf.Tensor:
-    """The same pictures, as PNG where only Python can decode them; what fails stays, and is not readable."""
+    """Converts pictures that only Python can decode to PNG. The others, and failures, stay as they are."""
     encoded = examples.numpy()
     read = [made_ready(one, as_picture) for one in encoded]
     made = [

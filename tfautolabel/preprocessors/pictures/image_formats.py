@@ -1,7 +1,7 @@
-"""Encoded pictures to RGB pixels in TensorFlow operations only, one function a format.
+"""Decodes pictures to RGB pixels with TensorFlow operations only, with one function per format.
 
-The content decides the format. Each function fails (an `InvalidArgumentError` at run time) on what it
-cannot read, and refuses pictures over a pixel limit from their header, before any pixel is decoded.
+The content decides the format. Each function raises an `InvalidArgumentError` at run time for content that it
+cannot read. It checks the pixel limit in the header, before it decodes any pixel.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def decode_picture(encoded: tf.Tensor, orientation: tf.Tensor, size: int, max_pi
 
     Args:
         encoded: () string, the bytes of a JPEG, PNG, GIF, BMP or WebP.
-        orientation: () int32 in [1, 8], how the picture has to be turned, see `orientations`.
+        orientation: () int32 in [1, 8], how to turn the picture, see `orientations`.
         size: side of the result in pixels.
-        max_pixels: the largest width times height that is decoded.
+        max_pixels: the largest width times height to decode.
 
     Returns:
         (size, size, 3) float32 in [0, 255].
@@ -31,7 +31,8 @@ def decode_picture(encoded: tf.Tensor, orientation: tf.Tensor, size: int, max_pi
     rgb, side = decode(encoded, size, max_pixels), tf.constant(size)
     square = tf.cond(
         orientation > UPRIGHT,
-        # It is turned where it has fewer pixels; either gives the same square, up to the rounding of floats.
+        # The picture is turned before or after stretching, whichever has fewer pixels. Both give the same
+        # square, up to rounding.
         lambda: tf.cond(
             tf.size(rgb) <= 3 * size * size,
             lambda: _turned_then_stretched(rgb, orientation, side),
@@ -45,14 +46,14 @@ def decode_picture(encoded: tf.Tensor, orientation: tf.Tensor, size: int, max_pi
 def decode(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
     """Decodes one picture as it is stored.
 
-    JPEG is decoded with the accurate DCT, which gives Pillow's pixels; a JPEG at least twice as large as
-    needed is reduced while it is decoded (libjpeg's DCT scaling). Alpha is laid on white. Of an animated
-    GIF or WebP the first frame counts.
+    JPEG is decoded with the accurate DCT, which gives the same pixels as Pillow. A JPEG at least twice as
+    large as needed is reduced during decoding (libjpeg's DCT scaling). Transparent pixels are blended with
+    white. Only the first frame of an animated GIF or WebP is used.
 
     Args:
         encoded: () string, the bytes of a JPEG, PNG, GIF, BMP or WebP.
         size: side in pixels of the square that is needed.
-        max_pixels: the largest width times height that is decoded.
+        max_pixels: the largest width times height to decode.
 
     Returns:
         (h, w, 3) uint8.
@@ -86,7 +87,7 @@ def decode(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
 
 
 def stretch(rgb: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Resizes bilinearly; the slower antialiasing filter only where plain sampling would skip pixels.
+    """Resizes bilinearly. Uses the slower antialiasing filter only if plain sampling would skip pixels.
 
     Args:
         rgb: (h, w, 3) uint8.
@@ -105,7 +106,7 @@ def stretch(rgb: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         lambda: tf.cast(rgb, tf.float32),
         lambda: tf.cond(
             tf.reduce_max(shape) > 2 * size,
-            # The filter's weights add up to one only nearly, which shows in white pictures.
+            # The filter's weights do not add up to exactly one, which is visible in white pictures.
             lambda: tf.clip_by_value(resize(antialias=True), 0.0, 255.0),
             lambda: resize(antialias=False),
         ),
@@ -130,7 +131,7 @@ def _stretched_then_turned(rgb: tf.Tensor, orientation: tf.Tensor, size: tf.Tens
 def _decode_jpeg(encoded: tf.Tensor, max_pixels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     shape = tf.image.extract_jpeg_shape(encoded, output_type=tf.int64)
     safe = within(encoded, shape[1], shape[0], max_pixels)
-    spare = tf.reduce_min(shape[:2]) // size  # how many times over the smaller side is larger than needed
+    spare = tf.reduce_min(shape[:2]) // size  # how many times larger than needed the smaller side is
 
     def at_ratio(ratio: int) -> tf.Tensor:
         return tf.io.decode_jpeg(safe, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
@@ -171,7 +172,7 @@ def _decode_bmp(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
         return tf.gather(palette[:, 2::-1], tf.cast(indices, tf.int32))
 
     def direct() -> tf.Tensor:
-        # The fourth byte of a 32-bit BMP is padding more often than alpha, so it is not looked at.
+        # The fourth byte of a 32-bit BMP is usually padding and not alpha, so it is ignored.
         return tf.io.decode_bmp(safe, channels=0)[..., :3]
 
     return tf.cond(tf.equal(bits, 8), with_palette, direct)
@@ -191,5 +192,5 @@ def _decode_gif(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
         [frame.left, frame.width - frame.left - wide],
         [0, 0],
     ]
-    # What the frame leaves uncovered is transparent, so it is white like all that is.
+    # The canvas outside the frame is transparent, so it becomes white like all transparent pixels.
     return tf.pad(rgb, around, constant_values=tf.constant(255, tf.uint8))

@@ -1,11 +1,12 @@
-"""How photographs have to be turned to stand upright, read from EXIF data in TensorFlow operations only.
+"""Reads from EXIF data how to turn photographs upright, with TensorFlow operations only.
 
-Cameras store the pixels as the sensor lay and note the turn in the tag Orientation (Exif 2.32, CIPA DC-008,
-section 4.6.4). The tag is read where each format keeps EXIF data: JPEG in an APP1 segment before the tables,
-PNG in a chunk eXIf, WebP in a chunk EXIF. What is missing, damaged or not in 1 to 8 counts as upright.
+Cameras store the pixels as the sensor was held and record the rotation in the tag Orientation (Exif 2.32,
+CIPA DC-008, section 4.6.4). Each format keeps EXIF data in its own place: JPEG in an APP1 segment before the
+tables, PNG in a chunk eXIf, WebP in a chunk EXIF. A picture counts as upright if the tag is missing, damaged
+or not in 1 to 8.
 
-Everything is done for a whole batch at once: for a single picture the operations' overhead would be a tenth
-of the decoding of a small JPEG.
+The functions work on a whole batch at once. For single pictures, the overhead of the operations would be a
+tenth of the time to decode a small JPEG.
 """
 
 from __future__ import annotations
@@ -17,28 +18,30 @@ from tfautolabel.preprocessors.traced_once import traced_once
 _TAG = 0x0112
 UPRIGHT = 1
 _FIRST_CHUNK = 30
-"""Where the first chunk behind the header of an extended WebP lies."""
+"""The position of the first chunk after the header of an extended WebP."""
 _FAR = 1 << 29
 _ENTRIES = 128
-"""So many tags of a directory are looked at; cameras write a dozen."""
+"""The most tags to read in a directory. Cameras write about a dozen."""
 _SEGMENTS = 1000
-"""So many segments or chunks are looked at; photographs have a few, and hostile files millions."""
+"""The most segments or chunks to read. Photographs have a few. Malicious files have millions."""
 _PNG_EDGE = 1 << 14
-"""So many bytes at both ends of a PNG are searched: the chunk stands before or behind the pixels."""
+"""The number of bytes to search at both ends of a PNG. The chunk is before or after the pixels."""
 _PNG_CHUNK = r"eXIf(?:II\*\x00|MM\x00\*|Exif)"
-"""The chunk's name with what its content begins with: compressed pixels do not hold all eight
-bytes by chance."""
+"""The chunk's name with the beginning of its content.
+
+Compressed pixels do not hold all eight bytes by chance.
+"""
 
 
 @traced_once(tf.TensorSpec([None], tf.string))
 def orientations(examples: tf.Tensor) -> tf.Tensor:
-    """The orientation of each picture of a batch.
+    """Returns the orientation of each picture in a batch.
 
     Args:
         examples: (n,) string, the bytes of the files.
 
     Returns:
-        (n,) int32 in [1, 8]; 1 for whatever has no EXIF data.
+        (n,) int32 in [1, 8]; 1 for a file without EXIF data.
     """
     found, start = _exif_of_jpeg_and_webp(examples)
     is_png = tf.equal(tf.strings.substr(examples, 0, 4), b"\x89PNG")
@@ -56,25 +59,25 @@ def orientations(examples: tf.Tensor) -> tf.Tensor:
 
 
 def upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turns a picture as its orientation says: mirrored first, then transposed.
+    """Turns a picture upright by its orientation. It mirrors first, then transposes.
 
     Args:
         pixels: (h, w, 3) of any type, as stored.
         orientation: () int32 in [1, 8].
 
     Returns:
-        (h, w, 3) or, where it lay on its side, (w, h, 3), of the same type, as seen.
+        The upright picture, (h, w, 3) or, if it was stored on its side, (w, h, 3), of the same type.
     """
 
     def across() -> tf.Tensor:
         return tf.reverse(pixels, [1])
 
     def half_round() -> tf.Tensor:
-        # As one long row: to reverse two axes at once takes four times as long.
+        # The pixels are reversed as one long row. To reverse two axes at once takes four times as long.
         return tf.reshape(tf.reverse(tf.reshape(pixels, [1, -1, 3]), [1]), tf.shape(pixels))
 
     def down() -> tf.Tensor:
-        # Whole rows are copied at once; `reverse` would move one number after the other.
+        # This copies whole rows at once. `reverse` would move the numbers one by one.
         return tf.gather(pixels, tf.range(tf.shape(pixels)[0] - 1, -1, -1))
 
     way = tf.gather([0, 0, 1, 2, 3, 0, 3, 2, 1], orientation)
@@ -83,14 +86,14 @@ def upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def webp_chunk(encoded: tf.Tensor, name: bytes) -> tf.Tensor:
-    """Where the first chunk of a name lies in an extended WebP; the end of the file if there is none.
+    """Returns where the first chunk with a name is in an extended WebP, or the file's end if there is none.
 
     Args:
         encoded: () string, the bytes of the file.
         name: four bytes.
 
     Returns:
-        () int32, the place of the chunk's name.
+        () int32, the position of the chunk's name.
     """
     end = tf.strings.length(encoded)
 
@@ -106,7 +109,7 @@ def webp_chunk(encoded: tf.Tensor, name: bytes) -> tf.Tensor:
 
 
 def bytes_at(examples: tf.Tensor, positions: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
-    """(n, count) int32: bytes of each example from a position on, zeros behind its end; count at least 1."""
+    """Returns bytes of each example from a position on, (n, count) int32, zeros after its end; count >= 1."""
     positions = tf.minimum(positions, tf.strings.length(examples))
     found = tf.strings.substr(examples, positions, tf.fill(tf.shape(positions), count))
     raw = tf.io.decode_raw(found, tf.uint8, fixed_length=count)
@@ -114,8 +117,8 @@ def bytes_at(examples: tf.Tensor, positions: tf.Tensor, count: int | tf.Tensor) 
 
 
 def _webp_step(chunk: tf.Tensor) -> tf.Tensor:
-    """How far it is from a chunk of which (n, 8 or more) bytes are given to the next one; (n,) int32."""
-    # A file of 512 MB at most is read, so what claims more is damaged.
+    """Returns the distance to the next chunk, (n,) int32, from the first (n, 8 or more) bytes of a chunk."""
+    # Files have at most 512 MB, so a chunk that claims more is damaged.
     size = tf.where(
         chunk[:, 7] > 31, _FAR, chunk[:, 4] + 256 * (chunk[:, 5] + 256 * (chunk[:, 6] + 256 * chunk[:, 7]))
     )
@@ -123,23 +126,23 @@ def _webp_step(chunk: tf.Tensor) -> tf.Tensor:
 
 
 def _exif_of_jpeg_and_webp(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Which examples have EXIF data of these kinds, (n,) bool, and where these begin, (n,) int32."""
+    """Finds EXIF data in JPEG and WebP files: whether there is some, (n,) bool, and its start, (n,) int32."""
     head = bytes_at(examples, tf.zeros_like(tf.strings.length(examples)), 21)
     is_jpeg = tf.reduce_all(tf.equal(head[:, :2], [0xFF, 0xD8]), axis=1)
     is_webp = tf.reduce_all(
         tf.equal(tf.gather(head, [0, 1, 2, 3, 12, 13, 14, 15], axis=1), list(b"RIFFVP8X")), axis=1
     )
-    # Only the extended kind has room for EXIF data, and says whether it holds some.
+    # Only an extended WebP can hold EXIF data. A flag says whether it does.
     is_webp &= tf.equal(head[:, 20] // 8 % 2, 1)
     end = tf.strings.length(examples)
 
     def kinds(position: tf.Tensor, chunk: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Which chunks hold EXIF data, and behind which ones the search goes on."""
+        """Returns which chunks hold EXIF data, and after which ones the search continues."""
         mark = tf.reduce_all(tf.equal(chunk[:, 4:], list(b"Exif\0\0")), axis=1)
         in_jpeg = is_jpeg & tf.equal(chunk[:, 0], 0xFF) & tf.equal(chunk[:, 1], 0xE1) & mark
-        # Application segments and comments: EXIF data come before every other one.
+        # Application segments and comments. EXIF data come before all other segments.
         before = tf.equal(chunk[:, 1] // 16, 0xE) | tf.equal(chunk[:, 1], 0xFE)
-        # A byte 0xFF more may stand before each of them.
+        # An extra byte 0xFF may come before each of them.
         before |= tf.equal(chunk[:, 1], 0xFF)
         goes_on = is_jpeg & tf.equal(chunk[:, 0], 0xFF) & before
         in_webp = is_webp & tf.reduce_all(tf.equal(chunk[:, :4], list(b"EXIF")), axis=1)
@@ -168,14 +171,14 @@ def _exif_of_jpeg_and_webp(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _exif_of_png(examples: tf.Tensor, is_png: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Which examples have a chunk eXIf, (n,) bool, and where its content begins, (n,) int32."""
+    """Finds the chunk eXIf in PNG files: whether there is one, (n,) bool, and where, (n,) int32."""
     end = tf.strings.length(examples)
     first = tf.zeros_like(end)
-    # Where one half ends and the other begins, a directory is not cut in two: the halves share some bytes.
+    # The two ends share some bytes, so that a directory at the boundary is not cut in two.
     tail_at = tf.maximum(end - _PNG_EDGE, tf.minimum(end, _PNG_EDGE - 2048))
     size = tf.where(is_png, _PNG_EDGE, 0)
     edges = [tf.strings.substr(examples, first, size), tf.strings.substr(examples, tail_at, size)]
-    # RE2 looks for a word far more quickly than it finds the word's place, which few pictures need.
+    # RE2 finds out much faster whether a word is there than where it is. Few pictures need the position.
     lengths = [tf.strings.length(edge) for edge in edges]
     in_head, in_tail = (
         tf.strings.length(tf.strings.regex_replace(edge, _PNG_CHUNK, "", False)) < length
@@ -193,21 +196,21 @@ def _exif_of_png(examples: tf.Tensor, is_png: tf.Tensor) -> tuple[tf.Tensor, tf.
 
 
 def _tiff_orientation(examples: tf.Tensor, found: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    """The tag in the first directory of EXIF data, which have the form of a TIFF file.
+    """Reads the tag in the first directory of EXIF data, which have the form of a TIFF file.
 
-    No file is copied, and of a directory no more than it holds.
+    It copies no file, and no bytes after the end of a directory.
 
     Args:
         examples: (n,) string.
         found: (n,) bool, which of them have EXIF data.
-        start: (n,) int32, where the EXIF data begin in these.
+        start: (n,) int32, where the EXIF data begin in them.
 
     Returns:
         (n,) int32 in [1, 8].
     """
     start = tf.where(found, start, tf.strings.length(examples))
     head = bytes_at(examples, start, 14)
-    # Some programs put JPEG's mark before the data in a PNG or WebP.
+    # Some programs write JPEG's marker before the data in a PNG or WebP.
     marked = tf.equal(head[:, 0], ord("E"))
     start, head = tf.where(marked, start + 6, start), tf.where(marked[:, None], head[:, 6:], head[:, :8])
     little = tf.equal(head[:, 0], ord("I"))
@@ -217,7 +220,7 @@ def _tiff_orientation(examples: tf.Tensor, found: tf.Tensor, start: tf.Tensor) -
         return tf.where(little, low + 256 * high, 256 * low + high)
 
     def half(values: tf.Tensor, little: tf.Tensor) -> tf.Tensor:
-        """The lower two of four bytes; nothing that is looked at needs the others."""
+        """Returns the lower two of four bytes. No value that is read needs the other two."""
         return number(tf.where(little[..., None], values[..., :2], values[..., 2:]), little)
 
     directory = start + half(head[:, 4:], little)
@@ -225,7 +228,7 @@ def _tiff_orientation(examples: tf.Tensor, found: tf.Tensor, start: tf.Tensor) -
     most = tf.clip_by_value(tf.reduce_max(held), 1, _ENTRIES)
     entries = tf.reshape(bytes_at(examples, directory + 2, 12 * most), [-1, most, 12])
     order = little[:, None]
-    # A short number stands at the beginning of its four bytes, a long one takes all of them.
+    # A short number is at the beginning of its four bytes. A long number uses all four.
     is_long = tf.equal(number(entries[..., 2:4], order), 4)
     values = tf.where(is_long, half(entries[..., 8:], order), number(entries[..., 8:10], order))
     valid = (

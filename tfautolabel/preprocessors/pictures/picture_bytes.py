@@ -1,4 +1,4 @@
-"""What the decoders of several picture formats need: numbers in headers, the pixel limit, alpha on white."""
+"""Shared helpers of the picture decoders: numbers in headers, the pixel limit, alpha on white."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def number(encoded: tf.Tensor, start: int, count: int, big_endian: bool = False) -> tf.Tensor:
-    """The unsigned integer in `count` bytes from `start`, as int64."""
+    """Returns the unsigned integer in `count` bytes from `start`, as int64."""
     raw = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, start, count), tf.uint8), tf.int64)
     powers = [256**i for i in range(count)]
     return tf.reduce_sum(
@@ -15,10 +15,10 @@ def number(encoded: tf.Tensor, start: int, count: int, big_endian: bool = False)
 
 
 def within(encoded: tf.Tensor, width: tf.Tensor, height: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
-    """`encoded` itself, once its header has been found to stay within the limit."""
+    """Returns `encoded` unchanged after a check that its header is within the limit."""
     checks = [
         tf.debugging.assert_positive(tf.minimum(width, height), message="a picture without pixels"),
-        # Each side is checked alone too, so that a hostile header cannot overflow the product.
+        # Each side is also checked alone, so that a malicious header cannot overflow the product.
         tf.debugging.assert_less_equal(tf.maximum(width, height), max_pixels),
         tf.debugging.assert_less_equal(width * height, max_pixels, message="too many pixels"),
     ]
@@ -27,10 +27,10 @@ def within(encoded: tf.Tensor, width: tf.Tensor, height: tf.Tensor, max_pixels: 
 
 
 def lay_on_white(pixels: tf.Tensor) -> tf.Tensor:
-    """(h, w, 1 to 4) uint8, grey or RGB with or without alpha, to (h, w, 3) uint8."""
+    """Blends (h, w, 1 to 4) uint8, grey or RGB with or without alpha, with white to (h, w, 3) uint8."""
 
     def blend(colour: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
-        # Products of two bytes fit 16 bits, so a large picture costs two bytes a sample, not four.
+        # Products of two bytes fit into 16 bits, so a large picture needs two bytes per sample, not four.
         colour, alpha = tf.cast(colour, tf.uint16), tf.cast(alpha, tf.uint16)
         white = tf.constant(255, tf.uint16)
         return tf.cast(

@@ -1,4 +1,4 @@
-"""PNG to RGB pixels in TensorFlow operations only. The format: https://www.w3.org/TR/png-3/."""
+"""Decodes PNG to RGB pixels with TensorFlow operations only. The format: https://www.w3.org/TR/png-3/."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from tfautolabel.preprocessors.traced_once import traced_once
 
 @traced_once(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
 def decode_png(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
-    """Decodes one PNG; samples of 16 bits that fill only a part of their range are scaled by that part.
+    """Decodes one PNG. 16-bit samples that use only a part of their range are scaled by that part.
 
     Args:
         encoded: () string, the bytes of a PNG.
-        max_pixels: () int64, the largest width times height that is decoded.
+        max_pixels: () int64, the largest width times height to decode.
 
     Returns:
         (h, w, 3) uint8.
     """
     width, height = number(encoded, 16, 4, big_endian=True), number(encoded, 20, 4, big_endian=True)
     safe = within(encoded, width, height, max_pixels)
-    # Grey or RGB with one transparent colour: only asking for four channels turns that colour into alpha.
-    # Everywhere else channels=0 is right: below 8 bits a sample, asking for four would invent a wrong alpha.
+    # Grey or RGB may have one transparent colour. Only channels=4 turns that colour into alpha. In all other
+    # cases channels=0 is right: with fewer than 8 bits per sample, channels=4 would give a wrong alpha.
     colour_type = number(encoded, 25, 1)
     before_pixels = tf.strings.split(encoded, "IDAT", maxsplit=1)[0]
     has_transparent_colour = tf.logical_and(
@@ -47,25 +47,25 @@ def decode_png(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
 
 
 def _significant_bits(before_pixels: tf.Tensor) -> tf.Tensor:
-    """() int32: what the chunk sBIT says of the first channel, 0 where there is none."""
+    """Returns the significant bits of the first channel from the chunk sBIT, () int32, or 0 without one."""
     behind = tf.strings.split(tf.strings.join([before_pixels, b"sBIT\0"]), "sBIT", maxsplit=1)[1]
     return tf.cast(tf.io.decode_raw(behind, tf.uint8)[0], tf.int32)
 
 
 def _to_bytes(pixels: tf.Tensor, significant: tf.Tensor) -> tf.Tensor:
-    """(h, w, 4) uint16 to uint8, colours and alpha each by the part of the range that they use."""
+    """Converts (h, w, 4) uint16 to uint8. Scales colours and alpha each by the part of the range they use."""
     colours, alpha = pixels[..., :3], pixels[..., 3:]
     return tf.concat([_scaled(colours, significant), _scaled(alpha, tf.constant(0))], axis=-1)
 
 
 def _scaled(samples: tf.Tensor, significant: tf.Tensor) -> tf.Tensor:
     highest = tf.cast(tf.reduce_max(samples), tf.int32)
-    # By the standard, samples of fewer significant bits are scaled up to 16 all the same; writers that leave
-    # them as they are stay below what so many bits can hold.
+    # By the standard, samples with fewer significant bits are still scaled up to 16 bits. Writers that do not
+    # scale them stay below the limit of that number of bits.
     usual = tf.where(significant > 0, 0, [2**bits - 1 for bits in DEPTHS])
     tops = tf.concat([[2 ** tf.minimum(significant, 16) - 1], usual], axis=0)
     top = tf.reduce_min(tf.where((tops >= highest) & (highest > 0), tops, 2**16 - 1))
-    # The upper byte is what libpng gives where it is asked for 8 bits.
+    # The upper byte is what libpng gives for 8 bits.
     upper = tf.cast(samples // tf.constant(256, tf.uint16), tf.uint8)
     by_range = tf.round(tf.cast(samples, tf.float32) * (255.0 / tf.cast(top, tf.float32)))
     return tf.where(top >= 2**16 - 1, upper, tf.cast(by_range, tf.uint8))

@@ -1,4 +1,4 @@
-"""Why a picture could not be read, in words for the person who has to mend it."""
+"""Explains why a picture could not be read, for the person who has to repair it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _VALID = "valid are JPEG, PNG, GIF, BMP and WebP"
 
 
 def why_unreadable(encoded: bytes, max_pixels: int = MAX_PIXELS) -> str:
-    """Says in one line why bytes that did not decode are not a picture this package reads.
+    """Says in one line why bytes that did not decode are not a readable picture.
 
     Args:
         encoded: the bytes of the file.
-        max_pixels: the limit that decoding was held to.
+        max_pixels: the pixel limit of the decoder.
 
     Returns:
         The reason.
@@ -80,14 +80,14 @@ def _other_kind(encoded: bytes) -> str:
     try:
         encoded[:1024].decode("utf-8")
     except UnicodeDecodeError as error:
-        # A character cut by the 1024-byte window is no sign of binary content.
+        # A character that the 1024-byte window cuts is no sign of binary content.
         if error.start < min(len(encoded), 1024) - 4:
             return "unknown content"
     return "unknown content" if b"\0" in encoded[:1024] else "text"
 
 
 def _declared_size(encoded: bytes, kind: str) -> tuple[int, int] | None:
-    """(width, height) from the header, or None where the header is incomplete."""
+    """Returns (width, height) from the header, or None if the header is incomplete."""
     try:
         if kind == "PNG":
             return struct.unpack_from(">II", encoded, 16)
@@ -102,7 +102,7 @@ def _declared_size(encoded: bytes, kind: str) -> tuple[int, int] | None:
 
 
 def _gif_size(encoded: bytes) -> tuple[int, int]:
-    """The canvas, which is at least as large as the first frame with its place on it."""
+    """Returns the size of the canvas, enlarged if needed to contain the first frame."""
     width, height = struct.unpack_from("<HH", encoded, 6)
     position = 13 + (6 << encoded[10] % 8 if encoded[10] >= 128 else 0)
     with contextlib.suppress(struct.error, IndexError):
@@ -132,7 +132,7 @@ def _webp_size(encoded: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:
-    """Walks the segments to the first frame header (ITU T.81, B.1.1.3)."""
+    """Reads the size in the first frame header, segment by segment (ITU T.81, B.1.1.3)."""
     position = 2
     while encoded[position] == 0xFF:
         marker = encoded[position + 1]
@@ -147,7 +147,7 @@ def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:
 
 
 def _bmp_variant(encoded: bytes) -> str | None:
-    """What is unusual about this BMP, if it is of a variant that is not read."""
+    """Returns what is unusual about a BMP, if its variant is not supported."""
     bits, compression = struct.unpack_from("<HI", encoded, 28)
     if bits not in (8, 24, 32):
         return f"BMP with {bits} bits a pixel; valid are 8, 24 and 32"
@@ -157,7 +157,7 @@ def _bmp_variant(encoded: bytes) -> str | None:
 
 
 def _is_cut_off(encoded: bytes, kind: str) -> bool:
-    """Whether the end of the file is missing, as far as the format marks its end."""
+    """Returns whether the end of the file is missing, if the format marks its end."""
     if kind == "JPEG":
         return b"\xff\xd9" not in encoded[-64:]
     if kind == "PNG":

@@ -1,4 +1,4 @@
-"""WebP to RGB pixels in TensorFlow operations only; of an animation the first frame counts.
+"""Decodes WebP to RGB pixels with TensorFlow operations only. Only an animation's first frame is used.
 
 The container: https://developers.google.com/speed/webp/docs/riff_container
 """
@@ -20,7 +20,7 @@ def decode_webp(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
 
     Args:
         encoded: () string, the bytes of a WebP.
-        max_pixels: () int64, the largest width times height that is decoded.
+        max_pixels: () int64, the largest width times height to decode.
 
     Returns:
         (h, w, 3) uint8.
@@ -47,15 +47,15 @@ def decode_webp(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
         is_animated, lambda: _first_frame(whole, width, height), lambda: (whole, nothing)
     )
     rgb = lay_on_white(tf.image.decode_webp(picture, channels=0)[0])
-    # What a frame leaves uncovered is transparent, so it is white like all that is.
+    # The canvas outside a frame is transparent, so it becomes white like all transparent pixels.
     edges = tf.concat([tf.reshape(around, [2, 2]), nothing[None, :2]], axis=0)
     return tf.pad(tf.ensure_shape(rgb, [None, None, 3]), edges, constant_values=tf.constant(255, tf.uint8))
 
 
 def _first_frame(encoded: tf.Tensor, width: tf.Tensor, height: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The first frame as a picture of its own.
+    """Returns the first frame as a separate picture.
 
-    TensorFlow 2.21 writes past its buffer on an animation without alpha, so that it never sees one.
+    TensorFlow 2.21 writes past its buffer for an animation without alpha, so it is never given one.
 
     Returns:
         () string, a still WebP, and (4,) int64, the pixels of the canvas above, below, left and right of it.
@@ -74,6 +74,6 @@ def _first_frame(encoded: tf.Tensor, width: tf.Tensor, height: tf.Tensor) -> tup
 
 
 def _little_endian(value: tf.Tensor) -> tf.Tensor:
-    """() uint32 as a () string of four bytes."""
+    """Returns a () uint32 as a () string of four bytes."""
     codes = tf.constant([bytes([code]) for code in range(256)])
     return tf.strings.reduce_join(tf.gather(codes, tf.cast(tf.bitcast(value, tf.uint8), tf.int32)))

@@ -1,1 +1,1 @@
-"""Encoded sound to samples at one rate, inside the graph."""
+"""Decodes sound to samples at one rate, inside the graph."""

@@ -1,8 +1,9 @@
-"""Sound at one rate to sound at another, inside the graph.
+"""Resamples sound from one rate to another, inside the graph.
 
-A low-pass filter, a sinc under a Kaiser window, evaluated at exactly the output's times (J. O. Smith, Digital
-Audio Resampling, https://ccrma.stanford.edu/~jos/resample/). Usual rates have a small ratio and become one
-strided convolution with a kernel for each phase; for odd ones every output is a weighted sum of its own.
+It evaluates a low-pass filter, a sinc under a Kaiser window, exactly at the output's times (J. O. Smith,
+Digital Audio Resampling, https://ccrma.stanford.edu/~jos/resample/). Common rates have a small ratio. They
+need one strided convolution with one kernel per phase. For unusual rates, each output is a separate weighted
+sum.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ def resample(samples: tf.Tensor, rate: tf.Tensor, target: int) -> tf.Tensor:
 
     Args:
         samples: (t,) float32.
-        rate: () int64, samples a second, positive.
-        target: samples a second wanted.
+        rate: () int64, samples per second, positive.
+        target: wanted samples per second.
 
     Returns:
         (ceil(t * target / rate),) float32.
@@ -47,7 +48,7 @@ def _gcd(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 def _filter(distance: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
-    """The weight of an input sample at some distance, in input samples, from an output; float64."""
+    """Returns the weight of an input sample by its distance from an output, in input samples; float64."""
     corner = ROLLOFF * tf.minimum(tf.constant(1.0, tf.float64), _ratio(up, down))
     angle = np.pi * corner * distance
     small = tf.abs(angle) < 1e-9
@@ -58,7 +59,7 @@ def _filter(distance: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
 
 
 def _reach(up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
-    """How many input samples the filter takes on each side; int64."""
+    """Returns how many input samples the filter uses on each side; int64."""
     corner = ROLLOFF * tf.minimum(tf.constant(1.0, tf.float64), _ratio(up, down))
     return tf.cast(tf.math.ceil(ZEROS / corner), tf.int64)
 
@@ -72,7 +73,7 @@ def _count(samples: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
 
 
 def _by_convolution(samples: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
-    """`up` outputs for every `down` inputs, each with a kernel of its own."""
+    """Computes `up` outputs for every `down` inputs, each with its own kernel."""
     reach, count = _reach(up, down), _count(samples, up, down)
     steps = (count + up - 1) // up
     width = down + 2 * reach + 1
@@ -81,14 +82,14 @@ def _by_convolution(samples: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Te
     kernel = tf.cast(_filter(phase[None] - place[:, None], up, down), tf.float32)
     behind = tf.maximum((steps - 1) * down + width - reach - tf.size(samples, out_type=tf.int64), 0)
     padded = tf.pad(samples, [[reach, behind]])
-    # A convolution's stride must be known when the graph is made; frames and a matrix product need not.
+    # A convolution needs its stride when the graph is built. Frames and a matrix product do not.
     frames = tf.signal.frame(padded, tf.cast(width, tf.int32), tf.cast(down, tf.int32))[:steps]
     outputs = tf.matmul(frames, kernel)
     return tf.reshape(outputs, [-1])[:count]
 
 
 def _by_sums(samples: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
-    """Each output from the samples around it, a block of outputs at a time."""
+    """Computes each output from the samples around it, one block of outputs at a time."""
     reach, count = _reach(up, down), _count(samples, up, down)
     padded = tf.pad(samples, [[reach, reach + 1]])
     around = tf.range(2 * reach + 1)

@@ -1,7 +1,7 @@
-"""The samples of a WAV file, inside the graph: all the kinds that recorders and editors write.
+"""Reads the samples of a WAV file inside the graph, in all formats that recorders and editors write.
 
-The format is described in https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html. What cannot
-be read raises, for the caller to ignore.
+The format is described in https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html. A clip that
+cannot be read raises an error, which the caller ignores.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from tfautolabel.data.sound_mixing import ALIKE, CANCELLED
 
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 KINDS = ((PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64), (A_LAW, 8), (MU_LAW, 8))
-"""Format and bits a sample of everything that is read."""
+"""Format and bits per sample of all supported kinds."""
 
 MAX_CHANNELS = 64
 MIN_RATE, MAX_RATE = 1000, 768_000
 
 MAX_CHUNKS = 1000
-"""Chunks after this many are not looked for; a file can consist of millions of empty ones."""
+"""The most chunks to search. A file can consist of millions of empty chunks."""
 
 KNOWN_CHUNKS = (
     b"fmt ", b"data", b"LIST", b"fact", b"JUNK", b"junk", b"PAD ", b"FLLR", b"bext", b"cue ", b"plst",
@@ -29,18 +29,21 @@ KNOWN_CHUNKS = (
     b"note", b"labl", b"_PMX", b"strc", b"afsp", b"minf", b"elm1", b"regn", b"umid", b"levl", b"chna",
     b"LGWV", b"ResU",
 )  # fmt: skip
-"""Names by which a chunk is known where it does not begin at an even place."""
+"""Names that identify a chunk that does not begin at an even position."""
 
 MAX_LEVEL = 2.0**20
-"""Files of floats hold values to 1, some to 2 ** 15; what is far beyond would overflow in a spectrum."""
+"""The largest absolute sample value.
+
+Float files hold values up to 1, some up to 2 ** 15. Much larger values would overflow in a spectrum.
+"""
 
 
 class Sound(NamedTuple):
-    """A clip as it is in the file, mixed to one channel.
+    """A clip as in the file, mixed to one channel.
 
     Attributes:
-        samples: (t,) float32 in [-1, 1] (beyond it where a file of floats is), t > 0.
-        rate: () int64, samples a second.
+        samples: (t,) float32 in [-1, 1], t > 0. A float file may go beyond that range.
+        rate: () int64, samples per second.
     """
 
     samples: tf.Tensor
@@ -54,7 +57,7 @@ def decode_wav(encoded: tf.Tensor) -> Sound:
         encoded: () string.
 
     Raises:
-        tf.errors.InvalidArgumentError: When it runs, if the clip cannot be read.
+        tf.errors.InvalidArgumentError: At run time, if the clip cannot be read.
     """
     size = tf.strings.length(encoded)
     long_enough = tf.debugging.Assert(size >= 12, ["no WAV"])
@@ -93,12 +96,12 @@ def decode_wav(encoded: tf.Tensor) -> Sound:
 
 
 def in_range(samples: tf.Tensor) -> tf.Tensor:
-    """Whether all samples are numbers, and not absurd ones; () bool."""
+    """Returns whether all samples are finite and within `MAX_LEVEL`; () bool."""
     return tf.reduce_all(tf.abs(samples) <= MAX_LEVEL)
 
 
 def _mixed(samples: tf.Tensor) -> tf.Tensor:
-    """(t, c) samples to (t,): see `data.sound_mixing`."""
+    """Mixes (t, c) samples to (t,), see `data.sound_mixing`."""
     mean = tf.reduce_mean(samples, axis=1)
     each = tf.reduce_sum(tf.square(samples), axis=0)
     together = tf.reduce_sum(tf.square(mean)) * tf.cast(tf.size(each), tf.float32) ** 2
@@ -108,22 +111,22 @@ def _mixed(samples: tf.Tensor) -> tf.Tensor:
 
 
 def _chunks(encoded: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Where the chunk `fmt ` and the chunk `data` begin (-1 if there is none), and the latter's length."""
-    # Without the header's twelve bytes there is nothing to read this from.
+    """Returns where the chunks `fmt ` and `data` begin (-1 if there is none), and the length of `data`."""
+    # Without the twelve bytes of the header, these cannot be read.
     whole = tf.cond(size >= 12, lambda: _unsigned(encoded, tf.constant(4)), lambda: tf.constant(0, tf.int64))
 
     def step(place: tf.Tensor, form: tf.Tensor, data: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, ...]:
         name = tf.strings.substr(encoded, place, 4)
         claimed, left = _unsigned(encoded, place + 4), tf.cast(size - place - 8, tf.int64)
         is_data = tf.equal(name, "data") & (data < 0)
-        # A recorder that was cut off, or that wrote to a pipe, leaves lengths of all ones, or zeros beside a
-        # length of the file that cannot be: what is there counts.
+        # An interrupted recorder, or one that wrote to a pipe, leaves a length of all ones, or a length of
+        # zero and an impossible file length. Then the actual number of bytes is used.
         impossible = (whole <= tf.cast(place, tf.int64)) | (whole + 8 > tf.cast(size, tf.int64))
         unfinished = is_data & tf.equal(claimed, 0) & impossible
         held = tf.cast(tf.where(unfinished, left, tf.minimum(claimed, left)), tf.int32)
         is_form = tf.equal(name, "fmt ") & (held >= 16) & (form < 0)
         end = place + 8 + held
-        # Some writers leave out the byte behind an odd length: the next chunk's name tells.
+        # Some writers omit the padding byte after an odd length. The next chunk's name shows this.
         unpadded = tf.reduce_any(tf.equal(tf.strings.substr(encoded, end, 4), tf.constant(KNOWN_CHUNKS)))
         return (
             tf.where(unpadded, end, end + held % 2),
@@ -155,7 +158,7 @@ def _unsigned(encoded: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
 
 
 def _samples(raw: tf.Tensor, kind: int, bits: int) -> tf.Tensor:
-    """All channels' samples in turn, float32."""
+    """Returns the interleaved samples of all channels, float32."""
     if kind == FLOAT:
         return tf.cast(tf.io.decode_raw(raw, tf.float32 if bits == 32 else tf.float64), tf.float32)
     if kind != PCM:
@@ -164,7 +167,7 @@ def _samples(raw: tf.Tensor, kind: int, bits: int) -> tf.Tensor:
     if bits == 8:
         return (tf.cast(tf.io.decode_raw(raw, tf.uint8), tf.float32) - 128.0) / 128.0
     if bits == 24:
-        # The three bytes become the upper ones of four, which keeps the sign.
+        # The three bytes become the upper three of four bytes, which keeps the sign.
         triples = tf.reshape(tf.cast(tf.io.decode_raw(raw, tf.uint8), tf.int32), [-1, 3])
         shifted = tf.bitwise.left_shift(triples, tf.constant([8, 16, 24]))
         return tf.cast(tf.reduce_sum(shifted, axis=1), tf.float32) / 2.0**31

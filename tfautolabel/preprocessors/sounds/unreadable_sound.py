@@ -1,4 +1,4 @@
-"""Why a sound file could not be read, found without decoding it."""
+"""Explains why a sound file could not be read, without decoding it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _VALID = "valid are WAV and, with the extra audio, FLAC, OGG, MP3, AIFF, AU, CAF
 
 
 def why_no_clip(encoded: bytes, max_seconds: int = MAX_SECONDS) -> str:
-    """Says in one line why bytes that did not decode are not a clip that is read.
+    """Says in one line why bytes that did not decode are not a readable clip.
 
     Args:
         encoded: the bytes of the file.
-        max_seconds: the limit that decoding was held to.
+        max_seconds: the length limit of the decoder.
 
     Examples:
         >>> why_no_clip(b"")
@@ -59,7 +59,7 @@ def why_no_clip(encoded: bytes, max_seconds: int = MAX_SECONDS) -> str:
 
 
 def _find_chunks(encoded: bytes) -> tuple[bytes | None, int | None]:
-    """The format chunk, and how many bytes of samples there are, found as `decode_wav` does."""
+    """Returns the format chunk and the number of sample bytes, with the same search as `decode_wav`."""
     form, data, place = None, None, 12
     for _ in range(MAX_CHUNKS):
         if place + 8 > len(encoded) or (form is not None and data is not None):

@@ -1,4 +1,4 @@
-"""A Keras layer from WAV files to windows of samples, in which one broken clip cannot fail a batch."""
+"""A Keras layer that decodes WAV files to windows of samples. One broken clip cannot fail a batch."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from tfautolabel.preprocessors.sounds.resample import resample
 from tfautolabel.preprocessors.sounds.riff import MAX_RATE, MIN_RATE, decode_wav, in_range
 
 VERSION = 2
-"""Raised when the same bytes would give other samples, so that cached features are not mixed up."""
+"""Increased when the same bytes would give other samples, so that cached features are not mixed up."""
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class WavePreprocessor(Preprocessor):
-    """WAV files to samples of one channel at one rate.
+    """Decodes WAV files to samples of one channel at one rate.
 
     Args:
-        sample_rate: samples a second that the network takes.
-        window_seconds: the longest window; longer clips are cut in windows of equal length.
-        min_samples: shorter clips are padded to this with silence.
+        sample_rate: samples per second that the network takes.
+        window_seconds: the longest window. Longer clips are cut into windows of equal length.
+        min_samples: shorter clips are padded with silence to this length.
         max_seconds: longer clips are not read.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        examples: (n,) string, the bytes of n WAV files of any rate, channels mixed to one; samples of 8, 16,
-            24 or 32 bits, floats of 32 or 64, A-law or mu-law.
+        examples: (n,) string, the bytes of n WAV files of any rate. Channels are mixed to one. Samples may be
+            integers of 8, 16, 24 or 32 bits, floats of 32 or 64 bits, A-law or mu-law.
 
     Returns:
-        A `Preprocessed` with two inputs: (w, t) float32 samples, zeros behind a window's end, and (w,) int32,
-        how many of them are the clip's.
+        A `Preprocessed` with two inputs: (w, t) float32 samples, zeros after a window's end, and (w,) int32,
+        how many of them belong to the clip.
     """
 
     modality = "audio"
@@ -70,23 +70,23 @@ class WavePreprocessor(Preprocessor):
 
         count = tf.size(examples, out_type=tf.int64)
         clips = tf.data.Dataset.from_tensor_slices((tf.range(count), examples))
-        # No sample takes less than a byte, and none becomes more than this many.
+        # Every sample has at least one byte, and becomes at most this many samples.
         samples = tf.reduce_sum(tf.cast(tf.strings.length(examples), tf.int64)) * self._growth
         return self._collect(clips.map(decode, num_parallel_calls=tf.data.AUTOTUNE), count, samples)
 
     def from_waveforms(
         self, waveforms: tf.Tensor, lengths: tf.Tensor, sample_rate: tf.Tensor
     ) -> Preprocessed:
-        """Prepares clips that are decoded already.
+        """Prepares clips that are already decoded.
 
         Args:
             waveforms: (n, t) float32 in [-1, 1], one channel each.
             lengths: (n,) int32, how many samples of each row count.
-            sample_rate: (n,) int32, samples a second.
+            sample_rate: (n,) int32, samples per second.
 
         Returns:
-            As `call`; a row without samples, with any that are not finite, or of an impossible rate is not
-            readable.
+            The same as `call`. A row is not readable if it has no samples, a sample that is not finite, or an
+            impossible rate.
         """
 
         def cut(
@@ -104,7 +104,7 @@ class WavePreprocessor(Preprocessor):
         return self._collect(clips.map(cut, num_parallel_calls=tf.data.AUTOTUNE), count, samples)
 
     def _windows(self, samples: tf.Tensor, rate: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """A clip's windows, (m, t) float32, and their lengths, (m,) int32."""
+        """Returns a clip's windows, (m, t) float32, and their lengths, (m,) int32."""
         seconds = tf.cast(tf.size(samples), tf.float64) / tf.cast(rate, tf.float64)
         short_enough = tf.debugging.Assert(seconds <= self.max_seconds, ["too long"])
         with tf.control_dependencies([short_enough]):
@@ -117,7 +117,7 @@ class WavePreprocessor(Preprocessor):
         return tf.pad(windows, [[0, 0], [0, tf.maximum(self.min_samples - length, 0)]]), lengths
 
     def _collect(self, clips: tf.data.Dataset, count: tf.Tensor, samples: tf.Tensor) -> Preprocessed:
-        """All windows of all clips; a silent one for each clip that could not be read."""
+        """Collects all windows of all clips, with a silent one for each clip that could not be read."""
         blank = tf.data.Dataset.from_tensors((count, tf.zeros([self.min_samples]), tf.constant(0)))
         most = count + samples // self._longest + 2
         rows, waves, lengths = (
@@ -143,21 +143,21 @@ class WavePreprocessor(Preprocessor):
         return Preprocessed(inputs, tf.gather(rows, order), readable, tf.zeros_like(readable))
 
     def compute_output_spec(self, examples: keras.KerasTensor) -> Preprocessed:  # noqa: ARG002
-        """Shapes and types of the result."""
+        """Returns the shapes and types of the result."""
         return output_spec(keras.KerasTensor((None, None), "float32"), keras.KerasTensor((None,), "int32"))
 
     @property
     def limits(self) -> dict[str, int]:
-        """The longest clip."""
+        """Returns the length of the longest clip."""
         return {"max_seconds": self.max_seconds}
 
     def identity(self) -> dict[str, Any]:
-        """Version and settings; the longest clip decides only what is read."""
+        """Returns version and settings. The length limit only decides which clips are read."""
         settings = {name: getattr(self, name) for name in ("sample_rate", "window_seconds", "min_samples")}
         return {"preprocessor": "wave", "version": VERSION, **settings}
 
     def recorded_examples(self) -> list[bytes]:
-        """Tones and noise at several rates, and what is no sound."""
+        """Returns tones and noise at several rates, and one example that is not a sound."""
         rng = np.random.default_rng(0)
         second = np.arange(16_000) / 16_000
         sweep = np.sin(2 * np.pi * (200 * second + 900 * second**2))
@@ -173,7 +173,7 @@ class WavePreprocessor(Preprocessor):
         ]
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that build an equal layer."""
         config = super().get_config()
         config.pop("trainable")
         names = ("sample_rate", "window_seconds", "min_samples", "max_seconds")
@@ -181,11 +181,11 @@ class WavePreprocessor(Preprocessor):
 
 
 def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
-    """A WAV file of 16-bit samples.
+    """Returns the bytes of a WAV file with 16-bit samples.
 
     Args:
         samples: (t,) or (t, channels), in [-1, 1].
-        rate: samples a second.
+        rate: samples per second.
     """
     stream = io.BytesIO()
     with wave.open(stream, "wb") as file:

@@ -1,1 +1,1 @@
-"""Texts to the numbers of their tokens, inside the graph."""
+"""Converts texts to token ids, inside the graph."""

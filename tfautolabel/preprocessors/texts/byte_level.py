@@ -1,10 +1,11 @@
-r"""The tokenizer of GPT-2 (Radford et al. 2019) and RoBERTa in TensorFlow's own operations.
+r"""The tokenizer of GPT-2 (Radford et al. 2019) and RoBERTa with TensorFlow's own operations.
 
-Token for token what Hugging Face's tokenizers gives for byte-level BPE. The text is split by GPT-2's pattern
+It gives the same tokens as Hugging Face's tokenizers for byte-level BPE. It splits the text by GPT-2's
+pattern
 
     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 
-in two replacements, because TensorFlow's patterns cannot look ahead.
+with two replacements, because TensorFlow's patterns have no lookahead.
 """
 
 from __future__ import annotations
@@ -36,30 +37,30 @@ _MODEL = "byte_pairs.json"
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class ByteLevelPreprocessor(TextPreprocessor):
-    """Texts to token ids.
+    """Converts texts to token ids.
 
     Args:
-        vocabulary: each piece's id, in the printable alphabet of `byte_alphabet`; None if `load_assets` will
-            bring it together with the merges.
-        merges: pairs of pieces in that alphabet, the first to be merged first.
-        begin: the id that begins a text.
-        end: the id that ends it.
-        special: tokens that are recognised where a text spells them out, see `SpecialTokens`.
-        prefix_space: a space is put before each text that does not begin with one.
-        whole_words: a word that is a piece is never split.
-        max_length: tokens that the network takes, begin and end included.
-        long_text: "truncate" to cut longer texts, "average" to cut them in windows.
-        **options: of `keras.layers.Layer`.
+        vocabulary: each piece's id. The pieces are in the printable alphabet of `byte_alphabet`. None if
+            `load_assets` will load it together with the merges.
+        merges: pairs of pieces in that alphabet, in the order of merging.
+        begin: the id at the beginning of a text.
+        end: the id at its end.
+        special: tokens to recognise when a text contains their spelling, see `SpecialTokens`.
+        prefix_space: whether to add a space before each text that does not begin with one.
+        whole_words: whether a word that is a piece is never split.
+        max_length: the most tokens that the network takes, begin and end included.
+        long_text: "truncate" to cut off longer texts, "average" to cut them into windows.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+        examples: (n,) string, UTF-8; invalid bytes count as U+FFFD.
 
     Returns:
         A `Preprocessed` with the one input (w, l) int32, padded with -1. Empty and blank texts are not
         readable.
 
     Raises:
-        ValueError: If the vocabulary is no byte-level one or there are too many special tokens.
+        ValueError: If the vocabulary is not byte-level or there are too many special tokens.
     """
 
     kind = "byte_level"
@@ -96,7 +97,7 @@ class ByteLevelPreprocessor(TextPreprocessor):
         def as_bytes(piece: str) -> bytes:
             return bytes(back[character] for character in piece)
 
-        # Special tokens are spelled in characters of their own; no text leads to them.
+        # Special tokens use characters outside the alphabet, so no text can produce them.
         pieces = {
             as_bytes(piece): number
             for piece, number in vocabulary.items()
@@ -107,7 +108,7 @@ class ByteLevelPreprocessor(TextPreprocessor):
         self._pairs = BytePairs(pieces, pairs, self.whole_words, self._spelled_out.stand_ins)
 
     def _words(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """(n,) string to (n, ragged) string; special tokens are their stand-ins."""
+        """Maps (n,) string to (n, ragged) string, with stand-ins for special tokens."""
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
         if not self.prefix_space:
             return at_cuts(_cut(self._spelled_out.marked(texts)))
@@ -118,19 +119,19 @@ class ByteLevelPreprocessor(TextPreprocessor):
         return parts.with_values(words).merge_dims(1, 2)
 
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """See the class it extends."""
+        """See the base class."""
         words = self._words(texts)
         if self.long_text == "truncate":
-            # Every word is at least one token: one more than fit shows whether there are more.
+            # Every word is at least one token. One more word than fits shows whether there are more.
             words = words[:, : self.max_length - 1]
         return self._pairs(words)
 
     def marks(self) -> tuple[int, int]:
-        """`begin` and `end`."""
+        """Returns `begin` and `end`."""
         return self.begin, self.end
 
     def content(self) -> bytes:
-        """Vocabulary and merges."""
+        """Returns vocabulary and merges."""
         return self._content.encode()
 
     def save_assets(self, folder: str) -> None:
@@ -143,9 +144,10 @@ class ByteLevelPreprocessor(TextPreprocessor):
 
 
 def byte_alphabet() -> dict[int, str]:
-    """The printable character that stands for each byte in the files of byte-level tokenizers.
+    """Returns the printable character for each byte in the files of byte-level tokenizers.
 
-    Printable characters of Latin-1 stand for themselves, the other bytes for the characters from U+0100 on.
+    Printable characters of Latin-1 stand for themselves. The other bytes become the characters from U+0100
+    on.
 
     Examples:
         >>> alphabet = byte_alphabet()
@@ -158,7 +160,7 @@ def byte_alphabet() -> dict[int, str]:
 
 
 def _cut(texts: tf.Tensor) -> tf.Tensor:
-    """A mark behind every word."""
-    # The last of several spaces goes to the word behind it.
+    """Returns the texts with a cut mark after every word."""
+    # The last of several spaces belongs to the word after it.
     texts = replaced(texts, _LAST_SPACE, rb"\1" + CUT + rb"\2")
     return replaced(texts, _WORD, rb"\1" + CUT)

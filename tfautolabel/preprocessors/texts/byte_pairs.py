@@ -1,4 +1,4 @@
-"""Byte pair encoding (Sennrich et al. 2016, arXiv 1508.07909) in TensorFlow's own operations."""
+"""Byte pair encoding (Sennrich et al. 2016, arXiv 1508.07909) with TensorFlow's own operations."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 import tensorflow as tf
 
 _NEVER = np.iinfo(np.int32).max
-"""The rank of a pair that is not merged."""
+"""The rank of a pair that is never merged."""
 
 
 class BytePairs(tf.Module):
-    """Splits words into pieces: the neighbours that rank first in a list are merged until none are in it.
+    """Splits words into pieces. It merges the neighbours that rank first in a list, until no pair is listed.
 
     Args:
-        vocabulary: each piece's id; every single byte is a piece.
-        merges: pairs of pieces, the first to be merged first.
-        whole_words: a word that is a piece is never split, even where merging would not lead to it.
-        special: ids of further words, which are taken as they are.
+        vocabulary: each piece's id. Every single byte is a piece.
+        merges: pairs of pieces, in the order of merging.
+        whole_words: whether a word that is a piece is never split, even if merging would not produce it.
+        special: ids of additional words, which are never split.
 
     Raises:
-        ValueError: If a byte is no piece, or merging leads to what is none.
+        ValueError: If a byte is not a piece, or a merge gives no piece.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class BytePairs(tf.Module):
         self._set_merges(triples)
         words, ids = list(vocabulary), list(vocabulary.values())
         if not whole_words:
-            # A piece that merging does not lead to is never the result, though the vocabulary has it.
+            # A piece that merging cannot produce is never a result, although the vocabulary has it.
             with tf.init_scope():
                 made = self._merge(tf.constant(words)).to_list()
             words, ids = (
@@ -69,18 +69,18 @@ class BytePairs(tf.Module):
         ranks: dict[int, int] = {}
         first_use: dict[int, int] = {}
         for rank, (a, b, _) in enumerate(triples):
-            # Of a pair that is listed twice the last place counts.
+            # If a pair is listed twice, its last position is used.
             ranks[a * self._stride + b] = rank
         for key, rank in ranks.items():
             for part in divmod(key, self._stride):
                 first_use[part] = min(first_use.get(part, _NEVER), rank)
         made = [merged for _, _, merged in triples]
-        # Where a pair's result is itself merged earlier in the list, all its occurrences must not be merged
-        # at once: the first one's neighbours may come before the second one.
+        # If a pair's result is part of an earlier pair in the list, not all occurrences may be merged at
+        # once. A merge with the first one's neighbours may come before the second one.
         alone = [first_use.get(merged, _NEVER) < rank for rank, merged in enumerate(made)]
         self._made = tf.constant([*made, -1], tf.int32)
         self._alone = tf.constant([*alone, False])
-        # A table wants an entry: no pair has the key -1.
+        # A table needs at least one entry. No pair has the key -1.
         keys = [*ranks, -1]
         self._ranks = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
@@ -90,15 +90,15 @@ class BytePairs(tf.Module):
         )
 
     def __call__(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
-        """(n, ragged) string, none of them empty, to (n, ragged) int32.
+        """Maps (n, ragged) non-empty strings to (n, ragged) int32.
 
-        Most words are pieces as a whole, and those of a batch repeat: what is left for the loop is few.
+        Most words are whole pieces, and words repeat in a batch. So only few are left for the loop.
         """
         distinct, place = tf.unique(words.values)
         whole = self._ids.lookup(distinct)
         rest = tf.where(whole < 0)[:, 0]
         pieces = self._merge(tf.gather(distinct, rest))
-        # The whole words behind the split ones, and where each distinct word is among these.
+        # The whole words come after the split ones. `order` says where each distinct word is.
         known = tf.where(whole >= 0)[:, 0]
         both = tf.concat([pieces, tf.gather(whole, known)[:, None]], axis=0)
         order = tf.scatter_nd(
@@ -110,7 +110,7 @@ class BytePairs(tf.Module):
         return words.with_values(found).merge_dims(1, 2)
 
     def _merge(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """(r,) string to (r, ragged) int32."""
+        """Maps (r,) string to (r, ragged) int32."""
         count = tf.size(words)
         split = tf.strings.bytes_split(words)
         ids = tf.gather(
@@ -121,7 +121,7 @@ class BytePairs(tf.Module):
         def step(
             number: tf.Tensor, ids: tf.Tensor, rows: tf.Tensor, store: tf.TensorArray
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
-            """The first pair of every word is merged; words without one are through."""
+            """Merges the first pair of every word. Words without a pair are finished."""
             keys = tf.cast(ids[:-1], tf.int64) * self._stride + tf.cast(ids[1:], tf.int64)
             ranks = self._ranks.lookup(tf.where(rows[:-1] == rows[1:], keys, -1))
             best = tf.math.unsorted_segment_min(ranks, rows[:-1], count)
@@ -137,7 +137,7 @@ class BytePairs(tf.Module):
             return number + 1, ids, tf.boolean_mask(rows, left), store
 
         store = tf.TensorArray(tf.int32, 1, dynamic_size=True, element_shape=[None, 2], infer_shape=False)
-        # Something is there to join even where no word is.
+        # There is something to concatenate even without any word.
         store = store.write(0, tf.zeros([0, 2], tf.int32))
         _, _, _, store = tf.while_loop(
             lambda _number, ids, *_: tf.size(ids) > 0,
@@ -159,10 +159,10 @@ class BytePairs(tf.Module):
     def _without_overlaps(
         self, chosen: tf.Tensor, rows: tf.Tensor, of_row: tf.Tensor, count: tf.Tensor
     ) -> tf.Tensor:
-        """Of pairs that share a piece every second one; of some pairs only a word's leftmost."""
+        """Selects every second one of pairs that share a piece, and for some pairs only a word's leftmost."""
         place = tf.range(tf.size(rows))
         run = tf.cumsum(tf.cast(~chosen, tf.int32))
-        # The pairs of a run stand one after the other, behind the place that begins it.
+        # The pairs of a run follow one another, after the position where it begins.
         begins = tf.math.unsorted_segment_max(tf.where(chosen, -1, place), run, tf.size(rows) + 1)
         chosen &= (place - tf.gather(begins, run)) % 2 == 1
         leftmost = tf.math.unsorted_segment_min(tf.where(chosen, place, _NEVER), rows, count)

@@ -1,4 +1,4 @@
-"""What all tokenizers share: texts in, the ids of their tokens between two marks out."""
+"""The base of all tokenizers: from texts to token ids between two special tokens."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from tfautolabel.preprocessors.texts.token_windows import check_long_text, cut_t
 
 
 class TextPreprocessor(Preprocessor):
-    """Texts to token ids; a subclass says what the tokens of a text are.
+    """Converts texts to token ids. A subclass defines the tokens of a text.
 
     Args:
-        max_length: tokens that the network takes, the marks at both ends included.
-        long_text: "truncate" to cut longer texts, "average" to cut them in windows.
-        **options: of `keras.layers.Layer`.
+        max_length: the most tokens that the network takes, with the special tokens at both ends.
+        long_text: "truncate" to cut off longer texts, "average" to cut them into windows.
+        **options: options of `keras.layers.Layer`.
 
     Attributes:
         kind: the preprocessor's name in an identity.
-        version: raised when the same bytes would give other tokens, so that cached features are not mixed up.
-        settings: names of the arguments that decide the result, but for the vocabulary.
-        content_name: what the hash of the vocabulary is called in an identity.
+        version: increased when the same bytes would give other tokens, so that old cached features are not
+            used.
+        settings: names of the arguments that decide the result, except for the vocabulary.
+        content_name: the name of the vocabulary's hash in an identity.
 
     Call arguments:
-        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+        examples: (n,) string, UTF-8; invalid bytes count as U+FFFD.
 
     Returns:
         A `Preprocessed` with the one input (w, l) int32, padded with -1. Empty and blank texts are not
@@ -53,18 +54,18 @@ class TextPreprocessor(Preprocessor):
 
     @abc.abstractmethod
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """The (n, ragged) int32 ids of the tokens of (n,) texts, without the marks at both ends."""
+        """Returns the (n, ragged) int32 token ids of (n,) texts, without the special tokens at both ends."""
 
     @abc.abstractmethod
     def marks(self) -> tuple[int, int]:
-        """The ids that begin and end a text."""
+        """Returns the ids at the beginning and the end of a text."""
 
     @abc.abstractmethod
     def content(self) -> bytes:
-        """The vocabulary, and whatever else decides the tokens besides the settings."""
+        """Returns the vocabulary, and everything else besides the settings that decides the tokens."""
 
     def lengths(self, examples: tf.Tensor) -> tf.Tensor:
-        """Tokens, at most as many as the network takes."""
+        """Returns the numbers of tokens, at most as many as the network takes."""
         return tf.minimum(self.tokens(tf.reshape(examples, [-1])).row_lengths(), self.max_length)
 
     def call(self, examples: tf.Tensor) -> Preprocessed:
@@ -81,21 +82,21 @@ class TextPreprocessor(Preprocessor):
         )
 
     def compute_output_spec(self, examples: Any) -> Preprocessed:  # noqa: ARG002
-        """Shapes and types of the result."""
+        """Returns the shapes and types of the result."""
         return output_spec(keras.KerasTensor((None, None), "int32"))
 
     def identity(self) -> dict[str, Any]:
-        """Version, settings and the hash of the vocabulary."""
+        """Returns version, settings and the hash of the vocabulary."""
         digest = hashlib.sha256(self.content()).hexdigest()
         named = {"preprocessor": self.kind, "version": self.version}
         return {**named, **self._settings(), self.content_name: digest}
 
     def recorded_examples(self) -> list[bytes]:
-        """Texts of several kinds and lengths, and one that is empty."""
+        """Returns texts of several kinds and lengths, and an empty one."""
         return recorded_texts()
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer, but for the vocabulary."""
+        """Returns the arguments that build an equal layer, but for the vocabulary."""
         config = super().get_config()
         config.pop("trainable")
         return {**config, **self._settings()}
@@ -105,7 +106,7 @@ class TextPreprocessor(Preprocessor):
 
 
 def recorded_texts() -> list[bytes]:
-    """Made-up texts by which exported text models are checked."""
+    """Returns synthetic texts for the check of exported text models."""
     texts = [
         "The parcel arrived two days late, and the box was torn.",
         "Great!!! Worth every penny :-)",

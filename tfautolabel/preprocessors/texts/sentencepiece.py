@@ -18,22 +18,22 @@ _MODEL = "sentencepiece.model"
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class SentencePiecePreprocessor(TextPreprocessor):
-    """Texts to token ids.
+    """Converts texts to token ids.
 
     Args:
-        model: a serialised SentencePiece model; None if `load_assets` will bring it.
-        begin: the id that begins a piece of text.
-        end: the id that ends it.
-        unknown: what stands for a text without any token.
-        prefix: put in front of each text, as the network was trained.
-        max_length: tokens that the network takes, begin and end included.
-        long_text: "truncate" to cut longer texts, "average" to cut them in windows.
-        special: tokens that are recognised where a text spells them out, see `SpecialTokens`.
-        white_space: further characters that count as a space, as a pattern has them within brackets.
-        **options: of `keras.layers.Layer`.
+        model: a serialised SentencePiece model. None if `load_assets` will load it.
+        begin: the id at the beginning of a piece of text.
+        end: the id at its end.
+        unknown: the id for a text without any token.
+        prefix: text before each text, as in the network's training.
+        max_length: the most tokens that the network takes, begin and end included.
+        long_text: "truncate" to cut off longer texts, "average" to cut them into windows.
+        special: tokens to recognise when a text contains their spelling, see `SpecialTokens`.
+        white_space: more characters that count as a space, in the form of a pattern's character class.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+        examples: (n,) string, UTF-8; invalid bytes count as U+FFFD.
 
     Returns:
         A `Preprocessed` with the one input (w, l) int32, padded with -1. Empty and blank texts are not
@@ -91,8 +91,8 @@ class SentencePiecePreprocessor(TextPreprocessor):
         return parts.with_values(tf.concat([ids, marks], axis=1)).merge_dims(1, 2)
 
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """See the class it extends; a text without any token is unknown."""
-        # Anything but valid UTF-8 makes the tokenizer give up the whole batch.
+        """See the base class. A text without any token becomes `unknown`."""
+        # Invalid UTF-8 makes the tokenizer fail for the whole batch.
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
         ids = self._pieces(texts)
         empty = tf.cast(tf.equal(ids.row_lengths(), 0), tf.int64)
@@ -100,11 +100,11 @@ class SentencePiecePreprocessor(TextPreprocessor):
         return tf.concat([ids, stand_in], axis=1)
 
     def marks(self) -> tuple[int, int]:
-        """`begin` and `end`."""
+        """Returns `begin` and `end`."""
         return self.begin, self.end
 
     def content(self) -> bytes:
-        """The model."""
+        """Returns the model."""
         return self._model
 
     def save_assets(self, folder: str) -> None:

@@ -1,4 +1,4 @@
-"""Token ids cut to the length that a network takes: the beginning of a text, or all of it in windows."""
+"""Cuts token ids to a network's length: to the beginning of a text, or to windows over all of it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import tensorflow as tf
 from tfautolabel.preprocessors.contract import Preprocessed
 
 LONG_TEXT = ("truncate", "average")
-"""What is done to texts longer than the network takes."""
+"""What to do with texts that are longer than the network takes."""
 
 PADDING = -1
-"""Stands behind a text's last token; no vocabulary has it."""
+"""Fills the positions after a text's last token. No vocabulary has it."""
 
 
 def check_long_text(long_text: str) -> None:
-    """Refuses what is not one of `LONG_TEXT`.
+    """Raises an error for a value that is not in `LONG_TEXT`.
 
     Raises:
         ValueError: If it is not.
@@ -28,18 +28,18 @@ def check_long_text(long_text: str) -> None:
 def cut_tokens(
     ids: tf.RaggedTensor, readable: tf.Tensor, *, begin: int, end: int, max_length: int, long_text: str
 ) -> Preprocessed:
-    """Cuts texts to length and puts the marks of beginning and end around each piece.
+    """Cuts texts to length and adds the begin and end tokens to each piece.
 
     Args:
-        ids: (n, ragged) int32, without marks.
+        ids: (n, ragged) int32, without begin and end.
         readable: (n,) bool.
-        begin: the id that begins a piece.
-        end: the id that ends it.
-        max_length: tokens in a piece, marks included.
+        begin: the id at the beginning of a piece.
+        end: the id at its end.
+        max_length: the most tokens in a piece, begin and end included.
         long_text: "truncate" or "average".
 
     Returns:
-        The pieces as (w, l) int32, padded with `PADDING` to the longest of them.
+        The pieces as (w, l) int32, padded with `PADDING` to the longest piece.
     """
     inner = max_length - 2
     lengths = ids.row_lengths()

@@ -1,4 +1,4 @@
-"""Words to the longest pieces of a vocabulary, from left to right."""
+"""Splits words into the longest pieces of a vocabulary, from left to right."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 MAX_WORD = 100
-"""Characters of the longest word, as in the original."""
+"""The longest word in characters, as in the original."""
 
 _NONE = -1
 
@@ -16,10 +16,10 @@ class WordPieces(tf.Module):
     """Splits words into pieces.
 
     Args:
-        vocabulary: the pieces in the order of their ids, those within a word with "##" in front.
-        special: token to the word that stands for it.
-        unknown: the piece that a word becomes of which some part is in no piece.
-        max_word: characters of the longest word that is looked at; a longer one is unknown as a whole.
+        vocabulary: the pieces in the order of their ids. Pieces inside a word begin with "##".
+        special: maps each special token to the word that replaces it.
+        unknown: the piece for a word that has a part without a piece.
+        max_word: longest word in characters. A longer word is unknown as a whole.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class WordPieces(tf.Module):
         )
 
     def __call__(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
-        """(n, ragged) string to (n, ragged) int32.
+        """Maps (n, ragged) string to (n, ragged) int32.
 
-        Most words are in the vocabulary as a whole, and those of a batch repeat: what is left for the loop is
-        few.
+        Most words are in the vocabulary as a whole, and words repeat in a batch. So only few are left for the
+        loop.
         """
         distinct, place = tf.unique(words.values)
         whole = self._ids.lookup(distinct)
@@ -63,13 +63,13 @@ class WordPieces(tf.Module):
         return words.with_values(ragged).merge_dims(1, 2)
 
     def _split(self, words: tf.Tensor) -> tf.Tensor:
-        """(r,) string to (r, p) int32, -1 behind a word's last piece."""
+        """Maps (r,) string to (r, p) int32, -1 after a word's last piece."""
         lengths = tf.strings.length(words, unit="UTF8_CHAR")
 
         def step(
             number: tf.Tensor, alive: tf.Tensor, start: tf.Tensor, failed: tf.Tensor, store: tf.TensorArray
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
-            """One more piece of every word that is not through."""
+            """Finds the next piece of every unfinished word."""
             total = tf.gather(lengths, alive)
             sizes = tf.minimum(tf.range(self._longest, 0, -1)[None], (total - start)[:, None])
             begins = tf.broadcast_to(start[:, None], tf.shape(sizes))
@@ -92,7 +92,7 @@ class WordPieces(tf.Module):
 
         first = tf.where(lengths <= self._max_word)[:, 0]
         store = tf.TensorArray(tf.int32, 1, dynamic_size=True, element_shape=[None])
-        # There is a column even where every word is too long.
+        # There is a column even if every word is too long.
         store = store.write(0, tf.fill(tf.shape(words), _NONE))
         _, _, _, failed, store = tf.while_loop(
             lambda _number, alive, *_: tf.size(alive) > 0,

@@ -1,8 +1,8 @@
-"""BERT's tokenizer (Devlin et al. 2019, arXiv 1810.04805) in TensorFlow's own operations.
+"""BERT's tokenizer (Devlin et al. 2019, arXiv 1810.04805) with TensorFlow's own operations.
 
-Token for token what Hugging Face's `BertTokenizerFast` gives: control characters are removed, Chinese
-characters and punctuation stand alone, for uncased models accents are taken off and letters are lowered, and
-each word becomes the longest pieces of the vocabulary, from left to right.
+It gives the same tokens as Hugging Face's `BertTokenizerFast`. It removes control characters and makes each
+Chinese character and each punctuation mark a word. For uncased models it removes accents and lowercases
+letters. It splits each word into the longest pieces of the vocabulary, from left to right.
 """
 
 from __future__ import annotations
@@ -20,31 +20,32 @@ from tfautolabel.preprocessors.texts.word_pieces import MAX_WORD, WordPieces
 from tfautolabel.preprocessors.texts.words import Words
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-"""Tokens that BERT recognises where a text spells them out, as far as the vocabulary has them."""
+"""Tokens that BERT recognises in a text, if the vocabulary has them."""
 
 _VOCABULARY = "vocabulary.txt"
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class WordPiecePreprocessor(TextPreprocessor):
-    """Texts to token ids.
+    """Converts texts to token ids.
 
     Args:
-        vocabulary: the pieces in the order of their ids, those within a word with "##" in front; None if
-            `load_assets` will bring them.
-        max_length: tokens that the network takes, the marks at both ends included.
-        long_text: "truncate" to cut longer texts, "average" to cut them in windows.
-        lowercase: letters are lowered, as for uncased models.
-        strip_accents: accents are taken off, by default if letters are lowered.
-        split_chinese: each Chinese character is a word.
-        begin: the token that begins a text; likewise `end`, and `unknown` for what no piece is in.
-        special: tokens that are recognised where a text spells them out.
-        folded_special: likewise, but in any spelling that is lowered and cleaned to theirs.
-        max_word: characters of the longest word that is not unknown as a whole.
-        **options: of `keras.layers.Layer`.
+        vocabulary: the pieces in the order of their ids. Pieces inside a word begin with "##". None if
+            `load_assets` will load them.
+        max_length: the most tokens that the network takes, with the special tokens at both ends.
+        long_text: "truncate" to cut off longer texts, "average" to cut them into windows.
+        lowercase: whether to lowercase letters, as for uncased models.
+        strip_accents: whether to remove accents, by default the same as `lowercase`.
+        split_chinese: whether each Chinese character is a word.
+        begin: the token at the beginning of a text. `end` is the one at its end, and `unknown` replaces a
+            word that the pieces do not cover.
+        special: tokens to recognise when a text contains their spelling.
+        folded_special: like `special`, but recognised after the text is cleaned and lowercased.
+        max_word: longest word in characters. A longer word is unknown as a whole.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
-        examples: (n,) string, UTF-8; bytes that are not count as U+FFFD.
+        examples: (n,) string, UTF-8; invalid bytes count as U+FFFD.
 
     Returns:
         A `Preprocessed` with the one input (w, l) int32, padded with -1. Empty and blank texts are not
@@ -99,23 +100,23 @@ class WordPiecePreprocessor(TextPreprocessor):
         self._pieces = WordPieces(vocabulary, self._words.stand_ins, self.unknown, self.max_word)
 
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """See the class it extends."""
+        """See the base class."""
         words = self._words(texts)
         if self.long_text == "truncate":
-            # Every word is at least one token: one more than fit shows whether there are more.
+            # Every word is at least one token. One more word than fits shows whether there are more.
             words = words[:, : self.max_length - 1]
         return self._pieces(words)
 
     def marks(self) -> tuple[int, int]:
-        """Those of `begin` and `end`."""
+        """Returns the ids of `begin` and `end`."""
         return self.vocabulary.index(self.begin), self.vocabulary.index(self.end)
 
     def content(self) -> bytes:
-        """The vocabulary."""
+        """Returns the vocabulary."""
         return "\n".join(self.vocabulary).encode()
 
     def save_assets(self, folder: str) -> None:
-        """Writes the vocabulary, a piece a line."""
+        """Writes the vocabulary, one piece per line."""
         Path(folder, _VOCABULARY).write_text(
             "\n".join(self.vocabulary) + "\n", encoding="utf-8", newline="\n"
         )
@@ -126,6 +127,6 @@ class WordPiecePreprocessor(TextPreprocessor):
 
 
 def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
-    """The pieces of a vocabulary file, one a line, in the order of their ids."""
+    """Returns the pieces of a vocabulary file, one per line, in the order of their ids."""
     lines = Path(path).read_bytes().decode("utf-8").split("\n")
     return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]

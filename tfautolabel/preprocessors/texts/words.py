@@ -1,4 +1,4 @@
-"""Texts to the words that WordPiece models know: cleaned, split, lowered, without accents."""
+"""Splits texts into the words that WordPiece models know: cleaned, lowercase, without accents."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _CHINESE = (
 _PUNCTUATION = r"!-/:-@\[-`{-~\p{P}"
 _PLAIN = r"[\t\n\r -~]*"
 _STAND_INS = tuple(chr(0x1FFFE + 0x10000 * number) for number in range(15))
-"""Code points that are no characters and never will be; each stands for one special token."""
+"""Code points that are never assigned to characters. Each one replaces a special token."""
 
 _STRANGER = chr(0x10FFFE)
-"""Takes the place of a stand-in that a text itself holds: no vocabulary knows either of them."""
+"""Replaces a stand-in that a text itself contains. No vocabulary has either of them."""
 
 
 class Words(tf.Module):
     """Splits texts into words.
 
     Args:
-        special: tokens that are taken as they are where a text spells them out, such as "[SEP]".
-        folded_special: likewise, but recognised after all else is done but the splitting.
-        lowercase: letters are lowered.
-        strip_accents: accents are taken off.
-        split_chinese: each Chinese character is a word.
+        special: tokens to keep whole when a text contains their spelling, such as "[SEP]".
+        folded_special: like `special`, but recognised after all other steps, just before the splitting.
+        lowercase: whether to lowercase letters.
+        strip_accents: whether to remove accents.
+        split_chinese: whether each Chinese character is a word.
 
     Attributes:
-        stand_ins: special token to the word that it becomes.
+        stand_ins: maps each special token to the word that replaces it.
 
     Raises:
         ValueError: If there are too many special tokens.
@@ -62,7 +62,7 @@ class Words(tf.Module):
         )
 
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """(n,) string to (n, ragged) string."""
+        """Maps (n,) string to (n, ragged) string."""
         is_plain = tf.strings.regex_full_match(texts, _PLAIN)
         others = tf.where(~is_plain)[:, 0]
         texts = tf.cond(
@@ -72,7 +72,7 @@ class Words(tf.Module):
             ),
             lambda: texts,
         )
-        # Before anything is lowered: only the exact spelling counts.
+        # This comes before lowercasing, because only the exact spelling counts.
         for token, stand_in in list(self.stand_ins.items())[: self._exact]:
             texts = tf.strings.regex_replace(texts, rf"\Q{token}\E", f" {stand_in} ")
         texts = tf.cond(
@@ -83,7 +83,7 @@ class Words(tf.Module):
             lambda: texts,
         )
         if self._lowercase:
-            # What is left to lower is ASCII, which needs no tables.
+            # Only ASCII is left to lowercase, which needs no tables.
             texts = tf.strings.lower(texts)
         for token, stand_in in list(self.stand_ins.items())[self._exact :]:
             spelled = token.lower() if self._lowercase else token
@@ -91,12 +91,13 @@ class Words(tf.Module):
         return tf.strings.split(tf.strings.regex_replace(texts, self._alone, r" \1 "))
 
     def _without_stand_ins(self, texts: tf.Tensor) -> tf.Tensor:
-        # Not UTF-8: as Python reads it with errors="replace", so that what follows sees characters only.
+        # Invalid UTF-8 is decoded as Python does with errors="replace", so the next steps see only
+        # characters.
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
         return tf.strings.regex_replace(texts, f"[{''.join(_STAND_INS)}]", _STRANGER)
 
     def _folded(self, texts: tf.Tensor) -> tf.Tensor:
-        """Without control characters, with plain spaces only, and what the table makes of the characters."""
+        """Removes control characters, turns white space into plain spaces, and maps characters by table."""
         texts = tf.strings.regex_replace(texts, r"[\t\n\r\p{Z}]", " ")
         texts = tf.strings.regex_replace(texts, r"[\p{Cc}\p{Cf}\p{Co}\x{FFFD}]", "")
         points = tf.strings.unicode_decode(texts, "UTF-8")
@@ -113,17 +114,17 @@ class Words(tf.Module):
 
 @functools.cache
 def folding_table(lowercase: bool = True, strip_accents: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """What each code point becomes in lower case or without accents.
+    """Returns what each code point becomes in lower case or without accents.
 
     Args:
-        lowercase: letters are lowered.
-        strip_accents: marks (category Mn) become nothing, Hangul comes apart into jamo.
+        lowercase: whether to lowercase letters.
+        strip_accents: whether to remove marks (category Mn) and split Hangul into jamo.
 
     Returns:
-        (m,) int64, the code points that become something else, one at least; (m,) int64, up to three code
-        points of 21 bits each, the first in the lowest bits.
+        (m,) int64, the code points that change, at least one; (m,) int64, up to three new code points of 21
+        bits each, the first in the lowest bits.
     """
-    # U+FFFD is removed before the table is asked: it keeps the table from being empty.
+    # U+FFFD is removed before the lookup. It is only here so that the table is not empty.
     codes, folded = [0xFFFD], [0xFFFD]
     for code in range(0x80, 0x110000):
         if 0xD800 <= code < 0xE000:
