@@ -3,8 +3,8 @@
     data ──► backbones ──► features ──► heads ──► Labels ──► writers, SavedModel
               (frozen graph, cached)
 
-`Labeler` composes these parts; each can be used alone. Importing the package imports no TensorFlow: names are
-resolved when they are first used (PEP 562).
+`Labeler` combines these parts; each can be used alone. Importing the package does not import TensorFlow:
+names are resolved when they are first used (PEP 562).
 """
 
 from __future__ import annotations

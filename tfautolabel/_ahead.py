@@ -1,4 +1,4 @@
-"""Work done in other threads, ahead of whoever takes the results."""
+"""Runs a function in other threads, ahead of the caller who takes the results."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def map_ahead(
     size: Callable[[_Result], int] | None = None,
     most: float = math.inf,
 ) -> Generator[_Result, None, None]:
-    """`map` in order, with threads that work ahead of the caller, but only so far that memory stays bounded.
+    """Maps a function over items in order; threads work ahead of the caller, within a memory limit.
 
     Args:
-        function: called once an item; its exception is raised to the caller when its turn comes.
-        items: taken from the caller's thread, at most `ahead + 1` before their results are asked for.
-        threads: how many items are worked on at once.
+        function: called once for each item; the caller gets its exception when the item's turn comes.
+        items: read in the caller's thread, at most `ahead + 1` before the caller asks for their results.
+        threads: how many items are processed at once.
         ahead: how many results may wait.
-        size: how large a result is, in any unit; by default nothing.
-        most: no more items are taken while results of more than this wait. One that is not there yet is taken
-            to be as large as the last that was.
+        size: returns the size of a result, in any unit; by default 0.
+        most: no more items are read while waiting results are larger than this in total. A pending result
+            counts as large as the last finished one.
 
     Yields:
         The results in the order of the items.

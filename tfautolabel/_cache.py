@@ -1,4 +1,4 @@
-"""Where fetched files are kept, and whether anything may be fetched at all."""
+"""Where fetched files are kept, and whether fetching is allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NO = ("", "0", "false", "no", "off")
 
 
 def cache_dir() -> Path:
-    """The folder for fetched weights and extracted features; it is not created here.
+    """Returns the folder for fetched weights and extracted features; does not create it.
 
     `TFAUTOLABEL_CACHE` decides; else `XDG_CACHE_HOME/tfautolabel`; else the platform's cache folder, which is
     `~/.cache/tfautolabel` on Linux. Deleting the folder costs nothing but the time to fill it again.
@@ -30,14 +30,14 @@ def cache_dir() -> Path:
     if chosen:
         return Path(chosen).expanduser().absolute()
     xdg = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification says that a relative path there is to be ignored.
+    # The XDG specification says that a relative path in this variable must be ignored.
     if os.path.isabs(xdg):
         return Path(xdg) / "tfautolabel"
     return _platform_cache_home() / "tfautolabel"
 
 
 def _platform_cache_home() -> Path:
-    """The operating system's folder for files that programs can make again."""
+    """Returns the operating system's folder for files that programs can make again."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches"
     if sys.platform == "win32":
@@ -46,7 +46,7 @@ def _platform_cache_home() -> Path:
 
 
 def offline() -> bool:
-    """Whether `TFAUTOLABEL_OFFLINE` forbids fetching anything.
+    """Returns whether `TFAUTOLABEL_OFFLINE` forbids all downloads.
 
     Returns:
         True for 1, true, yes or on; False for 0, false, no, off, or when the variable is not set.

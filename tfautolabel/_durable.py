@@ -1,8 +1,9 @@
-"""What is on the disk for good: files that survive a power failure, and a folder's swap in one step.
+"""Durable writes: files that survive a power failure, and swaps of folders in one step.
 
-A rename replaces a file atomically, but never a folder that holds something. Linux can exchange two names in
-one step (renameat2 with RENAME_EXCHANGE, since 3.15). Where it cannot (other systems, NFS), the old folder is
-set aside first, and a note beside it says where it belongs: whoever misses it puts it back.
+A rename replaces a file atomically, but it cannot replace a folder that is not empty. Linux can exchange two
+names in one step (renameat2 with RENAME_EXCHANGE, since 3.15). Other systems and NFS cannot. There the old
+folder is first set aside, and a note beside it says where it belongs. A process that misses the folder puts
+it back.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 CONTENT, ASIDE, BELONGS = "content", "aside", "belongs"
-"""In a scratch folder: what is being written; what had its name before; and the name that this had."""
+"""Names in a scratch folder: the new content; the folder that had the name before; the note of that name."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _AT_FDCWD, _EXCHANGE = -100, 2
@@ -25,18 +26,18 @@ _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EXDEV, errno.EOPNOTSUPP, errno
 
 
 def sync_file(path: Path) -> None:
-    """Has the system write a file's content to the disk."""
+    """Makes the system write a file's content to the disk."""
     _sync(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
 
 
 def sync_directory(directory: Path) -> None:
-    """Makes a rename last through a power failure, where the system lets directories be opened."""
+    """Makes a rename survive a power failure, on systems that can open directories."""
     if os.name == "posix":
         _sync(directory, os.O_RDONLY)
 
 
 def sync_tree(folder: Path) -> None:
-    """Has the system write everything below a folder to the disk, links but not what they point to."""
+    """Makes the system write everything below a folder to the disk; does not follow links."""
     for parent, _, names in os.walk(folder, topdown=False):
         for name in names:
             if not (path := Path(parent, name)).is_symlink():
@@ -53,16 +54,16 @@ def _sync(path: Path, flags: int) -> None:
 
 
 def put_in_place(scratch: Path, target: Path, replace: bool = True) -> None:
-    """Gives the folder `scratch`/content another name; what had that name before is in `scratch` afterwards.
+    """Renames the folder `scratch`/content; what had the new name before is in `scratch` afterwards.
 
     Args:
         scratch: a folder beside `target`, as `scratch_folder` makes them.
-        target: a folder, or a name that is free.
+        target: a folder, or a name that does not exist.
         replace: whether a folder that is not empty is replaced.
 
     Raises:
-        FileExistsError: If it is not to be replaced.
-        OSError: If it cannot be done; then all is as it was.
+        FileExistsError: If the folder must not be replaced.
+        OSError: If the rename fails; then nothing has changed.
     """
     content = scratch / CONTENT
     while True:
@@ -78,7 +79,7 @@ def put_in_place(scratch: Path, target: Path, replace: bool = True) -> None:
                 raise
             if not replace:
                 raise FileExistsError(f"{target} exists already") from error
-            # Another process was quicker: its folder is one to replace.
+            # Another process was faster: this replaces its folder.
     sync_directory(target.parent)
 
 
@@ -87,7 +88,7 @@ def _replace(content: Path, target: Path, scratch: Path) -> None:
         return
     if not target.exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(target))
-    # Not one step: from here on the note says where the old folder belongs.
+    # This is not one step: from now on the note says where the old folder belongs.
     with open(scratch / BELONGS, "w", encoding="utf-8", errors="surrogateescape") as note:
         note.write(target.name)
         note.flush()
@@ -102,13 +103,13 @@ def _replace(content: Path, target: Path, scratch: Path) -> None:
 
 
 def put_back(scratch: Path) -> Path | None:
-    """Gives a folder that was set aside its name again, if nothing has it.
+    """Gives a folder that was set aside its name back, if nothing else has the name.
 
     Args:
         scratch: where `put_in_place` put it.
 
     Returns:
-        The folder that is there again; None if there was nothing to put back.
+        The restored folder; None if there was nothing to put back.
     """
     try:
         name = (scratch / BELONGS).read_text(encoding="utf-8", errors="surrogateescape")
@@ -120,21 +121,21 @@ def put_back(scratch: Path) -> Path | None:
     try:
         os.rename(scratch / ASIDE, target)
     except OSError:
-        return None  # It was never set aside, or another process was quicker.
+        return None  # It was never set aside, or another process was faster.
     sync_directory(scratch.parent)
     return target
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Swaps two names in one step; False where the system cannot.
+    """Swaps two names in one step; returns False if the system cannot.
 
     Args:
         one: a file or folder.
         other: another, on the same file system.
 
     Raises:
-        FileNotFoundError: If one of the two is not there.
-        OSError: If the system could but may not.
+        FileNotFoundError: If one of the two does not exist.
+        OSError: If the system supports this but refuses it.
     """
     if (call := _renameat2()) is None:
         return False
@@ -148,7 +149,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 @functools.cache
 def _renameat2() -> Callable[..., int] | None:
-    """The C library's function, if it has it."""
+    """Returns the C library's function, if it has one."""
     try:
         function = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError, TypeError):
@@ -160,11 +161,11 @@ def _renameat2() -> Callable[..., int] | None:
 
 
 def cannot_write(error: OSError, path: Path) -> OSError:
-    """The same error in one sentence that names what was to be written.
+    """Returns the same error with one sentence that names the file or folder to write.
 
     Args:
-        error: what the system said.
-        path: the file or folder as the user knows it; not the name that it had while it was written.
+        error: the system's error.
+        path: the file or folder that the user knows; not its temporary name.
 
     Returns:
         An error of the same kind and number.
@@ -177,13 +178,13 @@ def cannot_write(error: OSError, path: Path) -> OSError:
 
 
 def is_no_room(error: OSError) -> bool:
-    """Whether the disk or a quota is full, which only writing can meet."""
+    """Returns whether the disk or a quota is full, which can happen only in writing."""
     told = error.errno in _NO_ROOM and error.strerror is not None
     return told or _no_room_of_copies(error) is not None
 
 
 def _no_room_of_copies(error: OSError) -> int | None:
-    """The number of an error that `shutil.copytree` gathered as text."""
+    """Returns the number of an error that `shutil.copytree` collected as text."""
     if error.errno is not None or not isinstance(error, shutil.Error):
         return None
     return next((number for number in _NO_ROOM if os.strerror(number) in str(error)), None)

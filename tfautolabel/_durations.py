@@ -1,4 +1,4 @@
-"""Lengths of time as people write them."""
+"""Durations as people write them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def seconds_of(budget: str | float | None) -> float | None:
-    """A time budget in seconds.
+    """Converts a time budget to seconds.
 
     Args:
-        budget: seconds, or a number with s, m or h behind it, or several of these; None for no bound.
+        budget: seconds, or a number followed by s, m or h, or several of these; None for no limit.
 
     Raises:
-        ValueError: If it is neither, or not positive.
+        ValueError: If the budget has another form or is not positive.
 
     Examples:
         >>> seconds_of("10m"), seconds_of("1h30m"), seconds_of(90)

@@ -1,4 +1,4 @@
-"""TensorFlow does not survive a fork: its threads stay behind, and the child waits for them for ever."""
+"""TensorFlow does not work after a fork: its threads stay in the parent, and the child waits forever."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _state = {"forked": False}
 
 
 def refuse_after_fork() -> None:
-    """Refuses to begin what would hang.
+    """Refuses to start work that would hang after a fork.
 
     Raises:
-        RuntimeError: If this process was forked from one in which TensorFlow had begun to work.
+        RuntimeError: If this process was forked from one in which TensorFlow had already started.
     """
     if _state["forked"]:
         raise RuntimeError(

@@ -1,6 +1,6 @@
-"""All that this package uses of Keras and that Keras does not promise; each has a test that says what it is.
+"""All undocumented parts of Keras that this package uses; each has a test that describes it.
 
-A new version that breaks one of them fails in `tests/test_keras_internals.py`, by its name.
+If a new version breaks one of them, the test with its name in `tests/test_keras_internals.py` fails.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ class Node(Protocol):
 
 
 def all_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """A layer and all layers within it, at any depth."""
+    """Returns a layer and all layers within it, at any depth."""
     return list(layer._flatten_layers())
 
 
 def inner_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """The layers that are directly within a layer."""
+    """Returns the layers that are directly within a layer."""
     return list(layer._layers)
 
 
 def own_parameters(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """The weights of a layer itself that were made to be trained, also where they are frozen now."""
+    """Returns the trainable weights of a layer itself, even if they are frozen now."""
     return list(layer._trainable_variables)
 
 
 def is_trainable(layer: keras.layers.Layer) -> bool:
-    """What `trainable` says, for a layer that overrides that property."""
+    """Returns the value of `trainable`, also for a layer that overrides this property."""
     return bool(layer._trainable)
 
 
 def let_train(layer: keras.layers.Layer, trainable: bool) -> None:
-    """Sets `trainable` of a layer and leaves its variables as they are."""
+    """Sets `trainable` of a layer and leaves its variables unchanged."""
     layer._trainable = trainable
 
 
@@ -53,43 +53,43 @@ def track(layer: keras.layers.Layer, variable: keras.Variable) -> None:
 
 
 def is_functional(network: keras.Model) -> bool:
-    """Whether a model knows the calls that it is made of."""
+    """Returns whether a model knows the calls that it is made of."""
     return hasattr(network, "_nodes_by_depth")
 
 
 def nodes(network: keras.Model) -> Iterator[Node]:
-    """The calls of a functional model, each behind those whose results it takes."""
+    """Yields the calls of a functional model; each comes after the calls whose results it takes."""
     for depth in sorted(network._nodes_by_depth, reverse=True):
         yield from network._nodes_by_depth[depth]
 
 
 def call_again(node: Node, tensors: Mapping[int, Any]) -> Any:
-    """Repeats a call with other tensors, found by the `id` of the former ones."""
+    """Repeats a call with other tensors, which are found by the `id` of the original ones."""
     args, kwargs = node.arguments.fill_in(tensors)
     return node.operation(*args, **kwargs)
 
 
 def maker_of(tensor: keras.KerasTensor) -> Any:
-    """The operation that gave a tensor."""
+    """Returns the operation that made a tensor."""
     return tensor._keras_history.operation
 
 
 def calls_of(layer: keras.layers.Layer) -> int:
-    """How often a layer was called while functional models were made."""
+    """Returns how often a layer was called while functional models were made."""
     return len(layer._inbound_nodes)
 
 
 def uses_of(layer: keras.layers.Layer) -> int:
-    """How often what a layer gives was given to another one."""
+    """Returns how often a layer's output was passed to another layer."""
     return len(layer._outbound_nodes)
 
 
 def sources_of(layer: keras.layers.Layer) -> list[Any]:
-    """The operations whose results the first call of a layer took."""
+    """Returns the operations whose results the first call of a layer took."""
     return [node.operation for node in layer._inbound_nodes[0].parent_nodes]
 
 
 def moments(optimizer: keras.optimizers.Adam, variable: Any) -> tuple[int, keras.Variable, keras.Variable]:
-    """The place of a variable among those that an Adam moves, and its first and second moment."""
+    """Returns the index of a variable among those that an Adam trains, and its first and second moment."""
     place = int(optimizer._get_variable_index(variable))
     return place, optimizer._momentums[place], optimizer._velocities[place]

@@ -1,4 +1,4 @@
-"""One process at a time: a lock that ends with the process that holds it, however that ends."""
+"""A lock for one process at a time; it ends with the process that holds it, even after a crash."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ if sys.platform != "win32":
 
 @contextmanager
 def alone(file: Path, refusal: str) -> Iterator[None]:
-    """Runs a block that no other process, and no other thread, runs with the same file at the same time.
+    """Runs a block while no other process or thread runs one with the same file.
 
-    Where the file system has no locks (or the system no flock) the block runs all the same. On a file system
-    that machines share, those machines see each other only if it passes flock on, as NFS does.
+    Without locks in the file system, or without flock in the system, the block runs without protection. On a
+    file system that several machines share, the lock works between them only if the file system passes flock
+    on, as NFS does.
 
     Args:
-        file: made if it is not there, in a folder that is; it is empty, and removed at the end.
-        refusal: a sentence for whoever comes second.
+        file: an empty file, made if it does not exist and removed at the end; its folder must exist.
+        refusal: a sentence for the process that comes second.
 
     Raises:
-        BlockingIOError: If another runs; the message is `refusal`.
+        BlockingIOError: If another process or thread holds the lock; the message is `refusal`.
         OSError: If the file cannot be made.
     """
     descriptor = _taken(file, refusal)
     try:
         yield
     finally:
-        # While it is held: nobody can have taken it for theirs.
+        # Removed while the lock is held: nobody else can hold this file.
         file.unlink(missing_ok=True)
         os.close(descriptor)
 
@@ -46,11 +47,11 @@ def _taken(file: Path, refusal: str) -> int:
             os.close(descriptor)
             raise BlockingIOError(refusal) from None
         except OSError:
-            return descriptor  # There are no locks here.
+            return descriptor  # This file system has no locks.
         try:
             if os.path.samestat(os.fstat(descriptor), os.stat(file, follow_symlinks=False)):
                 return descriptor
         except FileNotFoundError:
             pass
-        # Whoever had it before removed it just now: what is locked is not what the next would open.
+        # The earlier holder has just removed the file: the next process would open another file.
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The folder of an exported model, told without loading it: `<name>/<version>/`, with a description in it."""
+"""Reads the folder of an exported model, `<name>/<version>/` with a description, without loading it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ GRAPH = "saved_model.pb"
 DESCRIPTION = "labeler.json"
 FORMAT_VERSION = 1
 MAX_VERSION = 2**63 - 1
-"""Versions are int64 in TensorFlow Serving's protocol."""
+"""The largest version; versions are int64 in TensorFlow Serving's protocol."""
 
 _ENTRIES = ("classes", "modality", "min_confidence", "limits", "requires")
 
 
 def is_version(name: str) -> bool:
-    """Whether a folder of this name is a version of the model whose folder it is in.
+    """Returns whether a folder with this name is a version of the model in the parent folder.
 
     Examples:
         >>> [is_version(name) for name in ("1", "007", "-1", "1.0", "٣", str(2**63))]
@@ -29,10 +29,10 @@ def is_version(name: str) -> bool:
 
 
 def newest_version(folder: str | os.PathLike[str]) -> Path:
-    """The numbered folder with the highest number inside, or the folder itself if there is none.
+    """Returns the subfolder with the highest number, or the folder itself if there is none.
 
     Args:
-        folder: a version folder or a model's folder, whether it is there or not.
+        folder: a version folder or a model's folder; it need not exist.
     """
     folder = Path(folder)
     restore(folder)
@@ -43,7 +43,7 @@ def newest_version(folder: str | os.PathLike[str]) -> Path:
 
 
 def next_version(folder: str | os.PathLike[str]) -> Path:
-    """Where a new model goes: the folder itself if it is named by a number, else the next number in it."""
+    """Returns the folder for a new model: the folder itself if its name is a number, else the next number."""
     folder = Path(folder)
     if is_version(folder.name):
         return folder
@@ -52,14 +52,14 @@ def next_version(folder: str | os.PathLike[str]) -> Path:
 
 
 def read_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """What labeler.json says of an exported model.
+    """Reads labeler.json of an exported model.
 
     Args:
-        folder: a version folder, or a model's folder, of which the highest version is taken.
+        folder: a version folder, or a model's folder, whose highest version is read.
 
     Raises:
         FileNotFoundError: If there is no exported model.
-        ValueError: If the file is damaged or of another format.
+        ValueError: If the file is damaged or has another format.
     """
     given, folder = folder, newest_version(folder)
     if not folder.exists():

@@ -1,4 +1,4 @@
-"""Imports that only some users need: a missing one names the command that installs it."""
+"""Imports of optional packages: the error for a missing one names the command that installs it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODULES = {
     "onnx": ("onnx", "onnxruntime", "tf2onnx"),
     "serve": ("uvicorn", "httptools", "orjson", "prometheus_client"),
 }
-"""The modules that each extra brings."""
+"""The modules that each extra installs."""
 
 
 class MissingExtraError(ImportError):
@@ -38,7 +38,7 @@ def require(module: str, extra: str) -> ModuleType:
         The module.
 
     Raises:
-        MissingExtraError: If it is not installed; the message is the pip command that installs it.
+        MissingExtraError: If the module is not installed; the message is the pip command that installs it.
 
     Examples:
         >>> require("json", extra="text").__name__
@@ -51,7 +51,7 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        # A module that is there but lacks a dependency of its own is another mistake, with another remedy.
+        # If the module exists but lacks a dependency, this is another problem with another solution.
         wanted = error.name is not None and (module == error.name or module.startswith(error.name + "."))
         if not wanted:
             raise
@@ -61,5 +61,5 @@ def require(module: str, extra: str) -> ModuleType:
 
 
 def is_installed(extra: str) -> bool:
-    """Whether the modules that an extra brings are there; nothing is imported."""
+    """Returns whether the modules of an extra are installed; imports nothing."""
     return all(importlib.util.find_spec(module) is not None for module in MODULES[extra])

@@ -1,4 +1,4 @@
-"""Progress of long loops on the terminal, with rate and time left; silent where nobody watches."""
+"""Shows progress of long loops on the terminal, with rate and time left; silent without a terminal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _RateColumn(ProgressColumn):
 
 
 LINE_SECONDS = 10.0
-"""Where nobody watches a bar, a search says how far it is at most this often."""
+"""Without a terminal, a search reports its progress at most this often."""
 
 
 @contextmanager
@@ -41,11 +41,11 @@ def progress_of(
     Args:
         total: how many items there are.
         description: what is done with them.
-        enabled: False for no bar; there is none either where standard error is no terminal.
-        lines: whether there are lines instead where it is none: for what takes minutes and has few items.
+        enabled: False for no bar; there is also none if standard error is not a terminal.
+        lines: whether to print lines if standard error is not a terminal: for few items that take minutes.
 
     Yields:
-        A function that takes how many more items are done.
+        A function to call with the number of further items that are done.
     """
     console = Console(stderr=True)
     columns = (
@@ -67,11 +67,11 @@ def progress_of(
 
 @contextmanager
 def working(description: str, enabled: bool = True) -> Iterator[None]:
-    """Shows on standard error what is being done and for how long, while a block runs that cannot be counted.
+    """Shows on standard error what is being done and for how long, while a block without items runs.
 
     Args:
         description: what is done.
-        enabled: False for silence; it is silent too where standard error is no terminal.
+        enabled: False for silence; it is also silent if standard error is not a terminal.
     """
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
@@ -83,10 +83,10 @@ def working(description: str, enabled: bool = True) -> Iterator[None]:
 
 
 class _Lines:
-    """Says now and then how many items are done, and always when all are.
+    """Says from time to time how many items are done, and always when all are done.
 
     Args:
-        console: where.
+        console: where to print.
         total: how many items there are.
         description: what is done with them.
     """
@@ -96,7 +96,7 @@ class _Lines:
         self._done, self._said = 0, time.monotonic()
 
     def advance(self, count: int) -> None:
-        """Takes how many more items are done."""
+        """Counts further items that are done."""
         self._done += count
         now = time.monotonic()
         if count and (self._done >= self._total or now - self._said >= LINE_SECONDS):

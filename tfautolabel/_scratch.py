@@ -1,12 +1,13 @@
-"""What is being written and has no name of its own yet, and what dead processes left of that.
+"""Scratch files and folders: data being written under a temporary name, and what dead processes left.
 
-A scratch file or folder is hidden and stands beside what it will become, because a rename is atomic within
-one file system only. Its writer holds a lock on it (flock), which the system releases when the process dies,
-however it dies. So what can be locked was left behind, and goes when the next process writes there.
+A scratch file or folder is hidden and lies beside its final place, because a rename is atomic only within one
+file system. Its writer holds a lock on it (flock). The system releases the lock when the process dies for any
+reason. So if another process can lock it, it was left behind, and the next process that writes there removes
+it.
 
-A lock tells the truth to all processes of one kernel, in containers too. On a file system that other machines
-share (NFS, SMB, FUSE) it may not reach them: there, what was made under another kernel is taken for left
-behind only when nothing in it has changed for `ABANDONED` seconds. The same holds where there are no locks.
+A lock works between all processes of one kernel, also in containers. On a file system that other machines
+share (NFS, SMB, FUSE) the lock may not reach them. There, scratch from another kernel counts as left behind
+only if nothing in it has changed for `ABANDONED` seconds. The same holds without locks.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if sys.platform != "win32":
     import fcntl
 
 ABANDONED = 7 * 24 * 3600.0
-"""Seconds without a change after which scratch that cannot be judged by its lock counts as left behind."""
+"""If the lock says nothing, scratch counts as left behind after so many seconds without a change."""
 
 _LOCK = "lock"
 _UNLOCKED = "unlocked"
@@ -48,17 +49,17 @@ _swept: set[str] = set()
 
 @contextmanager
 def scratch_file(folder: Path, mode: str = "xb", **options: Any) -> Iterator[IO[Any]]:
-    """A new file under a name that says that it is not whole; it goes at the end, unless it was renamed.
+    """Makes a new file with a temporary name; removes it at the end, unless it was renamed.
 
-    What dead processes left in the folder is swept first, once for each folder and process.
+    First removes what dead processes left in the folder, once for each folder and process.
 
     Args:
-        folder: where; it must be there.
+        folder: the folder for the file; it must exist.
         mode: "x" or "xb".
         **options: as for `open`.
 
     Yields:
-        The open file; `name` is its path. Rename it while it is open: its lock ends when it is closed.
+        The open file; `name` is its path. Rename it while it is open, because closing it releases the lock.
 
     Raises:
         OSError: If it cannot be made.
@@ -69,7 +70,7 @@ def scratch_file(folder: Path, mode: str = "xb", **options: Any) -> Iterator[IO[
         yield file
     finally:
         try:
-            # What is still buffered after an error may find no room; the error itself is what is told.
+            # After an error the buffered rest may not fit on the disk; only the first error is reported.
             with contextlib.suppress(OSError):
                 file.close()
         finally:
@@ -77,29 +78,29 @@ def scratch_file(folder: Path, mode: str = "xb", **options: Any) -> Iterator[IO[
 
 
 def give_name(file: IO[Any], path: Path) -> None:
-    """Makes a scratch file, all of which is on the disk by then, the file of a name.
+    """Writes a scratch file to the disk completely, then gives it its final name.
 
     Args:
-        file: of `scratch_file`, still open.
-        path: in the same folder; a file of that name is replaced.
+        file: from `scratch_file`, still open.
+        path: the final name in the same folder; an existing file is replaced.
 
     Raises:
-        OSError: If it cannot be done.
+        OSError: If the file cannot be written or renamed.
     """
     file.flush()
     os.fsync(file.fileno())
     if os.name != "posix":
-        file.close()  # Windows renames no file that is open.
+        file.close()  # Windows cannot rename an open file.
     os.replace(file.name, path)
     sync_directory(path.parent)
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """An empty folder for this user alone, which goes at the end or is swept by a later process.
+    """Makes an empty folder for this user alone; it is removed at the end or by a later process.
 
     Yields:
-        The folder, below the one that `TMPDIR` names.
+        The folder, in the folder that `TMPDIR` names.
     """
     with scratch_folder(Path(tempfile.gettempdir()), 0o700) as scratch:
         yield scratch / CONTENT
@@ -107,14 +108,14 @@ def temporary_folder() -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(parent: Path, mode: int = 0o777) -> Iterator[Path]:
-    """A new folder that goes at the end with all that is in it, or is swept later if the process dies.
+    """Makes a new folder; it is removed at the end with its content, or later if the process dies.
 
     Args:
-        parent: where; it must be there.
-        mode: who may look into it, before the umask.
+        parent: the folder to make it in; it must exist.
+        mode: its permissions, before the umask.
 
     Yields:
-        The folder, which holds an empty folder `CONTENT` to write into, and a lock.
+        The folder; it holds a lock and an empty folder `CONTENT` to write into.
 
     Raises:
         OSError: If it cannot be made.
@@ -126,7 +127,7 @@ def scratch_folder(parent: Path, mode: int = 0o777) -> Iterator[Path]:
         yield scratch
     finally:
         try:
-            # What cannot be removed now is swept by another process.
+            # Another process will remove what cannot be removed now.
             with contextlib.suppress(OSError):
                 _remove(scratch)
         finally:
@@ -134,15 +135,15 @@ def scratch_folder(parent: Path, mode: int = 0o777) -> Iterator[Path]:
 
 
 def sweep(folder: str | os.PathLike[str]) -> list[Path]:
-    """Removes what dead processes left half-written in a folder, and puts back what they had set aside.
+    """Removes half-written files of dead processes from a folder, and puts back what they had set aside.
 
-    Nothing of a living process is touched, see above. What may not be read or removed stays.
+    Never touches files of a living process, see above. Files that may not be read or removed stay.
 
     Args:
-        folder: one level is looked at; a folder that is not there is no error.
+        folder: only its top level is searched; it need not exist.
 
     Returns:
-        What was removed.
+        The removed paths.
     """
     removed = []
     for path in scratch_in(folder):
@@ -155,7 +156,7 @@ def sweep(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def scratch_in(folder: str | os.PathLike[str]) -> list[Path]:
-    """What is being written in a folder, or was left there."""
+    """Returns scratch that is being written in a folder or was left there."""
     try:
         with os.scandir(folder) as entries:
             return sorted(Path(entry.path) for entry in entries if _NAME.fullmatch(entry.name))
@@ -164,10 +165,10 @@ def scratch_in(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def restore(target: str | os.PathLike[str]) -> None:
-    """Makes a folder appear again that a dead process had set aside and not yet replaced; see `_durable`.
+    """Restores a folder that a dead process had set aside and not yet replaced; see `_durable`.
 
     Args:
-        target: a folder; one that is there costs nothing.
+        target: a folder; the call is cheap if it exists.
     """
     target = Path(target)
     if not target.exists():
@@ -196,7 +197,7 @@ def _new_file(folder: Path, mode: str, options: dict[str, Any]) -> IO[Any]:
 
 
 def _new_folder(parent: Path, mode: int) -> tuple[Path, int]:
-    """The folder, and the descriptor that holds its lock."""
+    """Makes a folder and returns it with the descriptor that holds its lock."""
     mark = _kernel()
     while True:
         path = parent / _name(mark)
@@ -204,7 +205,7 @@ def _new_folder(parent: Path, mode: int) -> tuple[Path, int]:
         lock = path / _LOCK
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        except FileNotFoundError:  # It was swept while it was empty and had no lock.
+        except FileNotFoundError:  # Another process removed it while it was empty and had no lock.
             continue
         except OSError:
             path.rmdir()
@@ -224,7 +225,7 @@ def _name(mark: str) -> str:
 
 
 def _hold(descriptor: int, path: Path) -> bool:
-    """Locks a new file; False if it was swept before, by a process that took it for left behind.
+    """Locks a new file; returns False if another process has already removed it as left behind.
 
     Raises:
         OSError: If the file system has no locks.
@@ -235,7 +236,7 @@ def _hold(descriptor: int, path: Path) -> bool:
 
 
 def _is_there(descriptor: int, path: Path) -> bool:
-    """Whether a name is still that of an open file."""
+    """Returns whether a name still belongs to an open file."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:
@@ -244,16 +245,16 @@ def _is_there(descriptor: int, path: Path) -> bool:
 
 @contextmanager
 def _taken(path: Path) -> Iterator[bool]:
-    """Gives whether scratch was left behind; nobody else finds that while the block runs."""
+    """Yields whether scratch was left behind; only one process gets True while the block runs."""
     is_folder = stat.S_ISDIR(path.lstat().st_mode)
     lock = path / _LOCK if is_folder else path
-    # Neither a link nor a pipe that somebody put there is opened.
+    # Never opens a link or a pipe that somebody put there.
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(lock, flags)
     except FileNotFoundError:
         if is_folder:
-            path.rmdir()  # Its process died before it could lock it; whoever lives makes another.
+            path.rmdir()  # Its process died before it could lock it; a living process makes another one.
         yield False
         return
     try:
@@ -279,7 +280,7 @@ def _is_left_behind(descriptor: int, path: Path) -> bool:
 
 
 def last_change(path: Path) -> float:
-    """The latest time of modification of a file, or of anything in a folder."""
+    """Returns the latest modification time of a file, or of anything in a folder."""
     changes = [path.lstat().st_mtime]
     for parent, folders, files in os.walk(path):
         changes += [os.lstat(os.path.join(parent, name)).st_mtime for name in (*folders, *files)]
@@ -287,7 +288,7 @@ def last_change(path: Path) -> float:
 
 
 def _remove(path: Path) -> None:
-    """Removes scratch; the lock goes last, so that what could not be removed can be swept again."""
+    """Removes scratch; removes the lock last, so that a later process can remove a rest that stayed."""
     if not stat.S_ISDIR(path.lstat().st_mode):
         path.unlink()
         return
@@ -304,7 +305,7 @@ def _remove(path: Path) -> None:
 
 @functools.cache
 def _kernel() -> str:
-    """12 hexadecimal digits of what the processes have in common that see each other's locks for sure."""
+    """Returns 12 hexadecimal digits, equal for processes that certainly see each other's locks."""
     if sys.platform == "win32":
         return _UNLOCKED
     try:
@@ -315,7 +316,7 @@ def _kernel() -> str:
 
 
 def _is_of_one_machine(folder: Path) -> bool:
-    """Whether a folder is on a disk of this machine, which no other can have mounted at the same time."""
+    """Returns whether a folder is on a local disk, which no other machine can mount at the same time."""
     try:
         lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:

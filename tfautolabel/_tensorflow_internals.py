@@ -1,6 +1,6 @@
-"""All that this package uses of TensorFlow and that TensorFlow does not promise; each has a test.
+"""All undocumented parts of TensorFlow that this package uses; each has a test.
 
-A new version that breaks one of them fails in `tests/test_tensorflow_internals.py`, by its name.
+If a new version breaks one of them, the test with its name in `tests/test_tensorflow_internals.py` fails.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 
 
 def memory_of(variable: object) -> np.ndarray | None:
-    """A view of the memory in which a variable's value is now; None where it cannot be seen without a copy.
+    """Returns a view of the memory with a variable's current value; None if this needs a copy.
 
-    TensorFlow writes into memory only while nobody else holds it: while the view lives, its numbers stay, and
-    a variable that has got others lies elsewhere.
+    TensorFlow writes into memory only if nobody else holds it. So the view's numbers stay the same while it
+    exists, and a variable with a new value lies elsewhere.
     """
     import tensorflow as tf
 
@@ -24,22 +24,22 @@ def memory_of(variable: object) -> np.ndarray | None:
         return None
     try:
         return np.asarray(memoryview(tensor))
-    except ValueError:  # a type that NumPy has no name for, such as bfloat16
+    except ValueError:  # a type that NumPy does not have, such as bfloat16
         return None
 
 
 def with_constants(function: object) -> Any:
-    """A concrete function with the values of its variables in place of the variables."""
+    """Returns a concrete function with its variables replaced by their values."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     return convert_variables_to_constants_v2(function)
 
 
 def saved_model_message(content: bytes) -> Any:
-    """The protocol buffer that a file saved_model.pb holds.
+    """Parses the protocol buffer in a file saved_model.pb.
 
     Raises:
-        Exception: If it is damaged; which one depends on protobuf.
+        Exception: If the file is damaged; the type depends on protobuf.
     """
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -49,7 +49,7 @@ def saved_model_message(content: bytes) -> Any:
 
 
 def has_begun() -> bool:
-    """Whether TensorFlow has started its threads in this process; it is not imported to find that out."""
+    """Returns whether TensorFlow has started its threads in this process, without importing it."""
     module = sys.modules.get("tensorflow.python.eager.context")
     context = getattr(module, "context_safe", lambda: None)()
     return context is not None and getattr(context, "_context_handle", None) is not None

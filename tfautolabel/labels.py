@@ -1,4 +1,4 @@
-"""The row that every part speaks: one label, where it came from and how sure it is."""
+"""The table of labels that all parts share: each label, its origin and its confidence."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 ABSTAIN = -1
-"""The class id of a row that has no label: not labelled yet, unsure, or not read."""
+"""The class id of a row without a label: not labelled yet, unsure, or not read."""
 
 MIN_CONFIDENCE = 0.8
-"""Labels less sure than this are not accepted, unless the caller chooses another bound."""
+"""Labels with a lower confidence are not accepted, unless the caller chooses another threshold."""
 
 ORIGINS = ("human", "rule", "model")
 """Who gave a label."""
@@ -23,13 +23,13 @@ NOT_EARNED = "not_earned"
 NOT_CERTIFIED = "not_certified"
 FOUND_WRONG = "found_wrong"
 REASONS = (NOT_SURE_ENOUGH, UNLIKE, NOT_EARNED, NOT_CERTIFIED, FOUND_WRONG)
-"""Why a label is not accepted: it is below the threshold; unlike all that was labelled; sure enough, but
-held-out labels do not bear out that such labels can be accepted; sure enough, but the target that was asked
-for cannot be certified; looked at and found wrong."""
+"""Why a label is not accepted: below the threshold; unlike all labelled examples; sure enough, but held-out
+labels do not support accepting such labels; sure enough, but the requested target cannot be certified; a
+person found it wrong."""
 
 
 def check_min_confidence(min_confidence: float) -> None:
-    """Refuses a bound that is no probability.
+    """Checks that a threshold is a probability.
 
     Raises:
         ValueError: If it is not in [0, 1].
@@ -39,10 +39,10 @@ def check_min_confidence(min_confidence: float) -> None:
 
 
 class Rejected(NamedTuple):
-    """Something that was set aside, and why.
+    """An example that was set aside, and why.
 
     Attributes:
-        id: its name in the data set.
+        id: the example's name in the data set.
         reason: for people to read.
     """
 
@@ -54,20 +54,20 @@ class Rejected(NamedTuple):
 class Labels:
     """Labels for n examples of k classes, as a labeler or a person gave them.
 
-    A row is accepted when `class_ids` holds a class and not `ABSTAIN`. What the model would say of a row
-    that is not accepted stays readable in `probabilities`.
+    A row is accepted if `class_ids` holds a class and not `ABSTAIN`. For a row that is not accepted, the
+    model's prediction is still in `probabilities`.
 
     Attributes:
         ids: (n,) str, the examples' names, unique within one data set.
-        class_ids: (n,) int64, an index into `classes`, or `ABSTAIN` (-1) where the label is not accepted.
+        class_ids: (n,) int64, an index into `classes`, or `ABSTAIN` (-1) if the label is not accepted.
         confidence: (n,) float32 in [0, 1], the probability of the most probable class.
         probabilities: (n, k) float32, rows sum to 1.
         classes: k class names.
         origin: (n,) str, one of `ORIGINS` for each row.
         rejected: examples that could not be read and have no row here.
-        reason: (n,) str, "" where the label is accepted, else one of `REASONS`; by default `NOT_SURE_ENOUGH`.
-        ood_score: (n,) float32, how unlike all that was labelled each example is, higher is more unlike; NaN
-            where nothing measured it, the default.
+        reason: (n,) str, "" if the label is accepted, else one of `REASONS`; by default `NOT_SURE_ENOUGH`.
+        ood_score: (n,) float32, how unlike all labelled examples each example is; higher is more unlike. NaN,
+            the default, if it was not measured.
 
     Raises:
         ValueError: If there are no classes, the shapes do not agree, or a class id is neither `ABSTAIN` nor
@@ -135,10 +135,10 @@ class Labels:
             ids: n names.
             probabilities: (n, k), rows sum to 1.
             classes: k names.
-            min_confidence: in [0, 1]; rows less sure than this become `ABSTAIN`.
+            min_confidence: in [0, 1]; rows with a lower confidence become `ABSTAIN`.
             origin: one of `ORIGINS`.
             rejected: examples that could not be read.
-            reason: (n,) str, why each label is not accepted, "" if it is; instead of `min_confidence`.
+            reason: (n,) str, why each label is not accepted, "" if it is; replaces `min_confidence`.
             ood_score: (n,) float32, see `Labels`.
 
         Returns:
@@ -171,7 +171,7 @@ class Labels:
 
     @property
     def accepted(self) -> np.ndarray:
-        """(n,) bool: which rows carry a label that passed the threshold."""
+        """(n,) bool: which rows have an accepted label."""
         return np.asarray(self.class_ids != ABSTAIN)
 
     @property
@@ -183,7 +183,7 @@ class Labels:
     def runner_up(self) -> tuple[np.ndarray, np.ndarray]:
         """(n,) str and (n,) float32: the second most probable class of each row and its probability.
 
-        With one class there is no second: empty names and zeros.
+        With only one class, the names are empty and the probabilities are 0.
         """
         if len(self.classes) == 1:
             return np.full(len(self), "", dtype=object), np.zeros(len(self), np.float32)

@@ -1,4 +1,4 @@
-"""The command line. Nothing here imports TensorFlow before a command needs it."""
+"""The command line; it does not import TensorFlow until a command needs it."""
 
 from tfautolabel.cli.app import app, main
 

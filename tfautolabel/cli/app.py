@@ -1,4 +1,4 @@
-"""The command line with its commands, and how it ends."""
+"""The command line with its commands and exit codes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfautolabel.cli.options import READ
 from tfautolabel.cli.signals import Stopped, stop_in_order
 
 INTERRUPTED = 130
-"""The exit code of a program that SIGINT ended, as shells count."""
+"""The exit code for a program that SIGINT ended, as in shells."""
 
 app = typer.Typer(
     name="tfautolabel",
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    """The exit code of the command that was asked for."""
+    """Runs the command and returns its exit code."""
     try:
         code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -89,7 +89,7 @@ def _run() -> int:
     except Stopped as stopped:
         return _ended(f"stopped by {stopped.name}", int(str(stopped.code)))
     except Exception as error:
-        # Some versions of Typer carry their own copy of Click, so its errors are told by what they do.
+        # Some versions of Typer have their own copy of Click, so this recognises errors by their methods.
         if not hasattr(error, "format_message"):
             raise
         context: Any = getattr(error, "ctx", None)
@@ -106,7 +106,7 @@ def _run() -> int:
 def _ended(how: str, code: int) -> int:
     try:
         say(f"{how}; features computed so far are kept, and the same command goes on from there")
-    except (OSError, SystemExit):  # the second is what Rich makes of a pipe that nobody reads
-        # The terminal is gone; Python would fail at the end to write what waits for it, with another code.
+    except (OSError, SystemExit):  # Rich raises the second for a pipe without a reader
+        # The terminal is gone; else Python would fail to flush at exit, with another exit code.
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open to the end
     return code

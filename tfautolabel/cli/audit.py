@@ -1,4 +1,4 @@
-"""The commands that go on from a run: `audit` and `report`."""
+"""The commands that continue from a run: `audit` and `report`."""
 
 from __future__ import annotations
 

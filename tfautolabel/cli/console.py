@@ -1,4 +1,4 @@
-"""What the commands say: results on standard output, remarks and errors on standard error."""
+"""Output of the commands: results on standard output, remarks and errors on standard error."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tfautolabel._visible import visible
 
 
 def silence_native_code() -> None:
-    """Keeps C++ code's remarks (CUDA that is not there, libjpeg on a broken file) off the terminal.
+    """Keeps messages of C++ code (missing CUDA, libjpeg on a broken file) off the terminal.
 
-    They are written to file descriptor 2 directly. Python's standard error moves to a descriptor of its own,
-    and the old one leads nowhere, unless TFAUTOLABEL_DEBUG is set.
+    C++ code writes directly to file descriptor 2. Unless TFAUTOLABEL_DEBUG is set, Python's standard error
+    moves to another descriptor, and output to descriptor 2 is discarded.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(
             errors="backslashreplace"
-        )  # a name that the terminal cannot show ends no command
+        )  # a name that the terminal cannot show must not end a command
     if os.environ.get("TFAUTOLABEL_DEBUG"):
         return
     sys.stderr.flush()
@@ -38,7 +38,7 @@ def silence_native_code() -> None:
 
 
 def show_warnings_plainly() -> None:
-    """One line a warning, without the line of code that gave it; those for developers stay silent."""
+    """Shows each warning in one line, without its line of code; hides warnings for developers."""
 
     def show(message: Warning | str, category: type[Warning], *_where: Any) -> None:
         if issubclass(category, UserWarning):
@@ -49,32 +49,32 @@ def show_warnings_plainly() -> None:
 
 
 def say(message: str, style: str = "") -> None:
-    """A remark on standard error; names in it are never taken for markup, nor obeyed by the terminal."""
+    """Prints a remark on standard error; never reads it as markup or terminal commands."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(Text(visible(message), style=style))
 
 
 def remark(quiet: bool) -> Callable[[str], None]:
-    """What tells the user of a guess or a choice: standard error, or nobody."""
+    """Returns the function that tells the user about a guess or a choice; it prints nothing if quiet."""
     return (lambda _: None) if quiet else (lambda sentence: say(sentence, style="dim"))
 
 
 def show(*lines: Any) -> None:
-    """Results on standard output, a line each; names in them are never taken for markup, nor obeyed."""
+    """Prints results on standard output, one line each; never reads names as markup or commands."""
     console = Console(soft_wrap=True, highlight=False)
     for line in lines:
         console.print(Text(visible(line)) if isinstance(line, str) else line)
 
 
 def table(*columns: str, numbers_from: int = 1, whole: Container[str] = ()) -> Table:
-    """A plain table: right-aligned numbers from the given column on; columns in `whole` never wrap."""
+    """Returns a plain table with numbers right-aligned from a column on; columns in `whole` never wrap."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for position, column in enumerate(columns):
         justify: Literal["left", "right"] = "right" if position >= numbers_from else "left"
-        # What is copied into a command stands in one line.
+        # Text that users copy into a command must stay in one line.
         made.add_column(Text(visible(column)), justify=justify, overflow="fold", no_wrap=column in whole)
     return made
 
 
 def row(*cells: Any) -> list[Text]:
-    """Cells that are never taken for markup, nor obeyed by the terminal."""
+    """Returns cells whose text is never read as markup or terminal commands."""
     return [Text(visible(str(cell))) for cell in cells]

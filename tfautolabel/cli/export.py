@@ -97,7 +97,7 @@ def export(
 
 
 def _lines(done: Converted) -> list[str]:
-    """What was written, how large and fast it is, and how it compares."""
+    """Returns lines that say what was written, how large and fast it is, and how it compares."""
     parity = done.parity
     of_what = "recorded examples" if parity.recorded else "windows of your examples"
     lines = [

@@ -1,4 +1,4 @@
-"""Messages that name a function's parameter, said for somebody who typed an option."""
+"""Rewrites messages about a function's parameters for a user who typed options."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 def flags_of(command: Any, words: Sequence[str]) -> dict[str, str]:
-    """The options of the command that was typed: parameter to flag.
+    """Returns the options of the typed command: parameter to flag.
 
     Args:
-        command: of Click, with all its commands.
-        words: what was typed behind it.
+        command: the Click command, with all its subcommands.
+        words: the words that the user typed after it.
     """
     for word in words:
         if word not in getattr(command, "commands", {}):
@@ -27,10 +27,10 @@ def flags_of(command: Any, words: Sequence[str]) -> dict[str, str]:
 
 
 def with_flags(message: str, flags: Mapping[str, str]) -> str:
-    """A message with flags where it names parameters.
+    """Returns a message with flags instead of parameter names.
 
     Args:
-        message: of an error.
+        message: the message of an error.
         flags: parameter to flag.
 
     Examples:
@@ -42,12 +42,12 @@ def with_flags(message: str, flags: Mapping[str, str]) -> str:
     """
     if not flags:
         return message
-    # Longer names first: what is left of an alternative that fits is not looked at.
+    # Longer names come first, because the first matching alternative wins.
     every = "|".join(map(re.escape, sorted(flags, key=len, reverse=True)))
     several_words = "|".join(re.escape(name) for name in sorted(flags, key=len, reverse=True) if "_" in name)
-    # Where a message names both, the one that was typed is enough.
+    # If a message names both, the typed one is enough.
     message = re.sub(rf"\b(?:{every})(?:=(?:'[^']*'|\"[^\"]*\"|\S+))? \((--[^()]+)\)", r"\1", message)
-    # Plain words are parameters in some places only, and what is quoted or part of a path never is.
+    # Plain words are parameters only in some places; quoted text and parts of a path never are.
     places = [rf"^(?:{every})(?= (?:must|is|needs)\b)", rf"(?<=Received: )(?:{every})(?==)"]
     if several_words:
         places.append(rf"(?<![\w/.'\"=-])(?:{several_words})(?![\w/'\"]|\.\w)")

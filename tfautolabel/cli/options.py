@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ READ = "\n\n".join(
         "- pictures, texts or sounds, as most media files or examples are: --modality",
     )
 )
-"""What the help of commands that read data ends with."""
+"""The end of the help of commands that read data."""
 
 Data = Annotated[
     Path,

@@ -1,4 +1,4 @@
-"""The commands that do all of it: `run` and `demo`."""
+"""The commands that do all steps: `run` and `demo`."""
 
 from __future__ import annotations
 

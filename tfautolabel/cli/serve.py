@@ -18,7 +18,7 @@ from tfautolabel.serving.settings import Settings, is_loopback
 LEVELS = ("debug", "info", "warning", "error")
 DEFAULTS = Settings()
 THREADS = ("model", "json", "loading")
-"""What the names of the server's threads begin with."""
+"""The prefix of the server's thread names."""
 
 
 def serve(
@@ -113,7 +113,7 @@ def serve(
         raise ValueError(f"log_level must be one of {', '.join(LEVELS)}. Received: {log_level!r}")
     from tfautolabel._optional import require
 
-    require("uvicorn", extra="serve")  # told before TensorFlow has been waited for
+    require("uvicorn", extra="serve")  # reported before TensorFlow loads
     from tfautolabel.runs.outputs import check_model
     from tfautolabel.serving.places import find_places
 
@@ -147,7 +147,7 @@ def serve(
         logging.getLogger("tfautolabel.serving").warning(
             "everybody who gets here can use these models", extra=reach
         )
-    # uvicorn stops gracefully on a signal and then raises it again for whoever was there before.
+    # uvicorn stops gracefully on a signal and then raises it again for the earlier handler.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     from tfautolabel.serving.server import serve as run_server
@@ -165,7 +165,7 @@ def _bytes(megabytes: float) -> int:
 
 
 def _leave_calls() -> None:
-    """Ends the process where calls of a model go on that had their time: Python would wait for them."""
+    """Ends the process if model calls still run after the grace period; Python would wait for them."""
     own = [thread for thread in threading.enumerate() if thread.name.startswith(THREADS)]
     until = time.monotonic() + 1.0
     for thread in own:

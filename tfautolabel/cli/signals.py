@@ -1,4 +1,4 @@
-"""Signals that ask a command to end: it ends in order, so that nothing half-written stays behind."""
+"""Handles signals that ask a command to end: it ends in order and leaves nothing half-written."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from types import FrameType
 from typing import NoReturn
 
 NAMES = ("SIGTERM", "SIGHUP")
-"""Those by which Python would die on the spot; SIGHUP says that the terminal is gone."""
+"""Signals that would kill Python at once; SIGHUP means that the terminal is gone."""
 
 
 class Stopped(SystemExit):
-    """A signal asked the command to end; `code` is 128 and its number, as shells count.
+    """A signal asked the command to end; `code` is 128 plus its number, as in shells.
 
     Attributes:
-        name: of the signal.
+        name: the name of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -23,10 +23,10 @@ class Stopped(SystemExit):
 
 
 def stop_in_order() -> None:
-    """Has those signals raise `Stopped` in the main thread.
+    """Makes these signals raise `Stopped` in the main thread.
 
-    One that is ignored, as `nohup` asks for, stays so. Once one has come the next are ignored: they would
-    break into the tidying up.
+    A signal that is ignored, as with `nohup`, stays ignored. After the first signal, further ones are
+    ignored: they would interrupt the cleanup.
     """
     for number in _known():
         if signal.getsignal(number) == signal.SIG_DFL:

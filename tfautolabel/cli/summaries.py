@@ -1,4 +1,4 @@
-"""Results in words and tables."""
+"""Shows results in words and tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def show_run(result: RunResult) -> None:
-    """What was asked for first; then classes, counts, how good, how much was accepted, and where all is."""
+    """Shows first what was asked for, then classes, counts, quality, accepted labels, and the files."""
     counts, cross_validation = result.record["counts"], result.record["cross_validation"]
     classes = table("class", "labelled", "predicted", "accepted")
     for name, count in counts["classes"].items():
@@ -60,7 +60,7 @@ def show_run(result: RunResult) -> None:
 
 
 def _one_label(names: list[str]) -> list[str]:
-    """Which classes cross-validation can say nothing of."""
+    """Returns lines about the classes that cross-validation cannot judge."""
     if not names:
         return []
     label = "its one label is" if len(names) == 1 else "their one label is"
@@ -68,7 +68,7 @@ def _one_label(names: list[str]) -> list[str]:
 
 
 def show_demo(result: DemoResult) -> None:
-    """What was done, what came out, and what to open."""
+    """Shows what was done, the results, and what to open."""
     total, correct = result.evaluation.count, round(result.evaluation.accuracy * result.evaluation.count)
     show(
         f"192 tiles were cut from photographs of brick, grass and gravel into {result.photos}.",
@@ -86,7 +86,7 @@ def show_demo(result: DemoResult) -> None:
 
 
 def show_labels(result: LabelResult) -> None:
-    """Counts, and where the files are."""
+    """Shows counts, and where the files are."""
     show(
         f"accepted   {_share(result.accepted, result.total)} labels",
         *_reasons(result.reasons),
@@ -97,7 +97,7 @@ def show_labels(result: LabelResult) -> None:
 
 
 def show_list(out: Path, file: Path, listed: int, needed: AnswersNeeded) -> None:
-    """Where the list is, and how to go on."""
+    """Shows where the list is, and how to continue."""
     show(
         f"{listed:,} items to look at are in {file}, in random order; write yes, no or the right label into "
         "the column correct, from the first row on; you may stop at any row. Then:",
@@ -108,7 +108,7 @@ def show_list(out: Path, file: Path, listed: int, needed: AnswersNeeded) -> None
 
 
 def show_audit(out: Path, result: AuditResult) -> None:
-    """What the audit says, and how many more answers it needs."""
+    """Shows what the audit says, and how many more answers it needs."""
     from tfautolabel.trust.certificates import percent
 
     certificate = result.certificate
@@ -145,7 +145,7 @@ def show_audit(out: Path, result: AuditResult) -> None:
 
 
 def show_measured(measured: ModelMeasures) -> None:
-    """All of an evaluation: the labels, the probabilities, what does without a model, and the certificate."""
+    """Shows an evaluation: the labels, the probabilities, baselines without a model, and the certificate."""
     show(f"learnt from        {measured.of_learnt()}")
     if measured.all_learnt:
         return
@@ -161,7 +161,7 @@ def show_measured(measured: ModelMeasures) -> None:
 
 
 def show_evaluation(evaluation: Evaluation) -> None:
-    """Accuracy, a row for each class, and the confusion matrix."""
+    """Shows accuracy, a row for each class, and the confusion matrix."""
     low, high = evaluation.accuracy_interval
     measures = table("class", "precision", "recall", "F1", "examples")
     for name, precision, recall, f1, support in zip(
@@ -188,7 +188,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
 
 def show_backbones() -> None:
-    """The packaged backbones, a row each."""
+    """Shows the packaged backbones, one row each."""
     from tfautolabel.backbones.packaged import PACKAGED
 
     names = "backbone", "data", "languages", "speed", "features", "MB", "licence", "cached"
@@ -218,7 +218,7 @@ def show_backbones() -> None:
 
 
 def _earned(result: RunResult) -> list[str]:
-    """What held-out labels do not bear out, and what to do about it."""
+    """Returns lines about what held-out labels do not support, and what to do about it."""
     from tfautolabel.report.next_steps import another_backbone
     from tfautolabel.trust.earned import Earned
 
@@ -230,7 +230,7 @@ def _earned(result: RunResult) -> list[str]:
 
 
 def _answer(result: RunResult) -> list[str]:
-    """One sentence, if a target was asked for, and what makes it certain."""
+    """Returns a sentence about the target, if one was asked for, and what makes it certain."""
     found = result.record["certificate"]
     if found is None:
         return []
@@ -253,7 +253,7 @@ def _answer(result: RunResult) -> list[str]:
 
 
 def _command(result: RunResult) -> list[str]:
-    """How to go on where there is a list of items to look at."""
+    """Returns how to continue if there is a list of items to look at."""
     if not result.record["audit"]["listed"]:
         return []
     file = result.out / AUDIT_LIST
@@ -265,7 +265,7 @@ def _command(result: RunResult) -> list[str]:
 
 
 def _estimate(result: RunResult) -> list[str]:
-    """What a target of 5 % would give, where none was asked for."""
+    """Returns what a target of 5 % would give, if no target was asked for."""
     found = result.record["estimate"]
     if found is None:
         return []

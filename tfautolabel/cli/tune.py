@@ -111,11 +111,11 @@ def tune(
 
 
 SHOWN = 10
-"""How many of the completed trials the terminal shows; trials.csv has all."""
+"""How many completed trials the terminal shows; trials.csv has all of them."""
 
 
 def show_search(result: TuneResult) -> None:
-    """The best trials and those that failed, what came out, and where all is."""
+    """Shows the best trials, the failed ones, the result, and where the files are."""
     head, fine_tuning = result.searches.head, result.searches.fine_tuning
     cross_validation = result.record["cross_validation"]
     low, high = cross_validation["accuracy_interval_95"]

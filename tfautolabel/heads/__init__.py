@@ -23,7 +23,7 @@ HEADS: dict[str, Callable[[int, int, int], keras.Model]] = {
     "linear": _linear,
     "mlp": mlp_head,
 }
-"""Name to a function of (feature_dim, n_classes, seed) that gives a compiled head."""
+"""Name to a function of (feature_dim, n_classes, seed) that returns a compiled head."""
 
 
 def build_head(name: str, feature_dim: int, n_classes: int, seed: int = 0) -> keras.Model:
@@ -33,7 +33,7 @@ def build_head(name: str, feature_dim: int, n_classes: int, seed: int = 0) -> ke
         name: a key of `HEADS`.
         feature_dim: d, the length of a feature vector.
         n_classes: k, at least 2.
-        seed: decides everything random about the head.
+        seed: determines everything random about the head.
 
     Returns:
         A compiled model from (n, d) float32 features to (n, k) probabilities.

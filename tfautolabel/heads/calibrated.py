@@ -1,4 +1,4 @@
-"""A head whose probabilities go through a correction, as one model, so that exports carry it."""
+"""Joins a head and the correction of its probabilities into one model, so that exports contain both."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _FLOOR = 1e-12
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class ProbabilityScaling(keras.layers.Layer):
-    """softmax(scale x log(probabilities) + bias), what `tfautolabel.trust.Calibration` computes.
+    """Computes softmax(scale x log(probabilities) + bias), like `tfautolabel.trust.Calibration`.
 
     Args:
         n_classes: k.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         probabilities: (n, k) float32, rows sum to 1.
@@ -42,20 +42,20 @@ class ProbabilityScaling(keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that make an equal layer."""
         config = super().get_config()
         config.pop("trainable")
         return {**config, "n_classes": self.n_classes}
 
 
 def calibrated_head(head: keras.Model, feature_dim: int, scale: np.ndarray, bias: np.ndarray) -> keras.Model:
-    """A head followed by a correction of its probabilities; the head's weights are shared.
+    """Returns a head followed by a correction of its probabilities; it shares the head's weights.
 
     Args:
         head: from (n, d) features to (n, k) probabilities.
         feature_dim: d.
-        scale: (k,), what each class's log-probability is multiplied by.
-        bias: (k,), what is added to it.
+        scale: (k,), the factor of each class's log-probability.
+        bias: (k,), added after the multiplication.
     """
     features = keras.Input((feature_dim,), name="features")
     scaling = ProbabilityScaling(len(scale), name="calibration")

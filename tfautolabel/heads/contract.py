@@ -1,4 +1,4 @@
-"""What every head must do, whoever wrote it."""
+"""The contract for every head, including heads from users."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import tensorflow as tf
 
 
 class SelfSolving(Protocol):
-    """A head with a solver of its own.
+    """A head with its own solver.
 
-    Its `fit(features, class_ids, class_weight=...)` trains it on all examples in one go and predicts each of
-    them without having seen it; epochs, batches and callbacks mean nothing to it.
+    Its `fit(features, class_ids, class_weight=...)` trains it on all examples at once, and also predicts each
+    example by a model that has not seen it. It has no epochs, batches or callbacks.
 
-    It is a `keras.Model` whose config has "n_folds" and "seed" and makes an equal head.
+    It is a `keras.Model`. Its config has "n_folds" and "seed", and makes an equal head.
 
     Attributes:
-        solves_itself: whether it will, as it is compiled.
+        solves_itself: whether it uses its own solver, as it is compiled.
         out_of_fold_: after `fit`, (n, k) float32, in the order of the examples.
-        n_folds: how many times examples are held out, at most.
+        n_folds: the most folds in which examples are held out.
     """
 
     name: str
@@ -36,21 +36,21 @@ class SelfSolving(Protocol):
 
 
 def is_self_solving(head: Any) -> bool:
-    """Whether a head has a solver of its own and is compiled to use it."""
+    """Returns whether a head has its own solver and is compiled to use it."""
     return bool(getattr(head, "solves_itself", False))
 
 
 def check_head(head: Any, feature_dim: int, n_classes: int) -> None:
-    """Runs a head on made-up features, which tells more than its declared shapes.
+    """Runs a head on artificial features; this finds more mistakes than a check of its declared shapes.
 
     Args:
-        head: from (n, feature_dim) float32 features to (n, n_classes) probabilities.
+        head: a model from (n, feature_dim) float32 features to (n, n_classes) probabilities.
         feature_dim: d, the length of a feature vector.
         n_classes: k.
 
     Raises:
-        TypeError: If it is no `keras.Model`.
-        ValueError: If it does not take the features or does not give probabilities.
+        TypeError: If the head is not a `keras.Model`.
+        ValueError: If the head does not accept the features or does not return probabilities.
     """
     if not isinstance(head, keras.Model):
         raise TypeError(f"a head is the name of one or a keras.Model. Received: {head!r}")

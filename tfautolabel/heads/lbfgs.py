@@ -1,7 +1,7 @@
 """L-BFGS for smooth convex functions of many variables (Nocedal and Wright, Numerical Optimization, 7.4-7.5).
 
-SciPy's L-BFGS-B looks after bounds that a head does not have: with the 12,810 variables of a ten-class head
-it spends 10 to 17 ms of its own on each evaluation, twenty times what the evaluation takes.
+SciPy's L-BFGS-B handles bounds, which a head does not have: with the 12,810 variables of a ten-class head its
+overhead is 10 to 17 ms per evaluation, twenty times the evaluation itself.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def minimize(
     """Minimises a smooth convex function.
 
     Args:
-        value_and_gradient: of one point; the gradient has the point's shape.
-        start: where to begin, of any shape.
-        tolerance: stop when three steps in a row each lower the value by less than this share of it.
+        value_and_gradient: returns both for one point; the gradient has the point's shape.
+        start: the first point, of any shape.
+        tolerance: stop when each of three successive steps lowers the value by less than this share of it.
         max_steps: stop after this many steps at the latest.
 
     Returns:
@@ -50,7 +50,7 @@ def minimize(
         slope = float(np.vdot(gradient, direction))
         if slope >= 0.0:
             break
-        # Without curvature known yet the gradient's length says nothing about a good step.
+        # While the curvature is unknown, the gradient's length says nothing about a good step.
         step = 1.0 if history else min(1.0, 1.0 / float(np.linalg.norm(gradient)))
         while True:
             new_point = point + step * direction
@@ -72,7 +72,7 @@ def minimize(
 
 
 def _direction(gradient: np.ndarray, history: deque[tuple[np.ndarray, np.ndarray, float]]) -> np.ndarray:
-    """The two-loop recursion: minus the approximate inverse Hessian times the gradient."""
+    """Returns minus the approximate inverse Hessian times the gradient, by the two-loop recursion."""
     direction = -gradient
     shares = []
     for moved, turned, curvature in reversed(history):

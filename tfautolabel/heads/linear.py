@@ -19,26 +19,26 @@ CONVEX = "lbfgs"
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class LinearHead(keras.Model):
-    """Normalised features to class probabilities through one dense layer.
+    """Maps normalised features to class probabilities with one dense layer.
 
-    `compile()` selects the convex solver: `fit` then finds the exact minimum, with the strength of the L2
-    penalty and the temperature of the scores chosen by cross-validation within the training data. Classes
-    with few labels weigh nearly the same, however many others have; see `share_weights`.
-    `compile(optimizer="adam")` gives ordinary Keras training, with everything that Keras offers.
+    `compile()` selects the convex solver: `fit` then finds the exact minimum. Cross-validation within the
+    training data chooses the strength of the L2 penalty and the temperature of the scores. Classes with few
+    labels have nearly the same weight, however many labels other classes have; see `share_weights`.
+    `compile(optimizer="adam")` selects ordinary Keras training, with all Keras features.
 
     Args:
         feature_dim: d, the length of a feature vector.
         n_classes: k.
         Cs: values of C, the inverse strength of the penalty, that cross-validation tries.
         n_folds: how many folds that cross-validation has.
-        seed: decides the folds and, for gradient training, the first weights.
-        normalization: of the features, for derived heads; a `PowerNormalization` by default.
-        **options: of `keras.Model`.
+        seed: determines the folds and, for gradient training, the initial weights.
+        normalization: the feature normalisation, for derived heads; by default a `PowerNormalization`.
+        **options: options of `keras.Model`.
 
     Attributes:
         out_of_fold_: (n, k) float32 after a convex fit: each example's probabilities from a model that has
-            not seen it; the penalty and the temperature are one number each for all.
-        C_: the C that was chosen.
+            not seen it. All these models have the same penalty and the same temperature.
+        C_: the chosen C.
 
     Call arguments:
         features: (n, d) float32.
@@ -77,13 +77,13 @@ class LinearHead(keras.Model):
         return self.dense(self.normalization(features))
 
     def compile(self, optimizer: Any = CONVEX, loss: Any = None, metrics: Any = None, **options: Any) -> None:
-        """As `keras.Model.compile`, with `CONVEX` ("lbfgs") as a further optimizer and the default.
+        """Compiles like `keras.Model.compile`; `CONVEX` ("lbfgs") is a further optimizer and the default.
 
         Args:
             optimizer: "lbfgs" for the convex solver, or any Keras optimizer.
             loss: sparse categorical cross-entropy by default.
             metrics: accuracy by default.
-            **options: of `keras.Model.compile`.
+            **options: options of `keras.Model.compile`.
 
         Raises:
             ValueError: If another loss is given with the convex solver, which minimises cross-entropy.
@@ -102,7 +102,7 @@ class LinearHead(keras.Model):
         )
 
     def get_compile_config(self) -> dict[str, Any] | None:
-        """What `compile` was called with, so that a saved head comes back compiled the same way."""
+        """Returns the arguments of `compile`, so that a saved head is compiled in the same way again."""
         return {"optimizer": CONVEX} if self._convex else super().get_compile_config()
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ class LinearHead(keras.Model):
 
     @property
     def solves_itself(self) -> bool:
-        """Whether `fit` gives out-of-fold probabilities too; see `tfautolabel.heads.contract`."""
+        """Whether `fit` also gives out-of-fold probabilities; see `tfautolabel.heads.contract`."""
         return self._convex
 
     @property
@@ -129,20 +129,20 @@ class LinearHead(keras.Model):
         class_weight: dict[int, float] | None = None,
         **options: Any,
     ) -> Any:
-        """Trains the head, see the class.
+        """Trains the head; see the class.
 
         Args:
-            x: (n, d) float32 features, in any order, or for gradient training whatever Keras takes.
+            x: (n, d) float32 features, in any order; for gradient training anything that Keras accepts.
             y: (n,) integer class ids in [0, k).
-            sample_weight: (n,) float32, one weight an example.
-            class_weight: class id to weight, multiplied with `sample_weight`. Without either the convex
-                solver takes `share_weights`.
-            **options: of `keras.Model.fit`; the convex solver has no epochs, batches or callbacks and ignores
-                them.
+            sample_weight: (n,) float32, one weight for each example.
+            class_weight: class id to weight, multiplied with `sample_weight`. Without both, the convex solver
+                uses `share_weights`.
+            **options: options of `keras.Model.fit`; the convex solver has no epochs, batches or callbacks and
+                ignores them.
 
         Returns:
             A `keras.callbacks.History`. After a convex fit it has one entry: loss and accuracy on the
-            training data, and as val_loss and val_accuracy those on the held-out folds.
+            training data, and val_loss and val_accuracy on the held-out folds.
 
         Raises:
             ValueError: If shapes do not agree, a class id is out of range, or features are not finite.
@@ -178,7 +178,7 @@ class LinearHead(keras.Model):
             sample_weight=weights,
         )
         self.dense.set_weights([model.weights, model.bias])
-        # There are folds, so there are out-of-fold probabilities.
+        # There are always folds here, so there are out-of-fold probabilities.
         out_of_fold = cast(np.ndarray, model.out_of_fold)
         self.out_of_fold_, self.C_ = out_of_fold[np.argsort(order)], model.C
         return self._history(normalized, class_ids, out_of_fold)
@@ -198,12 +198,12 @@ class LinearHead(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> LinearHead:
-        """A head as `get_config` describes it; those that were saved earlier call `Cs` penalties."""
+        """Makes a head from the result of `get_config`; heads of earlier versions call `Cs` penalties."""
         old = config.pop("penalties", None)
         return cls(**config if old is None else {**config, "Cs": old})
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal head."""
+        """Returns the arguments that make an equal head."""
         return {
             "feature_dim": self.feature_dim,
             "n_classes": self.n_classes,

@@ -1,4 +1,4 @@
-"""A head with one hidden layer, for tasks where classes are no linear function of the features."""
+"""A head with one hidden layer, for tasks whose classes are not a linear function of the features."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tfautolabel.heads.normalization import PowerNormalization
 def mlp_head(
     feature_dim: int, n_classes: int, seed: int = 0, hidden: int = 256, dropout: float = 0.3
 ) -> keras.Model:
-    """Normalised features, a hidden layer with dropout, softmax.
+    """Returns a head with normalised features, a hidden layer with dropout, and softmax.
 
     Args:
         feature_dim: d.
         n_classes: k.
-        seed: decides the first weights and the dropout.
-        hidden: units in the hidden layer.
-        dropout: share of them that is dropped in training, in [0, 1).
+        seed: determines the initial weights and the dropout.
+        hidden: how many units the hidden layer has.
+        dropout: the share of units that is dropped in training, in [0, 1).
 
     Returns:
         A model from (n, d) float32 features to (n, k) probabilities, compiled with Adam.
@@ -28,7 +28,7 @@ def mlp_head(
 
     features = keras.Input((feature_dim,), name="features")
     x = PowerNormalization(name="normalization")(features)
-    # Rows of length one have tiny entries; at unit variance the usual first weights and step sizes fit.
+    # Rows of length one have tiny entries; with unit variance, usual initial weights and step sizes fit.
     x = keras.layers.Rescaling(float(feature_dim) ** 0.5, name="unit_variance")(x)
     x = keras.layers.Dense(hidden, activation="gelu", kernel_initializer=initializer(0), name="hidden")(x)
     x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)

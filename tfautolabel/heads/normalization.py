@@ -9,16 +9,16 @@ import numpy as np
 from keras import ops
 
 SQUARE_ROOT = 0.5
-SMALL = 1e-6  # keeps the root's slope finite at zero, for whoever trains through this layer
+SMALL = 1e-6  # keeps the root's slope finite at zero, for training through this layer
 
 
 _LEAST_SQUARE = 1e-14  # of a row's length
 
 
 def unit_rows(features: Any) -> Any:
-    """Rows scaled to length one; a row of zeros stays one.
+    """Scales rows to length one; a row of zeros stays a row of zeros.
 
-    `keras.ops.normalize` gives the same, but through a row of zeros no gradient that is a number.
+    `keras.ops.normalize` gives the same values, but its gradient for a row of zeros is NaN.
 
     Args:
         features: (n, d) float32.
@@ -34,9 +34,9 @@ def unit_rows(features: Any) -> Any:
 class PowerNormalization(keras.layers.Layer):
     """Raises the features' magnitudes to a power, then scales each row to length one.
 
-    The square root evens out the few large values of averaged activations (Perronnin, Sánchez and Mensink,
+    The square root reduces the few large values of averaged activations (Perronnin, Sánchez and Mensink,
     Improving the Fisher Kernel for Large-Scale Image Classification, ECCV 2010). `adapt` chooses it for
-    features that are never negative, and leaves signed ones, such as text embeddings, as they are.
+    features that are never negative. It leaves signed features, such as text embeddings, unchanged.
 
     Call arguments:
         features: (n, d) float32.

@@ -1,4 +1,4 @@
-"""Further ways to scale features before a head, for whoever tunes heads."""
+"""Further ways to scale features before a head, for tuning."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tfautolabel.heads.linear import LinearHead
 from tfautolabel.heads.normalization import SMALL, PowerNormalization, unit_rows
 
 SCALINGS = ("power", "length", "centred", "standard")
-"""What `FeatureScaling` can do; "power" is what heads do by default."""
+"""The kinds of `FeatureScaling`; "power" is the default of heads."""
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class FeatureScaling(PowerNormalization):
     """Scales features in one of several ways; each ends with rows of length one.
 
-    Subtracting the mean before the length is taken is CL2N of Wang et al., SimpleShot, 2019
-    (arXiv 1911.04623); dividing by the standard deviation too lets every feature weigh the same.
+    Subtracting the mean before scaling to length one is CL2N of Wang et al., SimpleShot, 2019 (arXiv
+    1911.04623). Dividing by the standard deviation too gives every feature the same weight.
 
     Args:
         kind: one of `SCALINGS`: "power" as `PowerNormalization`; "length" without the power; "centred" with
             power and the mean taken off; "standard" also divided by the standard deviation.
         feature_dim: d.
-        **options: of `keras.layers.Layer`.
+        **options: options of `keras.layers.Layer`.
 
     Call arguments:
         features: (n, d) float32.
@@ -58,7 +58,7 @@ class FeatureScaling(PowerNormalization):
         self.centre.assign(raised.mean(axis=0))
         if self.kind == "standard":
             spread = raised.std(axis=0)
-            # A feature that hardly ever differs would be blown up to noise.
+            # Division would turn a feature that hardly varies into noise.
             self.spread.assign(np.maximum(spread, 0.1 * spread.mean() + 1e-6))
 
     def call(self, features: Any) -> Any:
@@ -69,7 +69,7 @@ class FeatureScaling(PowerNormalization):
         return unit_rows((raised - self.centre) / self.spread)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
+        """Returns the arguments that make an equal layer."""
         return {**super().get_config(), "kind": self.kind, "feature_dim": self.feature_dim}
 
 
@@ -81,7 +81,7 @@ class ScaledLinearHead(LinearHead):
         feature_dim: d.
         n_classes: k.
         scaling: one of `SCALINGS`.
-        **options: of `LinearHead`.
+        **options: options of `LinearHead`.
     """
 
     def __init__(self, feature_dim: int, n_classes: int, scaling: str = "power", **options: Any) -> None:
@@ -90,5 +90,5 @@ class ScaledLinearHead(LinearHead):
         self.scaling = scaling
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal head."""
+        """Returns the arguments that make an equal head."""
         return {**super().get_config(), "scaling": self.scaling}

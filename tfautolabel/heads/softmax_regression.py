@@ -1,20 +1,21 @@
-"""Multinomial logistic regression with an L2 penalty, solved as the convex problem that it is.
+"""Multinomial logistic regression with an L2 penalty, solved as a convex problem.
 
-The objective is scikit-learn's: C times the summed cross-entropy plus half the squared norm of the weights,
-the intercept not penalised. L-BFGS finds the minimum. With fewer
-examples than features the problem is first turned into the span of the examples, which changes nothing in
-the solution and makes it as small as the number of examples.
+The objective is scikit-learn's: C times the summed cross-entropy plus half the squared norm of the weights;
+the intercept has no penalty. L-BFGS finds the minimum. With fewer examples than features, the problem is
+first projected onto the span of the examples. This does not change the solution, and it reduces the dimension
+to the number of examples.
 
-With few labels the C that is best for the decisions leaves the scores too small for the probabilities.
-Cross-validation therefore chooses the two apart: for each C it fits one temperature to the held-out scores,
-and compares the values of C by the cross-entropy after that. Few labels say little about C, so a prior keeps
-it near what suits normalised features in general until the data speak clearly.
+With few labels, the C that is best for the decisions gives scores that are too small for good probabilities.
+Cross-validation therefore chooses C and a temperature separately: for each C it fits one temperature to the
+held-out scores, and then compares the values of C by the cross-entropy. Few labels say little about C, so a
+prior keeps C near a value that suits normalised features in general, until the data clearly prefer another
+one.
 
-A score is the logarithm of the class's share and the evidence beyond it. Scores that are too small are scaled
-by their evidence alone: the shares are no matter of degree. Evidence that held-out examples do not bear out
-must not leave the decision to the shares, which few labels hardly know: then all of the score is made
-smaller, which changes no decision. What holds an example out must also not change the shares that the others
-are fitted to: where a class has two labels, half of it would be gone just where it is needed.
+A score is the logarithm of the class's share plus the evidence beyond it. If scores are too small, only their
+evidence is scaled up; the shares stay. If held-out examples do not support the evidence, the whole score is
+scaled down, which changes no decision. Scaling down only the evidence would leave the decision to the shares,
+which few labels hardly know. Holding an example out must also not change the shares that the others are
+fitted to: a class with two labels would lose half of its share exactly when it is needed.
 """
 
 from __future__ import annotations
@@ -34,19 +35,20 @@ CS = (0.0625, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 USUAL_C = 12.0
 """The mode of the prior over C; chosen on the sets of `benchmarks/few_labels.py` and `accuracy.py`."""
 PRIOR_WIDTH = 0.7 * float(np.log(4.0))
-"""In powers of e: one step of `CS` costs about one nat. Chosen on the same sets."""
+"""The width of the prior in log C: one step of `CS` costs about one nat. Chosen on the same sets."""
 
 C_LABELS = 5
-"""Classes with fewer labels do not choose C: held out, so much of them is gone that what suits the rest of
-them does not suit them all."""
+"""Classes with fewer labels do not influence C: holding out some of their labels removes so much that the
+best C for the rest is not the best C for all."""
 UNCHOSEN_C = 64.0
-"""The mode of the prior over C where each class has two labels or more and none has enough to choose C.
-Features that suit the classes hardly care; those that do not lose up to two points with the usual one. Single
-labels are better off with it. Chosen on seeds 20 to 31 of ten sets and backbones."""
+"""The mode of the prior over C if each class has at least two labels and no class has enough to choose C. For
+features that suit the classes, this mode hardly matters; other features lose up to two points with the usual
+mode. Classes with a single label do better with the usual mode. Chosen on seeds 20 to 31 of ten sets and
+backbones."""
 
 _TEMPERATURES = (-1.0, 8.0)
-"""Natural logarithms between which the temperature's inverse is sought. What few held-out examples say is
-no ground for probabilities that tell nothing."""
+"""The range for the natural logarithm of the inverse temperature. A few held-out examples are no reason for
+probabilities that say nothing."""
 
 _TOLERANCE = 1e-7
 """L-BFGS stops when a step lowers the objective by less than this share; cross-validation is less exact."""
@@ -60,13 +62,13 @@ class SoftmaxRegression:
     Attributes:
         weights: (d, k) float32.
         bias: (k,) float32.
-        C: the inverse strength of the penalty that was used.
-        scale: the inverse temperature, which weights and bias hold already; 1 without cross-validation.
+        C: the inverse strength of the penalty.
+        scale: the inverse temperature, already included in weights and bias; 1 without cross-validation.
             Above 1 it multiplies the evidence beyond the classes' shares, below 1 the whole score.
-        out_of_fold: (n, k) float32, for each example the probabilities from a model that has not seen it;
-            None if there was no cross-validation.
-        losses: the mean out-of-fold cross-entropy, after the temperature, for each C that was tried.
-            Examples that nothing else shows the like of are left out.
+        out_of_fold: (n, k) float32, each example's probabilities from a model that has not seen it; None
+            without cross-validation.
+        losses: the mean out-of-fold cross-entropy, after temperature scaling, for each C that was tried.
+            Leaves out the only example of a class.
     """
 
     weights: np.ndarray
@@ -88,20 +90,21 @@ def fit_softmax_regression(
 ) -> SoftmaxRegression:
     """Fits weights and bias; with folds, cross-validation chooses C and the scale of the scores.
 
-    The only example of a class takes no part in the choice: a model that has not seen it cannot get it right,
-    whatever C and scale are. Classes with fewer than `C_LABELS` take no part in that of C.
+    The only example of a class does not influence this choice: a model that has not seen it cannot be right,
+    for any C and scale. Classes with fewer than `C_LABELS` labels do not influence C.
 
     Args:
         features: (n, d) float32.
         class_ids: (n,) int64 in [0, k).
         n_classes: k.
-        folds: (n,) int64, the fold in which each example is held out; None takes the only C given.
+        folds: (n,) int64, the fold in which each example is held out; with None, `Cs` must have one value.
         Cs: ascending values of C > 0 to choose from.
-        sample_weight: (n,) float32 > 0, 1 for each example by default. A class's share of the weight is
-            the share that the model expects of it.
+        sample_weight: (n,) float32 > 0, 1 for each example by default. The model expects each class to have
+            its share of the total weight.
 
     Returns:
-        The model, fitted on all examples. After cross-validation its weights and bias hold the temperature.
+        The model, fitted on all examples. After cross-validation, its weights and bias include the
+        temperature.
 
     Raises:
         ValueError: If several values of C are given without folds to choose among them.
@@ -109,8 +112,8 @@ def fit_softmax_regression(
     if folds is None and len(Cs) != 1:
         raise ValueError(f"several values of C need folds to choose among them. Received: Cs={Cs}")
     weight = np.ones(len(features), np.float32) if sample_weight is None else sample_weight.astype(np.float32)
-    # The intercept is free, so a shift of all features only shifts it; without their common part the problem
-    # is far better conditioned.
+    # The intercept has no penalty, so a shift of all features only shifts it; without the mean, the problem
+    # is much better conditioned.
     centre = np.average(features, axis=0, weights=weight).astype(np.float32)
     basis, coordinates = _span(np.asarray(features, np.float32) - centre)
     coordinates = np.hstack([coordinates, np.ones((len(coordinates), 1), np.float32)])
@@ -134,7 +137,7 @@ def fit_softmax_regression(
 
 
 def _span(features: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """An orthonormal basis (d, n) of the examples and their coordinates (n, n), where that is smaller."""
+    """Returns an orthonormal basis (d, n) of the examples and their coordinates (n, n), if smaller."""
     n, d = features.shape
     if n > d // 2:
         return None, features
@@ -144,7 +147,7 @@ def _span(features: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
-    """One C in cross-validation."""
+    """One value of C in cross-validation."""
 
     C: float
     scale: float
@@ -155,7 +158,7 @@ class _Trial:
 
     @property
     def start(self) -> np.ndarray:
-        """Near the solution on all examples."""
+        """Returns a starting point near the solution on all examples."""
         return np.asarray(np.mean(self.solutions, axis=0))
 
 
@@ -166,9 +169,9 @@ def _cross_validate(
     folds: np.ndarray,
     Cs: Sequence[float],
 ) -> list[_Trial]:
-    """Tries values of C from the usual one in both directions, in each for as long as it helps."""
+    """Tries values of C from the usual one in both directions, in each as long as it helps."""
     log_prior = _log_prior(targets, weight)
-    # (n,) how many labels each example's class has.
+    # (n,) the number of labels of each example's class.
     labels = targets @ targets.sum(axis=0)
     judged, choosing = labels > 1.0, labels >= C_LABELS
     usual = UNCHOSEN_C if judged.all() and not choosing.any() else USUAL_C
@@ -203,7 +206,7 @@ def _cross_validate(
     for onward in (ascending[middle + 1 :], ascending[:middle][::-1]):
         last = trials[0]
         for C in onward:
-            # Each fold continues from its solution for the C before, which is close.
+            # Each fold starts from its solution for the previous C, which is close.
             trial = attempt(C, last.solutions)
             trials.append(trial)
             if trial.objective > last.objective:
@@ -213,20 +216,20 @@ def _cross_validate(
 
 
 def _log_prior(targets: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(k,) logarithms of the classes' weighted shares, each as if it had half an example more."""
+    """Returns (k,) logarithms of the classes' weighted shares, with half an example added to each class."""
     counts = weight @ targets + 0.5
     return np.asarray(np.log(counts / counts.sum()))
 
 
 def _with_shares_of_all(targets: np.ndarray, weight: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The weights of some rows, so that every class has the share of them that it has of all rows."""
+    """Returns weights for some rows that give each class the same share as it has among all rows."""
     of_all, of_rows = weight @ targets, weight[rows] @ targets[rows]
     factor = of_all / np.where(of_rows > 0.0, of_rows, 1.0) * np.float32(np.mean(rows))
     return np.asarray((weight[rows] * (targets[rows] @ factor)).astype(np.float32))
 
 
 def _scaled(scores: np.ndarray, log_prior: np.ndarray, scale: float) -> np.ndarray:
-    """Scores after a temperature, which lets the classes' shares decide no more than they did before."""
+    """Returns scores after temperature scaling, without more influence for the classes' shares."""
     if scale <= 1.0:
         return scale * scores
     return np.asarray(log_prior + scale * (scores - log_prior))
@@ -235,10 +238,10 @@ def _scaled(scores: np.ndarray, log_prior: np.ndarray, scale: float) -> np.ndarr
 def _inverse_temperature(
     scores: np.ndarray, log_prior: np.ndarray, targets: np.ndarray, weight: np.ndarray
 ) -> float:
-    """The scale that makes held-out scores the best log-probabilities.
+    """Returns the scale that makes held-out scores the best log-probabilities.
 
-    The targets are softened as if one example more had been wrong, so that a run without an error does not
-    end in certainty (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2).
+    The targets are softened as if one more example had been wrong, so that a run without an error does not
+    give probabilities of 1 (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2).
     """
     k = targets.shape[1]
     doubt = 1.0 / (len(targets) + 2.0)
@@ -253,7 +256,7 @@ def _inverse_temperature(
 
 
 def _cross_entropy(scores: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> float:
-    """The weighted mean over examples, in nats."""
+    """Returns the weighted mean over examples, in nats."""
     return float(np.average(-(log_softmax(scores, axis=1) * targets).sum(axis=1), weights=weight))
 
 

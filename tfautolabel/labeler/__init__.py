@@ -1,4 +1,4 @@
-"""The labeler, which composes backbone, features, head and export, and the Keras model inside it."""
+"""The labeler, which combines backbone, features, head and export, and the Keras model inside it."""
 
 from tfautolabel.labeler.choose import select_backbone
 from tfautolabel.labeler.labeler import Labeler

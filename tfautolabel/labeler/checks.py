@@ -1,4 +1,4 @@
-"""What a labeler needs of its settings and of the labelled examples."""
+"""Checks of a labeler's settings and of the labelled examples."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tfautolabel.data import Dataset, ReadFailure
 from tfautolabel.labels import Rejected
 
 SAMPLE, SAMPLED_FROM = 200, 5000
-"""How many texts are looked at to find out their language, and from how many of the first."""
+"""How many texts are sampled to detect their language, and from how many of the first texts."""
 
 
 def check_counts(class_ids: np.ndarray, classes: Sequence[str], rejected: Sequence[Rejected]) -> None:
-    """Refuses a class without examples and warns of one with a single example.
+    """Refuses a class without examples and warns about a class with a single example.
 
     Args:
         class_ids: (n,) int64 in [0, k), of the labelled examples that could be read.
@@ -55,11 +55,11 @@ def warn_of_language(handle: str, dataset: Dataset) -> bool:
         dataset: examples of any modality; only texts are looked at.
 
     Returns:
-        Whether there was reason to.
+        Whether it warned.
     """
     if dataset.modality != "text" or not len(dataset):
         return False
-    # From the beginning: a table of millions of rows is not to be gone through for this.
+    # Only from the beginning: this must not read a table of millions of rows.
     rows = np.unique(np.linspace(0, min(len(dataset), SAMPLED_FROM) - 1, SAMPLE).astype(np.int64))
     read = dataset.read(rows.tolist())
     texts = (text.decode("utf-8", "replace") for text in read if not isinstance(text, ReadFailure))
@@ -75,13 +75,13 @@ def warn_of_language(handle: str, dataset: Dataset) -> bool:
 
 
 class LanguageWarning:
-    """Warns of a language, as `warn_of_language` does, until there was reason to once."""
+    """Warns about a language, as `warn_of_language` does, at most once."""
 
     def __init__(self) -> None:
         self._given = False
 
     def once(self, handle: str, dataset: Dataset) -> None:
-        """Warns if most texts are in a language that the backbone was not trained on, and nobody said so yet.
+        """Warns if most texts are in a language that the backbone was not trained on, at most once.
 
         Args:
             handle: of the backbone.

@@ -1,4 +1,4 @@
-"""Which backbone to take: the one asked for, the modality's own, or the best by cross-validation."""
+"""Chooses the backbone: the one asked for, the modality's default, or the best by cross-validation."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ DEFAULT_BACKBONES = {
     "text": "packaged:minilm-l6",
     "audio": "packaged:speech-embedding",
 }
-"""The modality's own, which is taken where none is asked for and there is nothing to choose from."""
+"""The default backbone of each modality, used if none is asked for and there is no other candidate."""
 
 SMALL_MB = 20
-"""Weights up to this size are fetched to be tried where nobody asked for them."""
+"""Weights up to this size are fetched for a trial even if nobody asked for the backbone."""
 
 ALWAYS = ("audio",)
-"""Modalities of which the backbones do such different things, what is said and who speaks, that the choice is
-always worth its time."""
+"""Modalities whose backbones are so different (what is said, who speaks) that the choice is always worth its
+time."""
 
 SHARE = 0.2
-"""Of the time of a run that trying other backbones may take where nobody asked for that."""
+"""The share of a run's time that trials of other backbones may take if nobody asked for them."""
 
 COST = {"efficientnet-lite2": 2.2, "use-multilingual-v3": 0.1, "e5-small": 2.4}
-"""What an example takes, as a multiple of what it takes with the modality's own backbone: for pictures by
-their multiplications, for texts of twenty words measured."""
+"""The time per example, relative to the modality's default backbone: for pictures from the number of
+multiplications, for texts measured with twenty words."""
 
 START = {"image": 1500, "text": 2500}
-"""What it takes to build a backbone and to begin with it, in examples of the modality's own backbone."""
+"""The time to build and start a backbone, in examples of the modality's default backbone."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How one candidate did on the labelled examples.
+    """The result of one candidate on the labelled examples.
 
     Attributes:
         handle: the backbone's string.
@@ -73,25 +73,25 @@ def select_backbone(
     """Loads the backbone that a user asked for, or chooses one.
 
     Args:
-        handle: a string for `load_backbone`; "auto" to try every packaged backbone of the modality that can
-            be had; None to try those of `tried_by_default`, which may be the modality's own alone.
+        handle: a string for `load_backbone`; "auto" to try every available packaged backbone of the modality;
+            None to try those of `tried_by_default`, which may be only the modality's default one.
         examples: the labelled examples.
         pool_size: how many there are to label.
         long_text: "truncate" or "average", for texts.
-        seed: decides the folds.
+        seed: determines the folds.
         batch_size: examples in one forward pass.
         cache_dir: where features are kept between runs.
         progress: shows progress bars where standard error is a terminal.
-        say: told what was chosen and why.
+        say: called with a sentence about what was chosen and why.
 
     Returns:
-        The backbone, and if there was a choice, the trials, the best first.
+        The backbone, and the trials, best first; None instead of trials if there was no choice.
 
     Raises:
         ValueError: As `load_backbone`, or if "auto" finds no candidate.
     """
     modality = examples.modality
-    # What every backbone does by default is no option: one for pictures would be refused for having none.
+    # Passes no option with its default value: a backbone for pictures accepts no such option.
     options = {"long_text": long_text} if modality == "text" and long_text != "truncate" else {}
     candidates = [entry for entry in PACKAGED.values() if entry.modality == modality]
     own, hint = DEFAULT_BACKBONES[modality], ""
@@ -117,7 +117,7 @@ def select_backbone(
         )
         class_ids = examples.class_ids[extraction.rows]
         if len(np.unique(class_ids)) < 2:
-            continue  # next to nothing can be read, which whoever learns from it says
+            continue  # almost nothing can be read; the code that learns from it reports this
         backbones[backbone.handle] = backbone
         scores[backbone.handle] = _out_of_fold(extraction.features, class_ids, seed)
     if not scores and hint:
@@ -133,19 +133,19 @@ def select_backbone(
 
 
 def tried_by_default(modality: str, n_examples: int, pool_size: int) -> list[PackagedBackbone]:
-    """The packaged backbones that are tried where nobody named one.
+    """Returns the packaged backbones that are tried if nobody named one.
 
-    The modality's own, and others that are in the cache or small, whose packages are installed, and, but for
-    sound, as many as take at most a fifth of the time of the run. That is counted in examples and not
-    measured, so that the same run makes the same choice on a busy machine.
+    These are the modality's default, and others that are in the cache or small and whose packages are
+    installed. Except for sound, the trials may take at most a fifth of the run's time. This time is counted
+    in examples and not measured, so that the same run makes the same choice on a busy machine.
 
     Args:
-        modality: of the data.
-        n_examples: labelled examples, each of which every candidate has to see.
-        pool_size: examples to label, which the chosen one has to see.
+        modality: the modality of the data.
+        n_examples: how many labelled examples there are; every candidate processes all of them.
+        pool_size: how many examples there are to label; only the chosen backbone processes them.
 
     Returns:
-        The own one first, then the others, the quickest first.
+        The default one first, then the others, fastest first.
     """
     own = PACKAGED[DEFAULT_BACKBONES[modality].partition(":")[2]]
     others = [
@@ -177,14 +177,15 @@ def _at_hand(entry: PackagedBackbone) -> bool:
 
 
 def rank_trials(scores: dict[str, np.ndarray]) -> list[Trial]:
-    """Ranks candidates by what their heads say of examples that they have not seen.
+    """Ranks candidates by the predictions of their heads for examples that the heads have not seen.
 
-    By the sum of their error rate and their log loss. With few labels accuracies are often equal or differ by
-    chance, where the probability of the true class still tells candidates apart; but a single example that is
-    surely taken for another class can decide a log loss. `benchmarks/few_labels.py` measures the choice.
+    The rank is by the sum of error rate and log loss. With few labels, accuracies are often equal or differ
+    by chance, but the probability of the true class still separates candidates. The log loss alone is not
+    enough, because a single confident mistake can dominate it. `benchmarks/few_labels.py` measures the
+    choice.
 
     Args:
-        scores: handle to (n, 2): each example's probability of its true class, and whether that was the
+        scores: handle to (n, 2): the probability of each example's true class, and whether it was the
             largest.
 
     Returns:
@@ -209,7 +210,7 @@ def _load(entry: PackagedBackbone, options: dict[str, str], say: Callable[[str],
 
 
 def _out_of_fold(features: np.ndarray, class_ids: np.ndarray, seed: int) -> np.ndarray:
-    """(n, 2): the probability of each example's true class, and whether it is the largest."""
+    """Returns (n, 2): the probability of each example's true class, and whether it is the largest."""
     head = build_head("linear", features.shape[1], int(class_ids.max()) + 1, seed)
     head.compile()
     probabilities = train_head(head, features, class_ids, seed=seed).out_of_fold

@@ -1,4 +1,4 @@
-"""A fitted labeler as a SavedModel."""
+"""Exports a fitted labeler as a SavedModel."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tfautolabel.labeler.fitted import Fitted
 def export_fitted(
     fitted: Fitted, folder: str | os.PathLike[str], overwrite: bool, details: dict[str, Any]
 ) -> Path:
-    """Writes what is fitted as a SavedModel and checks it against `Fitted.of_features`; see `Labeler.export`.
+    """Writes a fitted labeler as a SavedModel and checks its results; see `Labeler.export`.
 
     Args:
         fitted: the labeler.
         folder: as `export_saved_model` takes it.
-        overwrite: whether a version that is there already is replaced.
+        overwrite: whether an existing version is replaced.
         details: further entries for its labeler.json.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a labeler is once it is fitted: everything that labels come from, and nothing that changes it."""
+"""A fitted labeler: everything that labels come from, and no method that changes it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tfautolabel.trust.labelled import Judged, counted
 
 _HEAD_ROWS = 4096
 PART_ROWS = 16_384
-"""Rows that are labelled at a time: their features are in memory together."""
+"""How many rows are labelled at a time; their features are in memory together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,18 +39,18 @@ class Fitted:
     """A fitted labeler.
 
     Attributes:
-        reading: from examples to features.
+        reading: turns examples into features.
         head: the Keras model on features, before the calibration.
         classes: k names.
-        calibration: what its probabilities go through.
-        gate: refuses what is unlike all that was labelled; None where there were too few labels for one.
-        earned: what held-out labels bear out.
-        held_out: the labelled examples that say so.
-        learnt: what was learnt from.
-        min_confidence: in [0, 1], labels less sure than this are not accepted.
-        seed: decides what is random in sets of labels.
-        language: warns once of texts that the backbone was not trained on.
-        certificate: by which labels are accepted; None for by confidence.
+        calibration: corrects the head's probabilities.
+        gate: refuses examples unlike all labelled ones; None if there were too few labels for a gate.
+        earned: what held-out labels support.
+        held_out: the held-out predictions for the labelled examples.
+        learnt: the examples that the labeler has learnt from.
+        min_confidence: in [0, 1], labels with a lower confidence are not accepted.
+        seed: determines the random numbers for sets of labels.
+        language: warns once about texts in a language that the backbone was not trained on.
+        certificate: the certificate that accepts labels; None to accept labels by confidence.
     """
 
     reading: Reading
@@ -68,7 +68,7 @@ class Fitted:
 
     @functools.cached_property
     def served_head(self) -> keras.Model:
-        """The head and the calibration of its probabilities as one model; they share their weights."""
+        """The head and the calibration as one model, which shares the head's weights."""
         calibration = self.calibration
         if calibration.kind == "identity":
             return self.head
@@ -77,23 +77,23 @@ class Fitted:
 
     @property
     def cross_validation(self) -> dict[str, Any]:
-        """What a record has of the cross-validation; see `cross_validation_of`."""
+        """The cross-validation for a record; see `cross_validation_of`."""
         seen = self.held_out
         return cross_validation_of(seen.probabilities, seen.class_ids, self.classes, seen.folds)
 
     @property
     def acceptance(self) -> Acceptance:
-        """By which labels are accepted: certificate or confidence, what held-out labels bear out, gate."""
+        """The rule that accepts labels, from certificate or confidence, held-out labels and gate."""
         return self._acceptance(None)
 
     def predict(self, data: Dataset | Sequence[bytes] | Sequence[str]) -> np.ndarray:
-        """Probabilities of every class for every example.
+        """Returns the probability of every class for every example.
 
         Args:
             data: n examples, or their encoded bytes, or texts.
 
         Returns:
-            (n, k) float32, rows sum to 1; a row of zeros, and a warning, where an example cannot be read.
+            (n, k) float32, rows sum to 1; a row of zeros, and a warning, if an example cannot be read.
 
         Raises:
             RuntimeError: Of a `Labeler`, if it is not fitted.
@@ -119,14 +119,14 @@ class Fitted:
 
         Args:
             pool: examples; labels that they may have are not looked at.
-            min_confidence: in [0, 1], instead of the certificate's threshold or, where `certify` was not
-                called, of the labeler's own; then accepted without regard to what held-out labels bear out.
-            extraction: what `extract` gave for `pool`, to spare looking it up again.
+            min_confidence: in [0, 1], replaces the certificate's threshold, or the labeler's own without a
+                certificate. Labels are then accepted even if held-out labels do not support it.
+            extraction: the result of `extract` for `pool`, so that it need not be looked up again.
 
         Returns:
-            One row for each example that could be read, `ABSTAIN` where the label is not accepted, with the
-            reason: not sure enough, unlike all that was labelled, not earned (see `earned_`), or not
-            certified; the others are in `rejected`. A certificate that is impossible accepts nothing.
+            One row for each example that could be read; the other examples are in `rejected`. A label that is
+            not accepted has the class id `ABSTAIN` and a reason: not sure enough, unlike all labelled
+            examples, not earned (see `earned_`), or not certified. An impossible certificate accepts nothing.
 
         Raises:
             RuntimeError: Of a `Labeler`, if it is not fitted.
@@ -150,15 +150,15 @@ class Fitted:
     def label_parts(
         self, pool: Dataset, *, min_confidence: float | None = None, part_rows: int = PART_ROWS
     ) -> Iterator[Labels]:
-        """Labels a pool part by part, so that however large it is, one part at a time is in memory.
+        """Labels a pool part by part, so that only one part of even a large pool is in memory.
 
         Args:
-            pool: examples; labels that they may have are not looked at.
+            pool: examples; any labels that they have are ignored.
             min_confidence: in [0, 1]; as in `label`.
-            part_rows: rows in a part.
+            part_rows: how many rows a part has.
 
         Yields:
-            What `label` gives for each part, in the order of the pool.
+            What `label` returns for each part, in the order of the pool.
 
         Raises:
             RuntimeError: Of a `Labeler`, if it is not fitted.
@@ -175,13 +175,13 @@ class Fitted:
         part_rows: int = PART_ROWS,
         extraction: Extraction | None = None,
     ) -> Iterator[tuple[Extraction, Labels]]:
-        """As `label_parts`, with what `extract` gives for each part too.
+        """Like `label_parts`, but yields the result of `extract` for each part too.
 
         Args:
             pool: examples.
             min_confidence: in [0, 1]; as in `label`.
-            part_rows: rows in a part.
-            extraction: what `extract` gave for all of `pool`, which then is one part and not looked up again.
+            part_rows: how many rows a part has.
+            extraction: the result of `extract` for all of `pool`; the pool is then one part.
         """
         self.language.once(self.reading.backbone.handle, pool)
         if extraction is not None:
@@ -195,11 +195,12 @@ class Fitted:
                 yield extraction, self.label(part, min_confidence=min_confidence, extraction=extraction)
 
     def evaluate(self, dataset: Dataset) -> Evaluation:
-        """Measures the labels against known ones.
+        """Measures the predicted labels against known ones.
 
-        Examples without a label are left out, and with a warning those that cannot be read and those that
-        the labeler was fitted on, by their contents. If it was fitted on all of them, these are measured,
-        with a warning and `learnt_from` in what is returned: that is no accuracy.
+        Leaves out examples without a label. With a warning, it also leaves out examples that cannot be read
+        and examples that the labeler was fitted on, recognised by their contents. If the labeler was fitted
+        on all of them, it measures these, with a warning and `learnt_from` in the result: that is not an
+        accuracy.
 
         Args:
             dataset: labelled examples.
@@ -229,23 +230,24 @@ class Fitted:
         pool: Dataset | None = None,
         per_class: bool = False,
     ) -> Certificate:
-        """Finds out which labels can be accepted so that at most a share of them is wrong.
+        """Finds which labels can be accepted so that at most a given share of them is wrong.
 
-        A `Labeler` accepts by it from here on, and so does the model that it exports: labels whose confidence
-        is at least its threshold and that are not unlike all that was labelled. If none can be given
-        (`kind == "impossible"`), nothing is accepted, unless `label` is given a `min_confidence`.
+        From now on, a `Labeler` and the models that it exports accept labels by this certificate: labels with
+        at least the certificate's threshold as confidence, for examples that are not unlike all labelled
+        ones. If no certificate is possible (`kind == "impossible"`), nothing is accepted, unless `label` gets
+        a `min_confidence`.
 
-        With `held_out` the statement is certified: it holds with the confidence, if those examples were drawn
-        at random from where the pool comes from and took no part in `fit`. Without them it is estimated from
-        the cross-validation of the labelled examples, and no guarantee. Both speak of labels that the gate
-        lets pass.
+        With `held_out` the statement is certified: it holds with the confidence, if these examples were drawn
+        at random from the same source as the pool and took no part in `fit`. Without `held_out` it is
+        estimated from the cross-validation of the labelled examples, and it is no guarantee. Both are about
+        labels that pass the gate.
 
         Args:
-            target_error: in (0, 1), the share of wrong labels among the accepted ones.
+            target_error: in (0, 1), the largest share of wrong labels among the accepted ones.
             confidence: in (0, 1).
             held_out: labelled examples that `fit` has not seen.
-            pool: what is to be labelled; only to count how much of it is accepted.
-            per_class: whether each predicted class gets a threshold of its own and meets the target.
+            pool: the examples to label; used only to count how many of them are accepted.
+            per_class: whether each predicted class gets its own threshold and meets the target.
 
         Returns:
             The certificate.
@@ -269,22 +271,22 @@ class Fitted:
     def prediction_sets(
         self, pool: Dataset, *, coverage: float = 0.9, method: str = "lac", per_class: bool = False
     ) -> tuple[np.ndarray, Labels]:
-        """For each example a set of classes that holds the right one with a stated probability.
+        """Returns for each example a set of classes that contains the right one with a stated probability.
 
-        Conformal sets, calibrated with the out-of-fold probabilities of the labelled examples
+        These are conformal sets, calibrated with the out-of-fold probabilities of the labelled examples
         (cross-conformal prediction, Vovk, arXiv 1208.0806). Split conformal prediction guarantees the
         coverage on average over examples drawn like the labelled ones. Here the labeler that makes the sets
-        has seen all of them and is surer than those that were cross-validated, so the coverage holds nearly
-        and is not proved.
+        has seen all labelled examples, so it is surer than the cross-validated ones. The coverage therefore
+        holds only approximately, without a proof.
 
         Args:
-            pool: examples; labels that they may have are not looked at.
+            pool: examples; any labels that they have are ignored.
             coverage: in (0, 1), how often the right class is in the set.
-            method: "lac" for the smallest sets, "aps" or "raps" for sets that grow where it is hard.
-            per_class: whether the coverage is to hold within each class.
+            method: "lac" for the smallest sets, "aps" or "raps" for sets that are larger for hard examples.
+            per_class: whether the coverage must hold within each class.
 
         Returns:
-            (n, k) bool, and the n labels that `label` gives; one row for each example that could be read.
+            (n, k) bool, and the n labels that `label` returns; one row for each example that could be read.
 
         Raises:
             RuntimeError: Of a `Labeler`, if it is not fitted.
@@ -304,19 +306,19 @@ class Fitted:
         return sets.sets(labels.probabilities), labels
 
     def refuses(self, features: np.ndarray) -> np.ndarray:
-        """(n,) bool: which of (n, d) features the gate refuses; none without a gate."""
+        """Returns (n,) bool: which of (n, d) features the gate refuses; none without a gate."""
         return np.zeros(len(features), bool) if self.gate is None else self.gate.refuses(features)
 
     def probabilities(
         self, dataset: Dataset, extraction: Extraction | None = None
     ) -> tuple[Extraction, np.ndarray]:
-        """The features of what can be read, and (m, k) float32 probabilities, a row for each of them."""
+        """Returns the features of the readable examples, and their (m, k) float32 probabilities."""
         extraction = self.reading.extract(dataset) if extraction is None else extraction
         return extraction, self.of_features(extraction.features)
 
     def of_features(self, features: np.ndarray) -> np.ndarray:
-        """(n, k) float32 probabilities of (n, d) features."""
-        # Called part by part: each labeler's own `predict` would trace a graph for so small a network.
+        """Returns the (n, k) float32 probabilities for (n, d) features."""
+        # Calls the small network part by part: `predict` would trace a graph for each labeler.
         starts, head = range(0, len(features), _HEAD_ROWS), self.served_head
         parts = [head(features[start : start + _HEAD_ROWS], training=False) for start in starts]
         empty = np.zeros((0, len(self.classes)), np.float32)
@@ -331,16 +333,16 @@ class Fitted:
         if self.certificate is None:
             return Acceptance.by_confidence(chosen, len(self.classes), above).after(self.earned)
         rule = Acceptance.by_certificate(self.certificate, self.classes, chosen, above)
-        # What examples that took no part in the fit certify needs no other evidence.
+        # A certificate from examples that took no part in the fit needs no further evidence.
         return rule if self.certificate.kind == "certified" else rule.after(self.earned, with_floor=False)
 
 
 class HasFitted(Protocol):
-    """What may be fitted."""
+    """An object that may be fitted."""
 
     @property
     def fitted(self) -> Fitted:
-        """What it is, fitted; raises RuntimeError before."""
+        """The fitted labeler; raises RuntimeError if there is none yet."""
 
 
 P = ParamSpec("P")
@@ -348,7 +350,7 @@ R = TypeVar("R")
 
 
 def of_fitted(method: Callable[Concatenate[Fitted, P], R]) -> Callable[Concatenate[HasFitted, P], R]:
-    """The same method of what has a `Fitted`."""
+    """Turns a method of `Fitted` into the same method of a class that has a `Fitted`."""
 
     @functools.wraps(method)
     def call(self: HasFitted, *args: P.args, **options: P.kwargs) -> R:

@@ -1,4 +1,4 @@
-"""Training a labeler: the head, and the backbone where the plan says so."""
+"""Trains a labeler: the head, and the backbone if the plan says so."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tfautolabel.training.feature_transfer import untrained_copy
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What training came to.
+    """The result of training.
 
     Attributes:
         history: the `keras.callbacks.History` of the head.
-        out_of_fold: (n, k) float32, probabilities of each example from a model that has not seen it.
+        out_of_fold: (n, k) float32, each example's probabilities from a model that has not seen it.
         folds: how many such models there were.
-        calibrate_by: what suits these probabilities, see `fit_calibration`.
-        features: (n, d) float32 of the examples, from the backbone as it is now.
-        record: of what was tuned.
+        calibrate_by: the kind of calibration that suits these probabilities, see `fit_calibration`.
+        features: (n, d) float32, the examples' features from the backbone as it is now.
+        record: a record of what was tuned.
     """
 
     history: Any
@@ -51,19 +51,19 @@ def train(
     weights: dict[int, float] | None,
     fit_options: dict[str, Any],
 ) -> Trained:
-    """Trains a head on frozen features, and then perhaps the backbone with a head like it.
+    """Trains a head on frozen features; then, if planned, the backbone with a head like it.
 
     Args:
         plan: what may learn.
-        reading: the backbone, changed in place where tuning helps.
+        reading: the backbone, changed in place if tuning helps.
         head: compiled and as it was before the first fit; trained in place.
-        start: keeps the weights of a backbone that is tuned.
+        start: keeps the original weights of a backbone that is tuned.
         examples: n labelled examples that can all be read.
         extraction: their features.
         class_ids: (n,) int64 in [0, k).
         classes: k names.
         weights: class id to weight.
-        fit_options: of `keras.Model.fit`.
+        fit_options: options of `keras.Model.fit`.
     """
     blank = untrained_copy(head, extraction.features)
     trained = train_head(

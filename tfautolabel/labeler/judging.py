@@ -1,4 +1,4 @@
-"""What the labelled examples say of a head that was fitted, and of which classes they can say nothing."""
+"""What the labelled examples say about a fitted head, and about which classes they say nothing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tfautolabel.trust.earned import Earned, judge
 from tfautolabel.trust.ood import enough_to_judge
 
 REFUSED = 0.02
-"""The share of examples like the labelled ones that the gate may refuse, from 49 labels on; with fewer it
-refuses what is more unlike than each of them was when it was held out."""
+"""The share of examples like the labelled ones that the gate may refuse, from 49 labels on. With fewer
+labels, it refuses examples that are more unlike than every held-out labelled example."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class HeldOut:
     Attributes:
         probabilities: (n, k) float32, calibrated.
         class_ids: (n,) int64, the truth.
-        refused: (n,) bool, which of them the gate refuses.
+        refused: (n,) bool, which examples the gate refuses.
         folds: how many such models there were.
     """
 
@@ -36,19 +36,19 @@ class HeldOut:
     folds: int
 
     def in_order(self, rows: np.ndarray) -> HeldOut:
-        """The same examples in another order, (n,) int64."""
+        """Returns the same examples in another order, (n,) int64."""
         return HeldOut(self.probabilities[rows], self.class_ids[rows], self.refused[rows], self.folds)
 
     def earns(self, min_confidence: float, *, guarded: bool) -> Earned:
-        """What the examples bear out; see `tfautolabel.trust.earned.judge`."""
+        """Returns what the examples support; see `tfautolabel.trust.earned.judge`."""
         return judge(self.probabilities, self.class_ids, self.refused, min_confidence, guarded=guarded)
 
 
 def can_be_judged(class_ids: np.ndarray, n_classes: int) -> np.ndarray:
-    """(n,) bool: which examples are not the only one of their class.
+    """Returns (n,) bool: which examples are not the only one of their class.
 
-    The only one is wrong whenever it is held out, because nothing else shows what its class looks like. That
-    says nothing of the head that has seen it, so nothing may be chosen by it.
+    A class's only example is always wrong when it is held out, because no other example shows what the class
+    looks like. This says nothing about the head that has seen it, so it must not influence any choice.
 
     Args:
         class_ids: (n,) int64 in [0, k).
@@ -61,17 +61,17 @@ def can_be_judged(class_ids: np.ndarray, n_classes: int) -> np.ndarray:
 def cross_validation_of(
     out_of_fold: np.ndarray, class_ids: np.ndarray, classes: Sequence[str], n_folds: int
 ) -> dict[str, Any]:
-    """What a record has of a cross-validation, ready for JSON.
+    """Returns a cross-validation for a record, ready for JSON.
 
     Args:
-        out_of_fold: (n, k) float32, probabilities of each example from a head that has not seen it.
+        out_of_fold: (n, k) float32, each example's probabilities from a head that has not seen it.
         class_ids: (n,) int64 in [0, k), the truth.
         classes: k names.
         n_folds: how many such heads there were.
 
     Returns:
-        The accuracy, in which the only example of a class counts as the mistake that it is; its 95 %
-        interval; the examples, the folds, and under "one_label" the classes that cannot be judged.
+        The accuracy, in which the only example of a class counts as a mistake; its 95 % interval; the number
+        of examples and folds; and under "one_label" the classes that cannot be judged.
     """
     correct = int(np.count_nonzero(out_of_fold.argmax(axis=1) == class_ids))
     single = np.flatnonzero(np.bincount(class_ids, minlength=len(classes)) == 1)
@@ -92,15 +92,15 @@ def judge_fit(
     min_confidence: float,
     seed: int,
 ) -> tuple[Calibration, OodGate | None, Earned, HeldOut]:
-    """Calibrates a head, learns what the labelled examples look like, and finds out what may be accepted.
+    """Calibrates a head, learns what the labelled examples look like, and finds what may be accepted.
 
     Args:
         trained: the head's training on n examples.
         class_ids: (n,) int64 in [0, k), the truth.
-        background: (m, d) float32, features of some of what is to be labelled; None without a pool.
+        background: (m, d) float32, features of some of the examples to label; None without a pool.
         weights: class id to weight; None for 1 each.
-        min_confidence: in [0, 1], from which labels would be accepted.
-        seed: decides what is random in calibration and gate.
+        min_confidence: in [0, 1], the confidence from which labels would be accepted.
+        seed: determines the random choices in calibration and gate.
     """
     per_example = np.array([1.0 if weights is None else weights[int(c)] for c in class_ids])
     judged = can_be_judged(class_ids, trained.out_of_fold.shape[1])

@@ -40,32 +40,32 @@ class Labeler:
             or a `Backbone`.
         classes: k names, at least 2; class ids index into them.
         head: "linear", "mlp", or a `keras.Model` from (n, d) features to (n, k) probabilities.
-        seed: decides everything random: folds, first weights, order of the batches.
+        seed: determines everything random: folds, initial weights, order of the batches.
         batch_size: examples in one forward pass of the backbone.
         cache_dir: where features are kept between runs; the package's cache by default.
-        min_confidence: in [0, 1], labels less sure than this become `ABSTAIN`.
+        min_confidence: in [0, 1], labels with a lower confidence become `ABSTAIN`.
         transfer: what learns: "feature", the head only; "model", part of the backbone with it, see
             `fine_tune`; "contrastive", the backbone and then the head, see `contrastive_tune`; "auto", what
-            the labels and the time allow. Whatever it is, the frozen backbone stays where cross-validation
-            says that it is better beyond noise, with "auto" also where it does not say that tuning is.
+            the labels and the time allow. The frozen backbone always stays if cross-validation says that it
+            is better beyond noise; with "auto" it stays unless tuning is better beyond noise.
         transfer_settings: `FineTuneSettings` or `ContrastiveSettings`, for "model" and "contrastive".
-        time_budget: seconds that tuning may take, or as "10m"; None for ten minutes with "auto", else for no
-            bound. Tuning that would take longer is given up.
+        time_budget: the time for tuning in seconds, or as "10m"; None for ten minutes with "auto", else for
+            no limit. Tuning stops without a result if it would take longer.
         progress: shows progress bars where standard error is a terminal.
 
     Attributes:
-        backbone: the feature extractor, after `fit` with its tuned parameters where they are kept.
+        backbone: the feature extractor; after `fit` with its tuned parameters if they are kept.
         classes: as received, a tuple.
         head: the Keras model on features.
-        fit_options: of `keras.Model.fit`, used where `fit` is given no others; see `replace_head`.
+        fit_options: options of `keras.Model.fit`, used if `fit` gets no others; see `replace_head`.
         model: the Keras model from encoded inputs to probabilities, which shares the head's weights.
-        fitted_: after `fit`, all that labels come from, a `Fitted`; None before. Its parts can be read here
-            too: `calibration_`, `ood_gate_` (its gate), `earned_`, `certificate_`, `learnt_`,
-            `cross_validation_`, and of the held-out labelled examples, in the order in which they were
-            given, `out_of_fold_` and `truth_`.
+        fitted_: after `fit`, a `Fitted` with all that labels come from; None before. Its parts can be read
+            here too: `calibration_`, `ood_gate_` (its gate), `earned_`, `certificate_`, `learnt_`,
+            `cross_validation_`, and for the held-out labelled examples, in the given order, `out_of_fold_`
+            and `truth_`.
         transfer_: after `fit`, a record of what was tuned, or why nothing was.
         rejected_: after `fit`, labelled examples that could not be read.
-        pool_extraction_: after `fit` with a pool, what `extract` gave for it.
+        pool_extraction_: after `fit` with a pool, the result of `extract` for it.
 
     Raises:
         ValueError: If an argument is out of range or does not fit the others.
@@ -110,7 +110,7 @@ class Labeler:
 
     @property
     def fitted(self) -> Fitted:
-        """`fitted_`, with the settings of this moment.
+        """`fitted_`, with the current settings.
 
         Raises:
             RuntimeError: If the labeler is not fitted.
@@ -121,11 +121,11 @@ class Labeler:
 
     @property
     def reading(self) -> Reading:
-        """How this labeler reads examples, by its settings at this moment."""
+        """How this labeler reads examples, with its current settings."""
         return Reading(self.backbone, self.batch_size, self.cache_dir, self.progress)
 
     def extract(self, dataset: Dataset) -> Extraction:
-        """The features of every example, computed or from the cache, as `fit` and `label` use them."""
+        """Returns every example's features, computed or from the cache, as `fit` and `label` use them."""
         return self.reading.extract(dataset)
 
     predict = of_fitted(Fitted.predict)
@@ -147,7 +147,7 @@ class Labeler:
 
     @property
     def served_head(self) -> keras.Model:
-        """The head and the calibration of its probabilities as one model; they share their weights."""
+        """The head and the calibration as one model, which shares the head's weights."""
         return self.head if self.fitted_ is None else self.fitted_.served_head
 
     @property
@@ -156,14 +156,14 @@ class Labeler:
         return build_model(self.backbone, self.served_head, self.classes)
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **options: Any) -> None:
-        """Chooses how `fit` trains the head; without it each head is trained in its own default way.
+        """Chooses how `fit` trains the head; without it, each head is trained in its default way.
 
         Args:
             optimizer: any Keras optimizer; for the linear head also "lbfgs", its default, which solves the
-                head as the convex problem that it is.
+                head as a convex problem.
             loss: sparse categorical cross-entropy by default.
             metrics: accuracy by default.
-            **options: of `keras.Model.compile`.
+            **options: options of `keras.Model.compile`.
         """
         self.head.compile(
             optimizer=optimizer,
@@ -182,22 +182,22 @@ class Labeler:
         pool: Dataset | None = None,
         **fit_options: Any,
     ) -> Any:
-        """Trains the head, and the backbone where `transfer` says so, and cross-validates both.
+        """Trains the head, and the backbone if `transfer` says so, and cross-validates both.
 
-        Every call starts from the first weights: what an earlier call has seen would make the
-        cross-validation too good.
+        Every call starts from the initial weights: weights from an earlier call would make the
+        cross-validation too optimistic.
 
         Args:
-            labelled: examples with labels; those without are ignored, those that cannot be read set aside.
-            class_weight: "balanced" to let every class weigh the same in all, or a weight by class name; by
-                default each counts for the share that it is believed to have.
-            sampling: how the labelled examples came about: "random", drawn from what is to be labelled, so
-                that their classes have its shares; "chosen", so that their shares say nothing; or "unknown":
+            labelled: examples with labels; ignores those without, and sets aside those that cannot be read.
+            class_weight: "balanced" to give all classes the same total weight, or a weight by class name; by
+                default each class counts for the share that it is believed to have.
+            sampling: how the labelled examples were selected: "random", drawn from the examples to label, so
+                their classes have the same shares; "chosen", so their shares say nothing; or "unknown":
                 classes weigh nearly the same until they have hundreds of labels.
-            extraction: what `extract` gave for `labelled`, to spare looking it up again.
-            pool: some of what is to be labelled, a random sample of a few thousand at most, against which
-                the gate tells what is unlike the labelled examples; these themselves by default.
-            **fit_options: of `keras.Model.fit`, such as epochs and callbacks, for gradient training.
+            extraction: the result of `extract` for `labelled`, so that it need not be looked up again.
+            pool: a random sample of at most a few thousand examples to label; the gate compares examples with
+                it to find those unlike the labelled ones. By default, the labelled ones replace it.
+            **fit_options: options of `keras.Model.fit`, such as epochs and callbacks, for gradient training.
 
         Returns:
             The `keras.callbacks.History`.
@@ -229,7 +229,7 @@ class Labeler:
         calibration, gate, earned, held_out = judge_fit(
             trained, class_ids, background, weights, self.min_confidence, self.seed
         )
-        # What others see is in the order of the examples as they were given.
+        # Public attributes are in the order in which the examples were given.
         self.fitted_ = Fitted(
             self.reading, self.head, self.classes, calibration, gate, earned, held_out.in_order(back), learnt,
             self.min_confidence, self.seed, self._language,
@@ -239,16 +239,16 @@ class Labeler:
     def labelled_features(
         self, labelled: Dataset, extraction: Extraction | None = None
     ) -> tuple[Dataset, Extraction, np.ndarray]:
-        """What a head learns from, on the backbone as it was before any tuning.
+        """Returns what a head learns from, with the backbone as it was before any tuning.
 
         Args:
             labelled: as `fit` takes it.
             extraction: as `fit` takes it.
 
         Returns:
-            The labelled examples with this labeler's classes; what was extracted from them, its rows and
-            features in an order that their contents decide, so that the order of the labels changes
-            nothing; and (m,) int64, the classes in the same order.
+            The labelled examples with this labeler's classes; their extraction, with rows and features in an
+            order by their contents, so that the order of the labels has no effect; and (m,) int64, the class
+            ids in the same order.
 
         Raises:
             ValueError: If a label is none of the classes, or a class has no example that can be read.
@@ -265,11 +265,11 @@ class Labeler:
         return labelled, extraction, class_ids[order]
 
     def replace_head(self, head: keras.Model, **fit_options: Any) -> None:
-        """Takes another head, such as a tuned one, in place of that which is there; `fit` trains it.
+        """Replaces the head with another one, such as a tuned one; `fit` trains it.
 
         Args:
             head: compiled and untrained, from (n, d) features to (n, k) probabilities.
-            **fit_options: of `keras.Model.fit`, which `fit` then uses where it is given no others.
+            **fit_options: options of `keras.Model.fit`; `fit` uses them if it gets no others.
         """
         self.head = as_head(head, self.backbone.feature_dim, len(self.classes), self.seed)
         self.fit_options = fit_options
@@ -278,7 +278,7 @@ class Labeler:
         self.fitted_ = None
 
     def copy_parameters(self, source: Labeler, scope: str = "all") -> None:
-        """Takes over part of what another task's labeler has learnt in its backbone, as the start for `fit`.
+        """Copies parameters from the backbone of another task's labeler, as the start for `fit`.
 
         Args:
             source: a labeler with a backbone of the same architecture.
@@ -292,7 +292,7 @@ class Labeler:
         self.fitted_ = None
 
     def restart(self) -> None:
-        """Puts backbone, head and its optimizer back to before the first fit; `fit` is next."""
+        """Resets backbone, head and its optimizer to their state before the first fit; call `fit` next."""
         self.fitted_ = None
         self._start.restart_backbone()
         self._start.restart_head()
@@ -307,9 +307,9 @@ class Labeler:
         """Writes a SavedModel that needs nothing but TensorFlow, and checks it; see `export_saved_model`.
 
         Args:
-            folder: the version folder, such as saved_models/flowers/1, or the model's folder, in which the
-                next number is taken.
-            overwrite: whether a version that is there already is replaced.
+            folder: the version folder, such as saved_models/flowers/1, or the model's folder, which then gets
+                a version with the next number.
+            overwrite: whether an existing version is replaced.
             details: further entries for its labeler.json.
 
         Returns:
@@ -317,18 +317,18 @@ class Labeler:
 
         Raises:
             RuntimeError: If the labeler is not fitted.
-            FileExistsError: If the version is there already and `overwrite` is False.
-            CheckFailure: If the SavedModel does not give what `predict` gives.
+            FileExistsError: If the version exists and `overwrite` is False.
+            CheckFailure: If the SavedModel does not give the same results as `predict`.
         """
         return export_fitted(self.fitted, folder, overwrite, {"transfer": self.transfer_} | (details or {}))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes backbone, head and settings, so that `Labeler.load` can go on from here.
+        """Writes backbone, head and settings, so that `Labeler.load` can continue from here.
 
-        The folder appears whole, or stays as it was if the process dies or an error ends this.
+        The folder is written completely, or stays as it was if the process dies or an error occurs.
 
         Args:
-            folder: new, empty, or that of an earlier `save`, which is replaced.
+            folder: new, empty, or the folder of an earlier `save`, which is replaced.
 
         Raises:
             RuntimeError: If the labeler is not fitted.
@@ -345,7 +345,7 @@ class Labeler:
     def load(
         cls, folder: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | None = None
     ) -> Labeler:
-        """Reads what `save` wrote; a head of your own classes needs them imported first, as Keras says.
+        """Reads what `save` wrote; if the head uses your own Keras classes, import them first.
 
         Args:
             folder: the folder given to `save`. A SavedModel in it runs its graph: load only what you trust.
@@ -372,7 +372,7 @@ class Labeler:
         pool: Dataset | None = None,
         per_class: bool = False,
     ) -> Certificate:
-        """Finds out which labels can be accepted, and accepts by that from here on; see `Fitted.certify`.
+        """Finds which labels can be accepted, and accepts by that from now on; see `Fitted.certify`.
 
         Returns:
             The certificate, which is also kept as `certificate_`.
@@ -388,7 +388,7 @@ class Labeler:
         return certificate
 
     def accept_by(self, certificate: Certificate | None) -> None:
-        """Accepts labels by a certificate from here on; None for by their confidence.
+        """Accepts labels by a certificate from now on; None to accept them by their confidence.
 
         Raises:
             RuntimeError: If the labeler is not fitted.

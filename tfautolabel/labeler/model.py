@@ -1,4 +1,4 @@
-"""The plain Keras model that a labeler is made around: encoded inputs to probabilities."""
+"""The plain Keras model inside a labeler, from encoded inputs to probabilities."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ def build_model(
     *,
     seed: int = 0,
 ) -> keras.Model:
-    """The plain functional Keras model from encoded inputs to probabilities, for whoever wants Keras alone.
+    """Returns a plain functional Keras model from encoded inputs to probabilities, for use with Keras alone.
 
     Args:
         backbone: a string for `load_backbone`, a SavedModel's folder, or a backbone. It stays frozen.
         head: a key of `HEADS`, or a model from (n, d) features to (n, k) probabilities.
         classes: k names, at least 2.
-        seed: decides the first weights of a head given by name.
+        seed: determines the initial weights of a head given by name.
 
     Returns:
-        A model from (n,) strings, the encoded files, to (n, k) float32 probabilities; a row of zeros where an
-        input cannot be read. Keras takes strings as a `tf.Tensor` or a `tf.data.Dataset`, not as an array.
+        A model from (n,) strings, the encoded files, to (n, k) float32 probabilities; a row of zeros for an
+        input that cannot be read. Keras accepts strings as a `tf.Tensor` or a `tf.data.Dataset`, not as an
+        array.
 
     Raises:
         ValueError: If the head or the classes do not fit.
@@ -48,19 +49,19 @@ def build_model(
 
 
 def as_backbone(backbone: str | os.PathLike[str] | Backbone) -> Backbone:
-    """The backbone that a handle, a path or the backbone itself stands for."""
+    """Returns the backbone for a handle or a path, or the given backbone itself."""
     return backbone if isinstance(backbone, Backbone) else load_backbone(os.fspath(backbone))
 
 
 def as_head(head: str | keras.Model, feature_dim: int, n_classes: int, seed: int) -> keras.Model:
-    """The head that a name or the head itself stands for; raises as `build_head` and `check_head` do."""
+    """Returns the head for a name, or the given head; raises as `build_head` and `check_head` do."""
     head = build_head(head, feature_dim, n_classes, seed) if isinstance(head, str) else head
     check_head(head, feature_dim, n_classes)
     return head
 
 
 def check_classes(classes: Sequence[str]) -> None:
-    """Refuses what cannot be class names.
+    """Checks class names.
 
     Raises:
         ValueError: If they are not at least two distinct names.

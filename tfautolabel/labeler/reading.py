@@ -13,7 +13,7 @@ from tfautolabel.features import Extraction, FeatureExtractor
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """From examples to features.
+    """Turns examples into features.
 
     Attributes:
         backbone: the feature extractor.
@@ -28,10 +28,10 @@ class Reading:
     progress: bool = True
 
     def extract(self, dataset: Dataset) -> Extraction:
-        """The features of every example, computed or from the cache."""
+        """Returns the features of every example, computed or from the cache."""
         with progress_of(len(dataset), "extracting features", self.progress) as advance:
             return self.extractor().extract(dataset, advance)
 
     def extractor(self) -> FeatureExtractor:
-        """The backbone with its cache open, for several data sets one after the other."""
+        """Returns the backbone with its cache open, for several data sets one after the other."""
         return FeatureExtractor(self.backbone, batch_size=self.batch_size, cache_dir=self.cache_dir)

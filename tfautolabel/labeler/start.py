@@ -1,4 +1,4 @@
-"""What every fit of a labeler starts from: the first weights of its head and of a tuned backbone."""
+"""The start of every fit of a labeler: the initial weights of its head and of a tuned backbone."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tfautolabel.training.parameters import Snapshot
 
 
 class Start:
-    """Puts a head and a backbone back to where they were before the first fit.
+    """Resets a head and a backbone to their state before the first fit.
 
     Args:
-        head: as it is before it was trained.
-        values: its weights at that moment; by default the present ones.
+        head: the head, before training unless `values` are given.
+        values: its weights before training; by default its current weights.
 
     Attributes:
         head_weights: the arrays of the head's weights.
-        backbone: the weights of the backbone before it was tuned; None if it was not.
+        backbone: the weights of the backbone before it was tuned; None if it was not tuned.
     """
 
     def __init__(self, head: keras.Model, values: Sequence[np.ndarray] | None = None) -> None:
@@ -31,7 +31,7 @@ class Start:
         self._state: tuple[Any, FirstState] | None = None
 
     def restart_head(self) -> None:
-        """Puts the head and its optimizer back."""
+        """Resets the head and its optimizer."""
         for variable, value in zip(self._head.variables, self.head_weights, strict=False):
             variable.assign(value)
         if self._state is None or self._state[0] is not self._head.optimizer:
@@ -39,7 +39,7 @@ class Start:
         self._state[1].restore()
 
     def restart_backbone(self) -> bool:
-        """Puts a tuned backbone back; returns whether it was tuned."""
+        """Resets a tuned backbone; returns whether it was tuned."""
         if self.backbone is None:
             return False
         self.backbone.restore()

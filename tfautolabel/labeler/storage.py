@@ -1,4 +1,4 @@
-"""A labeler on disk: backbone, head and settings, so that work can go on from there."""
+"""Saves and restores a labeler: backbone, head and settings, so that work can continue."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tfautolabel.training.parameters import Snapshot
 from tfautolabel.trust import Calibration, Certificate, OodGate
 
 SETTINGS = ("seed", "batch_size", "min_confidence", "transfer", "transfer_settings", "time_budget")
-"""Arguments of `Labeler` that are kept as they are."""
+"""Arguments of `Labeler` that are saved without conversion."""
 
 _STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE = (
     "labeler_state.json",
@@ -42,15 +42,15 @@ _STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE = (
 
 @dataclass(frozen=True, eq=False)
 class Saved:
-    """All that a folder holds of a labeler.
+    """All parts of a labeler that a folder holds.
 
     Attributes:
-        settings: arguments of `Labeler` by name, but backbone, classes, head, cache_dir and progress.
-        fitted: what labels come from.
-        start: what the next fit starts from.
+        settings: arguments of `Labeler` by name, except backbone, classes, head, cache_dir and progress.
+        fitted: the fitted labeler.
+        start: the start of the next fit.
         transfer: the record of what was tuned.
         rejected: labelled examples that could not be read.
-        fit_options: of `keras.Model.fit`.
+        fit_options: options of `keras.Model.fit`.
     """
 
     settings: dict[str, Any]

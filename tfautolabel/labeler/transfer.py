@@ -1,4 +1,4 @@
-"""How much of a backbone's parameters a labeler lets learn: which method, within what time, from where."""
+"""Decides which parameters of a backbone a labeler trains: the method, the time limit, the start."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from tfautolabel.training.do_no_harm import METHODS, TransferResult, compare_and
 from tfautolabel.training.parameters import Snapshot, select_parameters
 
 TRANSFERS = ("feature", *METHODS, "auto")
-"""What may learn: the head only; part of the backbone too; whichever the labels and the time allow."""
+"""What may learn: only the head; part of the backbone too; or what the labels and the time allow."""
 
 AUTO_SECONDS = 600.0
-"""What "auto" may take where nobody says."""
+"""The time limit of "auto" if the user gives none."""
 
 N_FOLDS = 3
 
 FEW = 20
-"""With fewer labels in a class, a backbone of pictures or sounds stays as it is."""
+"""With fewer labels in a class, a backbone for pictures or sounds stays unchanged."""
 
 
 def check_transfer(transfer: str, settings: Any = None, time_budget: str | float | None = None) -> None:
-    """Refuses what is not one of `TRANSFERS`, settings of another method, and what is no time.
+    """Checks that `transfer` is one of `TRANSFERS`, that the settings belong to it, and the time budget.
 
     Raises:
-        ValueError: If one of them is not valid.
+        ValueError: If an argument is not valid.
     """
     if transfer not in TRANSFERS:
         raise ValueError(f"transfer must be one of {', '.join(TRANSFERS)}. Received: transfer={transfer!r}")
@@ -56,16 +56,16 @@ def check_transfer(transfer: str, settings: Any = None, time_budget: str | float
 def choose_method(
     transfer: str, modality: str, class_ids: np.ndarray, classes: Sequence[str]
 ) -> tuple[str | None, str]:
-    """The method that "auto" tries, and why.
+    """Returns the method that "auto" tries, and why.
 
     Args:
-        transfer: one of `TRANSFERS` but "feature".
-        modality: of the examples.
+        transfer: one of `TRANSFERS` except "feature".
+        modality: the modality of the examples.
         class_ids: (n,) int64 in [0, k), of the labelled examples.
         classes: k names.
 
     Returns:
-        A key of `METHODS`, or None to leave the backbone as it is; and a sentence.
+        A key of `METHODS`, or None to leave the backbone unchanged; and a sentence with the reason.
     """
     if transfer != "auto":
         return transfer, f"transfer={transfer!r} was asked for"
@@ -82,13 +82,13 @@ def choose_method(
 
 @dataclass(frozen=True)
 class Plan:
-    """What a labeler was asked to let learn.
+    """What a labeler should train.
 
     Attributes:
-        transfer: one of `TRANSFERS` but "feature".
-        settings: of the method; None for its defaults.
-        time_budget: as `seconds_of` takes it.
-        seed: decides folds, views and batches.
+        transfer: one of `TRANSFERS` except "feature".
+        settings: the settings of the method; None for its defaults.
+        time_budget: as for `seconds_of`.
+        seed: determines folds, views and batches.
         cache_dir: where states of an interrupted training are kept; the package's cache by default.
         progress: shows a bar where standard error is a terminal.
     """
@@ -114,23 +114,23 @@ def tune_backbone(
     class_weight: dict[int, float] | None,
     head_options: dict[str, Any],
 ) -> tuple[TransferResult | None, dict[str, Any]]:
-    """Tunes a backbone if the plan, the labels and the time say so.
+    """Tunes a backbone if the plan, the labels and the time allow it.
 
     Args:
-        plan: what was asked for.
-        backbone: changed in place where that helps.
-        head: gets the weights that belong to the backbone where that was tuned.
-        blank: a head like it that has seen none of the examples; trained in its place.
-        start: keeps the weights of a backbone that was tuned as they were before.
+        plan: what to train.
+        backbone: changed in place if that helps.
+        head: gets the weights that belong to the backbone if the backbone was tuned.
+        blank: a head of the same kind that has seen none of the examples; trained instead of `head`.
+        start: keeps the weights of a tuned backbone from before the tuning.
         examples: n labelled examples that can all be read.
         class_ids: (n,) int64 in [0, k).
         classes: k names.
-        digest: of the examples' contents.
+        digest: a digest of the examples' contents.
         class_weight: class id to weight.
-        head_options: of `keras.Model.fit`, for a head that is trained step by step.
+        head_options: options of `keras.Model.fit`, for a head that is trained step by step.
 
     Returns:
-        What became of tuning, None if none was tried; and what a record has of it.
+        The result of tuning, None if none was tried; and its entries for a record.
     """
     method, why = choose_method(plan.transfer, examples.modality, class_ids, classes)
     record: dict[str, Any] = {"asked": plan.transfer, "method": "feature", "why": why}
@@ -161,7 +161,7 @@ def tune_backbone(
                 advance=advance,
             )
         except ValueError as error:
-            # "auto" asks for no particular thing: a backbone that cannot move is simply left alone.
+            # "auto" requires no tuning: a backbone without parameters that can move stays unchanged.
             if plan.transfer != "auto" or "can move" not in str(error):
                 raise
             return None, record | {"why": str(error)}
@@ -183,8 +183,8 @@ def copy_parameters(target: Backbone, source: Backbone, scope: str) -> int:
 
     Args:
         target: changed in place.
-        source: read.
-        scope: as in `select_parameters`; "all" copies statistics too.
+        source: only read.
+        scope: as in `select_parameters`; "all" also copies statistics.
 
     Returns:
         How many arrays were copied.
@@ -219,7 +219,7 @@ def _checkpoints(
     class_ids: np.ndarray,
     digest: str,
 ) -> Path:
-    """A folder that belongs to this very training: the same labels, settings and weights."""
+    """Returns the folder for exactly this training: the same labels, settings and weights."""
     described = {
         "method": method,
         "settings": asdict(settings),

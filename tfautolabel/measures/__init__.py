@@ -1,4 +1,4 @@
-"""Plain functions on labels and probabilities: how good, how sure."""
+"""Functions that measure how good labels and probabilities are."""
 
 from tfautolabel.measures.classification import Evaluation, evaluate_predictions
 from tfautolabel.measures.intervals import accuracy_interval, paired_p_value, standard_error

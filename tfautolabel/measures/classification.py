@@ -1,4 +1,4 @@
-"""How good predictions are against known labels."""
+"""Measures predictions against known labels."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ class Evaluation:
         accuracy: share of right predictions, in [0, 1].
         accuracy_interval: its exact 95 % interval.
         balanced_accuracy: mean of the recalls of the classes that occur.
-        precision: (k,) of those predicted to be of a class, the share that is; 0 where none were.
-        recall: (k,) of those of a class, the share that was predicted so; 0 where there are none.
-        f1: (k,) harmonic mean of the two.
+        precision: (k,) the share of right predictions among the predictions of each class; 0 if there are
+            none.
+        recall: (k,) the share of right predictions among the examples of each class; 0 if there are none.
+        f1: (k,) harmonic mean of precision and recall.
         support: (k,) int64, how many examples of each class there are.
-        confusion: (k, k) int64, a row a true class, a column a predicted one.
-        learnt_from: how many of the examples the model has learnt from, if that is known: where there are
-            such, nothing here says how good it is on others.
+        confusion: (k, k) int64, one row for each true class, one column for each predicted class.
+        learnt_from: how many of the examples the model has learnt from, if known. If there are any, these
+            measures do not say how good the model is on other examples.
     """
 
     classes: tuple[str, ...]
@@ -46,9 +47,9 @@ class Evaluation:
     learnt_from: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain numbers, lists and dictionaries, ready for JSON.
+        """Returns the measures as plain numbers, lists and dictionaries, ready for JSON.
 
-        Of examples that were learnt from only how many agree: that is no accuracy.
+        For examples that the model has learnt from, it only says how many agree: that is not an accuracy.
         """
         if self.learnt_from:
             return {"count": self.count, "agreement": self.accuracy, "learnt_from": self.learnt_from}
@@ -78,7 +79,7 @@ def evaluate_predictions(
         class_ids: (n,) int64 in [0, k), n at least 1: the truth.
         predicted_ids: (n,) int64 in [0, k).
         classes: k names.
-        learnt_from: how many of the examples were learnt from.
+        learnt_from: how many of the examples the model has learnt from.
 
     Returns:
         The measures.
@@ -119,11 +120,11 @@ def evaluate_predictions(
 
 
 def warn_of_left_out(count: int, rejected: Sequence[Rejected]) -> None:
-    """Warns that some labelled examples could not be read, so that a measure is not taken for one of all.
+    """Warns that some labelled examples could not be read, so the measures do not cover all examples.
 
     Args:
         count: how many labelled examples there are.
-        rejected: those that could not be read.
+        rejected: the labelled examples that could not be read.
     """
     if rejected:
         warnings.warn(

@@ -1,4 +1,4 @@
-"""Exact intervals for shares, the exact test of two shares on the same examples, the error of a mean."""
+"""Exact intervals for shares, an exact test for two shares on the same examples, a mean's standard error."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from scipy.stats import beta, binom
 
 
 def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact binomial interval for an accuracy (Clopper and Pearson, Biometrika 26, 1934).
+    """Returns the exact binomial interval of an accuracy (Clopper and Pearson, Biometrika 26, 1934).
 
     Args:
         correct: how many of the answers were right.
         total: how many answers there were, at least 1.
-        confidence: in (0, 1), how often such intervals hold the true accuracy at least.
+        confidence: in (0, 1); at least this share of such intervals contains the true accuracy.
 
     Returns:
         Lower and upper bound in [0, 1].
@@ -37,17 +37,17 @@ def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tup
 
 
 def paired_p_value(only_first: int, only_second: int) -> float:
-    """The exact two-sided test of McNemar (Psychometrika 12, 1947) of two answerers on the same examples.
+    """Returns the p-value of McNemar's exact two-sided test of two classifiers on the same examples.
 
-    Only the examples tell that one of the two has right and the other wrong: if both were equally good, each
-    would be as likely to be the one.
+    See Psychometrika 12, 1947. Only the examples count that exactly one of the two classifies right. If both
+    were equally good, each would be equally likely to be the one that is right.
 
     Args:
         only_first: examples that only the first has right.
         only_second: examples that only the second has right.
 
     Returns:
-        In (0, 1]: how likely at least so large a difference is between equally good ones.
+        In (0, 1]: how likely a difference at least this large is if both are equally good.
 
     Raises:
         ValueError: If a count is negative.
@@ -63,13 +63,13 @@ def paired_p_value(only_first: int, only_second: int) -> float:
 
 
 def standard_error(gains: np.ndarray) -> float:
-    """Of the mean of some differences.
+    """Returns the standard error of the mean of some differences.
 
     Args:
         gains: (n,) float, n >= 1.
 
     Returns:
-        At least 0; 0 for a single one, of which nothing is known.
+        At least 0; 0 for a single difference, whose spread is unknown.
 
     Examples:
         >>> round(standard_error(np.arange(4.0)), 4)

@@ -1,10 +1,10 @@
-"""How good probabilities and confidences are, each measure with an interval.
+"""Measures how good probabilities and confidences are, each measure with an interval.
 
-The accuracy is a share and has the exact interval that it has everywhere (`accuracy_interval`). The others
-have bootstrap intervals (Efron and Tibshirani, An introduction to the bootstrap, 1993, chapter 13): examples
-are drawn again with replacement, and the middle 95 % of the measures that come out are the interval. Where
-they all come out alike, as without a single error, that says nothing and there is no interval. All resamples
-share one draw of counts, so that a measure of sums costs one matrix product.
+The accuracy is a share, so it has an exact interval (`accuracy_interval`). The other measures have bootstrap
+intervals (Efron and Tibshirani, An introduction to the bootstrap, 1993, chapter 13): examples are drawn again
+with replacement, and the interval is the middle 95 % of the resulting values. If all values are equal, for
+example without a single error, they say nothing and there is no interval. All measures use the same
+resamples, stored as counts, so a measure made of sums costs one matrix product.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _TAILS = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class Measure:
-    """A value and its 95 % interval; NaN where the data do not define it.
+    """A value and its 95 % interval; NaN if the data do not define it.
 
     Attributes:
-        value: on the examples themselves.
+        value: the measure on the examples themselves.
         low: the interval's lower end.
         high: its upper end.
     """
@@ -49,9 +49,9 @@ class ProbabilityEvaluation:
             risk-coverage curve; area under the ROC curve and average precision, one class against the rest
             and averaged over the classes that have both; accuracy; balanced accuracy and macro F1 over the
             classes that occur; weighted F1; Cohen's kappa.
-        reliability: (b, 3) float64, of each bin the mean confidence, the accuracy and the count.
-        risk_coverage: (n, 2) float64, coverage and the share of errors among so many of the surest labels;
-            labels that are equally sure are accepted together.
+        reliability: (b, 3) float64: the mean confidence, the accuracy and the count of each bin.
+        risk_coverage: (n, 2) float64: coverage, and the share of errors among that share of the labels,
+            surest first; labels with equal confidence are accepted together.
     """
 
     count: int
@@ -60,10 +60,10 @@ class ProbabilityEvaluation:
     risk_coverage: np.ndarray
 
     def to_dict(self, points: int = 100) -> dict[str, Any]:
-        """The same as plain values, ready for JSON, with None for NaN.
+        """Returns the measures as plain values, ready for JSON, with None for NaN.
 
         Args:
-            points: of the risk-coverage curve that are kept, at most.
+            points: the most points of the risk-coverage curve to keep.
         """
         kept = np.unique(np.linspace(0, self.count - 1, min(points, self.count)).round().astype(int))
 
@@ -97,9 +97,9 @@ def evaluate_probabilities(
     Args:
         class_ids: (n,) int64 in [0, k), n at least 1: the truth.
         probabilities: (n, k), rows sum to 1.
-        resamples: bootstrap draws; none gives intervals of NaN.
-        bins: of the calibration error, each with nearly the same number of examples.
-        seed: decides the draws.
+        resamples: how many bootstrap resamples; 0 gives intervals of NaN.
+        bins: how many bins the calibration error has, each with nearly the same number of examples.
+        seed: determines the resamples.
 
     Returns:
         The measures.
@@ -122,7 +122,7 @@ def evaluate_probabilities(
     n = len(truth)
     rng = np.random.default_rng(seed)
     by_name: dict[str, list[np.ndarray]] = {}
-    # The examples themselves first, then draws in parts that fit into memory.
+    # First the examples themselves, then the resamples in parts that fit into memory.
     parts: list[np.ndarray] = [np.ones((1, n))]
     size = max(_CHUNK // n, 1)
     for start in range(0, resamples, size):
@@ -143,12 +143,12 @@ def evaluate_probabilities(
 
 
 def reliability_table(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """What confidences promise and what they keep.
+    """Returns the mean confidence and the accuracy of each bin of confidence.
 
     Args:
         confidence: (n,) in [0, 1].
         right: (n,) bool.
-        bins: of nearly equal mass, from the least sure to the surest; no more than there are examples.
+        bins: how many bins of nearly equal mass, from the least sure to the surest; at most n.
 
     Returns:
         (b, 3) float64: mean confidence, accuracy, count.
@@ -160,15 +160,15 @@ def reliability_table(confidence: np.ndarray, right: np.ndarray, bins: int = BIN
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
-    """Expected calibration error over bins of equal mass (Nguyen and O'Connor, arXiv 1508.05154).
+    """Returns the expected calibration error over bins of equal mass (Nguyen and O'Connor, arXiv 1508.05154).
 
     Args:
         confidence: (n,) in [0, 1].
         right: (n,) bool.
-        bins: of nearly equal mass.
+        bins: how many bins of nearly equal mass.
 
     Returns:
-        The mean distance of confidence and accuracy, in [0, 1], each bin weighted by its count.
+        The mean distance between confidence and accuracy, in [0, 1]; each bin is weighted by its count.
     """
     table = reliability_table(confidence, right, bins)
     return float((np.abs(table[:, 0] - table[:, 1]) * table[:, 2]).sum() / table[:, 2].sum())
@@ -182,7 +182,8 @@ def risk_coverage_curve(confidence: np.ndarray, right: np.ndarray) -> np.ndarray
         right: (n,) bool.
 
     Returns:
-        (n, 2) float64: coverage in (0, 1] and risk. Among equally sure labels errors are spread evenly.
+        (n, 2) float64: coverage in (0, 1] and risk. Errors are spread evenly among labels with equal
+        confidence.
     """
     order = np.argsort(-confidence, kind="stable")
     errors = _spread((~right[order].astype(bool)).astype(float), confidence[order])
@@ -191,7 +192,7 @@ def risk_coverage_curve(confidence: np.ndarray, right: np.ndarray) -> np.ndarray
 
 
 def _spread(errors: np.ndarray, ordered: np.ndarray) -> np.ndarray:
-    """Replaces each example's error by the mean of those with the same confidence."""
+    """Replaces each example's error by the mean error of the examples with the same confidence."""
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     counts = np.diff(np.append(starts, len(ordered)))
     return np.repeat(np.add.reduceat(errors, starts) / counts, counts)
@@ -199,7 +200,7 @@ def _spread(errors: np.ndarray, ordered: np.ndarray) -> np.ndarray:
 
 def _summary(values: np.ndarray) -> Measure:
     drawn = values[1:][np.isfinite(values[1:])]
-    # Draws that all come out alike, as without an error, do not say how sure the value is.
+    # If all resamples give the same value, as without an error, they do not say how sure the value is.
     spread = len(drawn) > 0 and np.ptp(drawn) > 1e-12
     low, high = np.percentile(drawn, _TAILS) if spread else (np.nan, np.nan)
     return Measure(float(values[0]), float(low), float(high))
@@ -213,7 +214,7 @@ def _bin_edges(n: int, bins: int) -> np.ndarray:
 def _measures(
     truth: np.ndarray, probabilities: np.ndarray, weights: np.ndarray, bins: int
 ) -> dict[str, np.ndarray]:
-    """Name to (b,), one value for each row of the weights (b, n), the counts of a resample."""
+    """Returns name to (b,), one value for each row of the weights (b, n); a row holds a resample's counts."""
     n, k = probabilities.shape
     predicted = probabilities.argmax(axis=1)
     confidence, right = probabilities.max(axis=1), predicted == truth
@@ -240,7 +241,7 @@ def _measures(
 def _resampled_calibration_error(
     confidence: np.ndarray, right: np.ndarray, weights: np.ndarray, bins: int
 ) -> np.ndarray:
-    """Bins keep the edges that the examples themselves give them."""
+    """Returns each resample's calibration error; the bins keep the edges from the examples themselves."""
     order = np.argsort(confidence, kind="stable")
     gaps = weights[:, order] * (confidence - right)[order]
     edges = _bin_edges(len(order), bins)
@@ -248,7 +249,7 @@ def _resampled_calibration_error(
 
 
 def _resampled_area(confidence: np.ndarray, right: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The mean risk over all coverages."""
+    """Returns the mean risk over all coverages."""
     order = np.argsort(-confidence, kind="stable")
     drawn = weights[:, order]
     errors = _spread((~right[order]).astype(float), confidence[order])
@@ -260,7 +261,7 @@ def _resampled_area(confidence: np.ndarray, right: np.ndarray, weights: np.ndarr
 def _ranking_measures(
     truth: np.ndarray, probabilities: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Macro averages over the classes; a resample without a class leaves that class out."""
+    """Returns macro averages over the classes; a resample without a class leaves that class out."""
     of_roc, of_precision = [], []
     for number in range(probabilities.shape[1]):
         is_class = (truth == number).astype(float)
@@ -282,7 +283,7 @@ def _class_ranking(
     above, wrong_above = np.cumsum(positive, axis=1), np.cumsum(negative, axis=1)
     positives, negatives = above[:, -1], wrong_above[:, -1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        # Pairs ranked the right way, equal ones half.
+        # Counts the pairs in the right order; equal pairs count half.
         roc = 1.0 - (positive * (wrong_above - negative / 2.0)).sum(axis=1) / (positives * negatives)
         shares = above / np.maximum(above + wrong_above, 1.0)
         precision = (positive * shares).sum(axis=1) / positives
@@ -291,7 +292,7 @@ def _class_ranking(
 
 
 def _confusion_measures(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """From (b, k, k) counts, rows the truth."""
+    """Returns the measures of (b, k, k) confusion counts, whose rows are the true classes."""
     n = confusion.sum(axis=(1, 2))
     hits = np.einsum("bii->bi", confusion)
     support, predicted = confusion.sum(axis=2), confusion.sum(axis=1)
@@ -309,7 +310,7 @@ def _confusion_measures(confusion: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _mean_of_finite(columns: list[np.ndarray]) -> np.ndarray:
-    """(b,) the mean over the columns that are defined; NaN where none is."""
+    """Returns (b,) the mean over the finite columns; NaN if none is finite."""
     values = np.stack(columns, axis=1)
     defined = np.isfinite(values)
     counts = defined.sum(axis=1)

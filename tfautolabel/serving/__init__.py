@@ -4,5 +4,5 @@
 keeps what is served up to date, `tensors` turns JSON into arrays and back, `batching` merges requests,
 `application` answers them, `server` runs it all as `settings` say.
 
-Nothing is imported here: a mistake in a path or a setting is told before TensorFlow has been waited for.
+This file imports nothing, so that a mistake in a path or a setting is reported before TensorFlow loads.
 """

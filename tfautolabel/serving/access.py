@@ -1,4 +1,4 @@
-"""Who may ask: what a browser sends for somebody else's page is refused, and what lacks the token."""
+"""Access control: refuses what a browser sends for a page of another site, and requests without the token."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from tfautolabel.serving.refusals import Refusal
 from tfautolabel.serving.settings import Settings, is_loopback
 
 OPEN = ("/", "/healthz")
-"""Addresses without a secret: the page, which asks for the token itself, and whether the server works."""
+"""Addresses that need no token: the page, which asks for the token itself, and the health check."""
 
 _BEARER = b"bearer "
 
 
 class Access:
-    """Decides for each request by its headers.
+    """Decides from the headers of each request whether it may be answered.
 
     A page anywhere on the web can make its visitor's browser send requests to servers on the visitor's own
-    machine. It can send them as they are, which the header Origin tells; and it can let its own name lead to
-    127.0.0.1 (DNS rebinding) and then read the answers too, which the header Host tells.
+    machine. The page can send them directly: the header Origin shows this. Or the page's own name can point
+    to 127.0.0.1 (DNS rebinding), so that the page can read the answers too: the header Host shows this.
 
     Args:
-        settings: the address that is listened at, further names, whose pages may ask, and the token.
+        settings: the address to listen at, further host names, the origins that may ask, and the token.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._names = frozenset(name.lower() for name in settings.allow_host)
-        # A server that others reach has names that it does not know, and a token instead.
+        # A server that other machines reach has names that it does not know; it relies on the token instead.
         self._checks_host = is_loopback(settings.host) or bool(self._names)
         origin = settings.allow_origin
         self._every_origin = origin == "*"
@@ -40,9 +40,9 @@ class Access:
         """Refuses a request that must not be answered.
 
         Args:
-            headers: by their names in lower case.
-            method: of HTTP.
-            path: that is asked for.
+            headers: header values by name; names are in lower case.
+            method: the HTTP method.
+            path: the path of the request.
 
         Raises:
             Refusal: If the host (403), the origin (403) or the token (401) is not right.
@@ -71,17 +71,17 @@ class Access:
             )
 
     def is_authorized(self, headers: Headers) -> bool:
-        """Whether a request brings the token, if there is one."""
+        """Returns whether a request has the right token; True if the server has no token."""
         if self._token is None:
             return True
         given = headers.get(b"authorization", b"")
         given = given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else b""
-        # Both are compared, in a time that does not tell how much of them is right.
+        # Compares both in constant time, so that the time does not show how much of a token is right.
         bearer = hmac.compare_digest(given, self._token)
         return hmac.compare_digest(headers.get(b"x-api-key", b""), self._token) or bearer
 
     def _find_known(self, host: bytes) -> bool:
-        """Whether a Host header names this server; only old clients, and no browser, send none."""
+        """Returns whether a Host header names this server; browsers always send one, old clients may not."""
         name = _name_of(host.decode("latin-1"))
         return not host or name in self._names or is_loopback(name)
 
@@ -95,7 +95,7 @@ class Access:
 
 
 def _name_of(host: str) -> str:
-    """The name or address in a Host header, without the port."""
+    """Returns the name or address in a Host header, without the port."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].lower()

@@ -1,7 +1,7 @@
-"""The protocol itself, as an ASGI application: addresses and answers of TensorFlow Serving's REST API.
+"""The ASGI application: addresses and answers of TensorFlow Serving's REST API.
 
-https://www.tensorflow.org/tfx/serving/api_rest. Beside it: `/` is a page for people, `/models` what it shows,
-`/healthz` says whether models are served, `/metrics` is for Prometheus.
+https://www.tensorflow.org/tfx/serving/api_rest. Further addresses: `/` is a page for people, `/models`
+returns what this page shows, `/healthz` says whether models are served, `/metrics` is for Prometheus.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ADDRESS = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 LARGE = 64 * 1024
-"""Bytes from which JSON is read and written in a thread, so that other requests are not kept waiting."""
+"""JSON of at least so many bytes is read and written in a thread, so that other requests need not wait."""
 MAX_ANSWER = 256 * 1024 * 1024
 """Bytes of outputs: their JSON takes several times as many."""
 
@@ -44,10 +44,10 @@ class Application:
     """Answers HTTP requests.
 
     Args:
-        models: what is served.
-        batching: what runs it.
-        metrics: what counts.
-        settings: bounds on each request, what pages elsewhere may read, whether requests are logged.
+        models: the models to serve.
+        batching: runs the models.
+        metrics: counts requests.
+        settings: limits for each request, the origins that may read answers, whether requests are logged.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Application:
     async def __call__(
         self, scope: MutableMapping[str, Any], receive: exchange.Receive, send: exchange.Send
     ) -> None:
-        """One request; see the ASGI specification."""
+        """Answers one request; see the ASGI specification."""
         if scope["type"] != "http":
             return
         start = time.perf_counter()
@@ -81,7 +81,7 @@ class Application:
             answer = exchange.error_answer(refusal)
         except ClientGoneError:
             return
-        except asyncio.CancelledError:  # by uvicorn, when the time to end is over
+        except asyncio.CancelledError:  # by uvicorn, when the grace period is over
             answer = exchange.error_answer(Refusal(503, "The server is shutting down"))
         except Exception:
             _log.exception("request failed", extra={"path": scope["path"]})
@@ -100,7 +100,7 @@ class Application:
         further = self._further
         if not body.complete and body.will_come:
             await self._bodies.discard(body.receive, self.settings.timeout)
-        if not body.complete:  # what is still to come would be taken for the next request
+        if not body.complete:  # else the rest would be read as the next request
             further = {**further, "connection": "close"}
         await exchange.send_answer(answer, send, further)
 
@@ -202,7 +202,7 @@ class Application:
         return json_answer({"status": "ok", "models": names} if with_names else {"status": "ok"})
 
     def close(self) -> None:
-        """Lets the threads end."""
+        """Stops the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.batching.close()
 
@@ -211,8 +211,8 @@ class _Body:
     """The body of a request: whether one comes, and whether all of it has come.
 
     Attributes:
-        complete: whether there is nothing more to come.
-        will_come: whether the client sends it without being asked.
+        complete: whether all of the body has come.
+        will_come: whether the client sends the body without waiting for permission.
     """
 
     def __init__(self, headers: Headers, receive: exchange.Receive) -> None:
@@ -221,7 +221,7 @@ class _Body:
         self._receive = receive
 
     async def receive(self) -> MutableMapping[str, Any]:
-        """As ASGI's."""
+        """Receives one message, as ASGI's `receive` does."""
         message = await self._receive()
         self.complete = not message.get("more_body", False)
         return message
@@ -229,14 +229,14 @@ class _Body:
 
 @dataclass
 class _What:
-    """What a request turned out to be, for the metrics."""
+    """The model and the method of a request, for the metrics."""
 
     model: str = ""
     method: str = "other"
 
 
 def _metadata(servable: Servable) -> Answer:
-    """A GetModelMetadataResponse as TensorFlow Serving prints it."""
+    """Returns a GetModelMetadataResponse as TensorFlow Serving prints it."""
     spec = {"name": servable.name, "signature_name": "", "version": str(servable.version)}
     signatures = {"signature_def": servable.signature_defs}
     return json_answer({"model_spec": spec, "metadata": {"signature_def": signatures}})

@@ -1,4 +1,4 @@
-"""Requests that arrive together go through a model together."""
+"""Merges requests that arrive together into one call of a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfautolabel.serving.servable import Arrays, Servable, Signature
 
 
 class _AloneError(Exception):
-    """What failed together has to be tried by itself."""
+    """A merged call failed, so each of its requests must be tried alone."""
 
 
 @dataclass(eq=False)
@@ -43,13 +43,13 @@ class _Group:
         self.rows += item.rows
 
     def drop(self, item: _Item) -> None:
-        """Lets go of a request whose client has given up, if it still waits."""
+        """Removes a request whose client has given up, if it still waits."""
         if item in self.items:
             self.items.remove(item)
             self.rows -= item.rows
 
     def take(self, max_rows: int) -> list[_Item]:
-        """The oldest requests, as many as fit."""
+        """Takes the oldest requests, as many as fit."""
         taken: list[_Item] = []
         rows = 0
         while self.items and (not taken or rows + self.items[0].rows <= max_rows):
@@ -62,16 +62,16 @@ class _Group:
 class Batching:
     """Merges requests for the same signature of the same version whose rows have the same shape.
 
-    A call begins as soon as a thread is free and its batch is full or its oldest request has waited long
-    enough. Lives in one event loop.
+    A call begins when a thread is free, and either its batch is full or its oldest request has waited long
+    enough. All methods must be called from one event loop.
 
     Args:
-        max_rows: rows in one call; a request with more is split.
-        max_wait: seconds that a request waits for others.
-        max_queue: rows that may wait or be computed at once, a request without rows counting as one; more are
-            refused.
-        threads: calls at once.
-        on_batch: told the rows of each call.
+        max_rows: the most rows in one call; a request with more rows is split.
+        max_wait: how many seconds a request waits for others.
+        max_queue: how many rows may wait or be computed at once; more are refused. A request without rows
+            counts as one row.
+        threads: how many calls run at once.
+        on_batch: called with the number of rows of each call.
     """
 
     def __init__(
@@ -91,20 +91,20 @@ class Batching:
         self._pool = ThreadPoolExecutor(threads, "model")
         self._groups: dict[Hashable, _Group] = {}
         self._timer: asyncio.TimerHandle | None = None
-        # Signatures that turned out to give something else than a row for each row.
+        # Signatures that did not return one row for each row.
         self._apart: WeakKeyDictionary[Servable, set[str]] = WeakKeyDictionary()
 
     def close(self) -> None:
-        """Lets the threads end."""
+        """Stops the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def run(self, servable: Servable, signature: Signature, arrays: Arrays) -> Arrays:
-        """What a signature gives for a request.
+        """Runs a signature on the inputs of a request and returns its outputs.
 
         Args:
-            servable: the version.
-            signature: of it.
-            arrays: by input name.
+            servable: the version of a model.
+            signature: one of its signatures.
+            arrays: the arrays by input name.
 
         Raises:
             Refusal: If too many rows are waiting (503), or the model does not take the values.
@@ -156,7 +156,7 @@ class Batching:
             raise
         try:
             return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
-        except ValueError as error:  # rows that are as wide as the widest of their call
+        except ValueError as error:  # rows are padded to the widest of their call
             raise _AloneError from error
 
     def _submit(
@@ -173,13 +173,13 @@ class Batching:
         return item.done
 
     def _forget(self, group: _Group, item: _Item) -> None:
-        """Lets go of a request whose client has given up."""
+        """Removes a request whose client has given up."""
         group.drop(item)
         if not group.items and self._groups.get(group.key) is group:
             del self._groups[group.key]
 
     def _begin_calls(self) -> None:
-        """Begins what is ready, and sets an alarm for what will be ready next."""
+        """Begins the calls that are ready, and sets a timer for the next one."""
         loop = asyncio.get_running_loop()
         if self._timer is not None:
             self._timer.cancel()
@@ -230,7 +230,7 @@ class Batching:
 
 
 def _call(group: _Group, items: list[_Item]) -> list[Arrays]:
-    """One call for several requests, and what each of them gets of it."""
+    """Calls the model once for several requests, and returns the outputs of each request."""
     if len(items) == 1:
         arrays = items[0].arrays
     else:

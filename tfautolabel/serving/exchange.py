@@ -1,4 +1,4 @@
-"""One request and its answer over ASGI: bodies read within bounds, answers written."""
+"""Reads request bodies within limits and writes answers, over ASGI."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tfautolabel.serving.refusals import Refusal
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
-"""By their names in lower case; of one that comes twice, the last."""
+"""Header values by name in lower case; if a header comes twice, the last one counts."""
 
 JSON = "application/json"
 _CLOSE = {"connection": "close"}
-"""Where the rest of a body is not read, the connection cannot go on."""
+"""Closes the connection, which cannot go on if the rest of a body is not read."""
 
 _LINGER_SECONDS = 5.0
 _LINGER_BODIES = 4
-"""How long, and how many times the largest body, what is refused may go on to arrive."""
+"""Limits for the rest of a refused body: seconds, and size as a multiple of the largest allowed body."""
 
 
 class ClientGoneError(Exception):
@@ -32,13 +32,13 @@ class ClientGoneError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back.
+    """An answer to a request.
 
     Attributes:
-        body: its bytes.
-        content_type: of the body.
-        status: of HTTP.
-        headers: further ones.
+        body: the bytes of the body.
+        content_type: the content type of the body.
+        status: the HTTP status code.
+        headers: further headers.
     """
 
     body: bytes
@@ -48,19 +48,19 @@ class Answer:
 
 
 def json_answer(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
-    """JSON indented as TensorFlow Serving does it."""
+    """Returns an answer with JSON, indented as in TensorFlow Serving."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
-    # The name of a folder may hold what UTF-8 cannot.
+    # The name of a folder may hold characters that UTF-8 cannot encode.
     return Answer(text.encode("utf-8", "backslashreplace") + b"\n", JSON, status, headers or {})
 
 
 def error_answer(refusal: Refusal) -> Answer:
-    """The protocol's {"error": …}."""
+    """Returns an answer with the protocol's {"error": …}."""
     return json_answer({"error": refusal.message}, refusal.status, refusal.headers)
 
 
 class BodyReader:
-    """Reads bodies of at most `max_bytes`, and at most `max_held` bytes of all requests at once."""
+    """Reads bodies of at most `max_bytes` each, and of at most `max_held` bytes for all requests together."""
 
     def __init__(self, max_bytes: int, max_held: int) -> None:
         self.max_bytes = max_bytes
@@ -69,16 +69,16 @@ class BodyReader:
 
     @contextlib.asynccontextmanager
     async def reading(self, headers: Headers, receive: Receive, seconds: float) -> AsyncIterator[bytes]:
-        """The body, unpacked where it is gzip; its bytes count as held until the context ends.
+        """Reads the body and unpacks gzip; its bytes count as held until the context ends.
 
         Raises:
-            Refusal: If it is too large (413), comes too slowly (408), is encoded in another way (415) or the
-                server holds too much already (503).
+            Refusal: If the body is too large (413), comes too slowly (408) or has another encoding (415), or
+                if the server already holds too many bytes (503).
             ClientGoneError: If the client hung up.
         """
         declared = headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared[:20]) > self.max_bytes:
-            if b"expect" not in headers:  # else the client waits for leave to send
+            if b"expect" not in headers:  # else the client waits for permission to send
                 await self.discard(receive, seconds)
             raise self._too_large()
         encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
@@ -116,11 +116,11 @@ class BodyReader:
         return b"".join(chunks)
 
     async def discard(self, receive: Receive, seconds: float) -> None:
-        """Lets a client finish a body that is refused, within bounds: many read no answer before.
+        """Reads the rest of a refused body, within limits; many clients read no answer before they sent it.
 
         Args:
-            receive: of ASGI.
-            seconds: that it may take at most, and never more than a few.
+            receive: ASGI's `receive`.
+            seconds: the time limit; the method never takes more than a few seconds.
         """
         size = 0
         with contextlib.suppress(TimeoutError):
@@ -132,7 +132,7 @@ class BodyReader:
                         return
 
     def _unpack(self, body: bytes) -> bytes:
-        """The content of all members of a gzip file."""
+        """Returns the content of all members of a gzip file."""
         found: list[bytes] = []
         size = 0
         while body or not found:

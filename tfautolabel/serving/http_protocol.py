@@ -1,4 +1,4 @@
-"""What uvicorn leaves open: bounds on headers and on slow readers, and errors as JSON where it is no HTTP."""
+"""Adds to uvicorn: limits for headers and slow readers, and JSON errors for requests that are not HTTP."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ _OFFERS = (b"upgrade", b"http2-settings")
 
 
 def bounded_protocol(seconds: float) -> Any:
-    """A class of uvicorn's protocol that refuses headers which are too large or too slow.
+    """Returns a class of uvicorn's protocol that refuses headers which are too large or come too slowly.
 
-    Its refusals are JSON like all others, and come behind the answers to the requests before. Offers to speak
-    another protocol, which a server may ignore (RFC 9110, 7.8) and with which the parser would lose the
-    request's body, are taken out of the head: the parser stops behind such a head, wherever in the data that
-    is, and is given the head without them. Clients that do not read their answers are cut off.
+    Its refusals are JSON like all others. They are sent after the answers to earlier requests. The class
+    removes offers to speak another protocol from the head of a request: a server may ignore them (RFC 9110,
+    7.8), and with them the parser would lose the request's body. The parser stops after such a head, wherever
+    it ends in the data, and then gets the head again without the offers. Clients that do not read their
+    answers are disconnected.
 
     Args:
-        seconds: for a request's headers, and for any part of an answer to be read.
+        seconds: the time limit for a request's headers, and for the client to read any part of an answer.
     """
     httptools = require("httptools", extra="serve")
     uvicorn = require("uvicorn.protocols.http.httptools_impl", extra="serve")
@@ -38,7 +39,7 @@ else:
 
 
 class _Bounded(_Protocol):
-    """What `bounded_protocol` lays over uvicorn's protocol, which is an optional package's."""
+    """The methods that `bounded_protocol` adds to uvicorn's protocol; uvicorn is an optional package."""
 
     seconds: float
     _httptools: Any
@@ -65,7 +66,7 @@ class _Bounded(_Protocol):
             return
         if self._in_headers and self._alarm is None:
             self._await_headers()
-        # Behind a body that comes in chunks there may be headers again.
+        # Headers may come again after a body in chunks.
         self._header_bytes += len(data)
         self._unset_keepalive_if_required()
         try:
@@ -96,7 +97,7 @@ class _Bounded(_Protocol):
             self.parser.feed_data(head)
 
     def _head_without_offers(self) -> bytes | None:
-        """The head that was just parsed, without what stopped the parser; None if that is its method."""
+        """Returns the parsed head without what stopped the parser; None if the method stopped it."""
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":
             return None
@@ -110,7 +111,7 @@ class _Bounded(_Protocol):
         self._in_headers, self._header_bytes = False, 0
         self._stop_alarm()
         super().on_headers_complete()
-        self.headers = []  # What comes behind a body is no header of the request (RFC 9110, 6.5.1).
+        self.headers = []  # What comes after a body is no header of the request (RFC 9110, 6.5.1).
 
     def on_body(self, body: bytes) -> None:
         self._header_bytes = 0
@@ -131,7 +132,7 @@ class _Bounded(_Protocol):
         super().resume_writing()
 
     def _watch_reader(self) -> None:
-        """Cuts the client off where nothing of what waits for it is read in time."""
+        """Disconnects the client if it does not read any of the waiting data in time."""
         unread = self.transport.get_write_buffer_size()
         if self._unread_alarm is not None and unread >= self._unread_bytes:
             self.transport.abort()
@@ -151,7 +152,7 @@ class _Bounded(_Protocol):
         self._alarm = self.loop.call_later(self.seconds, self._headers_are_late)
 
     def _headers_are_late(self) -> None:
-        # While answers are owed it may be this side that does not read.
+        # While answers are still to be sent, it may be this side that does not read.
         if self.cycle is not None and not self.cycle.response_complete:
             self._await_headers()
         else:
@@ -163,7 +164,7 @@ class _Bounded(_Protocol):
             self._alarm = None
 
     def _refuse(self, status: int, message: str) -> None:
-        """Ends the connection with a refusal, once what was asked before is answered."""
+        """Ends the connection with a refusal, after all earlier requests are answered."""
         if self.transport is None or self.transport.is_closing() or self._refusal:
             return
         self._stop_alarm()
@@ -176,7 +177,7 @@ class _Bounded(_Protocol):
         if self._in_headers:
             owes = self.cycle is not None and not self.cycle.response_complete
         else:
-            # The request itself has begun: it waits behind others, or it is the one that is answered now.
+            # The request itself has begun: it waits for others, or it is being answered now.
             waiting = [entry for entry in self.pipeline if entry[0] is self.cycle]
             owes = bool(waiting)
             for entry in waiting:
@@ -199,8 +200,8 @@ class _Bounded(_Protocol):
 
 
 def _new_parser(httptools: Any, protocol: Any) -> Any:
-    """A parser as uvicorn makes it."""
+    """Returns a parser as uvicorn makes it."""
     parser = httptools.HttpRequestParser(protocol)
-    # Behind the last request of a connection there may be anything.
+    # Any data may follow the last request of a connection.
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser

@@ -12,7 +12,7 @@ _USUAL = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message
 
 
 class JsonLines(logging.Formatter):
-    """A line a record: time, level, logger, message, what was given as `extra`, and the traceback.
+    """Formats a record as one line: time, level, logger, message, the values of `extra`, and the traceback.
 
     Examples:
         >>> record = logging.makeLogRecord({"msg": "version served", "levelname": "INFO", "model": "flowers"})
@@ -21,7 +21,7 @@ class JsonLines(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Returns the line, without a line end."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,

@@ -13,7 +13,7 @@ BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 class Metrics:
     """Counters of one server, in a registry of their own.
 
-    Model names come from what is served, never from an address: strangers cannot make them many.
+    Model names come from the served models, never from a request's address: so clients cannot add names.
     """
 
     def __init__(self) -> None:
@@ -43,26 +43,26 @@ class Metrics:
 
     @property
     def content_type(self) -> str:
-        """Of `text`."""
+        """The content type of `text`."""
         return str(self._client.CONTENT_TYPE_LATEST)
 
     def text(self) -> bytes:
-        """All of it, in Prometheus's text format."""
+        """Returns all counters in Prometheus's text format."""
         return bytes(self._client.generate_latest(self._registry))
 
     def count_request(self, model: str, method: str, code: int, seconds: float) -> None:
-        """One request was answered."""
+        """Counts one answered request."""
         self._requests.labels(model, method, str(code)).inc()
         self._seconds.labels(model, method).observe(seconds)
 
     def count_batch(self, model: str, rows: int) -> None:
-        """One call of a model began."""
+        """Counts one call of a model, when it begins."""
         self._batch_rows.labels(model).observe(rows)
 
     def set_versions(self, count: int) -> None:
-        """How many versions are served."""
+        """Sets how many versions are served."""
         self._versions.set(count)
 
     def watch_queue(self, waiting: Callable[[], float]) -> None:
-        """Where to look for the rows that wait."""
+        """Sets the function that returns how many rows wait."""
         self._waiting.set_function(waiting)

@@ -1,4 +1,4 @@
-"""What is served: versions loaded, swapped and released while requests go on."""
+"""The served models: loads, swaps and releases versions while requests go on."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _log = logging.getLogger("tfautolabel.serving")
 
 @dataclass(frozen=True)
 class VersionState:
-    """What the status page of a version says.
+    """The status of a version, for its status page.
 
     Attributes:
         state: LOADING, AVAILABLE or END.
-        error_code: of TensorFlow, "OK" unless it was refused.
-        error_message: why.
-        fingerprint: of the files that this was found out about.
-        beside: of the files of a run beside them, for a version that was refused.
+        error_code: TensorFlow's error code, "OK" unless the version was refused.
+        error_message: why it was refused.
+        fingerprint: the fingerprint of the version's files when this status was found.
+        beside: for a refused version, the fingerprint of the files of a run beside it.
     """
 
     state: str
@@ -37,18 +37,18 @@ class VersionState:
 
 
 class ServedModels:
-    """The models of some places, kept as their folders are.
+    """The models of some places, kept up to date with their folders.
 
-    `refresh` looks at the folders and does the slow work, in one thread at a time; everything else only reads
-    and may be called from any thread. A version is served once it is loaded and its recorded examples give
-    what was recorded; only then is an older one let go, and it goes when the last request that uses it has
-    been answered. A version that is refused is looked at again when a file of it changes, or the record of
-    the run that it lies in.
+    `refresh` looks at the folders and does the slow work, in one thread at a time. All other methods only
+    read, and any thread may call them. A version is served once it is loaded and its recorded examples give
+    the recorded results. Only then an older version is released; it stays in memory until the last request
+    that uses it is answered. A refused version is checked again when one of its files changes, or when the
+    record of its run changes.
 
     Args:
         places: where to look.
         keep: how many of a model's newest versions are served.
-        load: loads one version; raises whatever if it cannot.
+        load: loads one version; may raise any exception if it cannot.
         on_change: called after each change, with the number of served versions.
     """
 
@@ -66,7 +66,7 @@ class ServedModels:
         self._keep = keep
         self._load = load
         self._on_change = on_change or (lambda _: None)
-        # Replaced as wholes: a reader sees the old state or the new one, never something between.
+        # Always replaced as a whole: a reader sees the old state or the new one, never a mixture.
         self._served: dict[str, dict[int, Servable]] = {}
         self._states: dict[str, dict[int, VersionState]] = {}
         self._seen: dict[Path, str] = {}
@@ -74,14 +74,14 @@ class ServedModels:
         self._refreshing = threading.Lock()
 
     def names(self) -> list[str]:
-        """The models of which a version is served."""
+        """Returns the names of the models with a served version."""
         return sorted(name for name, versions in self._served.items() if versions)
 
     def get(self, name: str, version: int | None = None) -> Servable:
-        """A version that is served, the newest one by default.
+        """Returns a served version, by default the newest one.
 
         Raises:
-            Refusal: If it is not served.
+            Refusal: If the version is not served.
         """
         versions = self._served.get(name, {})
         wanted = version if version is not None else max(versions, default=None)
@@ -91,10 +91,10 @@ class ServedModels:
         return versions[wanted]
 
     def status(self, name: str, version: int | None = None) -> dict[str, Any]:
-        """A GetModelStatusResponse as JSON values: the versions that are known, newest first.
+        """Returns a GetModelStatusResponse as JSON values: the known versions, newest first.
 
         Raises:
-            Refusal: If none is known.
+            Refusal: If no version is known.
         """
         states = self._states.get(name, {})
         if not states:
@@ -105,11 +105,11 @@ class ServedModels:
         return {"model_version_status": [_status(number, states[number]) for number in wanted]}
 
     def refresh(self, *, at_once: bool = False) -> None:
-        """Looks at the folders and brings what is served up to date; blocks while models load.
+        """Looks at the folders and updates the served models; blocks while models load.
 
         Args:
-            at_once: takes versions as they are; otherwise a version has to look the same in two calls in
-                turn before it is loaded, so that one that is being copied is left alone.
+            at_once: loads versions as they are. Otherwise a version must look the same in two successive
+                calls before it is loaded, so that a version that is still being copied is left alone.
         """
         with self._refreshing:
             seen: dict[Path, str] = {}
@@ -129,7 +129,7 @@ class ServedModels:
                     }
                     self._refresh_model(name, versions, prints, settled)
             self._seen = seen
-            # A model whose folder is gone stays: an unmounted disk is no reason to stop answering.
+            # A model stays even if its folder is gone: an unmounted disk is no reason to stop answering.
             for name in set(self._states) - found:
                 if not self._served.get(name):
                     self._set_states(name, {})
@@ -137,7 +137,7 @@ class ServedModels:
     def _refresh_model(
         self, name: str, versions: dict[int, Path], prints: dict[int, str], settled: set[int]
     ) -> None:
-        """Loads the newest versions that can be loaded, then lets the others go."""
+        """Loads the newest versions that can be loaded, then releases the others."""
         wanted: list[int] = []
         for number in sorted(versions, reverse=True):
             if len(wanted) == self._keep:
@@ -153,14 +153,14 @@ class ServedModels:
             self._set_served(name, {number: served[number] for number in wanted})
             del served
             gc.collect()  # loaded graphs hold themselves in circles
-        # What was refused or let go is forgotten once its folder is gone.
+        # A refused or released version is forgotten once its folder is gone.
         kept = set(versions) | set(self._served.get(name, {}))
         states = self._states.get(name, {})
         if set(states) - kept:
             self._set_states(name, {number: state for number, state in states.items() if number in kept})
 
     def _is_served(self, name: str, number: int, folder: Path, print_: str, settled: bool) -> bool:
-        """Whether a version is served now, after an attempt to load it where that may help."""
+        """Returns whether a version is served, after an attempt to load it if that may help."""
         known = self._states.get(name, {}).get(number)
         served = self._served.get(name, {}).get(number)
         beside = fingerprint_beside(folder)
@@ -202,7 +202,7 @@ class ServedModels:
         self._on_change(sum(len(each) for each in self._served.values()))
 
     def _say_once(self, name: str, place: Place) -> None:
-        """Of a model whose name another one has already."""
+        """Logs once that a model has the same name as another one."""
         if (name, place.path) not in self._doubles:
             self._doubles.add((name, place.path))
             _log.error(

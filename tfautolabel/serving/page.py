@@ -1,4 +1,4 @@
-"""The page at / on which a person tries a model, and what it needs to know."""
+"""The page at / where a person can try a model, and the data that it needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _POLICY = (
 
 @cache
 def page() -> Answer:
-    """The page: one file, which asks for nothing but this server, and whose policy allows nothing else."""
+    """Returns the page: one file that sends requests only to this server; its policy allows no others."""
     text = resources.files("tfautolabel.serving").joinpath("templates/page.html").read_text("utf-8")
     policy = _POLICY.format(script=_hash_of("script", text), style=_hash_of("style", text))
     headers = {
@@ -34,12 +34,12 @@ def page() -> Answer:
 
 
 def models_of_page(models: ServedModels) -> Answer:
-    """What the page shows: the models, newest versions, their classes and signatures."""
+    """Returns what the page shows: the models, their newest versions, classes and signatures."""
     found: list[dict[str, Any]] = []
     for name in models.names():
         try:
             servable = models.get(name)
-        except Refusal:  # let go in this moment
+        except Refusal:  # released at this moment
             continue
         description = servable.description or {}
         found.append(

@@ -1,4 +1,4 @@
-"""Where models are: folders laid out as TensorFlow Serving has them, `<name>/<version>/saved_model.pb`."""
+"""Finds models in folders with TensorFlow Serving's layout, `<name>/<version>/saved_model.pb`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tfautolabel.runs.outputs import model_files
 
 @dataclass(frozen=True)
 class Place:
-    """A path that was given, and what it holds.
+    """A path from the user, and what it holds.
 
     Attributes:
         kind: "models" for a folder of models, "model" for a folder of numbered versions, "version" for one of
             them.
         path: the folder.
-        name: of the model; empty for a folder of models.
+        name: the model's name; empty for a folder of models.
     """
 
     kind: Literal["models", "model", "version"]
@@ -29,7 +29,7 @@ class Place:
     name: str
 
     def models(self) -> Iterator[tuple[str, dict[int, Path]]]:
-        """The models that are there now: name, and version number to folder."""
+        """Yields the models that exist now: name, and a dict from version number to folder."""
         if self.kind == "models":
             for child in _folders(self.path):
                 if _is_name(child.name) and (versions := _versions(child)):
@@ -42,16 +42,16 @@ class Place:
 
 
 def find_places(arguments: Sequence[str]) -> list[Place]:
-    """Recognises what each path is.
+    """Finds out what each path holds.
 
     Args:
         arguments: folders of models, of one model, or of one version; NAME=PATH gives one model a name.
 
     Returns:
-        One place each.
+        One place for each path.
 
     Raises:
-        FileNotFoundError: If there is no model where a path leads.
+        FileNotFoundError: If there is no model at a path.
         ValueError: If a name cannot be part of an address or two models have the same name.
     """
     places = [_recognise(argument) for argument in arguments]
@@ -68,7 +68,7 @@ def find_places(arguments: Sequence[str]) -> list[Place]:
 
 
 def fingerprint(folder: Path) -> str:
-    """What changes when a file in a version folder is added, removed or written again; no content is read."""
+    """Returns a string that changes when a file in a version folder is added, removed or rewritten."""
     digest = hashlib.sha256()
     been: set[tuple[int, int]] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
@@ -86,19 +86,19 @@ def fingerprint(folder: Path) -> str:
 
 
 def fingerprint_beside(folder: Path) -> str:
-    """The same of the files of a run beside its model, which say whether the model belongs to it."""
+    """Returns the fingerprint of a run's files beside its model; they say whether the model belongs to it."""
     return hashlib.sha256(_look(map(os.fspath, model_files(folder)))).hexdigest()
 
 
 def _look(paths: Iterable[str]) -> bytes:
-    """What is seen of files without reading them; nothing of those that are not there."""
+    """Returns what the system says about files, without reading them; skips files that do not exist."""
     entries = []
     for path in paths:
         try:
             found = os.stat(path)
         except OSError:
             continue
-        # The time of the last change of rights too: a file that could not be read may be readable now.
+        # Includes the time of the last change of permissions: an unreadable file may be readable now.
         entry = (path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
         entries.append(repr(entry).encode("utf-8", "surrogateescape"))
     return b"".join(entries)
@@ -147,7 +147,7 @@ def _folders(folder: Path) -> list[Path]:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # a link into what may not be looked at
+    except OSError:  # a link to a place that may not be read
         return False
 
 

@@ -1,4 +1,4 @@
-"""Why a request is not answered, with the status code that TensorFlow Serving gives for it."""
+"""The reasons to refuse a request, with TensorFlow Serving's status codes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Refusal(Exception):  # noqa: N818
     """A request that cannot be answered.
 
     Args:
-        status: of HTTP.
+        status: the HTTP status code.
         message: the sentence for {"error": …}.
-        headers: further ones.
+        headers: further headers.
     """
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
@@ -30,13 +30,13 @@ _CODES = (
     ((tf.errors.InvalidArgumentError, tf.errors.FailedPreconditionError, tf.errors.OutOfRangeError), 400),
     ((tf.errors.NotFoundError,), 404),
     ((tf.errors.ResourceExhaustedError,), 429),
-    # What TensorFlow's Python part says of inputs that do not fit the signature.
+    # TensorFlow's Python code raises these for inputs that do not fit the signature.
     ((ValueError, TypeError), 400),
 )
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """What a failed call is to the client: its own mistake where TensorFlow says so, else 500."""
+    """Returns the refusal for a failed call: a client error if TensorFlow says so, else 500."""
     if isinstance(error, Refusal):
         return error
     for kinds, status in _CODES:
@@ -46,7 +46,7 @@ def refusal_of(error: Exception) -> Refusal:
 
 
 def first_sentence(error: Exception) -> str:
-    """The first line of a message that says something; TensorFlow's have many."""
+    """Returns the first line of a message that is useful; TensorFlow's messages have many lines."""
     lines = [line.strip() for line in str(getattr(error, "message", None) or error).splitlines()]
     said = [line for line in lines if line and not line.startswith(_SAYS_NOTHING)]
     return re.sub(r" \[Op:\w+\].*", "", (said or [type(error).__name__])[0])[:_MAX_MESSAGE]

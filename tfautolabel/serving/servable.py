@@ -28,10 +28,10 @@ class Signature:
 
     Attributes:
         name: such as "serving_default".
-        function: takes tensors by name, gives tensors by name.
+        function: takes tensors by name and returns tensors by name.
         inputs: name to specification; strings are (…) object arrays of bytes.
-        outputs: names, sorted.
-        has_rows: whether each row is taken for itself, so that requests may be merged and split.
+        outputs: sorted names.
+        has_rows: whether the function handles each row separately, so that requests may be merged and split.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Signature:
     has_rows: bool
 
     def call(self, arrays: Arrays) -> Arrays:
-        """Runs the function; blocks.
+        """Runs the function and returns its outputs; blocks until it is done.
 
         Raises:
-            tf.errors.OpError: If the model does not take the values.
-            ValueError: If it does not take their shapes.
+            tf.errors.OpError: If the model does not accept the values.
+            ValueError: If the model does not accept their shapes.
         """
         tensors = {
             name: tf.constant(value, self.inputs[name].dtype, shape=value.shape)
@@ -58,12 +58,12 @@ class Servable:
     """A version of a model.
 
     Attributes:
-        name: of the model.
-        version: its number.
+        name: the model's name.
+        version: the version number.
         signatures: name to signature.
-        signature_defs: what the protocol's metadata says of them, as JSON values.
-        description: labeler.json, or None for a SavedModel of another origin.
-        merges_rows: whether its signatures are known to take each row for itself.
+        signature_defs: the signatures in the protocol's metadata, as JSON values.
+        description: the content of labeler.json, or None for a SavedModel from another source.
+        merges_rows: whether its signatures are known to handle each row separately.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class Servable:
         self.version = version
         self.signature_defs = signature_defs
         self.description = description
-        self._model = model  # functions do not keep the variables that they read
+        self._model = model  # functions do not keep their variables alive
         self.signatures = {
             key: _signature(key, function, merges_rows) for key, function in sorted(model.signatures.items())
         }
 
     def signature(self, name: str) -> Signature:
-        """The signature of a name; an empty one stands for the default.
+        """Returns the signature with a name; an empty name stands for the default one.
 
         Raises:
-            Refusal: If there is none.
+            Refusal: If there is no such signature.
         """
         found = self.signatures.get(name or DEFAULT_SIGNATURE)
         if found is None:
@@ -99,20 +99,20 @@ class Servable:
 
 
 def load_servable(name: str, version: int, folder: Path, *, merge_all: bool = False) -> Servable:
-    """Loads a version, and refuses one that does not do what its labeler.json records.
+    """Loads a version and checks that it gives the results recorded in its labeler.json.
 
     Loading runs the model's graph: load only what you trust.
 
     Args:
-        name: of the model.
-        version: its number.
-        folder: with saved_model.pb, and labeler.json where `Labeler.export` wrote it.
-        merge_all: whether signatures without a labeler.json take each row for itself too. What looks so need
-            not be: a model may take the mean over all rows.
+        name: the model's name.
+        version: the version number.
+        folder: holds saved_model.pb, and labeler.json if `Labeler.export` wrote it.
+        merge_all: whether signatures without a labeler.json count as handling each row separately too. This
+            cannot be seen from a signature: a model may take the mean over all rows.
 
     Raises:
-        ValueError: If it cannot be loaded, gives other labels than were recorded, or lies in the folder of a
-            run that is not finished or that it is no part of.
+        ValueError: If the version cannot be loaded, or gives other labels than the recorded ones, or lies in
+            the folder of a run that is not finished or that it does not belong to.
         MissingExtraError: If its graph needs a package that is not installed.
     """
     if not (folder / GRAPH).is_file():
@@ -127,7 +127,7 @@ def load_servable(name: str, version: int, folder: Path, *, merge_all: bool = Fa
         servable = Servable(
             name, version, model, signature_defs, description, merge_all or description is not None
         )
-    except Exception as error:  # whatever TensorFlow makes of a damaged file
+    except Exception as error:  # TensorFlow may raise anything for a damaged file
         raise ValueError(
             f"TensorFlow cannot load it ({type(error).__name__}: {first_sentence(error)})"
         ) from error
@@ -145,7 +145,7 @@ def _signature(name: str, function: Any, merges_rows: bool) -> Signature:
 
 
 def _is_open(spec: Any) -> bool:
-    """Whether there is a first dimension, of any size."""
+    """Returns whether there is a first dimension, and it may have any size."""
     return spec.shape.rank is not None and spec.shape.rank >= 1 and spec.shape[0] is None
 
 
@@ -159,7 +159,7 @@ def _array(tensor: Any) -> np.ndarray:
 
 
 def _read_signature_defs(file: Path) -> dict[str, Any]:
-    """The SignatureDefs of the graph tagged "serve", printed as TensorFlow Serving prints them."""
+    """Returns the SignatureDefs of the graph with tag "serve", printed as TensorFlow Serving prints them."""
     from google.protobuf import json_format  # type: ignore[import-untyped]
 
     saved = saved_model_message(file.read_bytes())
@@ -173,7 +173,7 @@ def _read_signature_defs(file: Path) -> dict[str, Any]:
 
 
 def _check_recorded(servable: Servable, description: dict[str, Any]) -> None:
-    """Runs the recorded examples, which also makes the first request as fast as the others."""
+    """Runs and checks the recorded examples; this also makes the first request as fast as the others."""
     try:
         examples = description["examples"]
         if not examples:

@@ -25,21 +25,21 @@ from tfautolabel.serving.settings import Settings
 _log = logging.getLogger("tfautolabel.serving")
 BACKLOG = 2048
 COLLECTED_AFTER = (100_000, 50, 100)
-"""Objects after which Python's garbage collector looks for circles, which requests do not make."""
+"""After so many new objects Python's garbage collector looks for cycles; requests make no cycles."""
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection stays open: longer than clients keep theirs, so that they close it first."""
 
 
 def serve(places: Sequence[Place], settings: Settings) -> None:
-    """Serves models until SIGTERM or SIGINT, then finishes the requests that are under way.
+    """Serves models until SIGTERM or SIGINT, then finishes the requests that have begun.
 
     Args:
         places: where the models are.
-        settings: how.
+        settings: how the server runs.
 
     Raises:
         MissingExtraError: If the extra is not installed.
-        OSError: If the address is taken.
+        OSError: If the address is already in use.
         ValueError: If a setting is out of range or no model can be loaded.
     """
     settings.check()
@@ -59,7 +59,7 @@ def serve(places: Sequence[Place], settings: Settings) -> None:
         if not models.names():
             raise ValueError(f"no model can be served. Received: {_why_not(models, places)}")
         host, port = listening.getsockname()[:2]
-        listening.listen(BACKLOG)  # whoever reads the log may connect, and is answered as the loop begins
+        listening.listen(BACKLOG)  # clients may connect now; the loop answers once it begins
         _log.info("serving", extra={"host": host, "port": port, "models": models.names()})
         build_server(models, metrics, settings).run(sockets=[listening])
     finally:
@@ -67,12 +67,12 @@ def serve(places: Sequence[Place], settings: Settings) -> None:
 
 
 def build_server(models: ServedModels, metrics: Metrics, settings: Settings) -> Any:
-    """A `uvicorn.Server` that has not begun.
+    """Returns a `uvicorn.Server` that has not started yet.
 
     Args:
-        models: what it serves; they are kept up to date while it runs.
-        metrics: what counts.
-        settings: how it runs; host and port are the caller's business.
+        models: the models to serve; the server keeps them up to date while it runs.
+        metrics: counts requests.
+        settings: how the server runs; the caller handles host and port.
     """
     uvicorn = require("uvicorn", extra="serve")
     config = uvicorn.Config(
@@ -90,7 +90,7 @@ def build_server(models: ServedModels, metrics: Metrics, settings: Settings) -> 
 
 
 class _Served:
-    """The application with its life: made in the event loop, and watching the folders while that runs."""
+    """Makes the application in the event loop, and watches the folders while the loop runs."""
 
     def __init__(self, models: ServedModels, metrics: Metrics, settings: Settings) -> None:
         self._models = models
@@ -127,7 +127,7 @@ class _Served:
 
 
 async def _watch(models: ServedModels, seconds: float) -> None:
-    """Keeps models as their folders are; loading goes on in a thread beside the requests."""
+    """Keeps models up to date with their folders; loads in a thread, so that requests go on."""
     pool = ThreadPoolExecutor(1, "loading")
     try:
         while True:
@@ -150,19 +150,19 @@ def _why_not(models: ServedModels, places: Sequence[Place]) -> str:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound before the models load: a taken port is told at once.
+    """Returns a socket, bound before the models load, so that a port in use is reported at once.
 
     Args:
         host: name or address.
         port: 0 for a free one.
 
     Raises:
-        OSError: If it is taken or there is no such address.
+        OSError: If the port is in use or there is no such address.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         address = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4]
-        # With the protocol named, asyncio sends at once (TCP_NODELAY); else each answer may wait 40 ms.
+        # If the protocol is named, asyncio sends at once (TCP_NODELAY); else each answer may wait 40 ms.
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 
 MIN_TOKEN = 8
-"""Characters; a shorter token is soon guessed."""
+"""The least number of characters; a shorter token is easy to guess."""
 
 _TOKEN = re.compile(f"[!-~]{{{MIN_TOKEN},}}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
@@ -21,22 +21,23 @@ class Settings:
     Attributes:
         host: the address to listen at.
         port: 0 for a free one.
-        poll: seconds between two looks at the folders.
+        poll: seconds between two checks of the folders.
         keep: how many of each model's newest versions are served.
-        max_batch: rows in one call of a model.
-        batch_wait: seconds that a request waits for others.
-        merge_all: whether requests for models of another origin are merged and split too.
-        max_queue: rows that may wait or be computed.
-        threads: calls of models at once.
-        max_body: bytes of a request's body.
-        max_instances: rows of a request.
+        max_batch: the most rows in one call of a model.
+        batch_wait: how many seconds a request waits for others.
+        merge_all: whether requests for models from other sources are merged and split too.
+        max_queue: how many rows may wait or be computed.
+        threads: how many calls of models run at once.
+        max_body: the most bytes of a request's body.
+        max_instances: the most rows of a request.
         timeout: seconds for reading a request, and again for its answer.
         grace: seconds that requests have to end when the server stops.
-        allow_host: names, without a port, by which the server is known beside localhost and addresses such as
-            127.0.0.1. Where it listens at another address, all names are let in if there are none here.
-        allow_origin: of pages elsewhere that may ask and read the answers, or None.
-        token: what each request must bring, or None.
-        no_token: whether everybody who reaches the server may use it, which must be said where others do.
+        allow_host: further host names of the server, without a port; localhost and addresses such as
+            127.0.0.1 always work. If it is empty and the server listens at another address, all names work.
+        allow_origin: the origin of pages elsewhere that may ask and read the answers, or None.
+        token: the token that each request must have, or None.
+        no_token: whether everybody who can reach the server may use it; required to serve other machines
+            without a token.
         log_requests: whether each request is logged.
     """
 
@@ -109,7 +110,7 @@ class Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address, or a name that means such an address.
+    """Returns whether only this machine can reach an address, or a name for such an address.
 
     Examples:
         >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("example.org")

@@ -1,8 +1,8 @@
-"""JSON of the protocol's predict requests to arrays, and arrays to its answers.
+"""Converts the JSON of predict requests to arrays, and arrays to answers.
 
-Shapes and rules: https://www.tensorflow.org/tfx/serving/api_rest. A request holds `instances`, a list with
-a value or an object for each row, or `inputs`, a value or an object of whole tensors; its answer holds
-`predictions` or `outputs` in the same way.
+Shapes and rules: https://www.tensorflow.org/tfx/serving/api_rest. A request holds either `instances`, a list
+with a value or an object for each row, or `inputs`, a value or an object of whole tensors. Its answer holds
+`predictions` or `outputs` in the same form.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from tfautolabel.serving.servable import Arrays, Servable, Signature
 
 MAX_RANK = 32
 MAX_LISTS, MAX_VALUES = 2_000_000, 10_000_000
-"""In one body: parsing stops everything else meanwhile, and small values take many times their text."""
+"""The limit for one body: parsing blocks everything else, and small values take far more than their text."""
 
 _WORDS = re.compile(rb'(?P<string>"(?:[^"\\]|\\.)*+")|-?\bInfinity\b|\bNaN\b', re.DOTALL)
-"""Strings, and beside them the numbers that JSON does not have."""
+"""Matches strings, and the numbers that JSON does not have."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BYTES_SUFFIX = "_bytes"
-"""Outputs with such names are base64 in answers; other strings are UTF-8."""
+"""Answers hold outputs with such names as base64, and other strings as UTF-8."""
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The object that a request's body holds.
+    """Returns the object that a request's body holds.
 
     Raises:
-        Refusal: If it is not JSON, not an object, or holds more than can be taken apart in a short time.
+        Refusal: If the body is not JSON, is not an object, or holds more than can be parsed in a short time.
     """
     body = body.removeprefix(_BYTE_ORDER_MARK)
     if not body:
@@ -63,8 +63,8 @@ def _loads(body: bytes) -> Any:
     try:
         return _orjson().loads(body)
     except _orjson().JSONDecodeError:
-        # TensorFlow Serving takes NaN and Infinity, which JSON does not have but Python's reader knows. It
-        # knows more that nobody else takes, halves of characters for instance: all else must be JSON.
+        # TensorFlow Serving accepts NaN and Infinity, which are not JSON but which Python's reader knows. It
+        # knows more that nobody else accepts, lone surrogates for instance: all else must be JSON.
         if b"NaN" not in body and b"Infinity" not in body:
             raise
         _orjson().loads(_WORDS.sub(lambda found: found["string"] or b"0", body))
@@ -74,12 +74,12 @@ def _loads(body: bytes) -> Any:
 def read_request(
     document: dict[str, Any], servable: Servable, max_instances: int
 ) -> tuple[Signature, Arrays, bool]:
-    """What a predict request asks for.
+    """Reads what a predict request asks for.
 
     Args:
         document: the parsed body.
         servable: the model that it goes to.
-        max_instances: how many rows a request may have.
+        max_instances: the most rows that a request may have.
 
     Returns:
         The signature; arrays by input name, strings as bytes in object arrays; whether rows were given.
@@ -157,12 +157,12 @@ def _columns_of_inputs(inputs: Any, signature: Signature) -> dict[str, Any]:
 
 
 def _is_object(value: object) -> bool:
-    """Whether it is an object that names inputs, and not one that holds bytes."""
+    """Returns whether a value is an object that names inputs, and not an object that holds bytes."""
     return isinstance(value, dict) and not (len(value) == 1 and isinstance(value.get("b64"), str))
 
 
 def _array(value: Any, spec: tf.TensorSpec, name: str) -> np.ndarray:
-    """A JSON value as an array of a specification's type and shape."""
+    """Converts a JSON value to an array with the type and shape of a specification."""
     shape: list[int] = []
     leaves = [value]
     while leaves and isinstance(leaves[0], list):
@@ -201,7 +201,7 @@ def _flat(leaves: list[Any], dtype: tf.DType, name: str) -> np.ndarray:
 
 
 def _number_array(leaves: list[Any], dtype: tf.DType) -> np.ndarray | None:
-    """Booleans or numbers as an array, or None if one is out of range; NaN and infinities never are."""
+    """Returns booleans or numbers as an array; None if one is out of range (NaN and infinities never are)."""
     kind = dtype.as_numpy_dtype
     if dtype.is_bool:
         return np.array(leaves, bool)
@@ -239,14 +239,14 @@ def _bytes(leaf: object, name: str) -> bytes:
 
 
 def write_answer(outputs: Arrays, rows: bool) -> bytes:
-    """The body of an answer.
+    """Returns the body of an answer.
 
     Args:
         outputs: name to array.
         rows: whether the request was in row format.
 
     Raises:
-        Refusal: If rows are asked for of outputs that have none, or not equally many.
+        Refusal: If the request was in row format, but the outputs have no rows or different numbers of rows.
     """
     columns = {name: _printable(name, value) for name, value in sorted(outputs.items())}
     if not rows:
@@ -269,7 +269,7 @@ def write_answer(outputs: Arrays, rows: bool) -> bytes:
 
 
 def _rows_text(columns: dict[str, Any]) -> bytes:
-    """What `_dumps` gives for an object a row: columns are written as wholes and cut, many times as fast."""
+    """Returns what `_dumps` gives for one object per row; much faster, because it writes whole columns."""
     names = [_dumps_finite(name).replace(b"%", b"%%") for name in columns]
     row = b"{" + b",".join(name + b":%b" for name in names) + b"}"
     texts = zip(*map(_cells, columns.values()), strict=True)
@@ -277,7 +277,7 @@ def _rows_text(columns: dict[str, Any]) -> bytes:
 
 
 def _cells(column: Any) -> list[bytes]:
-    """The text of each row of a column that has some, all of them finite."""
+    """Returns the text of each row of a column that has at least one row; all values are finite."""
     if isinstance(column, np.ndarray) and column.ndim == 1:
         return _dumps_finite(column)[1:-1].split(b",")
     if isinstance(column, np.ndarray) and column.ndim == 2:
@@ -286,7 +286,7 @@ def _cells(column: Any) -> list[bytes]:
 
 
 def _printable(name: str, value: np.ndarray) -> Any:
-    """What the writer below can print: numbers as an array, strings as lists."""
+    """Converts a value to what the writer below can print: numbers as an array, strings as lists."""
     if value.dtype == object:
         return _map_leaves(value.tolist(), _as_b64 if name.endswith(_BYTES_SUFFIX) else _as_text)
     if value.dtype.kind == "c":
@@ -294,7 +294,7 @@ def _printable(name: str, value: np.ndarray) -> Any:
     if value.dtype.kind not in "biuf" or value.dtype.itemsize == 2:
         value = value.astype(np.float32) if value.dtype.kind not in "biu" else value.astype(np.int32)
     if value.dtype.kind == "f" and not np.isfinite(value).all():
-        # float32 to the shortest number that reads back as the same float32, as the other writer does.
+        # Writes float32 as the shortest number that reads back as the same float32, as the other writer does.
         return _map_leaves(value.tolist(), lambda leaf: float(str(value.dtype.type(leaf))))
     return np.ascontiguousarray(value) if value.ndim else value[()]
 
@@ -330,7 +330,7 @@ def _dumps_finite(value: object) -> bytes:
 
 
 def _holds_nonfinite(value: object) -> bool:
-    """Whether there is a NaN or an infinity, which only Python's writer prints; arrays are finite."""
+    """Returns whether there is a NaN or an infinity, which only Python's writer prints; arrays are finite."""
     if isinstance(value, dict):
         return any(_holds_nonfinite(item) for item in value.values())
     if isinstance(value, list):
@@ -347,7 +347,7 @@ def _plain(value: object) -> Any:
 
 
 def _show(value: object) -> str:
-    """The beginning of a value, for a message; of lists and objects, which may be large, what they are."""
+    """Returns the beginning of a value for a message; for a list or object, which may be large, its kind."""
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Ways to train, one method a file."""
+"""Training methods, one in each file."""
 
 from tfautolabel.training.contrastive import ContrastiveSettings, contrastive_tune
 from tfautolabel.training.feature_transfer import HeadTraining, train_head

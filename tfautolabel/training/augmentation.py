@@ -1,4 +1,4 @@
-"""Views of pictures and sounds, drawn in the graph: what a label does not depend on is changed at random."""
+"""Random views of pictures and sounds, drawn in the graph; the changes do not affect the label."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from typing import Protocol
 import tensorflow as tf
 
 MIN_AREA, MIN_RATIO = 0.5, 0.8
-"""The least share of a picture that a view shows, and the narrowest shape that it is stretched from."""
+"""The smallest share of a picture that a view shows, and the narrowest aspect ratio of the crop."""
 
 BRIGHTNESS, CONTRAST, SATURATION = 0.15, 0.2, 0.2
 
 SHIFT, NOISE = 0.1, 0.01
-"""How far a clip is moved, as a share of its length, and the level of noise, as a share of its own."""
+"""The largest shift of a clip, as a share of its length, and the noise level, as a share of its level."""
 
 FRAME, STEP = 512, 128
 BANDS, BAND, SPANS, SPAN = 2, 0.15, 2, 0.15
-"""How many bands of frequency and spans of time are silenced, and how wide each may be, as a share of all."""
+"""How many frequency bands and time spans are masked, and the largest width of each, as a share of all."""
 
 
 class Augmentation(Protocol):
     """Draws one view of each window."""
 
     def __call__(self, inputs: tuple[tf.Tensor, ...], seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Changes a preprocessor's windows.
+        """Returns changed windows of a preprocessor.
 
         Args:
-            inputs: as a preprocessor gives them.
+            inputs: the windows from a preprocessor.
             seed: (2,) int32; the same seed gives the same views.
         """
 
 
 def check_strength(augment: float) -> None:
-    """Refuses a strength of augmentation that means nothing.
+    """Checks a strength of augmentation.
 
     Raises:
-        ValueError: If it does not lie in [0, 1].
+        ValueError: If it is not in [0, 1].
     """
     if not 0.0 <= augment <= 1.0:
         raise ValueError(f"augment must lie in [0, 1]. Received: augment={augment}")
 
 
 def augmentation_of(modality: str, strength: float = 1.0) -> Augmentation | None:
-    """How views of a modality are drawn; None for texts, of which none are, and for a strength of 0.
+    """Returns the augmentation for a modality; None for texts, which have none, and for a strength of 0.
 
     Args:
         modality: "image", "text" or "audio".
-        strength: in [0, 1], the share of the widest changes that views go to.
+        strength: in [0, 1], the size of the changes, as a share of the largest ones.
     """
     views = {"image": picture_views, "audio": sound_views}.get(modality)
     return functools.partial(views, strength=strength) if views and strength else None
@@ -94,13 +94,13 @@ def picture_views(
 def sound_views(
     inputs: tuple[tf.Tensor, ...], seed: tf.Tensor, strength: float = 1.0
 ) -> tuple[tf.Tensor, ...]:
-    """Shifts clips, adds noise, and silences bands of frequency and spans of time.
+    """Shifts clips, adds noise, and masks frequency bands and time spans.
 
-    The last two are SpecAugment's (Park et al. 2019, arXiv 1904.08779), done to a spectrogram that is turned
-    back to samples, because what follows may make another kind of spectrogram.
+    The masks are those of SpecAugment (Park et al. 2019, arXiv 1904.08779). They are applied to a spectrogram
+    that is converted back to samples, because later layers may compute another kind of spectrogram.
 
     Args:
-        inputs: (w, t) float32 samples, and (w,) int32, how many of each row are the clip's.
+        inputs: (w, t) float32 samples, and (w,) int32, how many samples of each row belong to the clip.
         seed: (2,) int32.
         strength: in [0, 1].
 
@@ -131,7 +131,7 @@ def sound_views(
 
 
 def _open(sizes: tf.Tensor, count: tf.Tensor, draw: _Draws, strength: float) -> tf.Tensor:
-    """(count, frames, bins): 0 in what is silenced, 1 elsewhere."""
+    """Returns a mask (count, frames, bins): 0 in masked bands and spans, 1 elsewhere."""
     frames, bins = sizes[0], sizes[1]
     through = tf.ones([count, frames, bins])
     for number, share, size, axis in ((SPANS, SPAN, frames, 1), (BANDS, BAND, bins, 2)):
@@ -145,7 +145,7 @@ def _open(sizes: tf.Tensor, count: tf.Tensor, draw: _Draws, strength: float) -> 
 
 
 class _Draws:
-    """Uniform numbers, a new seed for each call.
+    """Draws uniform numbers with a new seed for each call.
 
     Args:
         seed: (2,) int32.
@@ -155,7 +155,7 @@ class _Draws:
         self._seed, self._calls = seed, 0
 
     def next_seed(self) -> tf.Tensor:
-        """(2,) int32 that no other call gets."""
+        """Returns (2,) int32 that no other call gets."""
         self._calls += 1
         return self._seed + tf.constant([0, self._calls], tf.int32)
 

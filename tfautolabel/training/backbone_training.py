@@ -1,4 +1,4 @@
-"""What fine-tuning and contrastive tuning share: a moving part, a head fitted on its features, defaults."""
+"""Common code of fine-tuning and contrastive tuning: a moving part, a head on its features, defaults."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from tfautolabel.training.parameters import NORMALIZATIONS, Snapshot, parameters
 class BackboneTraining(abc.ABC):
     """Trains a backbone and a head on some of the examples, each time from the start.
 
-    A context manager, as `MovingPart` is.
+    It is a context manager, like `MovingPart`.
 
     Args:
-        part: what trains the backbone on the examples.
+        part: trains the backbone on the examples.
         head: trained in place.
         class_weight: class id to weight.
-        seed: decides the order of the batches for a head that is trained step by step.
-        head_options: of `keras.Model.fit`, for fitting the head.
+        seed: determines the order of the batches for a head that is trained step by step.
+        head_options: options of `keras.Model.fit`, for fitting the head.
 
     Attributes:
         head: as received.
         part: as received.
-        frozen: (n, d) float32, the features of all examples before anything moves.
+        frozen: (n, d) float32, the features of all examples before training.
         history_: the `keras.callbacks.History` of the last training of the backbone.
     """
 
@@ -74,18 +74,18 @@ class BackboneTraining(abc.ABC):
 
         Args:
             rows: the examples to learn from.
-            held_out: others that are predicted.
-            stop_after: the epoch to stop after, where that is chosen; by default the last.
+            held_out: other examples to predict.
+            stop_after: the last epoch to train, if it is already chosen; by default the last one of all.
             callbacks: ordinary Keras callbacks, for the backbone's training.
-            until: a moment of `time.monotonic` at which it must be over.
-            checkpoint: a file in which the state is kept now and then, and from which it goes on.
+            until: a time of `time.monotonic` at which training must be over.
+            checkpoint: a file for the state, written from time to time; training continues from it.
 
         Returns:
-            (m, k) probabilities of the held-out examples after each epoch that can be chosen.
+            (m, k) probabilities of the held-out examples, after each epoch that may be chosen.
 
         Raises:
-            OutOfTimeError: If it would not be over in time.
-            DivergedError: If a loss, a weight or a prediction is not finite any more.
+            OutOfTimeError: If training would not end in time.
+            DivergedError: If a loss, a weight or a prediction becomes non-finite.
         """
 
     def train(
@@ -97,15 +97,15 @@ class BackboneTraining(abc.ABC):
         checkpoint: Path | None,
         **options: Any,
     ) -> None:
-        """Trains the part that moves, from where a checkpoint is, if there is one.
+        """Trains the moving part, and continues from a checkpoint if there is one.
 
         Args:
             rows: the examples to learn from.
             order: the batches of an epoch.
-            predicted: what was predicted after each epoch, which a checkpoint keeps too.
+            predicted: the predictions after each epoch; a checkpoint keeps them too.
             callbacks: ordinary Keras callbacks.
-            checkpoint: a file in which the state is kept now and then.
-            **options: of `MovingPart.train`.
+            checkpoint: a file for the state, written from time to time.
+            **options: options of `MovingPart.train`.
         """
         own, first = list(callbacks), 0
         if checkpoint is not None:
@@ -114,7 +114,7 @@ class BackboneTraining(abc.ABC):
         self.history_ = self.part.train(rows, order, callbacks=own, first_epoch=first, **options)
 
     def probe(self, rows: np.ndarray) -> None:
-        """Puts the backbone back to the start and fits the head on the frozen features of some examples."""
+        """Resets the backbone and fits the head on the frozen features of some examples."""
         self.part.restart()
         self.fit_head(self.frozen[rows], rows)
 
@@ -130,10 +130,10 @@ class BackboneTraining(abc.ABC):
         )
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
-        """(m, k) float32 probabilities of some examples as backbone and head are now.
+        """Returns (m, k) float32 probabilities of some examples from the current backbone and head.
 
         Raises:
-            DivergedError: If one of them is not finite.
+            DivergedError: If a probability is not finite.
         """
         predicted = keras.ops.convert_to_numpy(self.head(self.part.features(rows), training=False))
         check_finite("a probability", predicted)
@@ -150,24 +150,24 @@ def train_in_place(
     checkpoint: str | os.PathLike[str] | None,
     **options: Any,
 ) -> Any:
-    """Trains a backbone and a head on all labelled examples, or leaves both as they were.
+    """Trains a backbone and a head on all labelled examples; leaves both unchanged if it fails.
 
     Args:
         training: makes the training from backbone, head, examples, class ids and the options.
-        backbone: any backbone with parameters that can move.
+        backbone: any backbone with parameters that can be trained.
         head: compiled.
         labelled: examples with labels that can all be read; others are left out.
         callbacks: ordinary Keras callbacks, for the backbone's training.
-        checkpoint: a file in which the state is kept now and then; if it is there, training goes on from it,
-            and once training is over it is removed.
-        **options: of `training`.
+        checkpoint: a file for the state, written from time to time. If it exists, training continues from it;
+            it is removed when training is over.
+        **options: options of `training`.
 
     Returns:
         The `keras.callbacks.History` of the backbone's training.
 
     Raises:
-        ValueError: If nothing can move, or an example cannot be read.
-        DivergedError: If a loss or a weight is not finite any more; backbone and head are then as they were.
+        ValueError: If no parameter can be trained, or an example cannot be read.
+        DivergedError: If a loss or a weight becomes non-finite; backbone and head are then as before.
     """
     kept, examples = None if checkpoint is None else Path(checkpoint), labelled.labelled
     first_head = Snapshot(head.variables)
@@ -178,7 +178,7 @@ def train_in_place(
             tuning.part.restart()
             first_head.restore()
             if kept is not None:
-                kept.unlink(missing_ok=True)  # to go on from there would end in the same way
+                kept.unlink(missing_ok=True)  # continuing from there would fail in the same way
             raise
     if kept is not None:
         kept.unlink(missing_ok=True)
@@ -186,15 +186,15 @@ def train_in_place(
 
 
 def scope_of(scope: str, backbone: Backbone) -> str:
-    """The scope that was asked for, or what "auto" stands for."""
+    """Returns the requested scope, or the default scope for "auto"."""
     return default_scope(backbone) if scope == "auto" else scope
 
 
 def default_scope(backbone: Backbone) -> str:
-    """What "auto" stands for: for pictures the last two thirds of the blocks, else all but tables of tokens.
+    """Returns the scope for "auto": the last two thirds of blocks for pictures, else all but token tables.
 
-    The first blocks of a network of pictures are the most general and, at full resolution, the slowest. A
-    table of tokens is half of a small text network and hardly moves.
+    The first blocks of a picture network are the most general ones, and the slowest, because of their full
+    resolution. A token table is half of a small text network, and training hardly changes it.
     """
     blocks = list(dict.fromkeys(parameter.block for parameter in parameters(backbone.network)))
     if backbone.modality == "image":
@@ -203,6 +203,6 @@ def default_scope(backbone: Backbone) -> str:
 
 
 def default_rate(network: keras.Model) -> float:
-    """Networks with batch norms take twenty times the rate of transformers and of plain convolutions."""
+    """Returns the default rate: with batch norms twenty times that of transformers and plain convolutions."""
     has_batch_norm = any(isinstance(layer, NORMALIZATIONS[0]) for layer in all_layers(network))
     return 1e-3 if has_batch_norm else 5e-5

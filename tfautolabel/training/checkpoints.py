@@ -1,4 +1,4 @@
-"""The state of a training on disk, so that one that was interrupted goes on where it was."""
+"""Keeps the state of a training on disk, so that an interrupted training continues where it was."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tfautolabel._scratch import ABANDONED, last_change
 from tfautolabel.data.atomic import atomic_write
 
 SECONDS = 60.0
-"""A state is written at the end of an epoch if the last one is at least this old."""
+"""A state is written at the end of an epoch if the last written one is at least this old."""
 
 
 def sweep_checkpoints(folder: Path) -> None:
-    """Removes the states of trainings that nobody has gone on with for `ABANDONED` seconds.
+    """Removes the states of trainings that nobody has continued for `ABANDONED` seconds.
 
     Args:
         folder: holds a folder for each training.
@@ -35,9 +35,9 @@ class Checkpoint(keras.callbacks.Callback):
     """Keeps variables and results of a training in a file.
 
     Args:
-        file: written atomically; one of another training is ignored if it does not fit.
+        file: written atomically; a file of another training is ignored if it does not fit.
         variables: everything that training changes.
-        results: arrays that training has given so far, which are kept too.
+        results: arrays with the results of training so far, which are kept too.
         seconds: how old the file may become.
     """
 
@@ -53,10 +53,10 @@ class Checkpoint(keras.callbacks.Callback):
         self._written = time.monotonic()
 
     def restore(self) -> int:
-        """Puts back what the file holds.
+        """Restores the state from the file.
 
         Returns:
-            The epoch to go on with, 0 if there is no file that fits.
+            The epoch to continue with, 0 if there is no file that fits.
         """
         try:
             with np.load(self.file, allow_pickle=False) as kept:

@@ -1,4 +1,4 @@
-"""What each class counts for in training, when some have more examples than others."""
+"""Class weights for training, when some classes have more examples than others."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def class_weights(
     classes: Sequence[str],
     sampling: str = "unknown",
 ) -> dict[int, float] | None:
-    """Turns weights as people give them into what `keras.Model.fit` takes.
+    """Converts weights from a user to class weights for `keras.Model.fit`.
 
     Args:
-        given: "balanced" to let every class weigh the same in all, a positive weight for some class names
+        given: "balanced" to give all classes the same total weight, a positive weight for some class names
             (the others weigh 1), or None to let each class count for the share that it is believed to have.
         class_ids: (n,) int64 in [0, k), at least one of each class if `given` is "balanced".
         classes: k names.
-        sampling: how the examples came about, a key of `tfautolabel.data.shares.SAMPLINGS`, which decides
-            those shares; without effect where weights are given.
+        sampling: how the examples were selected, a key of `tfautolabel.data.shares.SAMPLINGS`; it determines
+            these shares. It has no effect if weights are given.
 
     Returns:
         Class id to weight, or None if every example weighs the same.

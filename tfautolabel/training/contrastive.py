@@ -1,9 +1,9 @@
-"""Contrastive tuning: examples of one class are drawn together, those of others apart; then a head is fitted.
+"""Contrastive tuning: pulls examples of a class together and other classes apart, then fits a head.
 
-For texts as SetFit does it (Tunstall et al. 2022, arXiv 2209.11055): the cosine of two examples' features
-is to be 1 within a class and 0 between classes. SetFit draws pairs; here every pair within a batch counts,
-which is many more for the same work. For pictures and sounds the supervised contrastive loss (Khosla et al.
-2020, arXiv 2004.11362).
+Texts are tuned as in SetFit (Tunstall et al. 2022, arXiv 2209.11055): the target for the cosine of two
+examples' features is 1 within a class and 0 between classes. SetFit draws pairs; here every pair within a
+batch counts, which gives many more pairs for the same work. Pictures and sounds use the supervised
+contrastive loss (Khosla et al. 2020, arXiv 2004.11362).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from tfautolabel.training.backbone_training import (
 from tfautolabel.training.moving_part import BatchOrder, MovingPart, check_finite
 
 STEPS_PER_EPOCH = 10
-"""An epoch is at most as long as this, so that progress is kept and reported now and then."""
+"""The most steps in an epoch, so that progress is saved and reported from time to time."""
 
 TEXT_RATE = 2e-4
-"""Ten times what SetFit takes: few steps of every pair in a batch stand for many steps of single pairs."""
+"""Ten times the rate of SetFit: few steps with all pairs of a batch replace many steps with single pairs."""
 
 EAGER_STEPS = 40
-"""So few steps are not worth a graph."""
+"""With at most so many steps, building a graph is not worth its time."""
 
 _PER_CLASS = 4
 _FAR = 1e9
@@ -45,18 +45,17 @@ _FAR = 1e9
 
 @dataclass(frozen=True)
 class ContrastiveSettings:
-    """How a backbone is tuned by contrast.
+    """Settings of contrastive tuning.
 
     Attributes:
-        scope: which parameters move, as in `FineTuneSettings`.
-        steps: in all; None for ten or so, and more where there are many labels, see `default_steps`.
-        batch_size: examples in a step, shared out evenly among the classes.
-        learning_rate: the highest, of the last block; None for 2e-4 for texts, else that of fine-tuning.
-        layer_decay: what a block's rate is multiplied by for each block behind it, in (0, 1].
+        scope: which parameters are trained, as in `FineTuneSettings`.
+        steps: the total number of steps; None for about ten, and more with many labels, see `default_steps`.
+        batch_size: examples in a step, divided evenly among the classes.
+        learning_rate: the peak rate of the last block; None for 2e-4 for texts, else the rate of fine-tuning.
+        layer_decay: the factor of a block's rate for each block after it, in (0, 1].
         loss: "cosine" (SetFit's), "supervised" (supervised contrastive), or None for the modality's own.
-        temperature: of the supervised loss.
-        augment: in [0, 1], how far the views of pictures and sounds that are drawn may go, 0 for none; texts
-            have none.
+        temperature: the temperature of the supervised loss.
+        augment: in [0, 1], the strength of augmentation for pictures and sounds, 0 for none; texts have none.
     """
 
     scope: str = "auto"
@@ -81,17 +80,17 @@ class ContrastiveSettings:
 
 
 class ContrastiveTuning(BackboneTraining):
-    """Tunes a backbone by contrast and fits a head on its new features.
+    """Tunes a backbone contrastively and fits a head on its new features.
 
     Args:
         backbone: trained in place.
         head: fitted in place.
         dataset: n labelled examples that can all be read.
         class_ids: (n,) int64 in [0, k).
-        settings: how.
+        settings: the settings of the tuning.
         class_weight: class id to weight, for the head.
-        seed: decides views and batches.
-        head_options: of `keras.Model.fit`, for fitting the head.
+        seed: determines views and batches.
+        head_options: options of `keras.Model.fit`, for fitting the head.
     """
 
     def __init__(
@@ -141,7 +140,7 @@ class ContrastiveTuning(BackboneTraining):
         until: float | None = None,
         checkpoint: Path | None = None,
     ) -> list[np.ndarray]:
-        """Tunes, then fits the head; there is one epoch to choose, the last."""
+        """Tunes, then fits the head; only the last epoch can be chosen."""
         del stop_after
         self.part.restart()
         steps = self.settings.steps or default_steps(len(rows))
@@ -165,27 +164,27 @@ def contrastive_tune(
     checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
 ) -> Any:
-    """Tunes a backbone by contrast and fits the head on its new features, both in place.
+    """Tunes a backbone contrastively and fits the head on its new features, both in place.
 
-    `Labeler(transfer="contrastive")` does the same and cross-validates it; here it is just done.
+    `Labeler(transfer="contrastive")` does the same with a cross-validation; this function has none.
 
     Args:
-        backbone: any backbone with parameters that can move.
+        backbone: any backbone with parameters that can be trained.
         head: compiled, from (n, d) features to (n, k) probabilities.
         labelled: n examples with labels that can all be read; class ids index into its `classes`.
-        settings: how; `ContrastiveSettings()` by default.
+        settings: the settings of the tuning; `ContrastiveSettings()` by default.
         class_weight: class id to weight, for the head; every class weighs 1 by default.
         callbacks: ordinary Keras callbacks, for the backbone's training.
-        checkpoint: a file in which the state is kept now and then; if it is there, training goes on from it,
-            and once training is over it is removed.
-        seed: decides views and batches.
+        checkpoint: a file for the state, written from time to time. If it exists, training continues from it;
+            it is removed when training is over.
+        seed: determines views and batches.
 
     Returns:
         The `keras.callbacks.History` of the backbone's training.
 
     Raises:
-        ValueError: If the scope is unknown, nothing in it can move, or an example cannot be read.
-        DivergedError: If a loss or a weight is not finite any more; backbone and head are then as they were.
+        ValueError: If the scope is unknown or has no trainable parameters, or an example cannot be read.
+        DivergedError: If a loss or a weight becomes non-finite; backbone and head are then as before.
     """
     return train_in_place(
         ContrastiveTuning,
@@ -201,7 +200,7 @@ def contrastive_tune(
 
 
 def default_steps(count: int) -> int:
-    """Steps for so many labelled examples: eight, and one more for every eight examples.
+    """Returns the number of steps: eight, and one more for every eight labelled examples.
 
     Examples:
         >>> default_steps(16), default_steps(1000)
@@ -211,10 +210,10 @@ def default_steps(count: int) -> int:
 
 
 def balanced(class_ids: np.ndarray, batch_size: int, steps: int) -> BatchOrder:
-    """Batches of as many classes as have room for several examples each.
+    """Returns an order of batches with as many classes as fit with several examples each.
 
     Args:
-        class_ids: (n,) int64, of all examples.
+        class_ids: (n,) int64, the classes of all examples.
         batch_size: examples in a batch.
         steps: batches in an epoch.
     """
@@ -236,7 +235,7 @@ def _cosine_loss(temperature: float) -> Any:
     del temperature
 
     def loss(class_ids: object, vectors: object) -> Any:
-        """The squared error of the cosines, averaged within classes and between them apart."""
+        """Returns the squared error of the cosines, averaged separately within and between classes."""
         cosines, same, others = _pairs(class_ids, vectors)
         error = ops.square(cosines - same)
         within = same * others
@@ -247,7 +246,7 @@ def _cosine_loss(temperature: float) -> Any:
 
 def _supervised_loss(temperature: float) -> Any:
     def loss(class_ids: object, vectors: object) -> Any:
-        """Minus the log-probability that an example's neighbour is of its class."""
+        """Returns minus the log-probability that an example's neighbour has the same class."""
         cosines, same, others = _pairs(class_ids, vectors)
         scores = cosines / temperature - _FAR * (1.0 - others)
         log_shares = scores - ops.logsumexp(scores, axis=1, keepdims=True)
@@ -263,7 +262,7 @@ LOSSES = {"cosine": _cosine_loss, "supervised": _supervised_loss}
 
 
 def _pairs(class_ids: Any, vectors: Any) -> tuple[Any, Any, Any]:
-    """(n, n) each: cosines; 1 within a class; 1 for two different examples."""
+    """Returns three (n, n) arrays: cosines; 1 within a class; 1 for two different examples."""
     class_ids = ops.reshape(class_ids, (-1,))
     same = ops.cast(ops.equal(class_ids[:, None], class_ids[None, :]), vectors.dtype)
     others = 1.0 - ops.eye(ops.shape(vectors)[0], dtype=vectors.dtype)

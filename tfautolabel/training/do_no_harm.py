@@ -1,7 +1,7 @@
-"""Tuning that does no harm: a tuned backbone takes the place of the frozen one only if the labels say so.
+"""Tuning that does no harm: a tuned backbone replaces the frozen one only if the labels support it.
 
-Both are cross-validated on the same folds, the tuned one with all of its training, and compared example by
-example.
+Both are cross-validated on the same folds and compared example by example. Every fold repeats the whole
+training of the tuned one.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ METHODS: dict[str, tuple[Any, Any]] = {
     "model": (FineTuning, FineTuneSettings),
     "contrastive": (ContrastiveTuning, ContrastiveSettings),
 }
-"""Name to what tunes and how it is set."""
+"""Name to the class that tunes and the class of its settings."""
 
 NOISE = 1.28
-"""Standard errors that a difference must exceed to count: a one-sided 90 % bound."""
+"""How many standard errors a difference must exceed to count: a one-sided 90 % bound."""
 
 DEMANDS = ("better", "not worse")
-"""What cross-validation must say of a tuned backbone, beyond noise, for it to be kept."""
+"""What cross-validation must say about a tuned backbone, beyond noise, so that it is kept."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The frozen and the tuned backbone on the same held-out examples.
+    """A comparison of the frozen and the tuned backbone on the same held-out examples.
 
     Attributes:
         frozen_accuracy: in [0, 1].
         tuned_accuracy: in [0, 1].
         frozen_log_loss: mean, in nats, after calibration.
-        tuned_log_loss: likewise.
-        gain: by how much tuning lowers the log loss.
+        tuned_log_loss: mean, in nats, after calibration.
+        gain: how much tuning lowers the log loss.
         noise: the standard error of the gain.
     """
 
@@ -62,7 +62,7 @@ class Comparison:
 
     @property
     def is_better(self) -> bool:
-        """Whether tuning helps beyond noise, and makes no more mistakes."""
+        """Whether tuning lowers the loss beyond noise and does not make more mistakes."""
         return self.gain > NOISE * self.noise and self.tuned_accuracy >= self.frozen_accuracy
 
     @property
@@ -80,16 +80,16 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class TransferResult:
-    """What became of tuning.
+    """The result of tuning.
 
     Attributes:
-        kept: whether backbone and head are the tuned ones now.
+        kept: whether the tuned backbone and head are kept.
         reason: why, in a sentence.
-        comparison: what cross-validation said; None if it was not finished.
-        out_of_fold: (n, k) float32, probabilities of each example from the tuned backbone and head that had
+        comparison: the result of cross-validation; None if it was not finished.
+        out_of_fold: (n, k) float32, each example's probabilities from the tuned backbone and head that had
             not seen it; None if they are not kept.
-        n_folds: of the cross-validation.
-        epochs: after which the training stopped; None if it is not kept.
+        n_folds: how many folds the cross-validation has.
+        epochs: after how many epochs the training stopped; None if it is not kept.
     """
 
     kept: bool
@@ -100,7 +100,7 @@ class TransferResult:
     epochs: int | None
 
     def to_dict(self) -> dict[str, Any]:
-        """What a record has of it, ready for JSON."""
+        """Returns the result for a record, ready for JSON."""
         compared = None if self.comparison is None else asdict(self.comparison)
         return {"kept": self.kept, "reason": self.reason, "comparison": compared, "epochs": self.epochs}
 
@@ -122,29 +122,29 @@ def compare_and_keep(
     head_options: dict[str, Any] | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> TransferResult:
-    """Tunes a backbone and a head if cross-validation speaks for it, and leaves them as they were if not.
+    """Tunes a backbone and a head if cross-validation supports it; else leaves them unchanged.
 
     Args:
         method: a key of `METHODS`.
-        backbone: changed in place where the tuned one is kept.
-        head: compiled and not trained on any of the examples; trained in place where the tuned one is kept.
+        backbone: changed in place if the tuned one is kept.
+        head: compiled and not trained on any of the examples; trained in place if the tuned one is kept.
         dataset: n labelled examples that can all be read.
         class_ids: (n,) int64 in [0, k).
-        settings: of the method.
+        settings: the settings of the method.
         demand: "better" to keep what is better beyond noise, "not worse" to keep what is not worse.
         class_weight: class id to weight.
-        n_folds: of the cross-validation.
-        seed: decides folds, views and batches.
-        until: a moment of `time.monotonic` at which all must be over.
-        checkpoints: a folder for states of this very training, from which it goes on; removed at the end.
-        head_options: of `keras.Model.fit`, for a head that is trained step by step.
-        advance: told after each of the `n_folds + 1` trainings.
+        n_folds: how many folds the cross-validation has.
+        seed: determines folds, views and batches.
+        until: a time of `time.monotonic` at which everything must be over.
+        checkpoints: a folder for states of exactly this training; it continues from them and removes them.
+        head_options: options of `keras.Model.fit`, for a head that is trained step by step.
+        advance: called after each of the `n_folds + 1` trainings.
 
     Returns:
-        What became of it.
+        The result of tuning.
 
     Raises:
-        ValueError: If method, demand or settings are not valid, or nothing can move.
+        ValueError: If method, demand or settings are not valid, or no parameter can be trained.
     """
     if method not in METHODS or demand not in DEMANDS:
         raise ValueError(
@@ -171,7 +171,7 @@ def compare_and_keep(
         except DivergedError as error:
             tuned = _given_up(str(error), folds)
         finally:
-            # Also where somebody interrupts: a backbone that is half tuned is nobody's.
+            # Also after an interrupt: nobody can use a half-tuned backbone.
             if not kept:
                 tuning.part.restart()
                 first_head.restore()
@@ -236,7 +236,7 @@ def _fold(
     checkpoints: Path | None,
     name: int,
 ) -> list[np.ndarray]:
-    """The held-out probabilities of one fold after each epoch, computed or from an interrupted run."""
+    """Returns a fold's held-out probabilities after each epoch, computed or from an interrupted run."""
     if checkpoints is None:
         return tuning.run(others, rows, until=until)
     done = checkpoints / f"fold{name}.npz"
@@ -252,7 +252,7 @@ def _fold(
 def _best_epoch(
     held_out: list[tuple[np.ndarray, list[np.ndarray]]], class_ids: np.ndarray
 ) -> tuple[int, np.ndarray]:
-    """The epoch with the lowest calibrated loss among those that every fold has, and its probabilities."""
+    """Returns the common epoch of all folds with the lowest calibrated loss, and its probabilities."""
     best, lowest, chosen = 0, np.inf, np.zeros((0, 0), np.float32)
     for epoch, probabilities in enumerate(probabilities_by_epoch(held_out)):
         loss = float(calibrated_loss(probabilities, class_ids).mean())
@@ -262,10 +262,10 @@ def _best_epoch(
 
 
 def probabilities_by_epoch(held_out: list[tuple[np.ndarray, list[np.ndarray]]]) -> list[np.ndarray]:
-    """The held-out probabilities of all examples, (n, k) float32, after each epoch that every fold has.
+    """Returns all held-out probabilities, (n, k) float32, after each epoch that every fold has.
 
     Args:
-        held_out: of each fold the rows that it holds out, and their probabilities after each epoch.
+        held_out: for each fold, the rows that it holds out, and their probabilities after each epoch.
     """
     count = sum(len(rows) for rows, _ in held_out)
     found = []
@@ -278,7 +278,7 @@ def probabilities_by_epoch(held_out: list[tuple[np.ndarray, list[np.ndarray]]]) 
 
 
 def compare(frozen: np.ndarray, tuned: np.ndarray, class_ids: np.ndarray) -> Comparison:
-    """Compares two sets of held-out probabilities, each with a temperature of its own.
+    """Compares two sets of held-out probabilities, each with its own temperature.
 
     Args:
         frozen: (n, k).

@@ -1,4 +1,4 @@
-"""Labelled examples on their way into training, up to the first layer that moves."""
+"""Prepares labelled examples for training, up to the first layer that is trained."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from tfautolabel.data import Dataset, ReadFailure
 from tfautolabel.training.augmentation import Augmentation
 
 MAX_BYTES = 1 << 30
-"""What is kept of prepared examples; beyond it each batch is prepared anew."""
+"""The most bytes of prepared examples in memory; with more, each batch is prepared again."""
 
 VIEWS = 4
-"""Views of each example that are kept where augmentation is on: the example as it is, and three others."""
+"""How many views of each example are kept with augmentation: the original and three others."""
 
 SHORT = 32
-"""Texts are never cut to fewer tokens."""
+"""Texts are never truncated to fewer tokens."""
 
 _CHUNK = 32
 _PADDING = -1
 
 
 class Batch(NamedTuple):
-    """Examples as the moving part of a network takes them.
+    """A batch of inputs for the moving part of a network.
 
     Attributes:
-        inputs: arrays of w rows each, one row a window.
+        inputs: arrays of w rows each, one row for each window.
         example: (w,) int64, ascending from 0: the example that a window belongs to.
     """
 
@@ -40,19 +40,19 @@ class Batch(NamedTuple):
 
 
 class TrainingExamples:
-    """The examples of a training set, as batches of what the moving part of a network takes.
+    """The examples of a training set, as batches of inputs for the moving part of a network.
 
-    What lies before that part is computed once for every view of every example, if the results fit into
+    The layers before this part are computed once for every view of every example, if the results fit into
     `MAX_BYTES`.
 
     Args:
-        backbone: whose preprocessor prepares the examples.
+        backbone: its preprocessor prepares the examples.
         dataset: n examples, all of which can be read.
-        before: the part of the network that stays as it is; None if there is none.
-        augmentation: what is drawn anew for each view; None for the examples as they are.
-        seed: decides the views.
-        crop: whether a few long texts are cut, for training only, to where three of four texts end: a batch
-            costs what its longest text costs.
+        before: the frozen part of the network; None if there is none.
+        augmentation: draws each view; None for the examples without changes.
+        seed: determines the views.
+        crop: whether to truncate the longest texts, for training only, to a length that three of four texts
+            do not exceed: a batch costs as much as its longest text.
         eager: whether operations run one by one, see `MovingPart`; the preprocessor is a graph in any case,
             which all that train this backbone share.
     """
@@ -86,7 +86,7 @@ class TrainingExamples:
 
     @property
     def signature(self) -> tuple[tf.TensorSpec, ...]:
-        """Shapes and types of a batch's inputs."""
+        """Returns shapes and types of a batch's inputs."""
         if self._before is None:
             outputs = self._prepare.get_concrete_function().structured_outputs.inputs
         else:
@@ -94,13 +94,13 @@ class TrainingExamples:
         return tuple(tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in outputs)
 
     def plain(self, rows: Sequence[int]) -> Batch:
-        """Some examples as they are."""
+        """Returns some examples without changes."""
         if self._views is not None:
             return _together([self._views[0][row] for row in rows])
         return self._compute(rows, None)
 
     def drawn(self, rows: Sequence[int], rng: np.random.Generator) -> Batch:
-        """A view of each of some examples, drawn at random where there is augmentation."""
+        """Returns one view of each of some examples, drawn at random if there is augmentation."""
         if self._augmentation is None:
             batch = self.plain(rows)
             if self._longest is None:
@@ -112,12 +112,12 @@ class TrainingExamples:
         return self._compute(rows, int(rng.integers(2**31)))
 
     def plain_batches(self, rows: np.ndarray, size: int = _CHUNK) -> Iterator[Batch]:
-        """All of some examples as they are, in parts."""
+        """Yields some examples without changes, in parts."""
         for start in range(0, len(rows), size):
             yield self.plain(rows[start : start + size].tolist())
 
     def _keep_views(self) -> None:
-        """Computes every view, and stops where they would be too large to keep."""
+        """Computes all views; stops if they would be too large to keep."""
         views: list[list[tuple[np.ndarray, ...]]] = []
         count, held = len(self._dataset), 0
         for view in range(1 if self._augmentation is None else VIEWS):
@@ -150,7 +150,7 @@ class TrainingExamples:
         return ValueError(f"examples to train on must be readable. Received: {name}, which is not")
 
     def _plain_rest(self, inputs: tuple[tf.Tensor, ...], seed: tf.Tensor | None) -> tuple[tf.Tensor, ...]:
-        """What comes behind the preprocessor: the view, and the part of the network that stays as it is."""
+        """Runs the steps after the preprocessor: the view, and the frozen part of the network."""
         if seed is not None and self._augmentation is not None:
             inputs = self._augmentation(inputs, seed)
         if self._before is not None:
@@ -160,7 +160,7 @@ class TrainingExamples:
 
 
 def _apart(batch: Batch, count: int) -> list[tuple[np.ndarray, ...]]:
-    """The windows of each of `count` examples, tokens without the padding that only others needed."""
+    """Returns the windows of each of `count` examples; removes token padding that only others needed."""
     places = np.searchsorted(batch.example, np.arange(count + 1))
     tokens = [array for array in batch.inputs if array.ndim == 2 and np.issubdtype(array.dtype, np.integer)]
     apart = []
@@ -173,12 +173,12 @@ def _apart(batch: Batch, count: int) -> list[tuple[np.ndarray, ...]]:
 
 
 def _cut(inputs: tuple[np.ndarray, ...], length: int) -> tuple[np.ndarray, ...]:
-    """Windows without what lies behind so many tokens."""
+    """Truncates windows to a number of tokens."""
     return tuple(array[:, :length] if array.ndim > 1 else array for array in inputs)
 
 
 def _together(examples: list[tuple[np.ndarray, ...]]) -> Batch:
-    """Examples side by side, padded to the longest: tokens with -1, everything else with zeros."""
+    """Joins examples, padded to the longest: tokens with -1, everything else with zeros."""
     counts = [len(example[0]) for example in examples]
     inputs = tuple(_stacked([example[place] for example in examples]) for place in range(len(examples[0])))
     return Batch(inputs, np.repeat(np.arange(len(examples), dtype=np.int64), counts))

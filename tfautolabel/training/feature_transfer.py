@@ -1,4 +1,4 @@
-"""Feature transfer: the backbone stays as it is, and a head learns on its features."""
+"""Feature transfer: the backbone stays frozen, and a head learns on its features."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DEFAULTS: dict[str, Any] = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "verbos
 
 @dataclass(frozen=True, eq=False)
 class HeadTraining:
-    """What training a head gave besides the head.
+    """The results of training a head, besides the head.
 
     Attributes:
         history: the `keras.callbacks.History` of the training on all examples.
@@ -48,8 +48,7 @@ def train_head(
 ) -> HeadTraining:
     """Trains a head on all examples, and by cross-validation predicts each one without having seen it.
 
-    The order of the examples changes nothing: they are trained on, and dealt to the folds, in one that their
-    contents decide.
+    The order of the examples has no effect: their contents determine the order of training and the folds.
 
     Args:
         head: compiled, from (n, d) features to (n, k) probabilities; it is trained in place.
@@ -57,14 +56,14 @@ def train_head(
         class_ids: (n,) int64 in [0, k).
         class_weight: class id to weight; every class weighs 1 by default.
         n_folds: folds of the cross-validation.
-        seed: decides the folds and the order of the batches.
-        **fit_options: of `keras.Model.fit`. Callbacks are for the training on all examples only.
+        seed: determines the folds and the order of the batches.
+        **fit_options: options of `keras.Model.fit`. Callbacks apply only to the training on all examples.
 
     Returns:
         The history and the out-of-fold probabilities.
 
     Raises:
-        ValueError: If the head is not compiled, or with `sample_weight` among the options.
+        ValueError: If the head is not compiled, or `sample_weight` is among the options.
     """
     if "sample_weight" in fit_options:
         raise ValueError("examples are weighted by their class: use class_weight. Received: sample_weight")
@@ -85,7 +84,7 @@ def train_head(
     options = _DEFAULTS | {"class_weight": class_weight} | fit_options
     folds = stratified_folds(class_ids, n_folds, seed)
     without_callbacks = {key: value for key, value in options.items() if key != "callbacks"}
-    # One copy for all folds: its graph is made once.
+    # One copy for all folds, so that its graph is made only once.
     copy = untrained_copy(head, features)
     out_of_fold = predict_held_out(
         copy,
@@ -106,16 +105,16 @@ def fit_head(
     seed: int = 0,
     **fit_options: Any,
 ) -> Any:
-    """Trains a head on all examples and predicts none, for whoever cross-validates more than the head.
+    """Trains a head on all examples without cross-validation, for callers that do their own.
 
     Args:
-        head: compiled, from (n, d) features to (n, k) probabilities; it goes on from where it is, unless it
-            is solved exactly.
+        head: compiled, from (n, d) features to (n, k) probabilities; training continues from its current
+            state, unless the head is solved exactly.
         features: (n, d) float32.
         class_ids: (n,) int64 in [0, k).
         class_weight: class id to weight; every class weighs 1 by default.
-        seed: decides the order of the batches.
-        **fit_options: of `keras.Model.fit`, without effect on a head that is solved exactly.
+        seed: determines the order of the batches.
+        **fit_options: options of `keras.Model.fit`, without effect on a head that is solved exactly.
 
     Returns:
         The `keras.callbacks.History`.
@@ -127,7 +126,7 @@ def fit_head(
 
 
 def adapt_normalization(head: keras.Model, features: np.ndarray) -> None:
-    """Lets the normalisations of a head learn from (n, d) features, which its training leaves alone."""
+    """Adapts the normalisations of a head to (n, d) features; training does not change them."""
     for layer in head.layers:
         if isinstance(layer, PowerNormalization):
             layer.adapt(features)
@@ -136,10 +135,10 @@ def adapt_normalization(head: keras.Model, features: np.ndarray) -> None:
 def predict_held_out(
     head: keras.Model, features: np.ndarray, folds: np.ndarray, fit: Callable[[np.ndarray], Any]
 ) -> np.ndarray:
-    """Each example's probabilities from a head that was trained on the other folds.
+    """Returns each example's probabilities from a head that was trained on the other folds.
 
     Args:
-        head: compiled, built and untrained; it is put back to where it was before each fold and at the end.
+        head: compiled, built and untrained; it is reset before each fold and at the end.
         features: (n, d) float32, at least one row.
         folds: (n,) int64, the fold in which each example is held out.
         fit: trains the head on some rows.
@@ -160,22 +159,23 @@ def predict_held_out(
 
 
 def untrained_copy(head: keras.Model, features: np.ndarray) -> keras.Model:
-    """A head with the same weights, loss and kind of optimizer, sharing nothing that training changes.
+    """Returns a head with the same weights, loss and kind of optimizer; it shares no trainable state.
 
     Args:
         head: compiled and not trained yet.
-        features: (n, d) float32, at least one row, which gives a model of somebody's own class its weights.
+        features: (n, d) float32, at least one row; a call with it creates the weights of a user's own model
+            class.
     """
     if type(head).__module__.partition(".")[0] == "keras":
         copy = keras.models.clone_model(head)
     else:
         copy = type(head).from_config(head.get_config())
-    copy(features[:1])  # a model of somebody's own class has its weights only now
+    copy(features[:1])  # a user's own model class creates its weights only now
     copy.set_weights(head.get_weights())
     if is_self_solving(head):
         copy.compile_from_config(head.get_compile_config())
         return copy
-    # The loss as it is: a function of the user's own could not be made again from its description.
+    # Keeps the loss object: a user's own function could not be made again from its configuration.
     copy.compile(type(head.optimizer).from_config(head.optimizer.get_config()), loss=head.loss)
     return copy
 
@@ -186,7 +186,7 @@ def _fit(
     options = dict(options)
     if options.keys() & {"validation_split", "shuffle", "steps_per_epoch"}:
         return head.fit(features, class_ids, **options)
-    # Keras shuffles arrays with the global seed; a shuffle of our own repeats without touching that.
+    # Keras shuffles arrays with the global seed; our own shuffle is reproducible without changing that seed.
     batches = (
         tf.data.Dataset.from_tensor_slices((features, class_ids))
         .shuffle(len(features), seed=seed, reshuffle_each_iteration=True)

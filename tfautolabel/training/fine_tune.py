@@ -1,7 +1,7 @@
-"""Model transfer: part of a backbone's parameters go on learning, together with the head.
+"""Model transfer: some of a backbone's parameters continue to learn, together with the head.
 
-The head is trained first on frozen features and the backbone moves only then, because a head that knows
-nothing would pull good features apart (Kumar et al. 2022, arXiv 2202.10054).
+The head is first trained on frozen features, and only then the backbone is trained, because an untrained head
+would distort good features (Kumar et al. 2022, arXiv 2202.10054).
 """
 
 from __future__ import annotations
@@ -32,25 +32,23 @@ LOSS = "sparse_categorical_crossentropy"
 
 @dataclass(frozen=True)
 class FineTuneSettings:
-    """How a backbone is fine-tuned.
+    """Settings of fine-tuning.
 
     Attributes:
-        scope: which parameters move: "head", "norm" (scale and shift of normalisations), "last:n" (the last
-            n blocks), "all", or "auto", see `default_scope`.
-        epochs: over which the learning rate rises and falls; training stops at the one with the lowest
-            cross-validated loss where there is a cross-validation.
+        scope: which parameters are trained: "head", "norm" (scale and shift of normalisations), "last:n" (the
+            last n blocks), "all", or "auto", see `default_scope`.
+        epochs: how many epochs the learning rate schedule has. With cross-validation, training stops after
+            the epoch with the lowest cross-validated loss.
         batch_size: examples in a step.
-        learning_rate: the highest, of the last block; None for that of `default_rate`.
-        head_learning_rate: the highest of the head.
-        layer_decay: what a block's rate is multiplied by for each block behind it, in (0, 1].
-        pull: of L2-SP, the share of the distance to the start that a parameter goes back at a learning rate
-            of one; 0 for none.
-        statistics: whether the moving statistics of batch norms follow the data; with few labels they are
-            better left alone.
-        augment: in [0, 1], how far the views of pictures and sounds that are drawn may go, 0 for none; texts
-            have none. They pay where training is long: in the few epochs of the default they cost more than
-            they give.
-        patience: a fold's training stops after so many epochs without a lower loss on what is held out.
+        learning_rate: the peak rate of the last block; None for that of `default_rate`.
+        head_learning_rate: the peak rate of the head.
+        layer_decay: the factor of a block's rate for each block after it, in (0, 1].
+        pull: the strength of L2-SP: the share of the distance to the start by which a parameter goes back at
+            a learning rate of one; 0 for none.
+        statistics: whether the moving statistics of batch norms are updated; with few labels better not.
+        augment: in [0, 1], the strength of augmentation for pictures and sounds, 0 for none; texts have none.
+            It helps in long training: with the few default epochs it costs more than it helps.
+        patience: a fold's training stops after so many epochs without a lower held-out loss.
     """
 
     scope: str = "auto"
@@ -83,17 +81,17 @@ class FineTuneSettings:
 
 
 class FineTuning(BackboneTraining):
-    """Fine-tunes a backbone and a head; before each training the head is fitted on frozen features.
+    """Fine-tunes a backbone and a head; fits the head on frozen features before each training.
 
     Args:
         backbone: trained in place.
         head: trained in place.
         dataset: n labelled examples that can all be read.
         class_ids: (n,) int64 in [0, k).
-        settings: how.
+        settings: the settings of fine-tuning.
         class_weight: class id to weight.
-        seed: decides views and the order of the batches.
-        head_options: of `keras.Model.fit`, for fitting the head.
+        seed: determines views and the order of the batches.
+        head_options: options of `keras.Model.fit`, for fitting the head.
     """
 
     def __init__(
@@ -138,7 +136,7 @@ class FineTuning(BackboneTraining):
         until: float | None = None,
         checkpoint: Path | None = None,
     ) -> list[np.ndarray]:
-        """Probes, then fine-tunes; the loss on held-out examples decides when to stop."""
+        """Fits the head, then fine-tunes; the loss on held-out examples decides when to stop."""
         settings = self.settings
         self.probe(rows)
         predicted: list[np.ndarray] = []
@@ -163,9 +161,9 @@ class _HeldOut(keras.callbacks.Callback):
     """Predicts held-out examples after each epoch, and stops when their loss no longer falls.
 
     Args:
-        tuning: what is trained.
+        tuning: the training that this belongs to.
         rows: the held-out examples.
-        predicted: the probabilities go here, an array an epoch.
+        predicted: the probabilities are added here, one array per epoch.
         patience: epochs without a lower loss.
     """
 
@@ -197,25 +195,26 @@ def fine_tune(
 ) -> Any:
     """Fits the head, then trains the chosen parameters of the backbone together with it, both in place.
 
-    `Labeler(transfer="model")` does this only where cross-validation says that it helps; here it is done.
+    `Labeler(transfer="model")` keeps the result only if cross-validation says that it helps; this function
+    always does.
 
     Args:
-        backbone: any backbone with parameters that can move.
+        backbone: any backbone with parameters that can be trained.
         head: compiled, from (n, d) features to (n, k) probabilities.
         labelled: n examples with labels that can all be read; class ids index into its `classes`.
-        settings: how; `FineTuneSettings()` by default.
+        settings: the settings of fine-tuning; `FineTuneSettings()` by default.
         class_weight: class id to weight; every class weighs 1 by default.
         callbacks: ordinary Keras callbacks.
-        checkpoint: a file in which the state is kept now and then; if it is there, training goes on from it,
-            and once training is over it is removed.
-        seed: decides the views of the examples and the order of the batches.
+        checkpoint: a file for the state, written from time to time. If it exists, training continues from it;
+            it is removed when training is over.
+        seed: determines the views of the examples and the order of the batches.
 
     Returns:
         The `keras.callbacks.History`.
 
     Raises:
-        ValueError: If the scope is unknown, nothing in it can move, or an example cannot be read.
-        DivergedError: If a loss or a weight is not finite any more; backbone and head are then as they were.
+        ValueError: If the scope is unknown or has no trainable parameters, or an example cannot be read.
+        DivergedError: If a loss or a weight becomes non-finite; backbone and head are then as before.
     """
     return train_in_place(
         FineTuning,
@@ -231,10 +230,10 @@ def fine_tune(
 
 
 def calibrated_loss(probabilities: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
-    """Minus the logarithm of each held-out example's probability of its true class, after a temperature.
+    """Returns each held-out example's negative log-probability of its true class, after temperature scaling.
 
-    Training sharpens probabilities long after it has begun to make too much of them; a temperature takes
-    that back, and is fitted later anyway.
+    Training continues to sharpen probabilities long after they have become overconfident. A temperature
+    corrects this, and it is fitted later anyway.
 
     Args:
         probabilities: (n, k).

@@ -1,4 +1,4 @@
-"""Going back to the beginning, so that training never continues from what has seen the held-out examples."""
+"""Resets a head, so that training never continues from weights that have seen the held-out examples."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ class FirstState:
         self._values = [(variable, variable.numpy()) for variable in variables]
 
     def restore(self) -> None:
-        """Puts everything back."""
+        """Restores all values."""
         for variable, value in self._values:
             variable.assign(value)

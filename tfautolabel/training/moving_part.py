@@ -1,4 +1,4 @@
-"""What fine-tuning and contrastive tuning share: the moving part of a backbone under something on top."""
+"""Common code of fine-tuning and contrastive tuning: the moving (trained) part of a backbone."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from tfautolabel.training.parameters import Snapshot, cut_network, moving, selec
 from tfautolabel.training.rates import TransferAdam, WarmUpAndCosine
 
 BatchOrder = Callable[[np.ndarray, np.random.Generator], list[np.ndarray]]
-"""From the rows to train on to the rows of each batch of one epoch."""
+"""Maps the rows to train on to the rows of each batch of one epoch."""
 
 
 class OutOfTimeError(Exception):
-    """Training was stopped because it would have taken longer than it may."""
+    """Training was stopped because it would exceed its time limit."""
 
 
 class DivergedError(RuntimeError):
-    """Training was stopped because a loss, a weight or a prediction was no finite number any more."""
+    """Training was stopped because a loss, a weight or a prediction became non-finite."""
 
 
 class MovingPart:
-    """Trains part of a backbone with something on top of its features, again and again from the start.
+    """Trains part of a backbone with a model on top of its features, repeatedly from the start.
 
-    A context manager: behind it everything is frozen, with the weights that the last training gave.
+    It is a context manager: at its end everything is frozen again, with the weights of the last training.
 
     Args:
         backbone: trained in place.
         dataset: n labelled examples that can all be read.
         class_ids: (n,) int64.
-        scope: which parameters move, see `select_parameters`.
-        statistics: whether the moving statistics of batch norms follow the data.
-        augment: in [0, 1], how strong the changes are with which views of the examples are drawn; 0 for none.
-        crop: whether a few long texts are cut for training, see `TrainingExamples`.
-        eager: whether operations run one by one: a graph takes seconds to make, which few steps do not pay.
-        seed: decides views and the order of the batches.
+        scope: which parameters are trained, see `select_parameters`.
+        statistics: whether the moving statistics of batch norms are updated.
+        augment: in [0, 1], the strength of augmentation; 0 for none.
+        crop: whether to truncate the longest texts for training, see `TrainingExamples`.
+        eager: whether operations run one by one: a graph takes seconds to make, too long for few steps.
+        seed: determines views and the order of the batches.
     """
 
     def __init__(
@@ -104,15 +104,15 @@ class MovingPart:
         decay: float,
         pull: float,
     ) -> None:
-        """Builds what is trained.
+        """Builds the model to train.
 
         Args:
-            top: what the features go through, such as a head.
-            loss: of its output and the class ids.
-            rate: the highest learning rate of the backbone's last block.
-            top_rate: that of the variables of `top`.
-            decay: what a block's rate is multiplied by for each block behind it, in (0, 1].
-            pull: to the start, see `TransferAdam`.
+            top: the model on top of the features, such as a head.
+            loss: the loss for its output and the class ids.
+            rate: the peak learning rate of the backbone's last block.
+            top_rate: the peak learning rate of the variables of `top`.
+            decay: the factor of a block's rate for each block after it, in (0, 1].
+            pull: the pull to the start, see `TransferAdam`.
         """
         model = keras.Model([*self._inputs, self._example], top(self._features), name="tuning")
         variables = model.trainable_variables
@@ -130,7 +130,7 @@ class MovingPart:
         self._first_optimizer = Snapshot(optimizer.variables)
 
     def restart(self) -> None:
-        """Puts the backbone and the optimizer back to where they were; what is on top is the caller's."""
+        """Resets the backbone and the optimizer; the caller resets the model on top."""
         self.start.restore()
         if self._first_optimizer is not None:
             self._first_optimizer.restore()
@@ -150,21 +150,21 @@ class MovingPart:
         """Trains on some of the examples.
 
         Args:
-            rows: which.
+            rows: the examples to train on.
             order: the batches of an epoch.
-            epochs: over which the learning rate goes up and down.
-            stop_after: how many of them are trained; all by default.
+            epochs: how many epochs the learning rate schedule has.
+            stop_after: after how many epochs to stop; by default after all.
             class_weight: class id to weight.
             callbacks: ordinary Keras callbacks.
-            until: a moment of `time.monotonic` at which the training must be over.
-            first_epoch: where to go on.
+            until: a time of `time.monotonic` at which the training must be over.
+            first_epoch: the epoch to continue with.
 
         Returns:
             The `keras.callbacks.History`.
 
         Raises:
-            OutOfTimeError: If it would not be over by then.
-            DivergedError: If the loss or a weight is not finite any more; `restart` puts everything back.
+            OutOfTimeError: If training would not end in time.
+            DivergedError: If the loss or a weight becomes non-finite; `restart` resets everything.
         """
         model = self._model
         if model is None:
@@ -172,7 +172,7 @@ class MovingPart:
         last = epochs if stop_after is None else stop_after
         steps = len(order(rows, np.random.default_rng(self.seed)))
         current = _Epoch(first_epoch)
-        # TensorFlow never lets go of a generator, so it must not hold what it draws from.
+        # TensorFlow never releases a generator, so the generator must not hold its data.
         source = [lambda: self._batches(rows, order, current.number, class_weight)]
         data = (
             tf.data.Dataset.from_generator(
@@ -205,7 +205,7 @@ class MovingPart:
         return history
 
     def features(self, rows: np.ndarray) -> np.ndarray:
-        """(m, d) float32: the features of some examples as the backbone gives them at this moment."""
+        """Returns (m, d) float32: the features of some examples from the current backbone."""
         parts = [
             self._extract(
                 tuple(map(tf.convert_to_tensor, batch.inputs)), tf.convert_to_tensor(batch.example)
@@ -216,7 +216,7 @@ class MovingPart:
 
     @property
     def state(self) -> list[keras.Variable]:
-        """Everything that training changes."""
+        """Returns all variables that training changes."""
         model = self._model
         return [] if model is None else [*model.variables, *model.optimizer.variables]
 
@@ -232,7 +232,7 @@ class MovingPart:
 
 
 def shuffled(batch_size: int) -> BatchOrder:
-    """Every example once, in random order.
+    """Returns an order with every example once, at random.
 
     Args:
         batch_size: examples in a batch.
@@ -246,9 +246,9 @@ def shuffled(batch_size: int) -> BatchOrder:
 
 
 class _PartBehind(keras.layers.Layer):
-    """The part of a network that moves; its batch norms learn statistics only where that was asked.
+    """The trained part of a network; its batch norms update their statistics only on request.
 
-    Keras tells every layer of a functional model that it is training, whatever it was called with.
+    Keras passes `training=True` to every layer of a functional model, whatever the layer was called with.
 
     Args:
         part: a model.
@@ -260,27 +260,27 @@ class _PartBehind(keras.layers.Layer):
         self.part, self.statistics = part, statistics
 
     def call(self, inputs: list[Any], training: bool | None = None) -> tf.Tensor:
-        """The part's output."""
+        """Returns the part's output."""
         given = inputs[0] if len(inputs) == 1 else list(inputs)
         return self.part(given, training=bool(training) and self.statistics)
 
 
 def check_finite(name: str, values: np.ndarray) -> None:
-    """Refuses what training has made of a loss, a weight or a prediction where that is no number.
+    """Checks that a loss, a weight or a prediction is still finite.
 
     Args:
         name: what the values are, for the message.
-        values: of any shape; those that are no floating-point numbers are finite.
+        values: an array of any shape; values of other types than floating point count as finite.
 
     Raises:
-        DivergedError: If one of them is NaN or infinite.
+        DivergedError: If a value is NaN or infinite.
     """
     if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
         raise DivergedError(f"it diverged: {name} is not finite any more")
 
 
 class _FiniteLoss(keras.callbacks.Callback):
-    """Stops a training at the first step whose loss is no finite number."""
+    """Stops a training at the first step with a non-finite loss."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """See the class."""
@@ -288,7 +288,7 @@ class _FiniteLoss(keras.callbacks.Callback):
 
 
 class _Epoch(keras.callbacks.Callback):
-    """Knows which epoch it is when its batches are made."""
+    """Keeps the current epoch, which is needed when its batches are made."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -300,11 +300,11 @@ class _Epoch(keras.callbacks.Callback):
 
 
 class _Deadline(keras.callbacks.Callback):
-    """Stops a training that will not be over in time, as soon as that can be told.
+    """Stops a training that will not end in time, as soon as this is known.
 
     Args:
-        until: a moment of `time.monotonic`.
-        steps: of the whole training.
+        until: a time of `time.monotonic`.
+        steps: how many steps the whole training has.
     """
 
     def __init__(self, until: float, steps: int) -> None:
@@ -316,7 +316,7 @@ class _Deadline(keras.callbacks.Callback):
         """See the class."""
         self._done += 1
         now = time.monotonic()
-        if self._done == 1:  # the first step makes the graph, which says nothing of the others
+        if self._done == 1:  # the first step makes the graph, so its time says nothing about the others
             self._begin = now
         elif self._done >= 4:
             expected = (now - self._begin) / (self._done - 1) * (self.steps - self._done)

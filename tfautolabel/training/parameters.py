@@ -1,4 +1,4 @@
-"""Which parameters of a backbone move, and where a network can be cut before the first of them."""
+"""Selects the parameters of a backbone to train, and cuts a network before the first of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NORMALIZATIONS = (
 )
 
 SCOPES = "head, norm, first:n or last:n with n >= 1, or all"
-"""What may be asked for, in messages."""
+"""The valid scopes, for messages."""
 
 _NUMBERED = re.compile(r"(.*?block_?\d+[a-z]?|.*?\d+[a-z]?)(?:_|$)")
 _SHARED_NAME = re.compile(r"^variable\d+_")
@@ -42,7 +42,7 @@ class Parameter(NamedTuple):
     Attributes:
         variable: the weight itself.
         block: the name of the part of the network that it belongs to.
-        normalizes: whether it scales or shifts what a normalisation gives.
+        normalizes: whether it scales or shifts the output of a normalisation.
     """
 
     variable: keras.Variable
@@ -51,11 +51,11 @@ class Parameter(NamedTuple):
 
 
 def parameters(network: keras.Model) -> list[Parameter]:
-    """The weights of a network in the order of the data, frozen or not; statistics are none.
+    """Returns a network's weights in the order of the data flow, frozen or not, without statistics.
 
-    Layers whose names agree up to their number ("block3_expand", "block3_project"), or without a number up
-    to the first underscore, are a block. The variables of a SavedModel are grouped by their own names in the
-    same way.
+    Layers whose names agree up to their number ("block3_expand", "block3_project") form a block. Without a
+    number, the name up to the first underscore counts. The variables of a SavedModel are grouped in the same
+    way by their own names.
 
     Args:
         network: any model.
@@ -75,7 +75,7 @@ def parameters(network: keras.Model) -> list[Parameter]:
 
 
 def select_parameters(network: keras.Model, scope: str) -> dict[int, int]:
-    """The weights that are to move.
+    """Returns the weights to train.
 
     Args:
         network: any model.
@@ -83,7 +83,7 @@ def select_parameters(network: keras.Model, scope: str) -> dict[int, int]:
             the last n blocks, "all".
 
     Returns:
-        The `id` of each variable that moves to how many blocks lie behind its own: 0 in the last.
+        The `id` of each variable to train, mapped to the number of blocks after its own: 0 in the last block.
 
     Raises:
         ValueError: If the scope is not one of these, or the network has no such parameters.
@@ -113,12 +113,12 @@ def select_parameters(network: keras.Model, scope: str) -> dict[int, int]:
 
 @contextmanager
 def moving(network: keras.Model, chosen: dict[int, int], statistics: bool) -> Iterator[None]:
-    """Lets the chosen parameters move while the block runs, and freezes everything again behind it.
+    """Makes the chosen parameters trainable while the block runs, and then freezes everything again.
 
     Args:
         network: any model.
-        chosen: the `id`s of the variables that move.
-        statistics: whether the moving statistics of batch norms that are within what moves follow the data.
+        chosen: the `id`s of the variables to train.
+        statistics: whether batch norms in the trained part update their moving statistics.
     """
     layers = all_layers(network)
     try:
@@ -128,7 +128,7 @@ def moving(network: keras.Model, chosen: dict[int, int], statistics: bool) -> It
             own = own_parameters(layer)
             for variable in own:
                 variable.trainable = id(variable) in chosen
-            # A batch norm that is trainable would take the batch's statistics and move its own.
+            # A trainable batch norm would use the batch's statistics and update its own.
             if isinstance(layer, NORMALIZATIONS[0]) and not (statistics and any(v.trainable for v in own)):
                 let_train(layer, any(variable.trainable for variable in own))
         yield
@@ -142,9 +142,9 @@ class Cut(NamedTuple):
     """A network in two parts.
 
     Attributes:
-        before: the part that stays as it is, from the network's inputs to a list of tensors; None if there is
-            nothing before what moves.
-        behind: from those tensors to the network's output; None if nothing moves.
+        before: the frozen part, from the network's inputs to a list of tensors; None if nothing comes before
+            the trained part.
+        behind: the part from these tensors to the network's output; None if nothing is trained.
     """
 
     before: keras.Model | None
@@ -152,7 +152,7 @@ class Cut(NamedTuple):
 
 
 def cut_network(network: keras.Model, chosen: dict[int, int]) -> Cut:
-    """Cuts a network before the first parameter that moves, so that what lies before is computed once.
+    """Cuts a network before the first trained parameter, so that the part before it is computed once.
 
     Args:
         network: any model; only functional ones can be cut.
@@ -177,10 +177,10 @@ def cut_network(network: keras.Model, chosen: dict[int, int]) -> Cut:
 
 
 def _from_there_on(network: keras.Model, tensors: list[keras.KerasTensor]) -> keras.Model:
-    """The part of a functional network that follows some of its tensors, on inputs of its own.
+    """Returns the part of a functional network after some of its tensors, with new inputs.
 
-    `keras.Model` could be made from the tensors themselves, but where one of them is an input of the network
-    it writes into it that it belongs to the new model, and the network cannot be saved any more.
+    A `keras.Model` could be made from the tensors themselves. But if one of them is an input of the network,
+    Keras then marks it as part of the new model, and the network can no longer be saved.
     """
     inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in tensors]
     known = {id(tensor): given for tensor, given in zip(tensors, inputs, strict=True)}
@@ -197,8 +197,8 @@ class Snapshot:
     """The values of variables at one moment.
 
     Args:
-        variables: whose values are kept.
-        values: those of another moment; by default the present ones.
+        variables: the variables whose values are kept.
+        values: values from another moment; by default the current ones.
     """
 
     def __init__(
@@ -208,18 +208,18 @@ class Snapshot:
         self._values = list(zip(variables, present, strict=True))
 
     def restore(self) -> None:
-        """Puts everything back."""
+        """Restores all values."""
         for variable, value in self._values:
             variable.assign(value)
 
     @property
     def pairs(self) -> list[tuple[keras.Variable, np.ndarray]]:
-        """Each variable with its value."""
+        """Returns each variable with its value."""
         return list(self._values)
 
 
 def _weights(layer: keras.layers.Layer) -> Iterator[tuple[keras.layers.Layer, keras.Variable]]:
-    """A layer's weights and those of the layers within it; Keras lists a weight that is frozen here too."""
+    """Yields the weights of a layer and of the layers within it, including frozen ones."""
     for variable in own_parameters(layer):
         yield layer, variable
     for inner in inner_layers(layer):
@@ -227,7 +227,7 @@ def _weights(layer: keras.layers.Layer) -> Iterator[tuple[keras.layers.Layer, ke
 
 
 def _outer_layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers in the order of the data; those of a model within the model instead of itself."""
+    """Yields the layers in the order of the data flow; for a nested model, its layers instead of itself."""
     for layer in network.layers:
         if isinstance(layer, keras.Model) and layer.layers:
             yield from _outer_layers(layer)

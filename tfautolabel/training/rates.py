@@ -1,4 +1,4 @@
-"""How fast parameters move: Adam with a rate for each block, a pull to the start, and a schedule."""
+"""Learning rates: Adam with a rate for each block, a pull to the start, and a schedule."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import tensorflow as tf
 from tfautolabel._keras_internals import moments
 
 WARM_UP = 0.1
-"""The share of the steps in which the rate rises from zero."""
+"""The share of the steps in which the rate increases from zero."""
 
 
 class TransferAdam(keras.optimizers.Adam):
-    """Adam (Kingma and Ba 2015, arXiv 1412.6980) for parameters that begin at a good place.
+    """Adam (Kingma and Ba 2015, arXiv 1412.6980) for parameters that start at good values.
 
-    Each variable has a rate of its own, so that blocks near the input, which are the most general, move
-    least (discriminative fine-tuning: Howard and Ruder 2018, arXiv 1801.06146). The pull is the gradient of a
-    squared distance to the start (L2-SP: Li, Grandvalet and Davoine 2018, arXiv 1802.01483), applied beside
-    Adam's step as AdamW applies its decay, so that Adam does not rescale it.
+    Each variable has its own rate, so that blocks near the input, which are the most general, change least
+    (discriminative fine-tuning: Howard and Ruder 2018, arXiv 1801.06146). The pull is the gradient of a
+    squared distance to the start (L2-SP: Li, Grandvalet and Davoine 2018, arXiv 1802.01483). It is applied
+    separately from Adam's step, as AdamW applies its decay, so that Adam does not rescale it.
 
     Args:
-        factors: one number a variable, what its learning rate is multiplied by.
-        starts: one array a variable, where it is pulled to; None for a variable that is not.
+        factors: one factor of the learning rate for each variable.
+        starts: one array for each variable, its start; None for a variable without a pull.
         pull: the share of the distance to the start by which a variable goes back at a learning rate of one.
-        **options: of `keras.optimizers.Adam`.
+        **options: options of `keras.optimizers.Adam`.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class TransferAdam(keras.optimizers.Adam):
         self.starts = [None if start is None or not pull else tf.constant(start) for start in starts]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """One step of one variable.
+        """Makes one step of one variable.
 
-        TensorFlow's kernel does in one pass over the weights what Keras writes as a dozen operations.
+        TensorFlow's kernel needs one pass over the weights; Keras would use a dozen operations.
         """
         place, first, second = moments(self, variable)
         weights = variable.value if isinstance(variable, keras.Variable) else variable
@@ -65,11 +65,11 @@ class TransferAdam(keras.optimizers.Adam):
 
 
 class WarmUpAndCosine(keras.callbacks.Callback):
-    """Sets the learning rate before each step: up to its peak, then down to zero along half a cosine.
+    """Sets the learning rate before each step: a rise to its peak, then half a cosine down to zero.
 
     Args:
         peak: the highest learning rate.
-        total: steps in all.
+        total: the total number of steps.
         steps_per_epoch: steps in an epoch.
     """
 
@@ -79,7 +79,7 @@ class WarmUpAndCosine(keras.callbacks.Callback):
         self._done = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        """Counts from the epoch, so that a resumed training goes on where it was."""
+        """Counts steps from the epoch, so that a resumed training continues where it was."""
         self._done = epoch * self.steps_per_epoch
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
@@ -89,7 +89,7 @@ class WarmUpAndCosine(keras.callbacks.Callback):
 
 
 def share_of_peak(progress: float) -> float:
-    """The learning rate, as a share of its peak, when `progress` in [0, 1] of the steps are done.
+    """Returns the learning rate, as a share of its peak, after `progress` in [0, 1] of the steps.
 
     Examples:
         >>> [round(share_of_peak(progress), 3) for progress in (0.0, 0.05, 0.1, 0.55, 1.0)]

@@ -1,4 +1,4 @@
-"""Which labels can be trusted: calibration, certificates, audits, label sets, and what is unlike all else."""
+"""Trust in labels: calibration, certificates, audits, label sets, and out-of-distribution detection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which labels are accepted, and why the others are not: thresholds, evidence, certificate and gate."""
+"""The rule that accepts labels, by thresholds, evidence, certificate and gate, or says why it does not."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from tfautolabel.trust.earned import Earned
 
 @dataclass(frozen=True, eq=False)
 class Acceptance:
-    """The rule that a labeler, its export and a later audit share.
+    """The acceptance rule that a labeler, its export and a later audit share.
 
     Attributes:
-        thresholds: (k,) float32; a label of a class is sure enough if its confidence is at least this.
-        barred: (k,) bool; classes of which nothing is accepted, because the target cannot be certified. What
-            is sure enough in them is what an audit may look at.
-        ood_above: scores of a gate above this are unlike all that was labelled; infinite without a gate.
-        unearned: (k,) bool; classes of which nothing is accepted, because held-out labels do not bear it out.
-            An audit may look at them too. None by default: of no class.
+        thresholds: (k,) float32; a label of a class is sure enough if its confidence is at least the
+            threshold.
+        barred: (k,) bool; classes whose labels are never accepted, because the target cannot be certified. An
+            audit may look at the labels of these classes that are sure enough.
+        ood_above: examples with a gate score above this are unlike all labelled examples; infinite without a
+            gate.
+        unearned: (k,) bool; classes whose labels are never accepted, because held-out labels do not support
+            it. An audit may look at them too. None, the default, stands for no class.
     """
 
     thresholds: np.ndarray
@@ -33,7 +35,7 @@ class Acceptance:
 
     @classmethod
     def by_confidence(cls, min_confidence: float, n_classes: int, ood_above: float = np.inf) -> Acceptance:
-        """One threshold for all classes, nothing barred."""
+        """Returns a rule with one threshold for all classes and no barred class."""
         thresholds = np.full(n_classes, min_confidence, np.float32)
         return cls(thresholds, np.zeros(n_classes, bool), ood_above)
 
@@ -45,13 +47,13 @@ class Acceptance:
         min_confidence: float,
         ood_above: float = np.inf,
     ) -> Acceptance:
-        """The thresholds of a certificate; without one, nothing of a class is accepted.
+        """Returns a rule with a certificate's thresholds; a class without a threshold is barred.
 
         Args:
-            certificate: with one threshold for all or one a class.
+            certificate: has one threshold for all classes or one for each class.
             classes: k names.
-            min_confidence: in [0, 1], what is sure enough to be looked at where there is no threshold.
-            ood_above: of the gate.
+            min_confidence: in [0, 1], the threshold for an audit in classes without a threshold.
+            ood_above: the threshold of the gate.
         """
         bounds = certificate.thresholds(classes)
         barred = np.array([bound is None for bound in bounds])
@@ -59,11 +61,12 @@ class Acceptance:
         return cls(thresholds, barred, ood_above)
 
     def after(self, earned: Earned, *, with_floor: bool = True) -> Acceptance:
-        """The same rule within what held-out labels bear out.
+        """Returns the rule, restricted to what held-out labels support.
 
         Args:
-            earned: what they bear out.
-            with_floor: whether its floor raises the thresholds too; a certificate's are bounds of their own.
+            earned: what held-out labels support.
+            with_floor: whether its floor raises the thresholds too; a certificate's thresholds do not need
+                that.
         """
         thresholds = self.thresholds
         if with_floor and np.isfinite(earned.floor):
@@ -71,7 +74,7 @@ class Acceptance:
         return replace(self, thresholds=thresholds, unearned=self._unearned | earned.refused())
 
     def audited(self, certificate: Certificate) -> Acceptance:
-        """The same rule after an audit of what is sure enough by it.
+        """Returns the rule after an audit of the labels that are sure enough.
 
         Args:
             certificate: from `certify_audited`; its threshold is for all classes.
@@ -83,7 +86,7 @@ class Acceptance:
 
     @property
     def bounds(self) -> np.ndarray:
-        """(k,) float32: the thresholds, infinite for classes of which nothing is accepted."""
+        """(k,) float32: the thresholds; infinite for classes whose labels are never accepted."""
         return np.where(self.barred | self._unearned, np.float32(np.inf), self.thresholds)
 
     @property
@@ -93,7 +96,7 @@ class Acceptance:
     def reasons(
         self, confidence: np.ndarray, predicted: np.ndarray, ood_score: np.ndarray | None = None
     ) -> np.ndarray:
-        """Why each label is not accepted.
+        """Returns why each label is not accepted.
 
         Args:
             confidence: (n,) float32.
@@ -101,7 +104,7 @@ class Acceptance:
             ood_score: (n,) float32, or None without a gate.
 
         Returns:
-            (n,) str, "" where it is accepted, else one of `tfautolabel.labels.REASONS`.
+            (n,) str, "" if the label is accepted, else one of `tfautolabel.labels.REASONS`.
         """
         reasons = np.full(len(confidence), "", dtype=object)
         reasons[self.barred[predicted]] = NOT_CERTIFIED
@@ -112,7 +115,7 @@ class Acceptance:
         return reasons
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain values, ready for JSON; None for no gate."""
+        """Returns the rule as plain values, ready for JSON; None for no gate."""
         return {
             "thresholds": self.thresholds.tolist(),
             "barred": self.barred.tolist(),
@@ -122,8 +125,8 @@ class Acceptance:
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> Acceptance:
-        """What `to_dict` gave, back again."""
-        # Models of earlier versions have another word for it.
+        """Restores what `to_dict` returned."""
+        # Models of earlier versions use another word for it.
         above = entries["ood_above"] if "ood_above" in entries else entries["unlike_above"]
         return cls(
             np.array(entries["thresholds"], np.float32),

@@ -1,4 +1,4 @@
-"""How many answers an audit needs: the one function, and the one wording, that everything shows."""
+"""How many answers an audit needs: one function and one wording for all parts of the package."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tfautolabel.trust.audit_design import AuditDesign, design_weights
 from tfautolabel.trust.audited import passed_thresholds
 
 FURTHEST, FOLDS = 10_000, 40.0
-"""No more answers are thought of than the first, nor than the second x log(1 / (1 - confidence)) / target."""
+"""The search ends at the first number, or at the second x log(1 / (1 - confidence)) / target."""
 
 
 @dataclass(frozen=True)
 class AnswersNeeded:
-    """What it takes to certify a target, counting the answers that were given already.
+    """How many answers certify a target; the numbers include the answers given so far.
 
     Attributes:
         answered: how many answers there are.
-        wrong: labels that they found wrong.
-        if_right: answers in all, if each further one says that the label is right; None where not even
-            that would do, or not within the limit.
-        expected: answers in all, if errors stay as frequent as they were; None where no number would do.
+        wrong: how many of them say that the label is wrong.
+        if_right: answers in total, if each further one says that the label is right; None if even that is not
+            enough, or not within the limit.
+        expected: answers in total, if the error rate stays the same; None if no number is enough.
         pool_size: how many labels there are to look at.
-        limit: more answers than this were not thought of.
+        limit: the largest number of answers that was tried.
     """
 
     answered: int
@@ -38,22 +38,22 @@ class AnswersNeeded:
 
     @property
     def more(self) -> int | None:
-        """Further answers, if each says that the label is right."""
+        """How many further answers are needed, if each says that the label is right."""
         return None if self.if_right is None else self.if_right - self.answered
 
     @property
     def is_impossible(self) -> bool:
-        """Whether too many labels were found wrong for any further answers to do."""
+        """Whether so many labels were wrong that no further answers can certify the target."""
         return self.if_right is None and self.limit >= self.pool_size
 
     @property
     def to_list(self) -> int:
-        """How many items a list holds that is likely to be enough; never more than there are."""
+        """How long a list must be so that it is likely to be enough; never more than there are labels."""
         found = self.if_right if self.expected is None else self.expected
         return self.limit if found is None else found
 
     def sentence(self) -> str:
-        """The same in words.
+        """Says the same in words.
 
         Examples:
             >>> AnswersNeeded(0, 0, 62, 62, 1000, 1000).sentence()
@@ -80,12 +80,12 @@ class AnswersNeeded:
         return f"{said}, about {self.expected - self.answered:,} {rate}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain values, ready for JSON."""
+        """Returns the numbers as plain values, ready for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> AnswersNeeded:
-        """What `to_dict` gave, back again."""
+        """Restores what `to_dict` returned."""
         return cls(**entries)
 
 
@@ -97,17 +97,17 @@ def answers_needed(
     confidence: float = 0.95,
     design: AuditDesign | None = None,
 ) -> AnswersNeeded:
-    """How many answers certify a threshold, by the rule of `certify_audited` in the order of the design.
+    """Returns how many answers certify a threshold, by the rule of `certify_audited` and the design's order.
 
     Args:
-        scores: (m,) float of all labels that an audit may look at.
+        scores: (m,) float, the scores of all labels that an audit may look at.
         correct: (n,) bool, the answers so far.
         target_error: in (0, 1).
         confidence: in (0, 1).
-        design: by which labels are drawn; None for `draw_audit`.
+        design: how labels are drawn; None for `draw_audit`.
 
     Returns:
-        The numbers; both are the answers given where the target is reached already.
+        The numbers; both equal the number of answers given if the target is already reached.
 
     Examples:
         >>> answers_needed(np.ones(10_000), np.zeros(0, bool), target_error=0.05).if_right
@@ -121,11 +121,11 @@ def answers_needed(
     order = design.order(scores, limit)
 
     def first_passed(rate: float) -> int | None:
-        """The fewest answers in all if errors come evenly at a rate."""
+        """Returns the fewest answers in total, if errors come evenly at a rate."""
         length = 0
         while length < limit:
             length = min(max(2 * length, n + 128), limit)
-            # The first error comes when half of one is due: on average neither early nor late.
+            # The first error comes when half an error is due: on average neither too early nor too late.
             due = np.floor(rate * np.arange(1, length - n + 1) + 0.5)
             further = np.diff(due, prepend=0.0) == 0
             answers = np.concatenate([right, further])
@@ -143,13 +143,13 @@ def answers_needed(
 def design_audit(
     scores: np.ndarray, *, target_error: float, confidence: float = 0.95, seed: int = 0
 ) -> AuditDesign:
-    """The design of an audit: a simple random sample as long as no error needs, then by `design_weights`.
+    """Returns an audit's design: a simple random sample that is enough without errors, then `design_weights`.
 
     Args:
-        scores: (m,) float, the confidences of all labels that may be looked at.
+        scores: (m,) float, the confidences of all labels that an audit may look at.
         target_error: in (0, 1).
         confidence: in (0, 1).
-        seed: decides the order.
+        seed: determines the order.
     """
     scores = np.asarray(scores, np.float32)
     alike = design_weights(scores, target_error, len(scores), seed)

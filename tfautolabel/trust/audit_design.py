@@ -1,4 +1,4 @@
-"""Which labels an audit looks at, and in which order: a sample that prefers labels that are likely wrong."""
+"""Which labels an audit looks at, and in which order; the sample prefers labels that are likely wrong."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from scipy.special import expit, logit, rel_entr
 from tfautolabel.trust.binomial import check_levels
 
 SURER = (0.4, 0.6, 0.75, 0.85, 0.92, 0.97)
-"""Shares of the labels, the surest first, at which strata are divided: finer where errors are expected."""
+"""Shares of the labels, surest first, that bound the strata: finer strata where errors are expected."""
 SLOPE = 0.7
-"""How much of what the scores say the weights believe: confidences of few labels are rough."""
+"""How much the weights trust the scores: confidences from few labels are rough."""
 _DOUBT = 1e-4
 _HALVINGS = 60
 
 
 @dataclass(frozen=True)
 class AuditDesign:
-    """How a sample is drawn without replacement: at first each label alike, then by a weight of its stratum.
+    """How a sample is drawn without replacement: first with equal weights, then with a weight per stratum.
 
-    The order is drawn from the seed alone, so a longer list begins with a shorter one, and no answer
-    influences what is looked at next. Among the labels of any set that the scores define, those looked at
-    are a sample of the same kind.
+    The order depends on the seed only. So a longer list begins with the shorter one, and no answer influences
+    which label comes next. In any set of labels that the scores define, the labels looked at are a sample of
+    the same kind.
 
     Attributes:
-        seed: decides the order.
-        uniform: so many labels are a simple random sample; each further one is drawn among those left with
-            a probability in proportion to its weight.
-        edges: falling scores; a label's stratum is the number of edges that its score lies below.
-        weights: one a stratum, above 0.
+        seed: determines the order.
+        uniform: the first so many labels are a simple random sample. Each further label is drawn from the
+            remaining ones with a probability proportional to its weight.
+        edges: decreasing scores; a label's stratum is the number of edges above its score.
+        weights: one weight for each stratum, above 0.
     """
 
     seed: int
@@ -41,21 +41,21 @@ class AuditDesign:
 
     @classmethod
     def simple(cls, seed: int = 0) -> AuditDesign:
-        """A simple random sample, in the order of `draw_audit`."""
+        """Returns a design for a simple random sample, in the order of `draw_audit`."""
         return cls(seed, 0, (), (1.0,))
 
     def strata(self, scores: np.ndarray) -> np.ndarray:
-        """(m,) int64 in [0, number of weights), 0 for the surest."""
+        """Returns each label's stratum, (m,) int64 in [0, number of weights), 0 for the surest labels."""
         edges = np.array(self.edges, np.float32)[::-1]
         return len(edges) - np.searchsorted(edges, np.asarray(scores, np.float32), side="right")
 
     def order(self, scores: np.ndarray, n: int | None = None) -> np.ndarray:
-        """(min(n, m),) int64, places in `scores` in the order in which they are to be looked at."""
+        """Returns (min(n, m),) int64, indices into `scores` in the order in which an audit looks at them."""
         count = len(scores)
         rng = np.random.default_rng(self.seed)
         shuffled = rng.permutation(count)
         first, rest = shuffled[: self.uniform], shuffled[self.uniform :]
-        # Whose exponential clock rings next is drawn in proportion to the weights among those left.
+        # Exponential clocks: which one rings next is random, in proportion to the remaining labels' weights.
         weights = np.array(self.weights)[self.strata(np.asarray(scores)[rest])]
         clocks = rng.exponential(size=len(rest)) / weights
         if len(self.weights) > 1:
@@ -63,7 +63,7 @@ class AuditDesign:
         return np.concatenate([first, rest])[:n]
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain values, ready for JSON."""
+        """Returns the design as plain values, ready for JSON."""
         return {
             "seed": self.seed,
             "uniform": self.uniform,
@@ -73,27 +73,27 @@ class AuditDesign:
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> AuditDesign:
-        """What `to_dict` gave, back again."""
+        """Restores what `to_dict` returned."""
         return cls(entries["seed"], entries["uniform"], tuple(entries["edges"]), tuple(entries["weights"]))
 
 
 def design_weights(scores: np.ndarray, target_error: float, uniform: int = 0, seed: int = 0) -> AuditDesign:
-    """The design with which an audit of these labels is likely to need the fewest answers.
+    """Returns the design with which an audit of these labels likely needs the fewest answers.
 
-    A label that is wrong with probability q tells most against the claim of another probability r. Who
-    defends the claim that the share of errors is above the target chooses the r, one a stratum, that are
-    hardest to tell from the q; who audits chooses the weights. At the saddle point all strata tell equally
-    much, KL(q, r) is the same in each, and the weight of a stratum is r (1 - r) / (r - q). It differs little
-    between strata: a stratum that is hardly looked at is where errors could hide.
+    Think of a game. A stratum's labels are wrong with probability q; the claim that the share of errors is
+    above the target says r. The defender of the claim chooses one r per stratum, so that they are hardest to
+    tell from the q. The auditor chooses the weights. At the saddle point all strata are equally informative:
+    KL(q, r) is the same in each, and the weight of a stratum is r (1 - r) / (r - q). The weights differ
+    little between strata, because errors could hide in a stratum with few audited labels.
 
     Args:
         scores: (m,) float, the confidences of the labels.
         target_error: in (0, 1).
-        uniform: how many are drawn alike at first; an audit that finds no error is fastest so.
-        seed: decides the order.
+        uniform: how many labels are first drawn with equal weights; fastest for an audit that finds no error.
+        seed: determines the order.
 
     Returns:
-        The design. It is valid whatever the scores are worth.
+        The design. It is valid even if the scores are bad.
 
     Raises:
         ValueError: If the target is not in (0, 1).
@@ -117,14 +117,14 @@ def design_weights(scores: np.ndarray, target_error: float, uniform: int = 0, se
 
 
 def doubt_of_strata(scores: np.ndarray, strata: np.ndarray, n_strata: int) -> tuple[np.ndarray, np.ndarray]:
-    """(s,) the share of errors that the scores of each stratum say, in (0, 1), and (s,) how many it holds."""
+    """Returns (s,) each stratum's share of errors by its scores, in (0, 1), and (s,) its number of labels."""
     counts = np.bincount(strata, minlength=n_strata).astype(np.float64)
     doubts = np.bincount(strata, np.clip(1.0 - scores.astype(np.float64), 0.0, 1.0), minlength=n_strata)
     return np.clip(doubts / np.maximum(counts, 1.0), _DOUBT, 1.0 - _DOUBT), counts
 
 
 def believed(doubts: np.ndarray, counts: np.ndarray, slope: float, share: float) -> np.ndarray:
-    """(s,) shares of errors with a given mean, whose log odds differ as those of the doubts times a slope."""
+    """Returns (s,) shares of errors: slope x log odds of the doubts, shifted to give a certain mean share."""
     odds, low, high = slope * logit(doubts), -40.0, 40.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2.0
@@ -134,7 +134,7 @@ def believed(doubts: np.ndarray, counts: np.ndarray, slope: float, share: float)
 
 
 def _saddle(q: np.ndarray, counts: np.ndarray, target_error: float) -> np.ndarray:
-    """(s,) the weights at the saddle point, 1 on average."""
+    """Returns (s,) the weights at the saddle point, 1 on average."""
 
     def claims(told: float) -> np.ndarray:
         low, high = q.copy(), np.full(len(q), 1.0 - 1e-12)

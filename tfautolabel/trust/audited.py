@@ -1,4 +1,4 @@
-"""Certifying by audit: answers come one by one, and a threshold that fails is raised."""
+"""Certifies labels by an audit: answers come one by one, and a threshold that fails is raised."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tfautolabel.trust.certificates import Certificate
 from tfautolabel.trust.stratified_betting import log_wealth
 
 SHARES = (0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
-"""Of the labels, the surest first: how many each threshold of the sequence accepts."""
+"""The share of the labels, surest first, that each threshold of the sequence accepts."""
 PARTS = (0.02, 0.0, 0.04, 0.0, 0.0, 0.94)
-"""How the error budget is split: most on accepting all labels, some on a part of them that passes sooner."""
+"""How the error budget is split: most for accepting all labels, some for a part that passes sooner."""
 ASSUMPTION = (
     "The labels were looked at in the random order that was drawn beforehand, none was passed over, and each "
     "answer is right."
@@ -28,29 +28,31 @@ def certify_audited(
     confidence: float = 0.95,
     design: AuditDesign | None = None,
 ) -> Certificate:
-    """What an audit of n labels certifies so far; it may be asked after every answer.
+    """Returns what an audit of n labels certifies so far; may be called after every answer.
 
-    The labels of the sample above a threshold are a sample of the same kind of all labels above it. Each
-    threshold of a sequence fixed beforehand has a bettor of its own, whose evidence holds at all times
-    together (`stratified_betting`). Thresholds are tested from strict to lax by the fallback procedure
-    (Wiens, Pharmaceutical Statistics 2, 2003), which pays for the choice: each has a part of the error
-    budget, and what passes hands all that it had on to the next. So the chance that this ever certifies a
-    threshold whose labels are worse than the target is at most one minus the confidence, whenever one stops.
+    The sampled labels above a threshold are a sample of the same kind of all labels above it. The sequence of
+    thresholds is fixed beforehand. Each threshold has its own bettor, whose evidence is valid at all times
+    simultaneously (`stratified_betting`). The fallback procedure (Wiens, Pharmaceutical Statistics 2, 2003)
+    tests thresholds from strict to lax and corrects for the choice: each threshold has a part of the error
+    budget, and a threshold that passes hands all of its budget on to the next one. So the chance that this
+    ever certifies a threshold whose labels are worse than the target is at most one minus the confidence, for
+    any stopping time.
 
-    Why the fallback procedure is valid: let the thresholds with too many errors be in places i1 < i2 < … If
-    any of them passes, then so does a first one, and the one before it did not; its level is then at most the
-    sum of the shares from just behind that one up to its own. These sums add up to no more than the budget.
+    Why the fallback procedure is valid: let i1 < i2 < … be the places of the thresholds with too many errors.
+    If any of them passes, consider the first one that passes; the one of them before it did not pass. So its
+    level is at most the sum of the shares after that one, up to and with its own. The sum of all these levels
+    is at most the budget.
 
     Args:
-        scores: (m,) float of all labels that are accepted at first; higher is surer.
+        scores: (m,) float, the scores of all labels that are accepted at first; higher is surer.
         correct: (n,) bool, the answers in the order in which they were given.
-        order: (n,) int64, the places in `scores` of what was looked at, as the design drew them.
+        order: (n,) int64, the indices into `scores` of the audited labels, in the order of the design.
         target_error: in (0, 1).
         confidence: in (0, 1).
-        design: by which they were drawn; None for `draw_audit`.
+        design: how the labels were drawn; None for `draw_audit`.
 
     Returns:
-        The certificate; its pool are the m labels. How many answers it takes is told by `answers_needed`.
+        The certificate; its pool is the m labels. `answers_needed` says how many answers are needed.
 
     Raises:
         ValueError: If a level is not in (0, 1) or the shapes do not agree.
@@ -81,7 +83,7 @@ def certify_audited(
     threshold = thresholds[passed[-1]]
     seen = scores[order] >= threshold
     errors, accepted = int((~right[seen]).sum()), int((scores >= threshold).sum())
-    # A sample that prefers some labels does not count errors as often as they are.
+    # In a sample that prefers some labels, the share of errors is not that of all labels.
     alike = len(order) <= design.uniform or len(design.weights) == 1
     bound = error_bound(int(seen.sum()), errors, confidence) if alike else target_error
     return Certificate(
@@ -101,7 +103,7 @@ def certify_audited(
 
 
 def audited_thresholds(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(j,) float32, falling: the sequence that is tested; and (j,) the parts of the error budget."""
+    """Returns (j,) float32, the decreasing thresholds to test, and (j,) their parts of the error budget."""
     ordered = np.sort(np.asarray(scores, np.float32))[::-1]
     places = np.ceil(np.array(SHARES) * len(ordered)).astype(np.int64) - 1
     thresholds, which = np.unique(-ordered[places], return_inverse=True)
@@ -116,7 +118,7 @@ def passed_thresholds(
     target_error: float,
     confidence: float,
 ) -> np.ndarray:
-    """(n,) int64: after each answer the place of the laxest threshold that has passed, -1 where none has."""
+    """Returns (n,) int64: the place of the laxest threshold passed after each answer; -1 if none."""
     thresholds, parts = audited_thresholds(scores)
     paths = [
         log_wealth(scores, order, ~right, design, target_error, scores >= threshold)
@@ -129,14 +131,14 @@ def passed_thresholds(
 
 
 def reject_in_sequence(p_values: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The fallback procedure: who is rejected hands the whole level on to the next.
+    """Tests by the fallback procedure: a rejected hypothesis hands its whole level on to the next.
 
     Args:
-        p_values: (j, …) in the order of the sequence; each column is a test of its own.
-        shares: (j,) of the error budget, which is their sum.
+        p_values: (j, …) in the order of the sequence; each column is a separate test.
+        shares: (j,) the parts of the error budget; their sum is the budget.
 
     Returns:
-        (j, …) float64: the level at which each hypothesis was rejected, 0 where it was not.
+        (j, …) float64: the level at which each hypothesis was rejected, 0 if it was not rejected.
 
     Examples:
         >>> reject_in_sequence(np.array([0.01, 0.04, 0.2, 0.01]), np.array([0.025, 0, 0, 0.025])).tolist()

@@ -1,4 +1,4 @@
-"""Looking at a random sample of the labels, and stopping as soon as it is enough."""
+"""Audits of a random sample of the labels that may stop as soon as the evidence is enough."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _MOST = 10_000_000
 
 
 def draw_audit(count: int, n: int, seed: int = 0) -> np.ndarray:
-    """A simple random sample without replacement, in the order in which it is to be looked at.
+    """Draws a simple random sample without replacement, in the order in which to look at it.
 
-    A larger sample with the same seed begins with the smaller one, so an audit can go on where it ended.
+    With the same seed, a larger sample begins with the smaller one. So an audit can continue where it ended.
 
     Args:
         count: how many labels there are, such as all the accepted ones.
-        n: how many of them to look at; no more than there are.
-        seed: decides the order.
+        n: how many of them to look at; at most `count` are drawn.
+        seed: determines the order.
 
     Returns:
-        (min(n, count),) int64, places in [0, count).
+        (min(n, count),) int64, indices in [0, count).
 
     Raises:
         ValueError: If a count is negative.
@@ -42,14 +42,14 @@ def draw_audit(count: int, n: int, seed: int = 0) -> np.ndarray:
 
 
 class SequentialAudit:
-    """An audit that may be looked at after every answer and stopped at any time.
+    """An audit whose result may be read after every answer, and which may stop at any time.
 
     Args:
-        target_error: in (0, 1), the share of wrong labels that is to be ruled out.
-        confidence: in (0, 1); the chance that the audit ever says `reached` although the share is above the
-            target is at most one minus this, however it is stopped.
-        pool_size: how many labels the sample is drawn from without replacement; None for so many that it
-            makes no difference.
+        target_error: in (0, 1), the largest acceptable share of wrong labels.
+        confidence: in (0, 1). If the share is above the target, the chance that the audit ever says `reached`
+            is at most one minus this, for any stopping rule.
+        pool_size: how many labels the sample is drawn from without replacement; None for a pool so large that
+            its size makes no difference.
 
     Raises:
         ValueError: If a level is not in (0, 1) or the pool is empty.
@@ -72,7 +72,7 @@ class SequentialAudit:
         self._wrong = np.zeros(0, bool)
 
     def update(self, correct: bool | Iterable[bool]) -> SequentialAudit:
-        """Takes one answer or several, in the order in which the sample was drawn.
+        """Adds one or several answers, in the order in which the sample was drawn.
 
         Args:
             correct: whether the label was right.
@@ -94,7 +94,7 @@ class SequentialAudit:
 
     @property
     def n(self) -> int:
-        """How many labels were looked at."""
+        """How many labels have an answer."""
         return len(self._wrong)
 
     @property
@@ -104,22 +104,22 @@ class SequentialAudit:
 
     @property
     def e_value(self) -> float:
-        """The evidence so far that the share of wrong labels is at most the target; it begins at 1."""
+        """The evidence so far that the share of wrong labels is at most the target; it starts at 1."""
         return math.exp(min(float(self._path()[-1]), 700.0))
 
     @property
     def p_value(self) -> float:
-        """One over the largest evidence at any time, at most 1."""
+        """One divided by the largest evidence at any time so far, at most 1."""
         return math.exp(-max(float(self._path().max()), 0.0))
 
     @property
     def reached(self) -> bool:
-        """Whether the target was certified at any time until now."""
+        """Whether the target was certified at any time so far."""
         return float(self._path().max()) >= -math.log(1.0 - self.confidence)
 
     @property
     def upper_bound(self) -> float:
-        """An upper bound for the share of wrong labels that holds at all times together."""
+        """Returns an upper bound for the share of wrong labels that is valid at all times simultaneously."""
         if self.n == 0:
             return 1.0
         level = -math.log(1.0 - self.confidence)
@@ -131,7 +131,7 @@ class SequentialAudit:
                 refuted = float(log_wealth(self._wrong, np.array([middle])).max()) >= level
                 low, high = (low, middle) if refuted else (middle, high)
             return high
-        # The largest number of wrong labels that has not been refuted, divided by the size.
+        # The largest number of wrong labels that is not refuted yet, divided by the pool's size.
         fewest, most = self.errors, self.pool_size - (self.n - self.errors)
         while fewest < most:
             middle = (fewest + most + 1) // 2
@@ -141,10 +141,10 @@ class SequentialAudit:
         return most / self.pool_size
 
     def expected_more(self) -> int | None:
-        """How many more answers are likely needed, if errors stay as frequent as they were.
+        """Returns how many more answers are likely needed, if the error rate stays the same.
 
-        Until the first error none is expected. The finite size of a pool is taken into account only in that
-        no more than its rest can be needed.
+        Until the first error, no errors are expected. The pool's size only limits the result: the number is
+        at most the rest of the pool.
 
         Returns:
             The number, 0 once the target is reached; None if the labels seem to be worse than the target.
@@ -156,7 +156,7 @@ class SequentialAudit:
             return None
         with np.errstate(divide="ignore"):
             logs = np.log(FRACTIONS)
-        # 0 x log(0) is 0: an audit without an error has lost nothing on the largest bet.
+        # 0 x log(0) is 0: without an error, an audit has lost nothing on the largest bet.
         of_error = np.zeros(len(FRACTIONS)) if rate == 0.0 else rate * logs
         steps = of_error + (1.0 - rate) * (
             np.log1p(-FRACTIONS * self.target_error) - np.log1p(-self.target_error)
@@ -176,7 +176,7 @@ class SequentialAudit:
         return max(low - self.n, 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings and every answer, ready for JSON; `from_dict` goes on from there."""
+        """Returns the settings and all answers, ready for JSON; `from_dict` continues from there."""
         return {
             "target_error": self.target_error,
             "confidence": self.confidence,
@@ -186,12 +186,12 @@ class SequentialAudit:
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> SequentialAudit:
-        """What `to_dict` gave, back again."""
+        """Restores what `to_dict` returned."""
         audit = cls(entries["target_error"], entries["confidence"], entries["pool_size"])
         return audit.update(entries["correct"])
 
     def _path(self) -> np.ndarray:
-        """(n + 1,) the logarithm of the evidence at each time, beginning with 0."""
+        """Returns (n + 1,) the logarithm of the evidence after each answer, starting with 0."""
         if self.pool_size is None:
             wealth = log_wealth(self._wrong, np.array([self.target_error]))
         else:

@@ -1,4 +1,4 @@
-"""Exact arithmetic of counted errors: bounds, p-values, and how many labels a claim needs."""
+"""Exact bounds and p-values from counted errors, and how many labels a claim needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.stats import beta, binom, hypergeom
 
 
 def check_levels(target_error: float, confidence: float) -> None:
-    """Refuses a target or a confidence that is no probability strictly between 0 and 1.
+    """Checks that a target and a confidence are strictly between 0 and 1.
 
     Raises:
         ValueError: If one is not in (0, 1).
@@ -20,15 +20,15 @@ def check_levels(target_error: float, confidence: float) -> None:
 
 
 def error_bound(n: int, errors: int, confidence: float = 0.95) -> float:
-    """The exact one-sided upper bound for a share of errors (Clopper and Pearson, Biometrika 26, 1934).
+    """Returns the exact one-sided upper bound of an error rate (Clopper and Pearson, Biometrika 26, 1934).
 
     Args:
-        n: independent examples that were looked at.
+        n: how many independent examples were checked.
         errors: how many of them were wrong, in [0, n].
-        confidence: in (0, 1), how often such bounds are at least the true share.
+        confidence: in (0, 1), how often such bounds are at least the true error rate.
 
     Returns:
-        The bound in [0, 1]; 1 if nothing was looked at.
+        The bound in [0, 1]; 1 if no example was checked.
 
     Raises:
         ValueError: If the counts are not 0 <= errors <= n or the confidence is not in (0, 1).
@@ -48,21 +48,21 @@ def error_bound(n: int, errors: int, confidence: float = 0.95) -> float:
 def error_p_values(
     n: np.ndarray, errors: np.ndarray, target_error: float, sizes: np.ndarray | None = None
 ) -> np.ndarray:
-    """How likely so few errors are where the share of errors is just above the target.
+    """Returns how likely so few errors are if the share of errors is just above the target.
 
-    Without `sizes` the examples are drawn independently and the tail is the binomial one. With them the
-    n examples are a simple random sample without replacement out of so many, of which at least
-    floor(target x size) + 1 would be wrong: the tail is the hypergeometric one, which is smaller.
+    Without `sizes` the examples are drawn independently, and the tail is binomial. With `sizes` the n
+    examples are a simple random sample without replacement from a finite set of this size; at least
+    floor(target x size) + 1 of the set would be wrong. This tail is hypergeometric, which is smaller.
 
     Args:
-        n: (j,) int, examples looked at.
+        n: (j,) int, how many examples were checked.
         errors: (j,) int, errors among them.
         target_error: in (0, 1).
-        sizes: (j,) int, of the finite sets that they are drawn from.
+        sizes: (j,) int, the sizes of the finite sets that the examples are drawn from.
 
     Returns:
-        (j,) float64 in [0, 1]; each is at most x with probability at most x, if the share of errors is above
-        the target.
+        (j,) float64 in [0, 1]. If the share of errors is above the target, each is at most x with probability
+        at most x.
     """
     if sizes is None:
         return np.asarray(binom.cdf(errors, n, target_error))
@@ -73,16 +73,16 @@ def error_p_values(
 def labels_needed(
     target_error: float, confidence: float = 0.95, error_rate: float = 0.0, limit: int = 1_000_000
 ) -> int | None:
-    """The fewest labels that certify a target, if a given share of them turns out wrong.
+    """Returns the fewest labels that certify a target, if a given share of them turns out wrong.
 
     Args:
         target_error: in (0, 1).
         confidence: in (0, 1).
-        error_rate: the share of errors expected among the labels; their number is rounded up.
-        limit: more labels than this are not thought of.
+        error_rate: the expected share of errors among the labels; the number of errors is rounded up.
+        limit: the largest number of labels that is tried.
 
     Returns:
-        The count, or None where no number up to the limit would do.
+        The count, or None if no number up to the limit is enough.
 
     Raises:
         ValueError: If a level is not in (0, 1).
@@ -99,7 +99,7 @@ def labels_needed(
         return first if first <= limit else None
     if error_rate >= target_error:
         return None
-    # Sizes at which one error more is expected: between two of them a larger sample is only better.
+    # Sizes at which one more error is expected: between two of them, a larger sample is always better.
     expected = np.arange(1, int(error_rate * limit) + 2)
     largest = np.floor(np.minimum(expected / error_rate, limit) + 1e-9).astype(np.int64)
     passes = binom.cdf(expected, largest, target_error) <= 1.0 - confidence

@@ -1,14 +1,14 @@
-"""Probabilities that mean what they say: temperature and vector scaling on top of any head.
+"""Calibration of probabilities: temperature and vector scaling on top of any head.
 
-Both work on the logarithms of the probabilities, which every head has. Temperature scaling multiplies them
-by one number (Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599); vector scaling gives
-every class a factor and an offset of its own, held near the identity by a penalty (as Kull et al., Beyond
-temperature scaling, arXiv 1910.12656, hold their off-diagonal terms and offsets).
+Both work on the logarithms of the probabilities, which every head has. Temperature scaling multiplies them by
+one number (Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599). Vector scaling gives each
+class its own factor and offset; a penalty keeps them near the identity (Kull et al., Beyond temperature
+scaling, arXiv 1910.12656, regularise their off-diagonal terms and offsets in this way).
 
-A calibrator is learnt from out-of-fold probabilities of few labels, so it must not do harm: a prior holds
-it near the identity, the targets are softened so that a run without an error does not end in certainty
-(Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2), and by default a more
-complicated kind has to prove itself on held-out labels.
+A calibrator learns from out-of-fold probabilities of few labels, so it must not do harm. A prior keeps it
+near the identity. The targets are softened, so that a run without an error does not give probabilities of 1
+(Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2). By default, a more complex kind
+is used only if it is better on held-out labels.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ KINDS = ("identity", "temperature", "vector")
 _FLOOR = 1e-12
 _TEMPERATURE_WIDTH = 0.5
 _CLASS_WIDTH = 0.25
-"""Standard deviations of the priors: of the common factor's logarithm, and of what a class adds to it and
-of its offset. A tenth of a nat is a usual miscalibration, so they bind for tens of labels, not hundreds."""
+"""Standard deviations of the priors: for the logarithm of the common factor, and for each class's addition to
+it and each class's offset. A tenth of a nat is a usual miscalibration, so the priors matter with tens of
+labels, not with hundreds."""
 _FOLDS = 5
 _MIN_LABELS = 20
-"""With fewer labels no comparison of kinds says anything."""
+"""With fewer labels, a comparison of kinds is meaningless."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +51,14 @@ class Calibration:
 
     @classmethod
     def identity(cls, n_classes: int) -> Calibration:
-        """The correction that changes nothing."""
+        """Returns the correction that changes nothing."""
         return cls("identity", np.ones(n_classes), np.zeros(n_classes))
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """Corrects probabilities.
 
         Args:
-            probabilities: (n, k), rows sum to 1; a row of zeros stands for an example that was not read.
+            probabilities: (n, k), rows sum to 1; a row of zeros stands for an example that could not be read.
 
         Returns:
             (n, k) float32, rows sum to 1; rows of zeros stay zeros.
@@ -82,12 +83,12 @@ class Calibration:
         return np.asarray(corrected.astype(np.float32))
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain values, ready for JSON."""
+        """Returns the correction as plain values, ready for JSON."""
         return {"kind": self.kind, "scale": self.scale.tolist(), "bias": self.bias.tolist()}
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> Calibration:
-        """What `to_dict` gave, back again."""
+        """Restores what `to_dict` returned."""
         return cls(entries["kind"], np.array(entries["scale"], float), np.array(entries["bias"], float))
 
 
@@ -99,17 +100,18 @@ def fit_calibration(
     sample_weight: np.ndarray | None = None,
     seed: int = 0,
 ) -> Calibration:
-    """Learns a correction from probabilities of examples that the head has not seen.
+    """Learns a correction from the probabilities of examples that the head has not seen.
 
     "auto" fits every kind within cross-validation. A kind replaces a simpler one only if it lowers the
-    held-out log loss by more than the standard error of the difference: with few labels nothing does.
+    held-out log loss by more than the standard error of the difference; with few labels, none does.
 
     Args:
-        probabilities: (n, k), rows sum to 1, such as a head's out-of-fold ones; rows of zeros are left out.
+        probabilities: (n, k), rows sum to 1, such as a head's out-of-fold probabilities; rows of zeros are
+            ignored.
         class_ids: (n,) int64 in [0, k), the truth.
         kind: one of `KINDS`, or "auto".
         sample_weight: (n,) > 0, 1 for each example by default.
-        seed: decides the folds of "auto".
+        seed: determines the folds of "auto".
 
     Returns:
         The correction.
@@ -134,7 +136,7 @@ def fit_calibration(
 
 
 def _choose(logits: np.ndarray, class_ids: np.ndarray, weight: np.ndarray, seed: int) -> str:
-    """The kind whose lower held-out log loss is more than chance."""
+    """Returns the kind whose held-out log loss is lower by more than chance."""
     if len(class_ids) < _MIN_LABELS:
         return "identity"
     folds = np.random.default_rng(seed).permutation(len(class_ids)) % _FOLDS
@@ -205,7 +207,7 @@ def _minimum(objective: Callable[[np.ndarray], tuple[float, np.ndarray]], size: 
 
 
 def _softened(class_ids: np.ndarray, k: int, weight: np.ndarray) -> np.ndarray:
-    """(n, k) targets as if one example more had been wrong."""
+    """Returns (n, k) targets, softened as if one more example had been wrong."""
     doubt = 1.0 / (float(weight.sum()) + 2.0)
     targets = np.full((len(class_ids), k), doubt / max(k - 1, 1))
     targets[np.arange(len(class_ids)), class_ids] = 1.0 - doubt
@@ -213,7 +215,7 @@ def _softened(class_ids: np.ndarray, k: int, weight: np.ndarray) -> np.ndarray:
 
 
 def _cross_entropy(scores: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:
-    """The weighted sum over examples in nats, and its derivative by the scores."""
+    """Returns the weighted sum over examples in nats, and its derivative with respect to the scores."""
     logs = log_softmax(scores, axis=1)
     value = -float(((logs * targets).sum(axis=1) * weight).sum())
     return value, (np.exp(logs) - targets) * weight[:, None]

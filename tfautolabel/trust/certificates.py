@@ -1,4 +1,4 @@
-"""A statement about accepted labels: with a stated confidence, at most a stated share of them is wrong."""
+"""Certificates: with a stated confidence, at most a stated share of the accepted labels is wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ClassCertificate:
-    """What holds for the labels of one predicted class; the names mean what they mean in `Certificate`."""
+    """The statement for the labels of one predicted class; the attributes are those of `Certificate`."""
 
     kind: str
     threshold: float | None
@@ -27,26 +27,26 @@ class ClassCertificate:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A statement about the labels that are accepted, and what it rests on.
+    """A statement about the accepted labels, with its data and assumptions.
 
     Attributes:
         kind: "certified", "estimated" (the labelled examples come from cross-validation) or "impossible".
-        target_error: the share of wrong labels among the accepted ones that is not exceeded, in (0, 1).
-        confidence: how often such statements are true at least, in (0, 1).
-        threshold: labels are accepted whose score is at least this, as float32; None where no threshold can
-            be given or each class has one of its own.
-        n_labels: labelled examples that were used.
-        n_accepted: those of them that are accepted.
-        errors: wrong labels among these.
+        target_error: the largest share of wrong labels among the accepted ones, in (0, 1).
+        confidence: in (0, 1); at least this share of such statements is true.
+        threshold: labels with at least this score, as float32, are accepted; None if there is no valid
+            threshold or if each class has its own.
+        n_labels: how many labelled examples were used.
+        n_accepted: how many of them are accepted.
+        errors: how many of the accepted ones are wrong.
         upper_bound: the exact upper bound of the share of errors from these two counts; at most the target
-            where there is a threshold. Only the target is guaranteed, since the threshold was chosen.
-        coverage: accepted share of the pool, or of the labelled examples without a pool.
-        pool_accepted: accepted labels of the pool; None without a pool.
-        pool_size: labels of the pool; None without a pool.
-        per_class: name of each predicted class to what holds for it; all hold together with the confidence.
-        assumptions: sentences; the statement holds if they do.
-        needed_labels: where impossible, how many labels chosen at random from the surest ones suffice if
-            errors stay as frequent as they were; None where no number would.
+            if there is a threshold. Only the target is guaranteed, because the data chose the threshold.
+        coverage: the accepted share of the pool, or of the labelled examples if there is no pool.
+        pool_accepted: how many labels of the pool are accepted; None without a pool.
+        pool_size: how many labels the pool has; None without a pool.
+        per_class: name of each predicted class to its statement; the confidence is that of all together.
+        assumptions: sentences; the statement holds if they are true.
+        needed_labels: if impossible, how many labels drawn at random from the surest ones are enough, if the
+            error rate stays the same; None if no number is enough.
     """
 
     kind: str
@@ -65,7 +65,7 @@ class Certificate:
     needed_labels: int | None = None
 
     def thresholds(self, classes: Sequence[str]) -> list[float | None]:
-        """The confidence from which labels of each class are accepted; None where none are.
+        """Returns the confidence from which labels of each class are accepted; None if none are.
 
         Args:
             classes: k names.
@@ -74,11 +74,11 @@ class Certificate:
         return [self.threshold if parts is None else parts[name].threshold for name in classes]
 
     def accepts(self, scores: np.ndarray, predicted: np.ndarray | None = None) -> np.ndarray:
-        """Which labels are accepted.
+        """Returns which labels are accepted.
 
         Args:
             scores: (n,) float, as given for the certificate.
-            predicted: (n,) int64 class ids, needed if every class has a threshold of its own.
+            predicted: (n,) int64 class ids; required if each class has its own threshold.
 
         Returns:
             (n,) bool.
@@ -94,12 +94,12 @@ class Certificate:
         return np.asarray(scores >= (bounds[0] if self.per_class is None else bounds[np.asarray(predicted)]))
 
     def of_pool(self, accepted: int, total: int) -> Certificate:
-        """The same statement, which also says how many of a pool's labels are accepted by it."""
+        """Returns the statement with the number of a pool's labels that it accepts."""
         coverage = accepted / max(total, 1)
         return replace(self, pool_accepted=accepted, pool_size=total, coverage=coverage)
 
     def sentence(self) -> str:
-        """The statement in words, for people.
+        """Returns the statement in words, for people.
 
         Examples:
             >>> Certificate("certified", 0.05, 0.95, 0.8, 300, 250, 4, 0.036, 0.83, 830, 1000).sentence()
@@ -108,7 +108,7 @@ class Certificate:
         target, sure = percent(self.target_error), percent(self.confidence)
         if self.kind == "impossible":
             cannot = f"with these labels it cannot be certified that at most {target} are wrong"
-            # How many an audit needs is told by `answers_needed` alone, from the pool that it looks at.
+            # Only `answers_needed` says how many answers an audit needs, from the pool that it looks at.
             if self.needed_labels is None:
                 return f"{cannot}: too many of the surest are wrong"
             return f"{cannot}; an audit of the surest ones may"
@@ -131,12 +131,12 @@ class Certificate:
         return f"labels with a confidence of at least {self.threshold:.3f}, about {share}, are accepted"
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain values, ready for JSON."""
+        """Returns the statement as plain values, ready for JSON."""
         return asdict(self) | {"assumptions": list(self.assumptions)}
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> Certificate:
-        """What `to_dict` gave, back again."""
+        """Restores what `to_dict` returned."""
         per_class = entries["per_class"]
         if per_class is not None:
             per_class = {name: ClassCertificate(**one) for name, one in per_class.items()}
@@ -144,7 +144,7 @@ class Certificate:
 
 
 def percent(share: float) -> str:
-    """A share as people write it.
+    """Formats a share as a percentage.
 
     Examples:
         >>> percent(0.05), percent(0.999), percent(0.0025)
@@ -156,13 +156,13 @@ def percent(share: float) -> str:
 def with_pool(
     certificate: Certificate, classes: Sequence[str], predicted: np.ndarray, accepted: np.ndarray
 ) -> Certificate:
-    """A certificate that also says how much of a pool is accepted by it.
+    """Returns a certificate with the number of a pool's labels that it accepts.
 
     Args:
-        certificate: without a pool.
+        certificate: a certificate without a pool.
         classes: k names.
-        predicted: (k,) int64, labels of the pool by their class.
-        accepted: (k,) int64, those of them that are accepted.
+        predicted: (k,) int64, how many labels of the pool each class has.
+        accepted: (k,) int64, how many of them are accepted.
     """
     per_class = certificate.per_class and {
         name: replace(

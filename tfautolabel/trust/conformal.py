@@ -1,17 +1,17 @@
-"""Sets of labels that hold the right one with a stated probability.
+"""Conformal prediction: sets of labels that contain the right one with a stated probability.
 
-Split conformal prediction: the score of each labelled example's true class is compared with those of others.
+Split conformal prediction compares scores with the scores of the labelled examples' true classes.
 
-- "lac": classes whose probability is high enough; the smallest sets on average (Sadinle, Lei and Wasserman,
+- "lac": all classes with a high enough probability; the smallest sets on average (Sadinle, Lei and Wasserman,
   Least ambiguous set-valued classifiers, arXiv 1609.00451).
 - "aps": the most probable classes until their probabilities add up to enough; sets grow where the labeler is
   unsure (Romano, Sesia and Candès, Classification with valid and adaptive coverage, arXiv 2006.02544).
-- "raps": "aps" with a penalty for every class beyond the first few, which takes the long tails off
+- "raps": "aps" with a penalty for every class beyond the first few, which cuts the long tails off
   (Angelopoulos et al., Uncertainty sets for image classifiers, arXiv 2009.14193).
 
-With examples that the labeler has not seen, drawn like those to come, the right class is in the set with at
-least the coverage, on average over examples; with `per_class`, within every class (Vovk's Mondrian sets).
-With out-of-fold probabilities it holds nearly.
+If the labeler has not seen the examples and they are drawn like the future ones, the right class is in the
+set with at least the stated coverage, on average over examples; with `per_class`, within each class (Vovk's
+Mondrian sets). With out-of-fold probabilities this holds only approximately.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ METHODS = ("lac", "aps", "raps")
 _PENALTIES = (0.0, 0.001, 0.01, 0.03, 0.1, 0.3)
 _TUNING_SHARE = 0.2
 _ROUNDING = 1e-6
-"""float32 probabilities of one row sum to 1 only so exactly."""
+"""The tolerance for the sum of a row of float32 probabilities, which is not exactly 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +36,13 @@ class ConformalSets:
         method: one of `METHODS`.
         coverage: in (0, 1).
         thresholds: (k,) float64, the largest score with which a class is in the set; infinite for a class
-            with too few examples to leave it out.
-        randomised: whether "aps" and "raps" draw a number for each row, which makes the coverage exact and
-            some sets empty; without it a set is all that any draw would put in.
-        penalty: of "raps", for each class beyond the first `free_classes`.
-        free_classes: how many classes cost nothing.
-        seed: decides the draws.
-        n_labels: labelled examples that were used.
+            that has too few examples to leave it out.
+        randomised: whether "aps" and "raps" draw a random number for each row. This makes the coverage exact
+            and some sets empty. Otherwise a set holds every class that any draw would include.
+        penalty: the penalty of "raps" for each class beyond the first `free_classes`.
+        free_classes: how many classes have no penalty.
+        seed: determines the random numbers.
+        n_labels: how many labelled examples were used.
     """
 
     method: str
@@ -55,7 +55,7 @@ class ConformalSets:
     n_labels: int
 
     def sets(self, probabilities: np.ndarray) -> np.ndarray:
-        """Which classes are in each example's set.
+        """Returns which classes are in each example's set.
 
         Args:
             probabilities: (n, k), rows sum to 1; a row of zeros gives an empty set.
@@ -67,7 +67,7 @@ class ConformalSets:
             ValueError: If there are not k columns.
         """
         probabilities = _checked(probabilities, len(self.thresholds))
-        # Not the draws of the calibration. The largest draw gives the lowest scores and the largest sets.
+        # These draws are not those of the calibration. The largest draw gives the largest sets.
         draws = np.random.default_rng([self.seed, 1]).random(len(probabilities))
         draws = draws if self.randomised else np.ones(len(probabilities))
         scores = _scores(probabilities, self.method, draws, self.penalty, self.free_classes)
@@ -78,13 +78,13 @@ class ConformalSets:
         return inside
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain values, ready for JSON; an infinite threshold becomes None."""
+        """Returns the sets' settings as plain values, ready for JSON; an infinite threshold becomes None."""
         bounds = [float(bound) if np.isfinite(bound) else None for bound in self.thresholds]
         return asdict(self) | {"thresholds": bounds}
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> ConformalSets:
-        """What `to_dict` gave, back again."""
+        """Restores what `to_dict` returned."""
         bounds = [np.inf if bound is None else bound for bound in entries["thresholds"]]
         return cls(**entries | {"thresholds": np.array(bounds, np.float64)})
 
@@ -99,23 +99,23 @@ def calibrate_sets(
     per_class: bool = False,
     seed: int = 0,
 ) -> ConformalSets:
-    """Learns how large sets must be.
+    """Learns from labelled examples how large the sets must be.
 
-    "raps" spends a fifth of the examples on choosing its penalty and how many classes are free: the pair with
-    the smallest sets.
+    "raps" uses a fifth of the examples to choose its penalty and its number of free classes: it takes the
+    pair with the smallest sets.
 
     Args:
-        probabilities: (n, k) of examples that the head has not seen, rows sum to 1.
+        probabilities: (n, k), rows sum to 1, for examples that the head has not seen.
         class_ids: (n,) int64 in [0, k), the truth.
         coverage: in (0, 1).
         method: one of `METHODS`.
-        randomised: see `ConformalSets`; "lac" has no need of it.
-        per_class: whether the coverage is to hold within each class, which needs about
-            coverage / (1 - coverage) examples of each.
-        seed: decides the draws.
+        randomised: see `ConformalSets`; "lac" does not need it.
+        per_class: whether the coverage must hold within each class; this needs about
+            coverage / (1 - coverage) examples of each class.
+        seed: determines the random numbers.
 
     Returns:
-        The sets. With too few examples every class is in every set.
+        The sets. With too few examples, every set contains all classes.
 
     Raises:
         ValueError: If the method is unknown, the coverage is not in (0, 1), or the shapes do not agree.
@@ -156,7 +156,7 @@ def calibrate_sets(
 def _smallest(
     probabilities: np.ndarray, class_ids: np.ndarray, coverage: float, rng: np.random.Generator
 ) -> tuple[float, int]:
-    """The penalty and the number of free classes with the smallest sets; mild ones where there is no data."""
+    """Returns the penalty and number of free classes with the smallest sets; mild values without data."""
     if len(class_ids) * (1.0 - coverage) < 1.0:
         return 0.01, 1
     own = np.take_along_axis(probabilities, class_ids[:, None], axis=1)
@@ -174,7 +174,7 @@ def _smallest(
 def _scores(
     probabilities: np.ndarray, method: str, draws: np.ndarray, penalty: float, free: int
 ) -> np.ndarray:
-    """(n, k): how ill each class conforms."""
+    """Returns (n, k) nonconformity scores: how badly each class fits the example."""
     if method == "lac":
         return 1.0 - probabilities
     order = np.argsort(-probabilities, axis=1, kind="stable")
@@ -189,7 +189,7 @@ def _scores(
 
 
 def _quantile(scores: np.ndarray, coverage: float) -> float:
-    """The smallest score that is at least as large as enough of the others and the one to come."""
+    """Returns the smallest score that covers the share `coverage` of the scores and of the one to come."""
     rank = int(np.ceil((len(scores) + 1) * coverage - 1e-9))
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else np.inf
 

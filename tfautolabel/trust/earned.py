@@ -1,8 +1,8 @@
-"""What held-out labels give a labeler the right to accept.
+"""What a labeler may accept, judged by held-out labels.
 
-A probability is a claim of the model about itself. Before labels are accepted by it, the labelled examples
-that were held out must bear it out: the labels must be better than one class for all, each class must have
-been judged at all, and what would be accepted must be right about as often as it says.
+A probability is the model's claim about itself. Held-out labelled examples must support this claim before
+labels are accepted by it. The labels must be better than one class for all, held-out examples must have
+judged each class, and the labels to accept must be right about as often as their confidences say.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ import numpy as np
 from scipy.stats import binom, poisson
 
 LEVEL = 0.05
-"""How often a labeler that is no better than one class for all passes for better, at most."""
+"""The largest chance that a labeler passes although it is no better than one class for all."""
 
 OVERCONFIDENT = 0.1
-"""So unlikely may the errors among the held-out labels be, if their confidences were true; below, fewer are
-accepted."""
+"""The smallest acceptable chance of so many held-out errors if the confidences were true; below it, fewer
+labels are accepted."""
 
 
 @dataclass(frozen=True)
 class Earned:
-    """What may be accepted.
+    """What a labeler may accept.
 
     Attributes:
-        labels: how many labelled examples were held out in turn.
+        labels: how many labelled examples were held out, each in turn.
         right: how many of their labels were right.
-        commonest: the commonest class id among them.
-        commonest_count: how many of them it would be right for.
-        p_value: of the exact sign test (McNemar) that the labeler is better than that class for all.
-        counts: labelled examples of each class.
-        guarded: whether there is a gate against kinds that have no label.
-        floor: the confidence below which nothing is accepted, because held-out labels as sure were wrong more
-            often than they say; 0 where they were not, infinite where no confidence could be borne out.
+        commonest: the class id that is most frequent among them.
+        commonest_count: how many of them have this class.
+        p_value: of the exact sign test (McNemar) that the labeler is better than this class for all.
+        counts: how many labelled examples each class has.
+        guarded: whether there is a gate against kinds of examples without a label.
+        floor: labels with a lower confidence are not accepted, because held-out labels with such confidences
+            were wrong more often than they say; 0 if they were not, infinite if no confidence is supported.
     """
 
     labels: int
@@ -49,31 +49,31 @@ class Earned:
 
     @property
     def better_than_one_class(self) -> bool:
-        """Whether held-out labels are better than the commonest class for all, with 95 % confidence."""
+        """Whether held-out labels are better than the most frequent class for all, with 95 % confidence."""
         return self.p_value <= LEVEL
 
     @property
     def unjudged(self) -> tuple[int, ...]:
-        """Classes with one label: it is always wrong when held out, so nothing is known of them."""
+        """Classes with a single label: it is always wrong when held out, so nothing is known about them."""
         return tuple(number for number, count in enumerate(self.counts) if count < 2)
 
     @property
     def nothing(self) -> bool:
-        """Whether nothing may be accepted at all."""
+        """Whether no label at all may be accepted."""
         return not (self.better_than_one_class and self.guarded and np.isfinite(self.floor))
 
     def refused(self) -> np.ndarray:
-        """(k,) bool: classes of which nothing may be accepted."""
+        """Returns (k,) bool: the classes whose labels may not be accepted."""
         refused = np.full(len(self.counts), self.nothing)
         refused[list(self.unjudged)] = True
         return refused
 
     def lowest(self, min_confidence: float) -> float:
-        """The confidence from which labels are accepted, where any are."""
+        """Returns the confidence from which labels are accepted, if any are."""
         return max(min_confidence, self.floor)
 
     def sentences(self, classes: Sequence[str]) -> list[str]:
-        """What was not earned, in words; empty where all was.
+        """Returns in words what held-out labels do not support; empty if they support everything.
 
         Args:
             classes: k names.
@@ -106,7 +106,7 @@ class Earned:
         return "even the surest labels were wrong more often than they say when they were held out"
 
     def advice(self, classes: Sequence[str]) -> str:
-        """Which labels would help most.
+        """Says which further labels would help most.
 
         Args:
             classes: k names.
@@ -119,13 +119,13 @@ class Earned:
         return f"label more, first of the classes with the fewest labels: {named}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain values, ready for JSON; None for an infinite floor."""
+        """Returns the attributes as plain values, ready for JSON; None for an infinite floor."""
         floor = self.floor if np.isfinite(self.floor) else None
         return asdict(self) | {"counts": list(self.counts), "floor": floor}
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> Earned:
-        """What `to_dict` gave, back again."""
+        """Restores what `to_dict` returned."""
         floor = np.inf if entries["floor"] is None else entries["floor"]
         return cls(**(entries | {"counts": tuple(entries["counts"]), "floor": floor}))
 
@@ -138,13 +138,13 @@ def judge(
     *,
     guarded: bool = True,
 ) -> Earned:
-    """Finds out what may be accepted.
+    """Judges by held-out labels what a labeler may accept.
 
     Args:
         out_of_fold: (n, k) float32, probabilities of labelled examples from labelers that have not seen them.
         truth: (n,) int64 in [0, k), their classes.
-        refused: (n,) bool, which of them a gate refuses.
-        min_confidence: in [0, 1], from which labels would be accepted.
+        refused: (n,) bool, which of the examples a gate refuses.
+        min_confidence: in [0, 1], the confidence from which labels would be accepted.
         guarded: whether there is a gate.
     """
     counts = np.bincount(truth, minlength=out_of_fold.shape[1])
@@ -152,7 +152,7 @@ def judge(
     predicted = out_of_fold.argmax(axis=1)
     right, constant = predicted == truth, truth == commonest
     gained, lost = int((right & ~constant).sum()), int((~right & constant).sum())
-    # One label of a class is always wrong when held out; what is predicted as that class is barred anyway.
+    # A class's only label is always wrong when held out; labels predicted as that class are barred anyway.
     counted = ~refused & (counts[truth] > 1) & (counts[predicted] > 1)
     return Earned(
         labels=len(truth),
@@ -167,14 +167,15 @@ def judge(
 
 
 def _floor(confidence: np.ndarray, right: np.ndarray, min_confidence: float) -> float:
-    """The lowest confidence at which the errors are as many as the confidences say, or by chance more.
+    """Returns the lowest confidence from which errors are, up to chance, as rare as promised.
 
-    With true confidences the errors are a sum of rare events; Poisson's tail is heavier than its own.
+    If the confidences are true, the number of errors is a sum of rare events; the Poisson tail is heavier
+    than the tail of this sum.
     """
     order = np.argsort(-confidence, kind="stable")
     confidence, right = confidence[order], right[order]
     errors, expected = np.cumsum(~right), np.cumsum(1.0 - confidence.astype(np.float64))
-    # Equal confidences are accepted together: only the last of them closes a group.
+    # Labels with equal confidence are accepted together: only the last of them closes a group.
     closes = np.append(confidence[1:] < confidence[:-1], True)[: len(confidence)]
     sure = confidence >= np.float32(min_confidence)
     fine = poisson.sf(errors - 1, expected) > OVERCONFIDENT

@@ -1,4 +1,4 @@
-"""A certificate from labels whose truth is known, and how much of a pool it accepts."""
+"""Certificates from labels whose truth is known, and how much of a pool they accept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Judged:
     Attributes:
         probabilities: (n, k) float32.
         class_ids: (n,) int64 in [0, k), the truth.
-        refused: (n,) bool, which of them a gate refuses: the statement leaves them out.
+        refused: (n,) bool, which examples a gate refuses; the statement does not include them.
         source: a key of `tfautolabel.trust.selective.SOURCES`.
     """
 
@@ -31,13 +31,13 @@ class Judged:
     def certify(
         self, classes: tuple[str, ...], target_error: float, confidence: float, per_class: bool
     ) -> Certificate:
-        """Finds out which labels can be accepted; see `certify`.
+        """Finds which labels can be accepted; see `certify`.
 
         Args:
             classes: k names.
             target_error: in (0, 1).
             confidence: in (0, 1).
-            per_class: whether each predicted class gets a threshold of its own.
+            per_class: whether each predicted class gets its own threshold.
         """
         probabilities, truth = self.probabilities[~self.refused], self.class_ids[~self.refused]
         predicted = probabilities.argmax(axis=1)
@@ -54,10 +54,10 @@ class Judged:
 
 
 def counted(certificate: Certificate, classes: tuple[str, ...], parts: Iterable[Labels]) -> Certificate:
-    """A certificate that also says how much of a pool is accepted by it.
+    """Returns a certificate with the number of a pool's labels that it accepts.
 
     Args:
-        certificate: by which the labels were accepted.
+        certificate: the certificate that accepted the labels.
         classes: k names.
         parts: all labels of the pool.
     """

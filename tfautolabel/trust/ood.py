@@ -1,16 +1,16 @@
-"""What is like nothing that was labelled: a gate on features.
+"""Out-of-distribution detection: a gate on features against examples unlike all labelled ones.
 
 The default score is the relative Mahalanobis distance (Ren et al., A simple fix to Mahalanobis distance for
-improving near-OOD detection, arXiv 2106.09022), with the pool as the background: how much nearer the
-examples of the pool's centre are than those of the nearest class, in units of the spread within classes (Lee
-et al., arXiv 1807.03888, with a shrunk covariance: Ledoit and Wolf, 2004). The squares of the features cancel
-out, so one matrix product and a minimum give it. The others are baselines to measure against: cosine
-distance to the nearest labelled examples after the pool's mean is taken off (Sun et al., arXiv 2204.06507),
-and what the probabilities alone say (Hendrycks and Gimpel, arXiv 1610.02136; Liu et al., arXiv 2010.03759).
+improving near-OOD detection, arXiv 2106.09022), with the pool as the background. It says how much nearer an
+example is to the pool's centre than to the nearest class, in units of the spread within classes (Lee et al.,
+arXiv 1807.03888, with a shrunk covariance: Ledoit and Wolf, 2004). The squares of the features cancel out, so
+one matrix product and a minimum give the score. The other scores are baselines: the cosine distance to the
+nearest labelled examples after subtraction of the pool's mean (Sun et al., arXiv 2204.06507), and scores from
+the probabilities alone (Hendrycks and Gimpel, arXiv 1610.02136; Liu et al., arXiv 2010.03759).
 
-A few labels say little about how unlike their own kind can look, but the pool says more: if it holds a kind
-without labels, more of it scores high than held-out labels explain, and the threshold is lowered
-(`tfautolabel.trust.excess`).
+A few labels say little about how much examples of their own kind can differ. The pool says more: if it
+contains a kind without labels, it has more high scores than held-out labels explain. Then the threshold is
+lowered (`tfautolabel.trust.excess`).
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from tfautolabel.trust.excess import lowered_threshold
 METHODS = ("relative_mahalanobis", "neighbours")
 NEIGHBOURS = 5
 FEWEST = 10
-"""Labelled examples, of classes with more than one, from which on a gate says something."""
+"""A gate is meaningful from so many labelled examples on; only classes with more than one count."""
 
 _FOLDS = 10
-_MANY = 500  # labels from which on half as many folds say as much
+_MANY = 500  # from so many labels on, half as many folds are enough
 _TINY = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class OodGate:
-    """Scores how unlike the labelled examples something is, and refuses what is too unlike.
+    """Scores how unlike the labelled examples an example is, and refuses it if it is too unlike.
 
     Attributes:
         method: one of `METHODS`.
-        threshold: what scores more than this is refused.
-        refused: the share of labelled-like examples that is refused, about; in (0, 1).
-        centre: (d,) float32, taken off the normalised features: the pool's mean.
-        weights: (d, c) float32: one column a class, or a labelled example for "neighbours".
+        threshold: examples with a higher score are refused.
+        refused: the approximate share of examples like the labelled ones that is refused, in (0, 1).
+        centre: (d,) float32, the pool's mean, which is subtracted from the normalised features.
+        weights: (d, c) float32: one column for each class, or for each labelled example with "neighbours".
         bias: (c,) float32.
     """
 
@@ -56,10 +56,10 @@ class OodGate:
     bias: np.ndarray
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """How unlike all that was labelled each example is.
+        """Returns how unlike all labelled examples each example is.
 
         Args:
-            features: (n, d) float32, of the backbone the gate was fitted with.
+            features: (n, d) float32, from the backbone that the gate was fitted with.
 
         Returns:
             (n,) float32, higher is more unlike.
@@ -76,11 +76,11 @@ class OodGate:
         return scores
 
     def refuses(self, features: np.ndarray) -> np.ndarray:
-        """(n,) bool: which examples are too unlike everything labelled."""
+        """Returns (n,) bool: which examples are too unlike all labelled examples."""
         return self.score(features) > np.float32(self.threshold)
 
     def _scores_and_nearest(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) float32 scores, and (n,) int64, the column of `weights` that each example is nearest to."""
+        """Returns (n,) float32 scores, and (n,) int64, the column of `weights` nearest to each example."""
         centred = _normalised(features) - self.centre
         if self.method == "neighbours":
             near = _normalised(centred) @ self.weights
@@ -90,16 +90,16 @@ class OodGate:
         return far.min(axis=1).astype(np.float32), far.argmin(axis=1)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The numbers of the gate, for a file or a graph."""
+        """Returns the arrays of the gate, for a file or a graph."""
         return {"centre": self.centre, "weights": self.weights, "bias": self.bias}
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings without the arrays, ready for JSON."""
+        """Returns the settings without the arrays, ready for JSON."""
         return {"method": self.method, "threshold": self.threshold, "refused": self.refused}
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any], arrays: dict[str, np.ndarray]) -> OodGate:
-        """What `to_dict` and `arrays` gave, back again."""
+        """Restores what `to_dict` and `arrays` returned."""
         return cls(
             entries["method"],
             entries["threshold"],
@@ -121,18 +121,19 @@ def fit_ood_gate(
 ) -> OodGate:
     """Learns what the labelled examples look like.
 
-    The threshold comes from labelled examples that were held out in turn: with so few labels an example
-    would look far more familiar to a gate that has seen it. With fewer than 1 / refused of them it is the
-    largest of their scores. It is lower where the pool holds more of what is unlike than they explain.
+    The threshold comes from the scores of labelled examples that were held out in turn: with few labels, an
+    example looks far more familiar to a gate that has seen it. With fewer than 1 / refused such examples, the
+    threshold is the largest of their scores. It is lowered if the pool contains more unlike examples than
+    they explain.
 
     Args:
         features: (n, d) float32 of the labelled examples, n at least 2.
         class_ids: (n,) int64, their classes.
-        pool: (p, d) float32 of unlabelled examples, with whatever may be unlike in it; without it the
-            labelled ones are the background, and nothing lowers the threshold.
+        pool: (p, d) float32 of unlabelled examples, which may include unlike ones. Without a pool the
+            labelled examples are the background, and nothing lowers the threshold.
         method: one of `METHODS`.
-        refused: the share of labelled-like examples that may be refused, in (0, 1).
-        seed: decides the folds.
+        refused: the share of examples like the labelled ones that may be refused, in (0, 1).
+        seed: determines the folds.
 
     Returns:
         The gate.
@@ -154,7 +155,7 @@ def fit_ood_gate(
     centre = _normalised(background).mean(axis=0)
     scores, nearest = _held_out(features, class_ids, centre, method, refused, seed)
     gate = _fit(features, class_ids, centre, method, refused)
-    # The only example of its class is rightly unlike the others, and says nothing about what is like them.
+    # The only example of a class is rightly unlike the others, so it says nothing about what is like them.
     _, places, counts = np.unique(class_ids, return_inverse=True, return_counts=True)
     with_others = counts[places] > 1
     if with_others.any():
@@ -169,7 +170,7 @@ def fit_ood_gate(
 
 
 def enough_to_judge(class_ids: np.ndarray) -> bool:
-    """Whether a gate fitted on such labels would say something; (n,) int64 >= 0."""
+    """Returns whether a gate fitted on such labels would be meaningful; takes (n,) int64 >= 0."""
     counts = np.bincount(class_ids)
     return bool(counts[counts > 1].sum() >= FEWEST)
 
@@ -177,7 +178,7 @@ def enough_to_judge(class_ids: np.ndarray) -> bool:
 def _held_out(
     features: np.ndarray, class_ids: np.ndarray, centre: np.ndarray, method: str, refused: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) float32 scores, and (n,) int64 nearest classes, by gates that have not seen the example."""
+    """Returns (n,) float32 scores and (n,) int64 nearest classes, by gates that have not seen the example."""
     scores, nearest = np.empty(len(features), np.float32), np.empty(len(features), np.int64)
     n_folds = _FOLDS if len(features) < _MANY else _FOLDS // 2
     folds = stratified_folds(class_ids, n_folds, seed, content=features)
@@ -190,14 +191,14 @@ def _held_out(
 
 
 def _classes_of_columns(class_ids: np.ndarray, method: str) -> np.ndarray:
-    """The class of each column of `weights` in a gate that was fitted on such classes."""
+    """Returns the class of each column of `weights` in a gate that was fitted on such classes."""
     return class_ids if method == "neighbours" else np.unique(class_ids)
 
 
 def _fit(
     features: np.ndarray, class_ids: np.ndarray, centre: np.ndarray, method: str, refused: float
 ) -> OodGate:
-    """A gate that refuses nothing yet."""
+    """Returns a gate that refuses nothing yet."""
     centred = _normalised(features) - centre
     if method == "neighbours":
         columns = _normalised(centred).T
@@ -206,16 +207,16 @@ def _fit(
     means = np.stack([centred[class_ids == number].mean(axis=0) for number in classes])
     spread = centred - means[np.searchsorted(classes, class_ids)]
     towards = _whitened(spread.astype(np.float64), means.T.astype(np.float64))
-    # (x - m)' P (x - m) - x' P x, with x counted from the pool's mean: linear in x.
+    # (x - m)' P (x - m) - x' P x, where x is relative to the pool's mean: linear in x.
     weights, bias = -2.0 * towards, np.einsum("dc,cd->c", towards, means)
     return OodGate(method, np.inf, refused, centre, weights.astype(np.float32), bias.astype(np.float32))
 
 
 def _whitened(spread: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """The inverse of the shrunk covariance of (n, d) deviations, times (d, c) vectors.
+    """Returns the inverse of the shrunk covariance of (n, d) deviations, times (d, c) vectors.
 
-    With fewer examples than features the same numbers come from the n x n products of the examples: the
-    covariance of Ledoit and Wolf is a multiple of the identity plus one of rank n (Woodbury's identity).
+    With fewer examples than features, the n x n products of the examples give the same numbers: the
+    covariance of Ledoit and Wolf is a multiple of the identity plus a matrix of rank n (Woodbury's identity).
     """
     n, d = spread.shape
     if n >= d:

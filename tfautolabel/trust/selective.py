@@ -24,7 +24,7 @@ SOURCES = {
         "one that labels, so this is an estimate and no guarantee."
     ),
 }
-"""Where the labelled examples come from, and what is assumed of them."""
+"""Where the labelled examples come from, and what is assumed about them."""
 _CROSSING = (
     "If accepting all labels above a threshold is too wrong, accepting more of them is too: the share of "
     "errors crosses the target once."
@@ -44,24 +44,24 @@ def certify(
     pool_predicted: np.ndarray | None = None,
     classes: Sequence[str] | None = None,
 ) -> Certificate:
-    """Finds the laxest threshold at which the labels are provably good enough.
+    """Finds the laxest threshold at which the accepted labels are provably good enough.
 
-    Selective classification with guaranteed risk (Geifman and El-Yaniv, arXiv 1705.08500) by a fixed sequence
-    of exact binomial tests (Learn then Test, arXiv 2110.01052). `threshold_sequence` says which thresholds
-    are tested and proves that the confidence holds for any number of labels.
+    This is selective classification with guaranteed risk (Geifman and El-Yaniv, arXiv 1705.08500), by a fixed
+    sequence of exact binomial tests (Learn then Test, arXiv 2110.01052). `threshold_sequence` says which
+    thresholds are tested, and proves that the confidence holds for any number of labels.
 
-    Per class, every predicted class gets an equal share of the error budget (Bonferroni): with the
-    confidence stated, the labels of all classes that have a threshold meet the target together.
+    With `per_class`, every predicted class gets an equal share of the error budget (Bonferroni): with the
+    stated confidence, all classes that have a threshold meet the target simultaneously.
 
     Args:
         confidence_scores: (n,) float, how sure the labeler is of each labelled example; higher is surer.
         correct: (n,) bool, whether its label was right.
         target_error: in (0, 1).
         confidence: in (0, 1).
-        pool_scores: (p,) float of what is to be labelled. For "pool_sample" the whole pool with the sample
-            in it: its size then makes the bounds a little tighter.
+        pool_scores: (p,) float, the scores of the examples to label. For "pool_sample", the whole pool with
+            the sample in it: its size then makes the bounds slightly tighter.
         source: one of `SOURCES`.
-        per_class: whether each predicted class gets a threshold of its own.
+        per_class: whether each predicted class gets its own threshold.
         predicted: (n,) int64 in [0, k), the classes of the labels, for `per_class`.
         pool_predicted: (p,) int64 in [0, k), for `per_class` with a pool.
         classes: k names, for `per_class`.
@@ -70,8 +70,8 @@ def certify(
         The certificate.
 
     Raises:
-        ValueError: If a level is not in (0, 1), a name is unknown, shapes do not agree, or something that the
-            options need is missing.
+        ValueError: If a level is not in (0, 1), a name is unknown, shapes do not agree, or an argument that
+            the options need is missing.
 
     Examples:
         >>> certify(np.ones(58), np.ones(58, bool), target_error=0.05).needed_labels
@@ -119,7 +119,7 @@ def _one(
     budget: float,
     source: str,
 ) -> ClassCertificate:
-    """One threshold at one share of the error budget."""
+    """Finds one threshold with one share of the error budget."""
     thresholds = sample_thresholds(scores, target_error, budget)
     n = (scores >= thresholds[:, None]).sum(axis=1)
     errors = ((scores >= thresholds[:, None]) & ~right).sum(axis=1)
@@ -154,7 +154,7 @@ def _one(
 
 
 def _needed(scores: np.ndarray, right: np.ndarray, target_error: float, budget: float) -> int | None:
-    """How many of the surest labels suffice, if errors are as frequent as among those looked at so far."""
+    """Returns how many of the surest labels are enough, if the error rate stays that of the labels so far."""
     fewest = labels_needed(target_error, 1.0 - budget)
     if fewest is None or len(scores) == 0:
         return fewest
@@ -165,7 +165,7 @@ def _needed(scores: np.ndarray, right: np.ndarray, target_error: float, budget: 
 def _together(
     found: dict[str, ClassCertificate], target_error: float, confidence: float, assumptions: tuple[str, ...]
 ) -> Certificate:
-    """The classes' statements in one; it is as good as the classes that have a threshold."""
+    """Joins the classes' statements into one; kind and bound come from the classes with a threshold."""
     parts = list(found.values())
     passed = [one for one in parts if one.threshold is not None]
     labels, accepted, errors = (

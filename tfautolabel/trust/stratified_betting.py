@@ -1,23 +1,24 @@
-"""Evidence from an audit that prefers some labels, for any share of errors and at any time.
+"""Evidence from an audit that prefers some labels, valid for any share of errors and at any time.
 
 As in `betting`, the claim is that at least K of M labels are wrong, and a bettor's wealth is the evidence.
-Here the next label is drawn from stratum h with a known probability, p_h for each label that is left there
+Here the next label is drawn from stratum h with a known probability: p_h for each remaining label of it
 (Waudby-Smith and Ramdas, arXiv 2006.04347 and 2010.09686; Shekhar, Xu, Lipton, Liang and Ramdas, arXiv
 2305.06884, for weights). The wealth is multiplied by a_h where the label is right and by a_h - v / (n p_h)
-where it is wrong, n labels being left. On average that is
+where it is wrong, when n labels remain. On average that is
 
     sum over labels of p a  -  v x (share of the labels left that are wrong),
 
-which only knows how many are wrong and not where they are: whoever made the errors cannot hide them. It is at
-most 1 under the claim if it is 1 at the claimed share m.
+which depends only on how many labels are wrong, not on where they are: errors cannot be hidden. It is at most
+1 under the claim if it is 1 at the claimed share m.
 
 Which a and v win most for a bettor who believes that a share q_h of each stratum is wrong? The likelihood
 ratio against the claim that is hardest to tell from it: a_h = (1 - q_h) / (1 - r_h), where r_h solves
 d r^2 + (1 - d) r - q_h = 0 with d = v / (n p_h), and v is such that the r_h have the mean m. Beliefs may be
-wrong: then less is won, and the evidence is valid all the same.
+wrong: then the bettor wins less, but the evidence is still valid.
 
-The stake is split over several beliefs: that nothing is wrong, and that some part of the target is, spread
-evenly or as the scores say. Two fifths of the latter are put near the share of errors that the scores say.
+The stake is split over several beliefs: that no label is wrong, or that a share of labels equal to some part
+of the target is wrong, spread evenly or as the scores say. Two fifths of the stake on the latter go near the
+share of errors that the scores suggest.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from scipy.special import logsumexp
 from tfautolabel.trust.audit_design import AuditDesign, believed, doubt_of_strata
 
 NOTHING_WRONG = 0.46
-"""The part of the stake on the belief that no label is wrong: audits without an error are fastest so."""
+"""The part of the stake on the belief that no label is wrong; it makes audits without an error fastest."""
 PARTS = np.array([0.1, 0.2, 0.35, 0.55, 0.8])
 PART_STAKES = np.array([0.15, 0.3, 0.3, 0.15, 0.1])
-"""Parts of the target that are believed to be wrong, and the stakes on them where the scores say nothing."""
+"""Believed shares of errors, as parts of the target, and the stakes on them if the scores say nothing."""
 SLOPES = np.array([0.0, 0.5, 1.0])
 SLOPE_STAKES = np.array([0.2, 0.4, 0.4])
-"""How steeply errors are believed to follow the scores, as factors of their log odds."""
+"""How strongly errors are believed to depend on the scores, as factors of their log odds."""
 _SAID, _WIDTH = 0.4, 0.6
 _STEPS = 9
 _AT_ONCE = 512
@@ -50,19 +51,19 @@ def log_wealth(
     target_error: float,
     among: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The logarithm of the wealth after each answer against the claim that the share is above the target.
+    """Returns the log wealth after each answer, against the claim that the share is above the target.
 
     Args:
-        scores: (m,) float of all labels.
-        order: (t,) int64, the places of the labels that were looked at, by the design.
+        scores: (m,) float, the scores of all labels.
+        order: (t,) int64, the indices of the audited labels, in the order of the design.
         wrong: (t,) bool, whether each label was wrong.
-        design: by which they were drawn.
+        design: how the labels were drawn.
         target_error: in (0, 1).
-        among: (m,) bool, the labels that the claim is about; all by default. It may depend on the scores and
-            on nothing else. Where another label is looked at, the wealth stays.
+        among: (m,) bool, the labels that the claim is about; all by default. It may depend only on the
+            scores. After an answer about another label, the wealth stays the same.
 
     Returns:
-        (t,) float64; infinite where the claim has become impossible.
+        (t,) float64; infinite once the claim has become impossible.
     """
     among = np.ones(len(scores), bool) if among is None else among
     order, wrong = np.asarray(order), np.asarray(wrong, bool)
@@ -92,12 +93,12 @@ def log_wealth(
 def _beliefs(
     scores: np.ndarray, strata: np.ndarray, n_strata: int, target_error: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(b, s) shares of errors, and (b,) the stakes on them."""
+    """Returns (b, s) shares of errors, and (b,) the stakes on them."""
     doubts, counts = doubt_of_strata(scores, strata, n_strata)
     said = float((doubts * counts).sum() / counts.sum()) / target_error
     near = np.exp(-0.5 * (np.log(PARTS / np.clip(said, PARTS[0], PARTS[-1])) / _WIDTH) ** 2)
     parts = (1.0 - _SAID) * PART_STAKES + _SAID * near / near.sum()
-    # One stratum has no slope.
+    # With one stratum, there is no slope.
     slopes, slope_stakes = (SLOPES, SLOPE_STAKES) if n_strata > 1 else (SLOPES[:1], np.ones(1))
     found = [believed(doubts, counts, slope, part * target_error) for part in PARTS for slope in slopes]
     stakes = (1.0 - NOTHING_WRONG) * np.outer(parts, slope_stakes).ravel()
@@ -112,16 +113,16 @@ def _gains(
     errors: np.ndarray,
     q: np.ndarray,
 ) -> np.ndarray:
-    """(t, b) logarithms of what each answer multiplies the wealth on each belief by."""
+    """Returns (t, b) logarithms of the factor by which each answer multiplies the wealth on each belief."""
     total = left.sum(axis=1)
     share, mean = left / total[:, None], claimed / total
-    # One over (number left x probability of each label of the stratum).
+    # 1 / (number of remaining labels x probability of each label of the stratum).
     rarity = (left * weights).sum(axis=1)[:, None] / (weights * total[:, None])
     inside = np.clip(mean, 1e-12, 1.0 - 1e-9)[:, None]
 
     believed_mean = (q * share[:, None, :]).sum(axis=2)
     low, high = np.full(believed_mean.shape, -12.0), np.full(believed_mean.shape, 24.0)
-    # Exact where all strata are alike; then Newton's method, by halves where it leaves what is possible.
+    # Exact if all strata are equal; then Newton's method, with bisection when it leaves the valid range.
     log_v = np.log(np.maximum(inside - believed_mean, 1e-9) / (inside * (1.0 - inside)))
     r = d = np.zeros(0)
     for _ in range(_STEPS):
@@ -137,18 +138,18 @@ def _gains(
             step = log_v - off / slope
         log_v = np.where((step >= low) & (step <= high), step, (low + high) / 2.0)
     right = (1.0 - q) / (1.0 - r)
-    # The mean of r is only nearly the claim; the wealth is divided by what that is worth.
+    # The mean of r only approximates the claim; the wealth is divided by what the difference is worth.
     average = (right * share[:, None, :] / rarity[:, None, :]).sum(axis=2) - v * inside
     rows = np.arange(len(left))
     right_gain = right[rows, :, drawn]
     gain = np.where(errors[:, None], np.maximum(right_gain - d[rows, :, drawn], 0.0), right_gain)
     with np.errstate(divide="ignore"):
         logs = np.log(gain) - np.log(np.maximum(average, 1.0))
-    # Nobody bets who believes that more is wrong than is claimed, nor where all that is claimed was found.
+    # No bet if the belief is above the claim, or if all claimed errors have been found.
     idle = (believed_mean >= inside) | (mean <= 0.0)[:, None]
-    # Nor where rounding would make an error cost more than there is.
+    # No bet either if rounding would make an error cost more than the wealth.
     idle |= ((right < d * (1.0 - 1e-9)) & (left > 0)[:, None, :]).any(axis=2)
     logs = np.where(idle, 0.0, logs)
-    # As many wrong ones as are left, or more: a right one, or none, refutes it.
+    # The claim needs all remaining labels, or more, to be wrong: a right one, or none left, refutes it.
     sure = (mean >= 1.0) & ~errors | (mean > 1.0)
     return np.where(sure[:, None], 1e6, logs)

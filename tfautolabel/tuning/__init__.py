@@ -1,4 +1,4 @@
-"""Tuning of heads: keras-tuner's searches over cached features, judged by cross-validation."""
+"""Tunes heads: keras-tuner searches over cached features, and cross-validation judges the heads."""
 
 from tfautolabel.tuning.hypermodel import HeadHyperModel
 from tfautolabel.tuning.search import HeadSearch, tune_head

@@ -1,4 +1,4 @@
-"""The objective of a search: a head is judged by examples that it has not seen, all of them in turn."""
+"""The objective of a search: cross-validation judges a head by examples that it has not seen."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from tfautolabel.tuning.fold_training import predict_folds
 from tfautolabel.tuning.hypermodel import EPOCHS_NAME
 
 OBJECTIVE = "val_loss"
-"""Log loss in nats after a temperature; Keras's name for it, which keras-tuner knows to minimise."""
+"""Log loss in nats after temperature scaling; keras-tuner knows to minimise this Keras name."""
 ACCURACY = "val_accuracy"
 
 MANY = 500
-"""From so many examples on three folds do: the more are held out, the less is luck."""
+"""From so many examples on, three folds are enough: with more held-out examples, luck matters less."""
 
 
 @dataclass(frozen=True, eq=False)
 class TuningData:
-    """What heads are trained and judged on.
+    """The data that heads are trained and judged on.
 
     Attributes:
         features: (n, d) float32.
         class_ids: (n,) int64 in [0, k).
         n_classes: k.
-        n_folds: of the cross-validation.
+        n_folds: how many folds the cross-validation has.
         class_weight: class id to weight; None for 1 each.
-        seed: decides the folds and the order of the batches.
+        seed: determines the folds and the order of the batches.
     """
 
     features: np.ndarray
@@ -55,12 +55,12 @@ class TuningData:
 
 
 def default_folds(n_examples: int) -> int:
-    """Five folds, three where there are many examples."""
+    """Returns five folds, or three if there are many examples."""
     return 3 if n_examples >= MANY else 5
 
 
 def losses_of(probabilities: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
-    """(n,) log loss of each held-out example in nats, after a temperature; see `calibrated_loss`.
+    """Returns (n,) the log loss of each held-out example in nats; see `calibrated_loss`.
 
     Raises:
         ValueError: If a probability is not finite.
@@ -71,7 +71,7 @@ def losses_of(probabilities: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
 
 
 def metrics_of(probabilities: np.ndarray, class_ids: np.ndarray) -> dict[str, float]:
-    """Objective and accuracy of (n, k) out-of-fold probabilities."""
+    """Returns objective and accuracy of (n, k) out-of-fold probabilities."""
     return {
         OBJECTIVE: float(losses_of(probabilities, class_ids).mean()),
         ACCURACY: float((probabilities.argmax(axis=1) == class_ids).mean()),
@@ -79,11 +79,11 @@ def metrics_of(probabilities: np.ndarray, class_ids: np.ndarray) -> dict[str, fl
 
 
 class CrossValidated(keras_tuner.HyperModel):
-    """Another hypermodel whose `fit` cross-validates what it builds, on data that it holds.
+    """Wraps a hypermodel; its `fit` cross-validates the heads that the inner one builds.
 
     Args:
-        inner: what builds the heads: a `keras_tuner.HyperModel`, or a function of the hyperparameters.
-        data: what they are judged on.
+        inner: builds the heads: a `keras_tuner.HyperModel`, or a function of the hyperparameters.
+        data: the data that the heads are judged on.
     """
 
     def __init__(self, inner: Any, data: TuningData) -> None:
@@ -92,11 +92,11 @@ class CrossValidated(keras_tuner.HyperModel):
         self._build_inner: Callable[[Any], Any] = getattr(inner, "build", inner)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """A head of the inner hypermodel.
+        """Builds a head with the inner hypermodel.
 
         Raises:
-            TypeError: If it is no `keras.Model`.
-            ValueError: If it does not go from features to probabilities, or is not compiled.
+            TypeError: If the head is not a `keras.Model`.
+            ValueError: If the head does not map features to probabilities, or is not compiled.
         """
         head = self._build_inner(hp)
         if not is_self_solving(head):
@@ -106,18 +106,18 @@ class CrossValidated(keras_tuner.HyperModel):
         return head
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
-        """As the inner hypermodel does."""
+        """Declares the hyperparameters of the inner hypermodel."""
         if hasattr(self.inner, "declare_hyperparameters"):
             self.inner.declare_hyperparameters(hp)
 
     def fit(
         self, hp: keras_tuner.HyperParameters, model: keras.Model, *_: Any, **__: Any
     ) -> dict[str, float]:
-        """Cross-validates a head that `build` gave; what a tuner adds for one training has no place here."""
+        """Cross-validates a head from `build`; ignores what a tuner adds for a single training."""
         return metrics_of(self.out_of_fold(hp, model), self.data.class_ids)
 
     def fit_options(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
-        """Options of `keras.Model.fit` that belong to the hyperparameters."""
+        """Returns the options of `keras.Model.fit` for the hyperparameters."""
         if hasattr(self.inner, "fit_options"):
             return dict(self.inner.fit_options(hp))
         return {"epochs": int(hp.values[EPOCHS_NAME])} if EPOCHS_NAME in hp.values else {}
@@ -125,7 +125,7 @@ class CrossValidated(keras_tuner.HyperModel):
     def out_of_fold(
         self, hp: keras_tuner.HyperParameters, head: keras.Model, seed: int | None = None
     ) -> np.ndarray:
-        """(n, k) probabilities of each example from the head trained on the other folds."""
+        """Returns (n, k) each example's probabilities from the head trained on the other folds."""
         options = self.fit_options(hp)
         if hasattr(self.inner, "fit") and _overrides_fit(self.inner):
             return _by_own_fit(self.inner, hp, head, self.data, options, seed)
@@ -135,13 +135,13 @@ class CrossValidated(keras_tuner.HyperModel):
 def cross_validate(
     head: keras.Model, data: TuningData, fit_options: dict[str, Any] | None = None, seed: int | None = None
 ) -> np.ndarray:
-    """Each example's probabilities from the head trained on the other folds.
+    """Returns each example's probabilities from the head trained on the other folds.
 
     Args:
         head: compiled and untrained.
         data: the examples.
         fit_options: epochs and batch_size, for a head that is trained step by step.
-        seed: of the folds; that of the data by default.
+        seed: determines the folds; by default the seed of the data.
 
     Returns:
         (n, k) float32.
@@ -172,7 +172,7 @@ def _overrides_fit(hypermodel: Any) -> bool:
 def _by_own_fit(
     inner: Any, hp: Any, head: keras.Model, data: TuningData, options: dict[str, Any], seed: int | None
 ) -> np.ndarray:
-    """As `cross_validate`, each fold trained by the hypermodel's own `fit`."""
+    """Like `cross_validate`, but the hypermodel's own `fit` trains each fold."""
     adapt_normalization(head, data.features)
     folds = stratified_folds(data.class_ids, data.n_folds, data.seed if seed is None else seed)
     taken = inspect.signature(inner.fit).parameters.values()

@@ -1,7 +1,7 @@
-"""Tuning of fine-tuning: which part of the backbone learns, how fast, and from which views.
+"""Tunes fine-tuning: which part of the backbone learns, how fast, and from which views.
 
-Every trial fine-tunes the backbone once for each fold, so a search takes some minutes for small networks and
-few labels, and hours for large ones: a handful of trials is meant.
+Every trial fine-tunes the backbone once for each fold. So a search takes some minutes for small networks and
+few labels, and hours for large networks. It is meant for a handful of trials.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ N_FOLDS = 3
 class FineTuneHyperModel(keras_tuner.HyperModel):
     """`FineTuneSettings` as a search space; `fit` cross-validates backbone and head together.
 
-    Tuned are the depth (which blocks move), learning rate, the rate's decay towards the first blocks, the
-    pull to the start, and for pictures and sounds the strength of augmentation.
+    The search tunes the depth (which blocks learn), the learning rate, its decay towards the first blocks,
+    the pull to the start, and for pictures and sounds the strength of augmentation.
 
     Args:
-        labeler: whose backbone and head are tuned; both are as before after each trial.
+        labeler: its backbone and head are tuned; after each trial both are as before.
         examples: n labelled examples that can all be read.
         class_ids: (n,) int64 in [0, k).
-        settings: what is not tuned: epochs, sizes of batches, patience.
+        settings: the settings that are not tuned: epochs, batch sizes, patience.
         class_weight: class id to weight.
-        n_folds: of the cross-validation.
-        until: a moment of `time.monotonic` at which no trial may be under way any more.
+        n_folds: how many folds the cross-validation has.
+        until: a time of `time.monotonic` at which all trials must be over.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
         self._blank = untrained_copy(labeler.head, np.zeros((1, labeler.backbone.feature_dim), np.float32))
 
     def settings_of(self, hp: keras_tuner.HyperParameters) -> FineTuneSettings:
-        """The settings that hyperparameters stand for."""
+        """Returns the settings for hyperparameters."""
         blocks = len({parameter.block for parameter in parameters(self.labeler.backbone.network)})
         depths = sorted({max(1, round(blocks * share)) for share in (0.25, 0.5, 0.75)})
         tuned = {
@@ -89,18 +89,18 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
         return replace(self.settings, **tuned)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """An untrained head; the settings are declared in the hyperparameters."""
+        """Returns an untrained head, and declares the settings in the hyperparameters."""
         self.settings_of(hp)
         return self._head()
 
     def fit(
         self, hp: keras_tuner.HyperParameters, model: keras.Model, *_: Any, **__: Any
     ) -> dict[str, float]:
-        """Fine-tunes once for each fold, and puts the backbone back."""
+        """Fine-tunes once for each fold, and resets the backbone."""
         return self._measure(model, self.settings_of(hp))
 
     def measure_default(self) -> dict[str, float]:
-        """The same for the settings that are not tuned."""
+        """Returns the same measures for the default settings."""
         return self._measure(self._head(), self.settings)
 
     def _head(self) -> keras.Model:
@@ -129,18 +129,18 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
 
 
 class _NoTimeLeft(FatalError):  # noqa: N818 - no error of the trial: keras-tuner ends a search for it
-    """A trial would not have been over in time."""
+    """A trial would not end in time."""
 
 
 @dataclass(frozen=True, eq=False)
 class FineTuneSearch:
-    """What a search for `FineTuneSettings` came to.
+    """The result of a search for `FineTuneSettings`.
 
     Attributes:
-        settings: the best ones, which the labeler has now.
-        best: the name of their trial; "default" for the settings that were there before.
-        rows: the trials, those settings first; none if time was too short even for them.
-        in_time: whether all trials could be made in the time that there was.
+        settings: the best settings, which the labeler now has.
+        best: the name of their trial; "default" for the settings from before the search.
+        rows: the trials, "default" first; empty if the time was too short even for this one.
+        in_time: whether there was enough time for all trials.
     """
 
     settings: FineTuneSettings
@@ -150,7 +150,7 @@ class FineTuneSearch:
 
     @property
     def reason(self) -> str:
-        """What came out, in a sentence."""
+        """Returns the result in a sentence."""
         cut = "" if self.in_time else ", as far as time allowed"
         if not self.rows:
             return "no way to fine-tune could be tried in the time that there is, so the usual one stays"
@@ -174,7 +174,7 @@ class FineTuneSearch:
         return row.loss, row.accuracy
 
     def to_dict(self) -> dict[str, Any]:
-        """What a record has of it, ready for JSON."""
+        """Returns the result for a record, ready for JSON."""
         measured = self._measured(self.best) if self.rows else (None, None)
         return {
             "reason": self.reason,
@@ -202,29 +202,28 @@ def tune_fine_tuning(
 ) -> FineTuneSearch:
     """Searches for the best `FineTuneSettings`, and gives them to a labeler with `transfer="model"`.
 
-    The settings that are there without a search are tried too, so that it does not come to worse ones.
-    `labeler.fit` then compares the backbone that is tuned so with the frozen one, as it always does. A search
-    in the same folder, on the same examples and with the same settings, goes on where it was.
+    The search also tries the existing settings, so that the result is not worse. `labeler.fit` then compares
+    the tuned backbone with the frozen one, as always. A search in the same folder, on the same examples and
+    with the same settings, continues where it stopped.
 
     Args:
-        labeler: with `transfer="model"`.
+        labeler: a labeler with `transfer="model"`.
         labelled: examples with labels; those without are ignored.
         tuner: a key of `ORACLES`.
-        trials: how many there are to be, at least 1.
+        trials: how many trials to make, at least 1.
         out: a folder for the trials, as in `tune_head`.
-        settings: what is not tuned; of the labeler, or the usual ones, by default.
+        settings: the settings that are not tuned; by default the labeler's, or else the usual ones.
         class_weight: as in `Labeler.fit`.
-        sampling: likewise.
-        until: a moment of `time.monotonic` at which the search must be over; it comes to the best trial that
-            was.
+        sampling: as in `Labeler.fit`.
+        until: a time of `time.monotonic` at which the search must be over; it takes the best trial so far.
 
     Returns:
-        What became of it.
+        The result of the search.
 
     Raises:
-        ValueError: If the labeler's backbone stays frozen, the tuner's name is unknown, or trials are fewer
-            than 1.
-        RuntimeError: If no trial was completed, with the cause, though there was time.
+        ValueError: If the labeler's backbone stays frozen, the tuner's name is unknown, or `trials` is below
+            1.
+        RuntimeError: If no trial was completed although there was time; says the cause.
     """
     if labeler.transfer != "model" or trials < 1:
         raise ValueError(
@@ -270,7 +269,7 @@ def tune_fine_tuning(
 def _search(
     tuner: Any, model: FineTuneHyperModel, folder: Path, key: Key, known: dict[str, Any], progress: bool
 ) -> tuple[list[TrialRow], bool]:
-    """The trials, the settings that are not tuned first, and whether there was time for all."""
+    """Returns the trials, the default settings first, and whether there was time for all."""
     logs = folder / "tensorboard"
     in_time = True
     with progress_of(tuner.oracle.max_trials, "ways to fine-tune", progress, lines=True) as advance:

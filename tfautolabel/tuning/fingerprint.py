@@ -1,8 +1,8 @@
-"""What a function, a class or an object is, as a string that changes with what it does.
+"""Fingerprints of functions, classes and objects: strings that change with what these do.
 
-A search that goes on takes over trials that an earlier process made. That is right only if what built their
-heads then is what builds them now: the same code, with the same values in its closure, its defaults, its
-attributes and in the names of its module that it uses. Code of installed packages goes by name and version.
+A continued search takes over the trials of an earlier process. This is right only if the same code built the
+heads then and now, with the same values in its closure, its defaults, its attributes and the names of its
+module that it uses. Code of installed packages is identified by name and version.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib"
 
 
 class UnknowableError(ValueError):
-    """Something of which it cannot be told whether it is what it was."""
+    """A value that cannot be compared with an earlier one."""
 
 
 def fingerprint_of(value: object) -> str:
-    """64 hexadecimal digits that change with a value, with the code of functions and classes in it too.
+    """Returns 64 hexadecimal digits that change with a value and with the code of functions in it.
 
-    A value with a method `fingerprint` decides itself: what that returns stands for it.
+    If the value has a method `fingerprint`, the result of this method represents it.
 
     Args:
-        value: such as a function that builds heads, or a `keras_tuner.HyperModel`.
+        value: for example a function that builds heads, or a `keras_tuner.HyperModel`.
 
     Raises:
-        UnknowableError: If there is something in it that cannot be compared with an earlier one, such as an
-            open file.
+        UnknowableError: If the value contains something that cannot be compared with an earlier one, such as
+            an open file.
     """
     return hashlib.sha256(json.dumps(_described(value, {}, "it")).encode()).hexdigest()
 
 
 def _described(value: object, seen: dict[int, int], place: str) -> Any:
-    """A value as lists and strings, ready for JSON.
+    """Describes a value as lists and strings, ready for JSON.
 
     Args:
-        value: whatever it is.
-        seen: the `id`s of what is being described, each with its number: what holds itself ends there.
-        place: where it was found, for the message.
+        value: any value.
+        seen: the `id`s of the values being described, each with its number; this ends cycles.
+        place: where the value was found, for the error message.
     """
     if isinstance(value, _PLAIN):
         return [type(value).__name__, repr(value)]
@@ -69,7 +69,7 @@ def _described(value: object, seen: dict[int, int], place: str) -> Any:
 
 
 def _by_own_word(value: Any, seen: dict[int, int], place: str) -> Any:  # noqa: ARG001
-    # Without the class: a script's is of __main__, and of another module where the script is imported.
+    # Leaves out the class: a script's class is in __main__, but in another module if the script is imported.
     return ["own", str(value.fingerprint())]
 
 
@@ -127,7 +127,7 @@ def _cell(cell: types.CellType, seen: dict[int, int], place: str) -> Any:
 
 
 def _code(code: types.CodeType) -> Any:
-    """What code does, without where it stands."""
+    """Describes what code does, without its position in the file."""
     constants = [_code(one) if isinstance(one, types.CodeType) else _constant(one) for one in code.co_consts]
     counts = [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags]
     names = [list(code.co_names), list(code.co_varnames), list(code.co_freevars), list(code.co_cellvars)]
@@ -139,7 +139,7 @@ def _constant(value: object) -> Any:
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
-    """The names of its module that code uses, and that code within it uses."""
+    """Yields the module-level names that code uses, including code within it."""
     for instruction in dis.get_instructions(code):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             yield str(instruction.argval)
@@ -158,7 +158,7 @@ def _partial(value: functools.partial[Any], seen: dict[int, int], place: str) ->
 
 
 def _wrapper(value: Any, seen: dict[int, int], place: str) -> Any:
-    """A class method, a static method or a property."""
+    """Describes a class method, a static method or a property."""
     inner = [value.fget, value.fset] if isinstance(value, property) else [value.__func__]
     return [type(value).__name__, *(_described(each, seen, place) for each in inner)]
 
@@ -172,7 +172,7 @@ def _class(value: type, seen: dict[int, int], place: str) -> Any:
 
 
 def _keras(value: Any, seen: dict[int, int], place: str) -> Any:
-    """A layer, a model or an optimizer: what it is made of, and its weights."""
+    """Describes a layer, a model or an optimizer by its configuration and weights."""
     weights = value.get_weights() if hasattr(value, "get_weights") else []
     try:
         config = _without_names(json.dumps(value.get_config(), sort_keys=True, default=str))
@@ -183,18 +183,18 @@ def _keras(value: Any, seen: dict[int, int], place: str) -> Any:
 
 
 def _without_names(config: str) -> str:
-    """A configuration with numbers for names: Keras counts up those that it gives, adam and adam_1."""
+    """Replaces names in a configuration by numbers, because Keras counts names up: adam, adam_1."""
     for number, name in enumerate(dict.fromkeys(re.findall(r'"name": ("(?:[^"\\]|\\.)*")', config))):
         config = config.replace(name, f'"#{number}"')
     return config
 
 
 def _object(value: object, seen: dict[int, int], place: str) -> Any:
-    """What a copy of an object would be made of."""
+    """Describes an object by the parts that a copy would be made of."""
     kind = _name(type(value))
     try:
         made_of = value.__reduce_ex__(4)
-    except Exception as error:  # whatever an object raises that cannot be copied
+    except Exception as error:  # an object that cannot be copied may raise anything
         raise UnknowableError(f"{place} is a {kind}") from error
     if isinstance(made_of, str):
         return ["named", kind, made_of]
@@ -204,7 +204,7 @@ def _object(value: object, seen: dict[int, int], place: str) -> Any:
 
 
 def _named(value: object) -> Any:
-    """Something of an installed package: it is what its name and its package's version say."""
+    """Describes an object of an installed package by its name and the package's version."""
     package = value.__module__.partition(".")[0]
     version = (
         __version__ if package == "tfautolabel" else getattr(sys.modules.get(package), "__version__", "")
@@ -217,7 +217,7 @@ def _name(value: object) -> str:
 
 
 def _is_installed(module: str | None) -> bool:
-    """Whether a module is of the standard library or of a package; else it is the user's own."""
+    """Returns whether a module is from the standard library or a package; else it is the user's own."""
     package = (module or "").partition(".")[0]
     if package in ("tfautolabel", "builtins") or package in sys.builtin_module_names:
         return True
@@ -242,4 +242,4 @@ _KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Any, dict[int, int], str], 
     (lambda v: isinstance(v, type), _class),
     (lambda v: hasattr(v, "get_config"), _keras),
 )
-"""How to tell what kind of thing a value is, and how to describe that kind; the first that fits counts."""
+"""Tests for the kind of a value, and how to describe each kind; the first test that fits counts."""

@@ -1,4 +1,4 @@
-"""Training one head on the folds of a cross-validation, traced once for all of them."""
+"""Trains one head on the folds of a cross-validation, with one trace for all folds."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def predict_folds(
     class_weight: dict[int, float] | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """Each example's probabilities from the head trained on the other folds, step by step.
+    """Returns each example's probabilities from the head trained step by step on the other folds.
 
-    `keras.Model.fit` would train the same way: this is its loop inside one graph, which saves the time
-    between steps, and most of it where the steps are small.
+    `keras.Model.fit` would train in the same way. This runs its loop inside one graph, which saves the time
+    between steps: most of the time if the steps are small.
 
     Args:
-        head: compiled, built and untrained; it is put back to where it was before each fold and at the end.
+        head: compiled, built and untrained; it is reset before each fold and at the end.
         features: (n, d) float32.
         class_ids: (n,) int64 in [0, k).
         folds: (n,) int64, the fold in which each example is held out.
         epochs: how often each example is seen.
-        batch_size: examples in a step, at most.
+        batch_size: the most examples in a step.
         class_weight: class id to weight; every class weighs 1 by default.
-        seed: decides the order of the examples.
+        seed: determines the order of the examples.
 
     Returns:
         (n, k) float32.
@@ -55,7 +55,7 @@ def predict_folds(
 
 
 def _order(rows: np.ndarray, epochs: int, batch_size: int, seed: int) -> np.ndarray:
-    """(steps, batch_size) int64: the rows shuffled anew for each epoch, one epoch after the other."""
+    """Returns (steps, batch_size) int64: the rows, shuffled again for each epoch, epoch after epoch."""
     rng = np.random.default_rng(seed)
     order = np.concatenate([rng.permutation(rows) for _ in range(epochs)])
     return order[: len(order) // batch_size * batch_size].reshape(-1, batch_size)
@@ -64,7 +64,7 @@ def _order(rows: np.ndarray, epochs: int, batch_size: int, seed: int) -> np.ndar
 def _training(
     head: keras.Model, features: tf.Tensor, class_ids: tf.Tensor, weights: tf.Tensor
 ) -> Callable[[tf.Tensor], Any]:
-    """A graph that takes (steps, batch) rows and trains the head on them, a step after the other."""
+    """Returns a graph that takes (steps, batch) rows and trains the head on them, step by step."""
     loss_of, optimizer = keras.losses.get(head.loss), head.optimizer
     parameters = head.trainable_variables
 
@@ -89,6 +89,6 @@ def _training(
         (done,) = tf.while_loop(lambda number: number < count, body, (tf.constant(0),))
         return done
 
-    # Called as a function it would be taken for one that is traced too often: each head has its own.
+    # Each head has its own trace; if called as a function, TensorFlow would warn of too many traces.
     concrete: Callable[[Any], Any] = train.get_concrete_function()
     return concrete

@@ -16,23 +16,23 @@ EPOCHS = 40
 _STEPS = 400
 _LARGEST_BATCH = 64
 EPOCHS_NAME = "tuner/epochs"
-"""The hyperparameter by which Hyperband says how long to train."""
+"""The hyperparameter with which Hyperband says how long to train."""
 
 
 class HeadHyperModel(keras_tuner.HyperModel):
-    """Every head that can be tuned, as a search space of keras-tuner.
+    """A keras-tuner search space with all heads that can be tuned.
 
-    A linear head is solved exactly; its regularisation and the scaling of the features are tuned. A network
-    is trained by AdamW; width, depth, dropout, normalisation, weight decay, learning rate and the strength of
-    noise on the features, which is augmentation in the space that features live in, are tuned too. For a
-    linear head that noise would be one more penalty on its weights, so it has none.
+    A linear head is solved exactly; the search tunes its regularisation and the scaling of the features. A
+    network is trained by AdamW; the search also tunes its width, depth, dropout, normalisation, weight decay,
+    learning rate and the strength of noise on the features (augmentation in feature space). A linear head has
+    no such noise, because it would only be one more penalty on the weights.
 
     Args:
         feature_dim: d.
         n_classes: k.
-        n_examples: how many there are to learn from; decides the size of the batches and the epochs.
-        kinds: which kinds are tried, of "linear" and "mlp".
-        seed: decides first weights, dropout, noise and folds.
+        n_examples: how many examples there are to learn from; determines batch size and epochs.
+        kinds: which kinds to try, from "linear" and "mlp".
+        seed: determines initial weights, dropout, noise and folds.
 
     Raises:
         ValueError: If a kind is unknown.
@@ -54,13 +54,13 @@ class HeadHyperModel(keras_tuner.HyperModel):
         self.kinds, self.seed = tuple(kinds), seed
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """A compiled head.
+        """Builds a compiled head.
 
         Args:
-            hp: `keras_tuner.HyperParameters`, which the space is declared in.
+            hp: the `keras_tuner.HyperParameters`; the space is declared in them.
 
         Returns:
-            From (n, d) float32 features to (n, k) probabilities.
+            A model from (n, d) float32 features to (n, k) probabilities.
         """
         kind = hp.Choice("kind", list(self.kinds))
         scaling = hp.Choice("scaling", list(SCALINGS), default="power")
@@ -86,11 +86,11 @@ class HeadHyperModel(keras_tuner.HyperModel):
         return self._network(scaling, **network)
 
     def fit_options(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
-        """What a head of this space is trained with: options of `keras.Model.fit`; none for a linear head."""
+        """Returns options of `keras.Model.fit` to train a head of this space; none for a linear head."""
         if hp.get("kind") == "linear":
             return {}
         batch_size = min(max(8, self.n_examples // 8), _LARGEST_BATCH, self.n_examples)
-        # The more examples, the fewer times each is seen: what counts is the number of steps.
+        # With more examples, each is seen fewer times: the number of steps matters.
         usual = min(EPOCHS, max(12, round(_STEPS * batch_size / self.n_examples)))
         return {"epochs": int(hp.values.get(EPOCHS_NAME, usual)), "batch_size": batch_size}
 
@@ -110,7 +110,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
 
         features = keras.Input((self.feature_dim,), name="features")
         x = FeatureScaling(scaling, self.feature_dim, name="normalization")(features)
-        # Rows of length one have tiny entries; at unit variance the usual first weights and step sizes fit.
+        # Rows of length one have tiny entries; with unit variance, usual initial weights and step sizes fit.
         x = keras.layers.Rescaling(float(self.feature_dim) ** 0.5, name="unit_variance")(x)
         if noise:
             x = keras.layers.GaussianNoise(noise, seed=seed_of(0), name="noise")(x)

@@ -1,4 +1,4 @@
-"""Whether a folder holds the beginning of the very search that is asked for."""
+"""Finds out whether a folder holds the beginning of the requested search."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tfautolabel.tuning.fingerprint import UnknowableError, fingerprint_of
 
 FILE = "search.json"
 TRIALS = "trials"
-"""The folder of keras-tuner's own files, below that of the search."""
+"""The folder of keras-tuner's own files, in the folder of the search."""
 FILES = (FILE, TRIALS, "trials.csv", "trials.json", "trials.svg", "tensorboard")
-"""What a search has in its folder."""
+"""The files and folders of a search."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """All that decides the trials of a search, but for their number.
+    """Everything that determines the trials of a search, except their number.
 
     Attributes:
-        parts: what each of it is, such as "the seed", to a digest.
-        unknowable: why a later search cannot be told to be the same; None if it can.
+        parts: name of each part, such as "the seed", to a digest.
+        unknowable: why a later search cannot be recognised as the same; None if it can.
     """
 
     parts: Mapping[str, str]
@@ -47,15 +47,15 @@ def key_of(
     code: Mapping[str, Any],
     settings: Mapping[str, Any],
 ) -> Key:
-    """The key of a search.
+    """Returns the key of a search.
 
     Args:
         labeler: what is tuned.
-        digest: of the examples' contents.
+        digest: a digest of the examples' contents.
         class_ids: (n,) int64.
         class_weight: class id to weight.
-        code: name to a function, a class or an object, of which the code counts too.
-        settings: name to what is ready for JSON.
+        code: name to a function, a class or an object; its code counts too.
+        settings: name to a value that is ready for JSON.
     """
     described = {
         "the backbone": labeler.backbone.fingerprint,
@@ -76,21 +76,21 @@ def key_of(
 
 
 def begun(folder: Path, key: Key) -> dict[str, Any] | None:
-    """What `mark` was told in this folder of a search with this key; None if it holds no such search."""
+    """Returns what `mark` noted in this folder for a search with this key; None if there is none."""
     found = _marked(folder)
     same = key.unknowable is None and found.get("unknowable") is None and found.get("parts") == key.parts
     return found if same else None
 
 
 def set_aside(folder: Path, key: Key) -> Path | None:
-    """Moves the trials of another search out of the way, and says so: they may be hours of work.
+    """Moves the trials of another search away, and says so, because they may be hours of work.
 
     Args:
-        folder: of the search that is to begin.
-        key: its key.
+        folder: the folder of the search that will begin.
+        key: the key of this search.
 
     Returns:
-        Where they are now; None if there were none.
+        Where the trials are now; None if there were none.
     """
     if not any(folder.glob(f"{TRIALS}/trial_*")):
         return None
@@ -108,12 +108,12 @@ def set_aside(folder: Path, key: Key) -> Path | None:
 
 
 def mark(folder: Path, key: Key, **known: Any) -> None:
-    """Says that a folder is that of a search; only once trials of any other are gone from it.
+    """Marks a folder as that of a search; call it only after the trials of other searches are moved away.
 
     Args:
-        folder: of the search.
-        key: of `key_of`.
-        **known: what the search has to know when it goes on, ready for JSON.
+        folder: the folder of the search.
+        key: the key from `key_of`.
+        **known: what the search must know to continue, ready for JSON.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / FILE) as file:
@@ -121,7 +121,7 @@ def mark(folder: Path, key: Key, **known: Any) -> None:
 
 
 def warn_unknowable(key: Key, folder: Path) -> None:
-    """Says where a search cannot be gone on with later, and what to do about it."""
+    """Warns if a search cannot be continued later, and says what to do about it."""
     if key.unknowable is not None:
         warnings.warn(
             f"the search in {folder} cannot be gone on with later, because {key.unknowable}; a method "
@@ -131,10 +131,10 @@ def warn_unknowable(key: Key, folder: Path) -> None:
 
 
 def check_adopted(tuner: Any, key: Key) -> None:
-    """Marks the folder of a tuner of the user's own as that of a search.
+    """Marks the folder of a user's own tuner as that of a search.
 
     Raises:
-        ValueError: If it holds trials of another search.
+        ValueError: If the folder holds trials of another search.
     """
     folder = Path(tuner.project_dir)
     if tuner.oracle.trials and begun(folder, key) is None:
@@ -155,7 +155,7 @@ def _marked(folder: Path) -> dict[str, Any]:
 
 
 def _difference(found: dict[str, Any], key: Key) -> str:
-    """What differs between a search that was found and one that is to be made, in words."""
+    """Returns in words how a found search differs from the requested one."""
     unknowable = key.unknowable or found.get("unknowable")
     parts = found.get("parts")
     if not isinstance(parts, dict):

@@ -1,8 +1,8 @@
-"""A search for the best head, which takes the place of the labeler's own only if it is better.
+"""Searches for the best head; it replaces the labeler's head only if it is better.
 
-With few labels the best of many trials is partly the luckiest. Each is therefore judged by cross-validation,
-and the few best ones again on other folds, where their luck does not follow them, beside the head that was
-there before.
+With few labels, the best of many trials is partly the luckiest one. So cross-validation judges each trial.
+Then the few best ones and the original head are judged again on other folds, where the luck of the first
+folds does not help.
 """
 
 from __future__ import annotations
@@ -51,30 +51,29 @@ from tfautolabel.tuning.tuners import make_tuner, run_trials
 
 TRIALS = 30
 FINALISTS = 3
-"""How many of the best trials are judged again."""
+"""How many of the best trials are judged again on other folds."""
 OTHER_FOLDS = (1000, 2000)
-"""What is added to the seed for the folds on which they are."""
+"""This is added to the seed for these other folds."""
 ERROR = 0.05
-"""How often heads that are no better may replace the one before; chosen by `benchmarks/tuning.py`."""
+"""How often a head that is no better may replace the original; chosen by `benchmarks/tuning.py`."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeadSearch:
-    """What a search came to.
+    """The result of a search.
 
     Attributes:
-        kept: whether the labeler's head is the tuned one now.
+        kept: whether the tuned head is now the labeler's head.
         reason: why, in a sentence.
-        best: the name of the trial whose head was the best on the other folds; "default" for the head that
-            was there before.
-        hyperparameters: of that trial.
-        fit_options: what its head is trained with, options of `keras.Model.fit`.
+        best: the name of the trial with the best head on the other folds; "default" for the original head.
+        hyperparameters: the hyperparameters of this trial.
+        fit_options: the options of `keras.Model.fit` for its head.
         rows: the trials, the default one first.
-        finals: of the default and of the best trials, cross-validated log loss and accuracy on the other
-            folds, by how much the default's log loss is higher, and the standard error of that.
+        finals: for the default and the best trials: cross-validated log loss and accuracy on the other folds,
+            how much the log loss is lower than the default's, and the standard error of this difference.
         tuner: the tuner.
         out: where table, picture and logs are; None if nobody asked for them.
-        made_before: how many of the trials an earlier call had made.
+        made_before: how many of the trials come from an earlier call.
     """
 
     kept: bool
@@ -89,7 +88,7 @@ class HeadSearch:
     made_before: int
 
     def to_dict(self) -> dict[str, Any]:
-        """What a record has of it, ready for JSON."""
+        """Returns the result for a record, ready for JSON."""
         failed = [row for row in self.rows if row.status == "FAILED"]
         return {
             "kept": self.kept,
@@ -117,15 +116,15 @@ def tune_head(
     sampling: str = "unknown",
     extraction: Extraction | None = None,
 ) -> HeadSearch:
-    """Searches for a better head on frozen features, and gives it to the labeler if there is one.
+    """Searches for a better head on frozen features, and gives it to the labeler if it finds one.
 
-    A search in the same folder with the same hypermodel, examples and settings goes on where it was; more
-    trials may be asked for. The trials of any other search there are moved to a folder within it. A
-    hypermodel is the same if its code and all that this uses are the same; where it has a method
-    `fingerprint`, the string that this returns decides. Call `labeler.fit` afterwards.
+    A search in the same folder with the same hypermodel, examples and settings continues where it stopped; it
+    may have more trials. The trials of any other search in this folder are moved to a subfolder. A hypermodel
+    is the same if its code and everything that the code uses are the same. If it has a method `fingerprint`,
+    the string that this returns decides. Call `labeler.fit` afterwards.
 
     Args:
-        labeler: whose head is to be better; its seed decides everything random.
+        labeler: the labeler that gets the head; its seed determines everything random.
         labelled: examples with labels; those without are ignored.
         hypermodel: a `keras_tuner.HyperModel`, or a function of hyperparameters, that builds compiled heads
             from features to probabilities; `HeadHyperModel` by default. Its own `fit`, if it has one, is
@@ -133,15 +132,15 @@ def tune_head(
             how `labeler.fit` trains the head afterwards.
         tuner: "random", "bayesian" or "hyperband", a class of `keras_tuner.Tuner`, or a tuner, which brings
             its own folder and number of trials.
-        trials: how many there are to be, at least 1.
+        trials: how many trials to make, at least 1.
         out: a folder for the trials, trials.csv, trials.json, trials.svg and tensorboard/.
-        n_folds: of the cross-validation; by default 5, and 3 from 500 examples on.
+        n_folds: how many folds the cross-validation has; by default 5, and 3 from 500 examples on.
         class_weight: as in `Labeler.fit`.
-        sampling: likewise.
-        extraction: what `labeler.extract` gave for `labelled`, to spare looking it up again.
+        sampling: as in `Labeler.fit`.
+        extraction: the result of `labeler.extract` for `labelled`, so that it need not be looked up again.
 
     Returns:
-        What became of it.
+        The result of the search.
 
     Raises:
         ValueError: If an argument is out of range, or labels and classes do not agree.
@@ -154,7 +153,7 @@ def tune_head(
             data.features.shape[1], data.n_classes, len(data.class_ids), seed=labeler.seed
         )
     with ExitStack() as stack:
-        # Without a folder of its own keras-tuner still writes its trials somewhere.
+        # keras-tuner always writes its trials, so it needs some folder.
         folder = Path(out or stack.enter_context(temporary_folder()))
         key = key_of(
             labeler, digest, data.class_ids, data.class_weight,
@@ -174,7 +173,7 @@ def tune_head(
 
 
 def check_search(tuner: object, trials: int) -> None:
-    """Refuses a search that cannot begin, before anything is computed or moved for it.
+    """Checks that a search can begin, before anything is computed or moved for it.
 
     Raises:
         ValueError: If the tuner's name is unknown, or there are no trials.
@@ -205,7 +204,7 @@ def _data(
 
 
 def _code(hypermodel: object, tuner: object) -> dict[str, Any]:
-    """What decides how heads are built and chosen."""
+    """Returns the code that determines how heads are built and chosen."""
     if isinstance(tuner, (str, type)):
         return {"the hypermodel": hypermodel, "the tuner": tuner}
     own = getattr(tuner, "hypermodel", None)
@@ -218,7 +217,7 @@ def _code(hypermodel: object, tuner: object) -> dict[str, Any]:
 
 
 def _search(labeler: Labeler, data: TuningData, tuner: Any, folder: Path, out: Path | None) -> HeadSearch:
-    """Runs the trials, judges the best again, and gives the labeler what is better."""
+    """Runs the trials, judges the best ones again, and gives the labeler a better head."""
     if not getattr(labeler.head, "compiled", False):
         labeler.compile()
     labeler.restart()
@@ -248,10 +247,10 @@ def _default_row(labeler: Labeler, metrics: dict[str, float]) -> TrialRow:
 
 @dataclass(frozen=True, eq=False)
 class _Finalist:
-    """A head, judged on several sets of folds.
+    """A head that was judged on several sets of folds.
 
     Attributes:
-        name: of its trial.
+        name: the name of its trial.
         hp: its hyperparameters; None for the default.
         probabilities: (n, k) for each set of folds.
     """
@@ -261,16 +260,16 @@ class _Finalist:
     probabilities: list[np.ndarray]
 
     def losses(self, class_ids: np.ndarray) -> np.ndarray:
-        """(n,) the mean log loss of each example."""
+        """Returns (n,) the mean log loss of each example."""
         return np.asarray(np.mean([losses_of(one, class_ids) for one in self.probabilities], axis=0))
 
     def accuracy(self, class_ids: np.ndarray) -> float:
-        """In [0, 1]."""
+        """Returns the accuracy, in [0, 1]."""
         return float(np.mean([(one.argmax(axis=1) == class_ids).mean() for one in self.probabilities]))
 
 
 def _finals(tuner: Any, blank: keras.Model, data: TuningData, fit_options: dict[str, Any]) -> list[_Finalist]:
-    """The default first, then the best trials that can be trained again."""
+    """Returns the default head first, then the best trials that can be trained again."""
     seeds = [data.seed + offset for offset in OTHER_FOLDS]
 
     def judged(name: str, hp: object, predict: Callable[[int], np.ndarray]) -> _Finalist:
@@ -325,7 +324,7 @@ def _conclude(
 
 
 def _measured(one: _Finalist, before_losses: np.ndarray, class_ids: np.ndarray) -> dict[str, float]:
-    """Log loss and accuracy, by how much the default's log loss is higher, and the standard error of that."""
+    """Returns log loss, accuracy, the gain in log loss over the default, and the gain's standard error."""
     losses = one.losses(class_ids)
     gains = before_losses - losses
     return {
@@ -337,8 +336,9 @@ def _measured(one: _Finalist, before_losses: np.ndarray, class_ids: np.ndarray) 
 
 
 def _demanded(n_examples: int, trials: int) -> float:
-    """Standard errors that the best of many trials must be better by: the more there are, the luckier it is.
+    """Returns by how many standard errors the best of many trials must be better.
 
-    Bonferroni's bound: with as many heads that are as good as the default, none passes with 95 % probability.
+    The best of more trials is luckier. This is Bonferroni's bound: if all of so many heads are only as good
+    as the default, then with 95 % probability none passes.
     """
     return float(stats.t.ppf(1.0 - ERROR / max(trials, 1), max(n_examples - 1, 1)))

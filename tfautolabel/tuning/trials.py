@@ -1,4 +1,4 @@
-"""What became of the trials of a search: rows of a table, a picture, and TensorBoard's logs."""
+"""The results of the trials of a search: a table, a picture, and TensorBoard logs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tfautolabel.data.writers import unix_csv
 from tfautolabel.tuning.cross_validation import ACCURACY, OBJECTIVE
 
 DEFAULT = "default"
-"""The trial of what was there before."""
+"""The name of the trial with the original head or settings."""
 
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One trial.
+    """The result of one trial.
 
     Attributes:
-        name: keras-tuner's number, or "default" for what was there before.
-        status: "COMPLETED", "FAILED", or another of keras-tuner's.
-        loss: cross-validated log loss in nats; None where it failed.
-        accuracy: cross-validated, in [0, 1]; None where it failed or was not measured.
+        name: keras-tuner's number, or "default" for the original head or settings.
+        status: "COMPLETED", "FAILED", or another status of keras-tuner.
+        loss: cross-validated log loss in nats; None if the trial failed.
+        accuracy: cross-validated, in [0, 1]; None if the trial failed or did not measure it.
         values: its hyperparameters.
-        error: of a trial that failed, the exception and the first line that it says; else "".
+        error: for a failed trial, the exception and the first line of its message; else "".
     """
 
     name: str
@@ -37,7 +37,7 @@ class TrialRow:
     error: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Returns the row, ready for JSON."""
         return {
             "trial": self.name,
             "status": self.status,
@@ -49,7 +49,7 @@ class TrialRow:
 
 
 def row_of(trial: Any) -> TrialRow:
-    """The row of a `keras_tuner.engine.trial.Trial`."""
+    """Returns the row of a `keras_tuner.engine.trial.Trial`."""
     values = {
         name: value
         for name, value in trial.hyperparameters.values.items()
@@ -67,17 +67,17 @@ def _metric(trial: Any, name: str) -> float | None:
 
 
 def _cause(message: str | None) -> str:
-    """The first line of what the exception at the end of a traceback says."""
+    """Returns the first line of the exception at the end of a traceback."""
     lines = (message or "").strip().splitlines()
     at_margin = [line for line in lines if line and not line[0].isspace()]
-    # Everything behind the last "Traceback" and its indented places belongs to the exception.
+    # Everything after the last "Traceback" and its indented lines belongs to the exception.
     starts = [n for n, line in enumerate(at_margin) if line.startswith("Traceback")]
     said = at_margin[starts[-1] + 1 :] if starts else at_margin
     return said[0].strip() if said else ("the objective is not a number" if message is None else "")
 
 
 def check_completed(rows: Sequence[TrialRow]) -> None:
-    """Refuses a search whose values would come from nowhere.
+    """Refuses a search without a completed trial.
 
     Raises:
         RuntimeError: If no trial was completed.
@@ -108,7 +108,7 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito's, for 
 
 
 def draw_trials(rows: Sequence[TrialRow], path: Path) -> None:
-    """Draws the log loss of each trial, the best so far, and the default; failed trials as crosses."""
+    """Draws the log loss of each trial, the best so far, and the default; draws failed trials as crosses."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -147,7 +147,7 @@ def log_trial(row: TrialRow, folder: Path) -> None:
 
     target = folder / row.name
     for old in target.glob("events.out.tfevents.*"):
-        old.unlink()  # a trial that ran again, after a kill, is still one trial
+        old.unlink()  # a trial that ran again after a kill is still one trial
     writer = tf.summary.create_file_writer(str(target))
     with writer.as_default():
         api.hparams({name: _plain(value) for name, value in row.values.items()}, trial_id=row.name)

@@ -1,4 +1,4 @@
-"""What runs the trials: a search by name, or any tuner of keras-tuner's."""
+"""Runs the trials, with a search by name or any keras-tuner tuner."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class HeadTuner(keras_tuner.Tuner):
     """Runs a trial as a cross-validation: nothing to checkpoint, and no Keras state to clear."""
 
     def run_trial(self, trial: Any, *_: Any, **__: Any) -> Any:
-        """The metrics of a trial's head."""
+        """Returns the metrics of a trial's head."""
         return self.hypermodel.fit(trial.hyperparameters, self.hypermodel.build(trial.hyperparameters))
 
     def save(self) -> None:
-        """As keras-tuner's, whole or not at all."""
+        """Saves like keras-tuner, but completely or not at all."""
         self.oracle.save()
         with atomic_write(tuner_file(self)) as file:
             json.dump(self.get_state(), file)
@@ -37,19 +37,19 @@ class HeadTuner(keras_tuner.Tuner):
 def make_tuner(
     tuner: object, hypermodel: object, data: TuningData, *, trials: int, folder: Path, overwrite: bool
 ) -> Any:
-    """A tuner whose trials are cross-validations.
+    """Returns a tuner whose trials are cross-validations.
 
     Args:
-        tuner: a name, a class of tuner, or a tuner, which brings its own trials, folder and seed.
-        hypermodel: what builds the heads; of a tuner that has one, None.
-        data: what they are judged on.
-        trials: how many there are to be.
-        folder: of the search.
-        overwrite: whether trials that are there are thrown away.
+        tuner: a name, a tuner class, or a tuner, which has its own trials, folder and seed.
+        hypermodel: builds the heads; None if the tuner has one.
+        data: the data that the heads are judged on.
+        trials: how many trials to make.
+        folder: the folder of the search.
+        overwrite: whether existing trials are deleted.
 
     Raises:
-        ValueError: If the name is unknown, or there is no hypermodel or several.
-        TypeError: If it is no tuner.
+        ValueError: If the name is unknown, or there is no hypermodel or more than one.
+        TypeError: If `tuner` is not a tuner.
     """
     if is_tuner(tuner):
         return _adopted(tuner, hypermodel, data)
@@ -72,8 +72,8 @@ def make_tuner(
 def open_tuner(
     oracle: keras_tuner.Oracle, hypermodel: keras_tuner.HyperModel, folder: Path, overwrite: bool
 ) -> HeadTuner:
-    """A tuner of our own that goes on from the trials in a folder, unless they are thrown away."""
-    # keras-tuner prints that it reads a project; a library does not print.
+    """Returns our own tuner; it continues from the trials in a folder, unless they are overwritten."""
+    # keras-tuner prints that it reads a project; a library should not print.
     with contextlib.redirect_stdout(io.StringIO()):
         return HeadTuner(oracle, hypermodel, **_place(folder, overwrite))
 
@@ -97,7 +97,7 @@ def _adopted(tuner: Any, hypermodel: Any, data: TuningData) -> Any:
 
 
 def _parameters(kind: type) -> set[str]:
-    """The names that a class's constructor takes, with those that it hands on."""
+    """Returns the names of a constructor's parameters, including those that it passes on."""
     names: set[str] = set()
     for parent in kind.__mro__:
         if "__init__" not in vars(parent):
@@ -110,12 +110,12 @@ def _parameters(kind: type) -> set[str]:
 
 
 def run_trials(tuner: Any, logs: Path, advance: Callable[[int], None]) -> None:
-    """Runs the trials that are still to come.
+    """Runs the remaining trials.
 
     Args:
-        tuner: of whatever class.
-        logs: the folder in which each is logged for TensorBoard as it ends.
-        advance: told how many have ended: first those that were made before, then each.
+        tuner: a tuner of any class.
+        logs: the folder for the TensorBoard log of each trial, written when it ends.
+        advance: called with the number of ended trials: first with the earlier ones, then after each trial.
     """
     advance(len(tuner.oracle.end_order))
 
@@ -128,7 +128,7 @@ def run_trials(tuner: Any, logs: Path, advance: Callable[[int], None]) -> None:
 
 
 def watch(tuner: Any, told: Callable[[Any], None]) -> None:
-    """Lets somebody know of each trial that a tuner, of whatever class, has ended."""
+    """Calls `told` after each trial that a tuner of any class has ended."""
     end = tuner.on_trial_end
 
     def on_trial_end(trial: Any) -> None:
