@@ -109,7 +109,7 @@ def test_weights_received_are_not_changed():
 def test_other_optimizer_trains_as_keras_does():
     head = LinearHead(20, 3)
     head.compile(optimizer=keras.optimizers.Adam(0.05), metrics=["accuracy"])
-    assert not head.is_convex
+    assert not head.solves_itself
     features, class_ids = activations()
     epochs = []
     history = head.fit(
@@ -134,13 +134,13 @@ def test_seed_decides_the_first_weights_and_nothing_global():
 
 def test_compile_says_which_solver():
     head = compiled()
-    assert head.is_convex
+    assert head.solves_itself
     head.compile(optimizer="LBFGS", loss="sparse_categorical_crossentropy")
-    assert head.is_convex
+    assert head.solves_itself
     with pytest.raises(ValueError, match=r"another optimizer.*loss='mse'"):
         head.compile(loss="mse")
     head.compile(optimizer="adam", loss="mse")
-    assert not head.is_convex
+    assert not head.solves_itself
 
 
 @pytest.mark.parametrize(("shape", "labels"), [((6, 19), 6), ((6, 20), 5), ((6,), 6), ((6, 20, 1), 6)])
@@ -171,7 +171,7 @@ def test_keras_file_round_trip(tmp_path, optimizer):
     head.save(tmp_path / "head.keras")
     again = keras.models.load_model(tmp_path / "head.keras")
     assert again.get_config() == head.get_config()
-    assert again.is_convex == head.is_convex
+    assert again.solves_itself == head.solves_itself
     assert float(again.normalization.power) == float(head.normalization.power)
     np.testing.assert_array_equal(again.predict(features, verbose=0), head.predict(features, verbose=0))
     again.fit(features, class_ids, **({} if optimizer == "lbfgs" else {"verbose": 0}))

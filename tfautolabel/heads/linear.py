@@ -115,11 +115,6 @@ class LinearHead(keras.Model):
         """Whether `fit` also gives out-of-fold probabilities; see `tfautolabel.heads.contract`."""
         return self._convex
 
-    @property
-    def is_convex(self) -> bool:
-        """Whether `fit` solves the convex problem."""
-        return self._convex
-
     def fit(
         self,
         x: Any = None,
