@@ -2,6 +2,7 @@
 
 from tfautolabel.measures.classification import Evaluation, evaluate_predictions
 from tfautolabel.measures.intervals import accuracy_interval, paired_p_value, standard_error
+from tfautolabel.measures.label_quality import LabelQuality, judge_labels, label_scores
 from tfautolabel.measures.probabilities import (
     Measure,
     ProbabilityEvaluation,
@@ -13,12 +14,15 @@ from tfautolabel.measures.probabilities import (
 
 __all__ = [
     "Evaluation",
+    "LabelQuality",
     "Measure",
     "ProbabilityEvaluation",
     "accuracy_interval",
     "calibration_error",
     "evaluate_predictions",
     "evaluate_probabilities",
+    "judge_labels",
+    "label_scores",
     "paired_p_value",
     "reliability_table",
     "risk_coverage_curve",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfautolabel.measures import accuracy_interval
+from tfautolabel.measures.label_quality import judge_labels
 from tfautolabel.runs.evidence import Evidence
 from tfautolabel.runs.predictions import LabelTable
 
@@ -93,38 +93,9 @@ def unlike_gallery(labels: LabelTable, classes: Sequence[str]) -> Gallery:
     return Gallery("Unlike anything labelled", _items(labels, in_order[:LISTED], classes), len(rows))
 
 
-def suspects(class_ids: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Returns the labelled examples whose given label may be wrong, the most doubtful first.
-
-    This is confident learning (Northcutt, Jiang and Chuang, JAIR 70, 2021). The predicted class differs from
-    the given class. The probability of the predicted class is at least the mean of this class's probabilities
-    over the examples that have it as their given label.
-
-    Args:
-        class_ids: (m,) int64 in [0, k), the given labels.
-        probabilities: (m, k), each row predicted by a head that has not seen the example.
-
-    Returns:
-        Row indices, int64; none if the model is not clearly better than always answering the commonest class.
-    """
-    nothing = np.zeros(0, np.int64)
-    if len(class_ids) == 0:
-        return nothing
-    rows, predicted = np.arange(len(class_ids)), probabilities.argmax(axis=1)
-    own = probabilities[rows, class_ids]
-    counts = np.bincount(class_ids, minlength=probabilities.shape[1])
-    correct = int(np.count_nonzero(predicted == class_ids))
-    if accuracy_interval(correct, len(class_ids))[0] <= counts.max() / len(class_ids):
-        return nothing
-    usual = np.bincount(class_ids, own, minlength=len(counts)) / np.maximum(counts, 1)
-    sure = probabilities[rows, predicted]
-    found = np.flatnonzero((predicted != class_ids) & (sure >= usual[predicted]))
-    return found[np.argsort(own[found] - sure[found], kind="stable")]
-
-
 def suspect_gallery(evidence: Evidence, classes: Sequence[str]) -> Gallery:
-    """Shows given labels that may be wrong."""
-    rows = suspects(evidence.labelled_class_ids, evidence.out_of_fold)
+    """Shows given labels that are probably wrong, as `tfautolabel check-labels` finds them."""
+    rows = judge_labels(evidence.labelled_class_ids, evidence.out_of_fold).suspects
     predicted = evidence.out_of_fold.argmax(axis=1)
     items = [
         Item(
