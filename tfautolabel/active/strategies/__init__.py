@@ -1,0 +1,39 @@
+"""Query strategies, one a file, each with its paper."""
+
+from __future__ import annotations
+
+from tfautolabel.active.contract import Strategy
+from tfautolabel.active.strategies.badge import badge
+from tfautolabel.active.strategies.herding import herding
+from tfautolabel.active.strategies.margin import margin
+from tfautolabel.active.strategies.margin_diverse import margin_diverse
+from tfautolabel.active.strategies.random import random
+from tfautolabel.active.strategies.typiclust import typiclust
+from tfautolabel.active.strategies.uncertainty_herding import uncertainty_herding
+from tfautolabel.active.strategies.variance import variance
+
+DEFAULT_STRATEGY = "uncertainty-herding"
+RANDOM = "random"
+
+QUERY_STRATEGIES: dict[str, Strategy] = {
+    DEFAULT_STRATEGY: uncertainty_herding,
+    "margin": margin,
+    "margin-diverse": margin_diverse,
+    "herding": herding,
+    "typiclust": typiclust,
+    "badge": badge,
+    "variance": variance,
+    RANDOM: random,
+}
+"""Name to a function that chooses which examples to ask about; see `tfautolabel.active.contract.Strategy`."""
+
+
+def strategy_of(name: str) -> Strategy:
+    """Returns the strategy of a name.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    if name not in QUERY_STRATEGIES:
+        raise ValueError(f"a strategy is one of {', '.join(QUERY_STRATEGIES)}. Received: strategy={name!r}")
+    return QUERY_STRATEGIES[name]
