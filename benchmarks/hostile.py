@@ -1,7 +1,7 @@
 """A folder in which 30 of 1,000 entries are broken in 10 different ways, through the real command line.
 
 Measures whether `tfautolabel run` ends with exit code 0, labels every one of the 970 good files, and sets
-the 30 broken ones aside in rejected.csv with the right reasons. The good files are Fashion-MNIST test
+the 30 broken ones aside in unreadable.csv with the right reasons. The good files are Fashion-MNIST test
 images in every format that is read; the labelled ones are in a folder of their own.
 
 Peer: none; the reasons are held against what was broken.
@@ -44,12 +44,12 @@ def main() -> None:
         command = [*command_line(), "run", str(folder), "--labelled", str(labelled), "--out", str(out)]
         command += ["--cache-dir", str(Path(scratch, "cache")), "--quiet"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        labels, rejected = (read_ids(out / f"{name}.csv") for name in ("predictions", "rejected"))
+        labels, unreadable = (read_ids(out / f"{name}.csv") for name in ("predictions", "unreadable"))
     if done.returncode != 0:
         print(done.stderr[-2000:])
-    show_reasons(expected, rejected)
-    right = sum(rejected.get(name, "").startswith(reason) for name, (_, reason) in expected.items())
-    wrong = [name for name in rejected if name not in expected]
+    show_reasons(expected, unreadable)
+    right = sum(unreadable.get(name, "").startswith(reason) for name, (_, reason) in expected.items())
+    wrong = [name for name in unreadable if name not in expected]
     report.add("hostile folder, exit code", "exit code of tfautolabel run", done.returncode, "= 0")
     report.add(
         "hostile folder, labelled",
@@ -59,10 +59,10 @@ def main() -> None:
     )
     report.add(
         "hostile folder, set aside",
-        f"broken in {len(BREAKAGES)} ways and in rejected.csv with the right reason",
+        f"broken in {len(BREAKAGES)} ways and in unreadable.csv with the right reason",
         right - len(wrong) - len(set(labels) & set(expected)),
         f"= {len(expected)}",
-        reasons={name: rejected.get(name) for name in expected},
+        reasons={name: unreadable.get(name) for name in expected},
     )
     report.save()
 
@@ -87,12 +87,12 @@ def break_files(folder: Path, outside: Path) -> dict[str, tuple[str, str]]:
     return expected
 
 
-def show_reasons(expected: dict[str, tuple[str, str]], rejected: dict[str, str]) -> None:
+def show_reasons(expected: dict[str, tuple[str, str]], unreadable: dict[str, str]) -> None:
     rows = {}
     for name, (kind, reason) in expected.items():
-        given = rejected.get(name, "NOT SET ASIDE")
+        given = unreadable.get(name, "NOT SET ASIDE")
         rows[kind, given] = rows.get((kind, given), 0) + given.startswith(reason)
-    columns = ["broken how", f"right of {COPIES}", "reason in rejected.csv"]
+    columns = ["broken how", f"right of {COPIES}", "reason in unreadable.csv"]
     print_table(columns, [[kind, right, given] for (kind, given), right in rows.items()])
 
 

@@ -169,7 +169,7 @@ def make_jobs(base: Path) -> list[Job]:
             from_audited,
             ("out",),
         ),
-        Job("label", lambda work: [*label, f"{work}/new.csv"], nothing, ("new.csv", "new.rejected.csv")),
+        Job("label", lambda work: [*label, f"{work}/new.csv"], nothing, ("new.csv", "new.unreadable.csv")),
         Job("tune", tune, nothing, ("out/model",)),
         Job("export", lambda work: [*tflite, f"{work}/model.tflite"], nothing, ("model.tflite",)),
         Job("run --transfer auto", lambda work: run(work, *auto), perhaps_earlier, ("out",)),

@@ -117,7 +117,7 @@ def write_run(folder: Path, modality: str, items: int) -> tuple[Path, float]:
         "ood_score": pa.array(rng.random(pool), pa.float32()),
     }
     pq.write_table(pa.table(columns), out / "predictions.parquet")
-    with (out / "rejected.csv").open("w", encoding="utf-8", newline="") as file:
+    with (out / "unreadable.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("id", "reason"), *((f"broken {n}", "empty file") for n in range(500))])
     centres = rng.normal(size=(k, DIMENSIONS))
     some = np.arange(LABELLED + POINTS)
@@ -169,7 +169,7 @@ def write_record(
             "labelled": LABELLED,
             "to_label": len(predicted),
             "accepted": int(accepted.sum()),
-            "rejected": 500,
+            "unreadable": 500,
             "classes": {
                 name: dict(zip(names, row, strict=True)) for name, row in zip(CLASSES, rows, strict=True)
             },

@@ -70,7 +70,7 @@ def write_run(
     confidence, predicted = probabilities.max(axis=1)[labelled:], class_ids[labelled:]
     accepted = confidence >= 0.85
     write_table(out, names[labelled:], predicted, confidence, accepted, classes)
-    with open(out / "rejected.csv", "w", encoding="utf-8", newline="") as file:
+    with open(out / "unreadable.csv", "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("id", "reason"), ("<b>broken</b>.png", "truncated <i>PNG</i>")])
     if evidence:
         write_evidence(
@@ -106,7 +106,7 @@ def write_run(
             "labelled": labelled,
             "to_label": pool,
             "accepted": int(accepted.sum()),
-            "rejected": 1,
+            "unreadable": 1,
             "classes": {
                 name: {
                     "labelled": int((given == number).sum()),
@@ -172,3 +172,13 @@ def seal(out):
     """Has the record tell of the files as they are now."""
     record = json.loads((out / "run.json").read_text(encoding="utf-8"))
     (out / "run.json").write_text(json.dumps(record | {"files": digests(out)}), encoding="utf-8")
+
+
+def as_before_the_renaming(out):
+    """Gives a run's folder the names of an earlier version: rejected.csv, and "rejected" in run.json."""
+    (out / "unreadable.csv").rename(out / "rejected.csv")
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    record["counts"]["rejected"] = record["counts"].pop("unreadable")
+    record["files"]["rejected.csv"] = record["files"].pop("unreadable.csv")
+    (out / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    return out

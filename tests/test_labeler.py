@@ -168,14 +168,17 @@ def test_broken_pictures_are_set_aside_everywhere(make, fitted):
     labeler = make()
     with pytest.warns(UserWarning, match="2 of 11 labelled examples could not be read and are left out"):
         labeler.fit(labelled)
-    assert labeler.rejected_ == (tal.Rejected("4.png", "empty file"), tal.Rejected("5.png", "truncated PNG"))
+    assert labeler.unreadable_ == (
+        tal.Unreadable("4.png", "empty file"),
+        tal.Unreadable("5.png", "truncated PNG"),
+    )
     assert labeler.out_of_fold_.shape == (9, 3)
     assert labeler.cross_validation_["examples"] == 9
 
     labels = fitted.label(labelled)
     assert len(labels) == 9
     assert "4.png" not in labels.ids
-    assert labels.rejected == labeler.rejected_
+    assert labels.unreadable == labeler.unreadable_
     with pytest.warns(UserWarning, match=r"2 of 11 examples could not be read .* 4\.png: empty file"):
         probabilities = fitted.predict(labelled)
     assert not probabilities[[4, 5]].any()
@@ -355,6 +358,9 @@ def test_a_saved_labeler_predicts_the_same_without_the_backbones_folder(head, la
     labeler.save(tmp_path / "saved")
     shutil.rmtree(module)
     shutil.move(tmp_path / "saved", tmp_path / "moved")
+    if head == "mlp":  # as an earlier version named it
+        state = tmp_path / "moved" / "labeler_state.json"
+        state.write_text(state.read_text().replace('"unreadable"', '"rejected"'))
 
     loaded = tal.Labeler.load(tmp_path / "moved", cache_dir=tmp_path / "other")
     np.testing.assert_allclose(loaded.predict(pool), expected, atol=1e-6)

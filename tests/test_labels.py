@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tfautolabel.labels import ABSTAIN, Labels, Rejected
+from tfautolabel.labels import ABSTAIN, Labels, Unreadable
 
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4], [0.5, 0.5, 0.0]])
 CLASSES = ["cat", "dog", "owl"]
@@ -51,10 +51,12 @@ def test_one_class_has_no_runner_up():
 
 
 def test_no_rows():
-    found = Labels.from_probabilities([], np.zeros((0, 3)), CLASSES, rejected=[Rejected("x", "empty file")])
+    found = Labels.from_probabilities(
+        [], np.zeros((0, 3)), CLASSES, unreadable=[Unreadable("x", "empty file")]
+    )
     assert len(found) == len(found.predicted) == len(found.accepted) == len(found.runner_up[0]) == 0
     assert found.class_ids.dtype == np.int64
-    assert found.rejected == (("x", "empty file"),)
+    assert found.unreadable == (("x", "empty file"),)
 
 
 @given(

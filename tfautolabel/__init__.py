@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tfautolabel.data import LabelsWriter as LabelsWriter
     from tfautolabel.data import load_dataset as load_dataset
     from tfautolabel.data import write_labels as write_labels
-    from tfautolabel.data import write_rejected as write_rejected
+    from tfautolabel.data import write_unreadable as write_unreadable
     from tfautolabel.export import ExportedLabeler as ExportedLabeler
     from tfautolabel.export import check_saved_model as check_saved_model
     from tfautolabel.export import export_onnx as export_onnx
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tfautolabel.labeler import build_model as build_model
     from tfautolabel.labels import ABSTAIN as ABSTAIN
     from tfautolabel.labels import Labels as Labels
-    from tfautolabel.labels import Rejected as Rejected
+    from tfautolabel.labels import Unreadable as Unreadable
     from tfautolabel.measures import Evaluation as Evaluation
     from tfautolabel.measures import ProbabilityEvaluation as ProbabilityEvaluation
     from tfautolabel.measures import evaluate_predictions as evaluate_predictions
@@ -73,7 +73,7 @@ _HOMES = {
     "Labels": "labels",
     "LabelsWriter": "data",
     "ProbabilityEvaluation": "measures",
-    "Rejected": "labels",
+    "Unreadable": "labels",
     "RunResult": "jobs",
     "RunSettings": "runs.settings",
     "audit": "jobs",
@@ -94,7 +94,7 @@ _HOMES = {
     "run": "jobs",
     "tune_head": "tuning",
     "write_labels": "data",
-    "write_rejected": "data",
+    "write_unreadable": "data",
 }
 """The public names, and the modules that they are resolved from when they are first used."""
 

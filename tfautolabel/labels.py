@@ -38,7 +38,7 @@ def check_min_confidence(min_confidence: float) -> None:
         raise ValueError(f"min_confidence must lie in [0, 1]. Received: min_confidence={min_confidence}")
 
 
-class Rejected(NamedTuple):
+class Unreadable(NamedTuple):
     """An example that was set aside, and why.
 
     Attributes:
@@ -64,7 +64,7 @@ class Labels:
         probabilities: (n, k) float32, rows sum to 1.
         classes: k class names.
         origin: (n,) str, one of `ORIGINS` for each row.
-        rejected: examples that could not be read and have no row here.
+        unreadable: examples that could not be read and have no row here.
         reason: (n,) str, "" if the label is accepted, else one of `REASONS`; by default `NOT_SURE_ENOUGH`.
         ood_score: (n,) float32, how unlike all labelled examples each example is; higher is more unlike. NaN,
             the default, if it was not measured.
@@ -87,7 +87,7 @@ class Labels:
     probabilities: np.ndarray
     classes: tuple[str, ...]
     origin: np.ndarray
-    rejected: tuple[Rejected, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
     reason: np.ndarray = None  # type: ignore[assignment] # filled in below
     ood_score: np.ndarray = None  # type: ignore[assignment]
 
@@ -125,7 +125,7 @@ class Labels:
         classes: Sequence[str],
         min_confidence: float = 0.0,
         origin: str = "model",
-        rejected: Sequence[Rejected] = (),
+        unreadable: Sequence[Unreadable] = (),
         reason: np.ndarray | None = None,
         ood_score: np.ndarray | None = None,
     ) -> Labels:
@@ -137,7 +137,7 @@ class Labels:
             classes: k names.
             min_confidence: in [0, 1]; rows with a lower confidence become `ABSTAIN`.
             origin: one of `ORIGINS`.
-            rejected: examples that could not be read.
+            unreadable: examples that could not be read.
             reason: (n,) str, why each label is not accepted, "" if it is; replaces `min_confidence`.
             ood_score: (n,) float32, see `Labels`.
 
@@ -161,7 +161,7 @@ class Labels:
             probabilities=probabilities,
             classes=tuple(classes),
             origin=np.full(len(ids), origin, dtype=object),
-            rejected=tuple(rejected),
+            unreadable=tuple(unreadable),
             reason=reason,  # type: ignore[arg-type] # None becomes the default
             ood_score=ood_score,  # type: ignore[arg-type]
         )

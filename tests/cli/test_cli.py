@@ -227,7 +227,7 @@ def test_label_to_a_folder(place, tmp_path):
     assert {row["id"]: row["label"] for row in labels} == place.truth
     accepted = sum(row["accepted"] == "true" for row in labels)
     assert accepted == sum(float(row["confidence"]) >= 0.6 for row in labels)
-    assert [row["id"] for row in rows(tmp_path / "out" / "rejected.csv")] == ["broken.png"]
+    assert [row["id"] for row in rows(tmp_path / "out" / "unreadable.csv")] == ["broken.png"]
     assert f"{accepted} of 12 (" in done.stdout
     assert "1 example that could not be read" in done.stdout
     assert str(tmp_path / "out" / "predictions.csv") in done.stdout
@@ -241,7 +241,7 @@ def test_label_to_a_file_beside_the_photos_is_not_labelled_the_next_time(place, 
     for _ in range(2 if ending == "jsonl" else 1):
         done = tfautolabel(*arguments, "--min-confidence", "0")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert [row["id"] for row in rows(tmp_path / "photos" / "new.rejected.csv")] == ["broken.png"]
+    assert [row["id"] for row in rows(tmp_path / "photos" / "new.unreadable.csv")] == ["broken.png"]
     if ending == "jsonl":
         read = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     else:

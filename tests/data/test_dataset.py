@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfautolabel.data import Dataset, Rejected
+from tfautolabel.data import Dataset, Unreadable
 from tfautolabel.data.readers import MemoryReader
 from tfautolabel.labels import ABSTAIN
 
@@ -27,7 +27,7 @@ def test_from_inputs_gives_what_it_was_given():
     assert dataset.class_ids.dtype == np.int64
     assert dataset.read([2, 0]) == [b"z", b"x"]
     assert dataset.modality == "image"
-    assert dataset.rejected == ()
+    assert dataset.unreadable == ()
 
 
 def test_default_ids_sort_in_the_order_of_the_rows():
@@ -144,15 +144,16 @@ def test_labelled_and_unlabelled_part_the_whole(labels):
     assert (dataset.unlabelled.class_ids == ABSTAIN).all()
 
 
-def test_rejected_stays_with_the_whole_and_the_unlabelled():
-    rejected = [Rejected("x.jpg", "a broken link")]
-    dataset = Dataset(MemoryReader([b"", b""]), ["a", "b"], [0, -1], ["x"], rejected=rejected)
-    assert dataset.rejected == tuple(rejected)
-    assert dataset.unlabelled.rejected == tuple(rejected)
-    assert dataset.with_classes(["y", "x"]).rejected == tuple(rejected)
-    assert dataset.labelled.rejected == ()
-    assert dataset.subset([0]).rejected == ()
-    assert all(part.rejected == () for part in dataset.split(0.5))
+def test_unreadable_stays_with_the_whole_and_the_unlabelled():
+    unreadable = [Unreadable("x.jpg", "a broken link")]
+    dataset = Dataset(MemoryReader([b"", b""]), ["a", "b"], [0, -1], ["x"], unreadable=unreadable)
+    assert dataset.unreadable == tuple(unreadable)
+    assert dataset.unlabelled.unreadable == tuple(unreadable)
+    assert dataset.rejected == tuple(unreadable), "an earlier name"
+    assert dataset.with_classes(["y", "x"]).unreadable == tuple(unreadable)
+    assert dataset.labelled.unreadable == ()
+    assert dataset.subset([0]).unreadable == ()
+    assert all(part.unreadable == () for part in dataset.split(0.5))
 
 
 @settings(deadline=None)

@@ -14,7 +14,7 @@ def write(root, *names):
 
 
 def reasons(listing):
-    return {item.id: item.reason for item in listing.rejected}
+    return {item.id: item.reason for item in listing.unreadable}
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_every_regular_file_at_any_depth_is_listed_in_order(photos):
     listing = list_folder(photos)
     assert listing.ids == ["B.JPG", "a-b.png", "a/10", "a/2.txt", "b.jpg", "deep/er/est/x.gif"]
     assert listing.paths == listing.ids
-    assert listing.rejected == []
+    assert listing.unreadable == []
 
 
 def test_hidden_and_system_files_are_left_out_silently(photos):
@@ -50,7 +50,7 @@ def test_hidden_and_system_files_are_left_out_silently(photos):
     )
     listing = list_folder(photos)
     assert listing.ids == ["a/b.jpg"]
-    assert listing.rejected == []
+    assert listing.unreadable == []
 
 
 def test_links(photos):
@@ -92,7 +92,7 @@ def test_links(photos):
         "outer_directory": outside,
         "through_a_file.jpg": broken,
     }
-    assert [item.id for item in listing.rejected] == sorted(reasons(listing))
+    assert [item.id for item in listing.unreadable] == sorted(reasons(listing))
 
 
 def test_the_folder_itself_may_be_a_link(photos, tmp_path):
@@ -101,7 +101,7 @@ def test_the_folder_itself_may_be_a_link(photos, tmp_path):
     (tmp_path / "link").symlink_to("photos")
     listing = list_folder(tmp_path / "link")
     assert listing.ids == ["a.jpg", "again.jpg"]
-    assert listing.rejected == []
+    assert listing.unreadable == []
 
 
 def test_a_directory_named_like_a_picture_is_set_aside_and_still_searched(photos):
@@ -182,7 +182,7 @@ def test_exclude_leaves_files_and_directories_out_silently(photos, tmp_path, mon
     (tmp_path / "alias").symlink_to("photos")
     listing = list_folder(photos, ["labels.csv", tmp_path / "alias" / "out", "not_there"])
     assert listing.ids == ["a.jpg", "outside/z.jpg"]
-    assert listing.rejected == []
+    assert listing.unreadable == []
 
 
 def test_excluding_a_parent_does_not_empty_the_folder(photos):

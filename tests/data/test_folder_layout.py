@@ -75,7 +75,7 @@ def test_a_part_without_classes_is_what_there_is_to_label(tmp_path):
     labels = labels_of(load_dataset(tmp_path))
     assert labels["test/5.png"] is None
     assert labels["train/cat/1.png"] == "cat"
-    assert [item.id for item in load_dataset(tmp_path, "folder").rejected] == ["test/5.png", "test/6.png"]
+    assert [item.id for item in load_dataset(tmp_path, "folder").unreadable] == ["test/5.png", "test/6.png"]
 
 
 @pytest.mark.parametrize("name", ["predict", "unlabelled", "pool", "unlabeled_data"])
@@ -133,8 +133,8 @@ def test_what_lies_beside_media_is_set_aside(tmp_path, beside, medium):
     dataset = load_dataset(tmp_path, {f"{n}.{medium}": "ab"[n % 2] for n in range(4)})
     assert dataset.modality == ("image" if medium == "png" else "audio")
     assert len(dataset) == 5
-    assert len(dataset.rejected) == 5
-    assert all("beside" in item.reason for item in dataset.rejected)
+    assert len(dataset.unreadable) == 5
+    assert all("beside" in item.reason for item in dataset.unreadable)
     assert any(f"'0.{beside}'" in note and "set aside" in note for note in dataset.notes)
 
 
@@ -144,7 +144,7 @@ def test_names_with_more_behind_belong_to_the_media(tmp_path, behind):
         tmp_path, *(f"{n}.png" for n in range(5)), *(f"{n}{b}" for n in range(5) for b in (behind, ".1.txt"))
     )
     dataset = load_dataset(tmp_path)
-    assert (dataset.modality, len(dataset), len(dataset.rejected)) == ("image", 5, 10)
+    assert (dataset.modality, len(dataset), len(dataset.unreadable)) == ("image", 5, 10)
 
 
 def test_pictures_without_endings_have_sidecars_too(tmp_path):
@@ -153,7 +153,7 @@ def test_pictures_without_endings_have_sidecars_too(tmp_path):
         (tmp_path / f"{n}.png").rename(tmp_path / f"scan{n}")
     dataset = load_dataset(tmp_path, modality="image")
     assert dataset.ids.tolist() == [f"scan{n}" for n in range(4)]
-    assert len(dataset.rejected) == 5
+    assert len(dataset.unreadable) == 5
 
 
 def test_many_sidecars_in_a_folder_of_their_own(tmp_path):
@@ -180,7 +180,7 @@ def test_documents_beside_classes(tmp_path, name, ending):
     dataset = load_dataset(tmp_path)
     assert dataset.classes == ("cat", "dog")
     assert labels_of(dataset).keys() == {f"cat/1.{ending}", f"dog/2.{ending}", f"dog/3.{ending}"}
-    assert [item.id for item in dataset.rejected] == [name]
+    assert [item.id for item in dataset.unreadable] == [name]
 
 
 def test_why_there_are_no_classes_is_said(tmp_path):

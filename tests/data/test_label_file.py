@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tfautolabel.data import Rejected
+from tfautolabel.data import Unreadable
 from tfautolabel.data.label_file import LabelList, LabelRow, read_label_file, rows_from_mapping
 from tfautolabel.data.label_file import match_labels as match
 
@@ -29,8 +29,8 @@ def read(tmp_path):
     return read_bytes
 
 
-def match_labels(rows, ids, root, rejected=(), source="labels"):
-    return match(LabelList(rows, source=source), ids, root, rejected).labels
+def match_labels(rows, ids, root, unreadable=(), source="labels"):
+    return match(LabelList(rows, source=source), ids, root, unreadable).labels
 
 
 def rows(*pairs):
@@ -214,14 +214,14 @@ def test_labels_for_files_that_are_not_there_are_a_warning_with_a_few_examples()
         assert match_labels(rows(*pairs), ["a.jpg"], "photos", source="{x}.csv") == ["cat"]
 
 
-def test_a_label_for_a_rejected_file_names_the_reason():
-    rejected = [Rejected("b/broken.jpg", "a broken link")]
+def test_a_label_for_a_unreadable_file_names_the_reason():
+    unreadable = [Unreadable("b/broken.jpg", "a broken link")]
     with pytest.warns(
         UserWarning, match=r"1 label for files that were set aside: .*\(line 3: a broken link\)"
     ):
-        match_labels(rows(("a.jpg", "cat"), ("b\\broken.jpg", "dog")), ["a.jpg"], "photos", rejected)
+        match_labels(rows(("a.jpg", "cat"), ("b\\broken.jpg", "dog")), ["a.jpg"], "photos", unreadable)
     with pytest.raises(ValueError, match=r"none of its 1 paths .* in 'photos'.*a broken link"):
-        match_labels(rows(("b/broken.jpg", "dog")), ["a.jpg"], "photos", rejected)
+        match_labels(rows(("b/broken.jpg", "dog")), ["a.jpg"], "photos", unreadable)
 
 
 def test_no_match_at_all_is_an_error():

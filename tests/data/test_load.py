@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tfautolabel.data
-from tfautolabel.data import ReadFailure, Rejected, load_dataset
+from tfautolabel.data import ReadFailure, Unreadable, load_dataset
 from tfautolabel.labels import ABSTAIN
 
 
@@ -69,10 +69,10 @@ def test_folder_sets_files_beside_the_classes_aside(photos):
     dataset = load_dataset(photos, "folder")
     assert labels_of(dataset) == {"cat/1": "cat"}
     assert dataset.read([0]) == [b"cat/1"]
-    assert dataset.rejected == (
-        Rejected("a.jpg", "a broken link"),
-        Rejected("about.txt", "directly in the folder, not in the folder of a class"),
-        Rejected("readme.txt", "directly in the folder, not in the folder of a class"),
+    assert dataset.unreadable == (
+        Unreadable("a.jpg", "a broken link"),
+        Unreadable("about.txt", "directly in the folder, not in the folder of a class"),
+        Unreadable("readme.txt", "directly in the folder, not in the folder of a class"),
     )
 
 

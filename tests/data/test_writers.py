@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tfautolabel.data import Rejected, write_labels, write_rejected, writers
+from tfautolabel.data import Unreadable, write_labels, write_unreadable, writers
 from tfautolabel.labels import ORIGINS, Labels
 
 COLUMNS = ["id", "label", "confidence", "accepted", "second_label", "second_confidence", "origin"]
@@ -164,11 +164,11 @@ def test_a_failure_in_the_middle_leaves_the_old_file(tmp_path, ending, monkeypat
 
 
 @on_one_file
-@given(st.lists(st.builds(Rejected, *[st.text(st.characters(exclude_categories=[]))] * 2)))
-def test_rejected_is_read_again_in_order(tmp_path, rejected):
-    path = tmp_path / "new" / "rejected.csv"
-    write_rejected(iter(rejected), path)
+@given(st.lists(st.builds(Unreadable, *[st.text(st.characters(exclude_categories=[]))] * 2)))
+def test_unreadable_is_read_again_in_order(tmp_path, unreadable):
+    path = tmp_path / "new" / "unreadable.csv"
+    write_unreadable(iter(unreadable), path)
     with open(path, encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file, strict=True)
     assert header == ["id", "reason"]
-    assert rows == [[readable(item.id), readable(item.reason)] for item in rejected]
+    assert rows == [[readable(item.id), readable(item.reason)] for item in unreadable]

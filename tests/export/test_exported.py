@@ -9,7 +9,7 @@ from tfautolabel.data import Dataset, load_dataset
 from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.export import exported as exported_module
 from tfautolabel.export import load_exported
-from tfautolabel.labels import Rejected
+from tfautolabel.labels import Unreadable
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +98,13 @@ def test_label_gives_what_the_labeler_gives(loaded, labeler, files, batch_size):
     np.testing.assert_allclose(labels.probabilities, expected.probabilities, atol=1e-4)
     np.testing.assert_array_equal(labels.class_ids, expected.class_ids)
     assert (
-        labels.rejected
-        == expected.rejected
+        labels.unreadable
+        == expected.unreadable
         == (
-            Rejected("03-empty.png", "empty file"),
-            Rejected("05-text.jpg", "not a picture: text; valid are JPEG, PNG, GIF, BMP and WebP"),
-            Rejected("07-cut.png", "truncated PNG"),
-            Rejected("09-gone.png", "the file has gone since it was listed"),
+            Unreadable("03-empty.png", "empty file"),
+            Unreadable("05-text.jpg", "not a picture: text; valid are JPEG, PNG, GIF, BMP and WebP"),
+            Unreadable("07-cut.png", "truncated PNG"),
+            Unreadable("09-gone.png", "the file has gone since it was listed"),
         )
     )
 

@@ -55,7 +55,7 @@ def test_features_are_those_of_the_network(backbone):
     extraction = extract_features(Dataset.from_inputs(FILES), backbone)
     check(extraction, expected_features(backbone, FILES), 23, 0)
     assert extraction.rows.tolist() == list(range(23))
-    assert extraction.rejected == ()
+    assert extraction.unreadable == ()
     assert np.ptp(extraction.features, axis=0).max() > 1e-3, "rows must differ for this test to mean anything"
 
 
@@ -128,9 +128,9 @@ def test_broken_files_and_their_copies_are_set_aside(backbone, tmp_path):
             3 - computed,
         )
         assert extraction.rows.tolist() == [0, 3, 6]
-        assert [one.id for one in extraction.rejected] == ["b", "c", "e", "f"]
-        assert extraction.rejected[0].reason == extraction.rejected[2].reason == "truncated PNG"
-        assert extraction.rejected[1].reason == "empty file"
+        assert [one.id for one in extraction.unreadable] == ["b", "c", "e", "f"]
+        assert extraction.unreadable[0].reason == extraction.unreadable[2].reason == "truncated PNG"
+        assert extraction.unreadable[1].reason == "empty file"
 
 
 def test_contents_are_those_that_learnt_examples_are_known_by(backbone, tmp_path):
@@ -150,20 +150,20 @@ def test_files_that_vanish_are_set_aside(backbone, tmp_path):
     (tmp_path / "1.png").unlink()
     extraction = extract_features(dataset, backbone)
     assert extraction.rows.tolist() == [0, 2, 3]
-    assert [one.id for one in extraction.rejected] == ["1.png"]
-    assert extraction.rejected[0].reason
+    assert [one.id for one in extraction.unreadable] == ["1.png"]
+    assert extraction.unreadable[0].reason
 
 
 def test_nothing_readable_and_nothing_at_all(backbone):
-    for inputs, rejected in (([b"?", b"!"], 2), ([], 0)):
+    for inputs, unreadable in (([b"?", b"!"], 2), ([], 0)):
         extraction = extract_features(Dataset.from_inputs(inputs), backbone)
         assert (extraction.features.shape, extraction.rows.shape) == ((0, 16), (0,))
-        assert (len(extraction.rejected), extraction.computed, extraction.reused) == (rejected, 0, 0)
+        assert (len(extraction.unreadable), extraction.computed, extraction.reused) == (unreadable, 0, 0)
 
 
 def test_pixel_limit_of_the_preprocessor_holds():
     extraction = extract_features(Dataset.from_inputs([FILES[0]]), tiny_backbone(max_pixels=1000))
-    assert "at most 1,000 are decoded" in extraction.rejected[0].reason
+    assert "at most 1,000 are decoded" in extraction.unreadable[0].reason
 
 
 def interrupt_after(monkeypatch, backbone, calls):

@@ -6,12 +6,14 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from hub_modules import make_image_module
+from report_runs import as_before_the_renaming
 from separable import write_flat
 
 import tfautolabel as tal
 from tfautolabel.jobs import certify_run, draw_audit_list, run
 from tfautolabel.labels import FOUND_WRONG
 from tfautolabel.runs import RunSettings
+from tfautolabel.runs.identity import check_whole
 
 
 def rows(file):
@@ -96,6 +98,18 @@ def test_right_answers_certify_and_all_files_agree(out):
     assert not any(rule["barred"])
     assert record(out)["certificate"]["kind"] == "certified"
     assert record(out)["certificate"]["pool_accepted"] == record(out)["counts"]["accepted"]
+
+
+def test_a_folder_with_the_earlier_names_is_audited_and_its_model_labels(out, tmp_path):
+    as_before_the_renaming(out)
+    fill(out, yes)
+    assert certify_run(out).state == "certified"
+    assert_consistent(out)
+    assert record(out)["counts"]["unreadable"] == 0
+    check_whole(out, record(out))
+    (tmp_path / "more").mkdir()
+    write_flat(tmp_path / "more" / "photos", 2)
+    assert tal.label(out / "model", tmp_path / "more" / "photos", tmp_path / "more.csv").total == 6
 
 
 def test_what_was_looked_at_becomes_a_persons_label(out):

@@ -24,7 +24,7 @@ def test_the_demo_labels_real_photographs(tmp_path):
     assert len(labels) == 162
     assert not labels.keys() & given.keys()
     counts = json.loads((out / "run.json").read_text())["counts"]
-    assert (counts["labelled"], counts["to_label"], counts["rejected"]) == (30, 162, 0)
+    assert (counts["labelled"], counts["to_label"], counts["unreadable"]) == (30, 162, 0)
     words = next(line for line in done.stdout.splitlines() if line.startswith("truth ")).split()
     assert words[2:4] == ["of", "162"]
     assert int(words[1]) / 162 >= 0.95

@@ -20,7 +20,7 @@ from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.writers import COLUMNS
 from tfautolabel.jobs import label as job
 from tfautolabel.jobs.label import label
-from tfautolabel.labels import Labels, Rejected
+from tfautolabel.labels import Labels, Unreadable
 
 ROWS, PART = 100, 16
 FORMATS = ("csv", "jsonl", "parquet")
@@ -48,8 +48,10 @@ class Hashes:
             np.array([[score, 1 - score] for score in scores], np.float32).reshape(len(kept), 2),
             ["=good", "poor, or worse"],
             min_confidence=0.8 if min_confidence is None else min_confidence,
-            rejected=[
-                Rejected(dataset.ids[row], str(values[row])) for row in range(len(values)) if row not in kept
+            unreadable=[
+                Unreadable(dataset.ids[row], str(values[row]))
+                for row in range(len(values))
+                if row not in kept
             ],
             ood_score=np.array([np.nan if score < 0.1 else score for score in scores], np.float32),
         )
@@ -104,7 +106,7 @@ def test_an_interrupted_job_goes_on_and_ends_with_the_same_bytes(place, ending, 
     assert (again.labelled, again.result.kept) == (ROWS - lives * PART, lives * PART)
     words = f"{lives * PART} of {ROWS} rows had been labelled before the job was interrupted"
     assert (words in again.said) == bool(lives)
-    for name in (f"{{}}.{ending}", "{}.rejected.csv"):
+    for name in (f"{{}}.{ending}", "{}.unreadable.csv"):
         one, other = (place.base / name.format(which) for which in ("whole", "cut"))
         assert one.read_bytes() == other.read_bytes()
     assert (again.result.accepted, again.result.reasons) == (whole.result.accepted, whole.result.reasons)
@@ -214,9 +216,9 @@ def test_a_file_of_somebody_else_is_not_overwritten(place, name, content):
     assert (place.base / name).read_bytes() == content
 
 
-def test_neither_are_rejected_rows_of_somebody_else(place):
-    (place.base / "out.rejected.csv").write_text("my,notes\n")
-    with pytest.raises(ValueError, match=r"out\.rejected\.csv exists"):
+def test_neither_are_unreadable_rows_of_somebody_else(place):
+    (place.base / "out.unreadable.csv").write_text("my,notes\n")
+    with pytest.raises(ValueError, match=r"out\.unreadable\.csv exists"):
         place.run("out.csv")
 
 
@@ -263,7 +265,7 @@ def check(folder):
         once(folder, ending)
         assert (folder / f"out.{ending}").read_bytes() == (folder / "fresh" / f"out.{ending}").read_bytes()
     outputs = {f"out.{ending}" for ending in FORMATS}
-    assert {*os.listdir(folder)} == outputs | {"out.rejected.csv", "texts", "texts.csv", "model", "fresh"}
+    assert {*os.listdir(folder)} == outputs | {"out.unreadable.csv", "texts", "texts.csv", "model", "fresh"}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -312,6 +314,6 @@ def test_with_a_real_model_in_a_process_that_is_killed(colours, monkeypatch):
     fresh = label(model, photos, colours / "fresh.parquet", progress=False)
     assert fresh.kept == 0
     assert out.read_bytes() == fresh.labels_file.read_bytes()
-    assert again.rejected == fresh.rejected
-    assert again.rejected[0].id == "broken.png"
+    assert again.unreadable == fresh.unreadable
+    assert again.unreadable[0].id == "broken.png"
     assert progress_folders(colours) == []

@@ -181,11 +181,11 @@ def test_every_good_file_is_labelled_and_rightly(hostile):
 
 
 def test_every_broken_file_is_set_aside_with_its_reason(hostile):
-    rejected = rows(hostile.out / "rejected.csv")
-    assert list(rejected[0]) == ["id", "reason"]
-    found = {row["id"]: row["reason"] for row in rejected}
+    unreadable = rows(hostile.out / "unreadable.csv")
+    assert list(unreadable[0]) == ["id", "reason"]
+    found = {row["id"]: row["reason"] for row in unreadable}
     assert found.keys() == hostile.reasons.keys()
-    assert len(rejected) == len(found) >= 15
+    assert len(unreadable) == len(found) >= 15
     for name, reason in hostile.reasons.items():
         assert reason in found[name], name
 
@@ -247,7 +247,7 @@ def test_the_record_says_what_was_done(hostile):
     assert counts["labelled"] == 16
     assert counts["to_label"] == len(labels)
     assert counts["accepted"] == sum(row["accepted"] == "true" for row in labels)
-    assert counts["rejected"] == len(hostile.reasons)
+    assert counts["unreadable"] == len(hostile.reasons)
     assert counts["features_computed"] == len(hostile.truth)
     assert counts["features_reused"] == 0
     assert set(counts["classes"]) == set(NAMES)
@@ -272,7 +272,7 @@ def test_the_model_is_there_with_its_description(hostile):
     assert tuple(description["classes"]) == tuple(sorted(NAMES))
     assert sorted(path.name for path in hostile.out.iterdir()) == [
         *("audit_pool.parquet", "evidence.npz", "learnt.txt", "model", "predictions.csv"),
-        *("predictions.parquet", "rejected.csv", "report.html", "run.json"),
+        *("predictions.parquet", "report.html", "run.json", "unreadable.csv"),
     ]
     assert [path.name for path in (hostile.out / "model").iterdir()] == ["1"]
 
@@ -284,19 +284,19 @@ def test_the_summary_says_what_a_user_wants_to_know(hostile):
     assert f"{made['cross_validation']['accuracy']:.1%} on the 16 labelled examples" in text
     assert f"{made['counts']['accepted']} of {made['counts']['to_label']} (" in text
     assert f"{len(hostile.reasons)} examples that could not be read" in text
-    for file in ("predictions.csv", "predictions.parquet", "rejected.csv", "model/1", "run.json"):
+    for file in ("predictions.csv", "predictions.parquet", "unreadable.csv", "model/1", "run.json"):
         assert str(hostile.out / file) in text
 
 
 def test_a_second_run_reuses_the_features_gives_the_same_and_says_nothing_when_quiet(hostile):
     """Its results lie in the photo folder, and must not be taken for photos."""
-    before = (hostile.out / "predictions.csv").read_bytes(), (hostile.out / "rejected.csv").read_bytes()
+    before = (hostile.out / "predictions.csv").read_bytes(), (hostile.out / "unreadable.csv").read_bytes()
     done = hostile("--quiet")
     assert (done.returncode, done.stdout) == (0, "")
     assert all(line.startswith("warning: ") for line in done.stderr.splitlines())
     counts = record(hostile.out)["counts"]
     assert (counts["features_computed"], counts["features_reused"]) == (0, len(hostile.truth))
-    after = (hostile.out / "predictions.csv").read_bytes(), (hostile.out / "rejected.csv").read_bytes()
+    after = (hostile.out / "predictions.csv").read_bytes(), (hostile.out / "unreadable.csv").read_bytes()
     assert after == before
 
 
@@ -329,9 +329,9 @@ def test_a_folder_per_class_labels_the_other_folder(by_folder):
     assert made["inputs"]["labelled"].endswith("photos/train")
 
 
-def test_rejected_files_of_both_folders_are_told_apart(by_folder):
+def test_unreadable_files_of_both_folders_are_told_apart(by_folder):
     _, out, _ = by_folder
-    assert {row["id"]: row["reason"] for row in rows(out / "rejected.csv")} == {
+    assert {row["id"]: row["reason"] for row in rows(out / "unreadable.csv")} == {
         "cut.png": "truncated PNG",
         "train/red/cut.png": "truncated PNG",
         "train/beside.png": "directly in the folder, not in the folder of a class",

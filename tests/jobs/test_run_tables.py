@@ -57,7 +57,7 @@ def test_rows_without_a_label_are_labelled(modules, kind, tmp_path):
         say=said.append,
     )
     assert labels_in(tmp_path / "out") == {row["name"]: row["truth"] for row in rows[16:-1]}
-    assert [rejected.id for rejected in result.rejected] == ["r059"]
+    assert [unreadable.id for unreadable in result.unreadable] == ["r059"]
     assert "60 texts in column 'text', labels in column 'label', names in column 'name'" in said[0]
     assert result.record["counts"]["to_label"] == 43
     served = tal.load_exported(tmp_path / "out" / "model")
@@ -135,10 +135,10 @@ def test_a_folder_of_clips_with_a_labels_file(modules, tmp_path):
     assert "25 files, taken for sound clips" in done.stderr
     labels = labels_in(tmp_path / "out")
     assert labels == {name: kind for name, kind in truth.items() if name not in given}
-    with open(tmp_path / "out" / "rejected.csv", encoding="utf-8", newline="") as file:
-        (rejected,) = csv.DictReader(file)
-    assert rejected["id"] == "broken.wav"
-    assert "WAV" in rejected["reason"]
+    with open(tmp_path / "out" / "unreadable.csv", encoding="utf-8", newline="") as file:
+        (unreadable,) = csv.DictReader(file)
+    assert unreadable["id"] == "broken.wav"
+    assert "WAV" in unreadable["reason"]
     assert "healthy" in tfautolabel("check", tmp_path / "out" / "model").stdout
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from tfautolabel.labels import Rejected
+from tfautolabel.labels import Unreadable
 from tfautolabel.measures import accuracy_interval, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
 
@@ -75,4 +75,4 @@ def test_what_was_left_out_is_told(recwarn):
     warn_of_left_out(5, ())
     assert not recwarn
     with pytest.warns(UserWarning, match=r"1 of 5 labelled examples .* first is x\.jpg: empty file"):
-        warn_of_left_out(5, [Rejected("x.jpg", "empty file")])
+        warn_of_left_out(5, [Unreadable("x.jpg", "empty file")])

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from report_runs import CLASSES, HOSTILE, seal, write_run
+from report_runs import CLASSES, HOSTILE, as_before_the_renaming, seal, write_run
 
 from tfautolabel.data import Dataset
 from tfautolabel.report import write_report
@@ -150,9 +150,16 @@ def test_pictures_are_small_jpegs_and_sounds_can_be_played(pages):
     assert "<script>alert('text')</script>" in pages["text"].words
 
 
+def test_a_folder_with_the_earlier_names_is_reported_on(tmp_path):
+    out = write_run(tmp_path)
+    now = report(out).words
+    assert "<b>broken</b>.png" in now
+    assert report(as_before_the_renaming(out)).words == now
+
+
 def test_with_run_json_alone_there_is_a_short_report(tmp_path):
     out = write_run(tmp_path, evidence=False, extras=False)
-    for name in ("predictions.parquet", "rejected.csv"):
+    for name in ("predictions.parquet", "unreadable.csv"):
         (out / name).unlink()
     page = report(out)
     assert "Nothing is certified" in page.words

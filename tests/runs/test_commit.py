@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from report_runs import write_run
+from report_runs import as_before_the_renaming, write_run
 
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.runs import commit
@@ -19,7 +19,7 @@ from tfautolabel.runs.outputs import check_model
 from tfautolabel.runs.record import read_record, write_record
 
 NEW = {
-    "rejected.csv": "id,reason\nnew,new\n",
+    "unreadable.csv": "id,reason\nnew,new\n",
     "predictions.csv": "id\nnew\n",
     "audit.csv": "number,id,label,correct\n1,new,cat,\n",
     "report.html": "new",
@@ -152,6 +152,27 @@ def test_what_a_person_changed_is_kept(out):
     assert (out / "predictions.csv").read_text() == NEW["predictions.csv"]
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_earlier_name_of_what_could_not_be_read_goes_with_its_run(out, changed):
+    as_before_the_renaming(out)
+    if changed:
+        (out / "rejected.csv").write_text("id,reason\nby,hand\n")
+    with staging(out) as staged:
+        write_new(staged)
+        staged.commit()
+    assert is_new(out)
+    assert not (out / "rejected.csv").exists()
+    assert (out / "rejected-1.csv").exists() == changed
+
+
+def test_somebodys_rejected_csv_stays(out):
+    (out / "rejected.csv").write_text("my notes")
+    with staging(out) as staged:
+        write_new(staged)
+        staged.commit()
+    assert (out / "rejected.csv").read_text() == "my notes"
+
+
 def test_a_list_of_an_earlier_run_goes_where_the_new_one_has_none(out):
     with staging(out) as staged:
         write_new(staged)
@@ -161,7 +182,7 @@ def test_a_list_of_an_earlier_run_goes_where_the_new_one_has_none(out):
     assert not (out / "audit.csv").exists()
 
 
-@pytest.mark.parametrize("name", ["predictions.csv", "predictions.parquet", "rejected.csv", "audit.csv"])
+@pytest.mark.parametrize("name", ["predictions.csv", "predictions.parquet", "unreadable.csv", "audit.csv"])
 def test_a_mixture_is_refused_and_what_is_gone_is_none(out, name):
     record = read_record(out)
     (out / name).write_text("number,id,label,correct\n1,other,cat,\n")

@@ -30,7 +30,7 @@ def label(
         Path,
         typer.Option(
             "--out",
-            help="A .csv, .jsonl, .parquet or .xlsx file, or a folder for predictions.csv and rejected.csv.",
+            help="A .csv, .jsonl, .parquet or .xlsx file, or a folder for predictions.csv, unreadable.csv.",
         ),
     ],
     input_column: InputColumn = None,

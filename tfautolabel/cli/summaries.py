@@ -13,7 +13,7 @@ from tfautolabel.runs.files import (
     PREDICTIONS_CSV,
     PREDICTIONS_PARQUET,
     RECORD,
-    REJECTED,
+    UNREADABLE,
     VERSION,
 )
 
@@ -46,12 +46,12 @@ def show_run(result: RunResult) -> None:
         f"accepted   {_share(counts['accepted'], counts['to_label'])} labels {_by_what(result)}",
         *_reasons(counts["reasons"]),
         *_estimate(result),
-        _set_aside(counts["rejected"]),
+        _set_aside(counts["unreadable"]),
         f"features   {counts['features_computed']:,} computed, {reused:,} reused, in "
         f"{result.record['seconds']['features']:.1f} s with {result.record['backbone']['handle']}",
         "",
         f"labels     {result.out / PREDICTIONS_CSV}, {result.out / PREDICTIONS_PARQUET}",
-        f"rejected   {result.out / REJECTED}",
+        f"unreadable {result.out / UNREADABLE}",
         f"model      {result.model}",
         f"record     {result.out / RECORD}",
         f"report     {result.report}",
@@ -90,9 +90,9 @@ def show_labels(result: LabelResult) -> None:
     show(
         f"accepted   {_share(result.accepted, result.total)} labels",
         *_reasons(result.reasons),
-        _set_aside(len(result.rejected)),
+        _set_aside(len(result.unreadable)),
         f"labels     {result.labels_file}",
-        f"rejected   {result.rejected_file}",
+        f"unreadable {result.unreadable_file}",
     )
 
 

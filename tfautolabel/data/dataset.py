@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any
@@ -15,15 +14,13 @@ from tfautolabel.data.in_memory import held_inputs, listed_inputs
 from tfautolabel.data.label_values import Rules, class_key, is_label, label_rules, resolve
 from tfautolabel.data.made_readable import made_readable
 from tfautolabel.data.modality import MODALITIES
+from tfautolabel.data.names import as_names, check_unique, shorten
 from tfautolabel.data.picture_files import FrameReader
 from tfautolabel.data.readers import Reader, ReadFailure, SelectedReader, read_rows
 from tfautolabel.data.stratified import stratified_sample
 from tfautolabel.data.tables.frames import in_order_of
 from tfautolabel.data.tables.paths import check_labels_of_files
-from tfautolabel.labels import ABSTAIN, Rejected
-
-_NAMES = np.dtypes.StringDType()
-"""A short name takes 16 bytes in this type; a Python string takes 60."""
+from tfautolabel.labels import ABSTAIN, Unreadable
 
 
 class Dataset:
@@ -35,7 +32,7 @@ class Dataset:
         classes: k class names; empty if nothing is labelled.
         modality: one of `MODALITIES`.
         notes: sentences that say what a loader guessed.
-        rejected: what was set aside when the source was listed. The whole data set and `.unlabelled` (the
+        unreadable: what was set aside when the source was listed. The whole data set and `.unlabelled` (the
             part that will be labelled and reported on) keep it. `.labelled`, `.subset` and `.split` do not,
             so that nothing is reported twice.
 
@@ -45,7 +42,7 @@ class Dataset:
         class_ids: n indices into `classes`, or None if nothing is labelled.
         classes: k distinct names.
         modality: one of `MODALITIES`.
-        rejected: what was set aside.
+        unreadable: what was set aside.
         notes: what was guessed.
 
     Raises:
@@ -68,18 +65,18 @@ class Dataset:
         classes: Iterable[str] = (),
         *,
         modality: str = "image",
-        rejected: Iterable[Rejected] = (),
+        unreadable: Iterable[Unreadable] = (),
         notes: Iterable[str] = (),
     ):
         self.reader = reader
-        self.ids = _frozen(_names(ids))
+        self.ids = _frozen(as_names(ids))
         n = len(self.ids)
         self.class_ids = _frozen(
             np.full(n, ABSTAIN, np.int64) if class_ids is None else np.array(class_ids, np.int64)
         )
         self.classes = tuple(classes)
         self.modality = modality
-        self.rejected = tuple(rejected)
+        self.unreadable = tuple(unreadable)
         self.notes = tuple(notes)
         if modality not in MODALITIES:
             raise ValueError(f"modality must be one of {MODALITIES}. Received: modality={modality!r}")
@@ -88,8 +85,8 @@ class Dataset:
                 f"reader, ids and class_ids must have one length. Received: {len(reader)} rows to read, "
                 f"{n} ids, class_ids of shape {self.class_ids.shape}"
             )
-        _check_unique("ids", self.ids)
-        _check_unique("classes", self.classes)
+        check_unique("ids", self.ids)
+        check_unique("classes", self.classes)
         valid = (self.class_ids >= ABSTAIN) & (self.class_ids < len(self.classes))
         if not valid.all():
             raise ValueError(
@@ -145,8 +142,8 @@ class Dataset:
             count = np.count_nonzero(self.class_ids != ABSTAIN)
             noun = "class" if len(self.classes) == 1 else "classes"
             parts.append(f"{count:,} labelled in {len(self.classes)} {noun}: {visible(', '.join(shown))}")
-        if self.rejected:
-            parts.append(f"{len(self.rejected):,} set aside")
+        if self.unreadable:
+            parts.append(f"{len(self.unreadable):,} set aside")
         return f"Dataset({', '.join(parts)})"
 
     @property
@@ -156,8 +153,10 @@ class Dataset:
 
     @property
     def unlabelled(self) -> Dataset:
-        """The rows that have no label, with the same `classes`, and `rejected`."""
-        return self._select(np.flatnonzero(self.class_ids == ABSTAIN), self.rejected)
+        """The rows that have no label, with the same `classes`, and `unreadable`."""
+        return self._select(np.flatnonzero(self.class_ids == ABSTAIN), self.unreadable)
+
+    rejected = property(lambda self: self.unreadable, doc="An earlier name of `unreadable`.")
 
     def read(
         self, rows: Sequence[int] | np.ndarray, sample_rate: int | None = None
@@ -300,7 +299,7 @@ class Dataset:
         unknown = [name for name in used if name not in position]
         if unknown:
             raise ValueError(
-                f"labels that are none of the classes {_shorten(classes)}. Received: {_shorten(unknown)}"
+                f"labels that are none of the classes {shorten(classes)}. Received: {shorten(unknown)}"
             )
         # One place more than there are classes: ABSTAIN (-1) reads the last place, which holds ABSTAIN.
         new_ids = np.array([*(position.get(name, ABSTAIN) for name in self.classes), ABSTAIN], np.int64)
@@ -329,18 +328,18 @@ class Dataset:
             class_ids,
             classes,
             modality=self.modality,
-            rejected=self.rejected,
+            unreadable=self.unreadable,
             notes=(*self.notes, *notes),
         )
 
-    def _select(self, rows: np.ndarray, rejected: Iterable[Rejected]) -> Dataset:
+    def _select(self, rows: np.ndarray, unreadable: Iterable[Unreadable]) -> Dataset:
         return Dataset(
             SelectedReader(self.reader, rows),
             self.ids[rows],
             self.class_ids[rows],
             self.classes,
             modality=self.modality,
-            rejected=rejected,
+            unreadable=unreadable,
         )
 
     def _row_indices(self, rows: Sequence[int] | Sequence[bool] | np.ndarray) -> np.ndarray:
@@ -369,32 +368,6 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _names(ids: Sequence[str] | np.ndarray) -> np.ndarray:
-    """Returns (n,) names; what UTF-8 cannot hold (file names in another encoding) becomes an escape."""
-    if isinstance(ids, np.ndarray) and ids.dtype == _NAMES:
-        return ids.reshape(len(ids)).copy()
-    try:
-        return np.array(ids, dtype=_NAMES).reshape(len(ids))
-    except UnicodeEncodeError:
-        return np.array([str(name).encode("utf-8", "backslashreplace").decode() for name in ids], _NAMES)
-
-
 def _counted(modality: str, count: int) -> str:
     singular = {"audio": "clip"}.get(modality, modality)
     return singular if count == 1 else f"{singular}s"
-
-
-def _check_unique(name: str, values: Sequence[str] | np.ndarray) -> None:
-    # Sorting the names needs only a fraction of the memory of a set.
-    if isinstance(values, np.ndarray):
-        in_order = np.sort(values)
-        repeated = np.unique(in_order[1:][in_order[1:] == in_order[:-1]]).tolist()
-    else:
-        repeated = [value for value, count in Counter(values).items() if count > 1]
-    if repeated:
-        raise ValueError(f"{name} must be unique. Received more than once: {_shorten(repeated)}")
-
-
-def _shorten(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tfautolabel.data.endings import IMAGES, SOUNDS
-from tfautolabel.labels import Rejected
+from tfautolabel.labels import Unreadable
 
 SYSTEM_FILES = frozenset((
     "thumbs.db", "desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "thumbs.db:encryptable", "picasa.ini",
@@ -34,7 +34,7 @@ class FolderListing(NamedTuple):
         paths: (n,) the files relative to `root`, with `/`, as `os.fsdecode` spells them, so that they can be
             opened. For a link, this is the file that it leads to.
         ids: (n,) the paths as they were found, as readable text, unique and sorted.
-        rejected: what was set aside, sorted by id.
+        unreadable: what was set aside, sorted by id.
         base: the folder that `paths` are relative to.
         notes: sentences that say what was left out.
     """
@@ -42,7 +42,7 @@ class FolderListing(NamedTuple):
     root: str
     paths: list[str]
     ids: list[str]
-    rejected: list[Rejected]
+    unreadable: list[Unreadable]
     base: str
     notes: tuple[str, ...]
 
@@ -98,7 +98,7 @@ class _Walk:
         self.excluded = frozenset(path for path in excluded if path.startswith(self.inside))
         self.paths: list[str] = []
         self.targets: dict[str, str] = {}
-        self.rejected: list[Rejected] = []
+        self.unreadable: list[Unreadable] = []
         self.directories = [""]
         self.follow_links = follow_links
         self.seen = {root}
@@ -116,7 +116,7 @@ class _Walk:
                     raise ValueError(
                         f"the folder cannot be listed: {error.strerror}. Received: path={self.root!r}"
                     ) from error
-                self.reject(directory, f"a directory that cannot be listed: {error.strerror}")
+                self.set_aside(directory, f"a directory that cannot be listed: {error.strerror}")
 
     def visit(self, entry: os.DirEntry[str], path: str) -> None:
         if entry.name.startswith((".", "~$")) or entry.name.lower() in SYSTEM_FILES:
@@ -132,22 +132,22 @@ class _Walk:
                     return
                 self.directories.append(path)
                 if entry.name.lower().endswith(IMAGES):
-                    self.reject(path, "a directory, not an image file")
+                    self.set_aside(path, "a directory, not an image file")
                 elif entry.name.lower().endswith(SOUNDS):
-                    self.reject(path, "a directory, not a sound file")
+                    self.set_aside(path, "a directory, not a sound file")
             elif entry.is_file(follow_symlinks=False):
                 self.paths.append(path)
             else:
-                self.reject(path, "not a regular file")
+                self.set_aside(path, "not a regular file")
         except OSError as error:
-            self.reject(path, f"cannot be looked at: {error.strerror}")
+            self.set_aside(path, f"cannot be looked at: {error.strerror}")
 
     def visit_link(self, path: str) -> None:
         try:
             target = os.path.realpath(os.path.join(self.root, path), strict=True)
             mode = os.stat(target).st_mode
         except OSError as error:
-            self.reject(path, _link_reason(error))
+            self.set_aside(path, _link_reason(error))
             return
         if self.is_excluded(target):
             return
@@ -157,11 +157,11 @@ class _Walk:
                 self.seen.add(target)
                 self.directories.append(path)
         elif not self.follow_links and target != self.root and not target.startswith(self.inside):
-            self.reject(path, LEADS_OUT)
+            self.set_aside(path, LEADS_OUT)
         elif stat.S_ISDIR(mode):
-            self.reject(path, "a link to a directory, which is not followed")
+            self.set_aside(path, "a link to a directory, which is not followed")
         elif not stat.S_ISREG(mode):
-            self.reject(path, "a link to something that is not a regular file")
+            self.set_aside(path, "a link to something that is not a regular file")
         else:
             self.paths.append(path)
             self.targets[path] = target.removeprefix(self.inside)
@@ -169,8 +169,8 @@ class _Walk:
     def is_excluded(self, target: str) -> bool:
         return any(target == path or target.startswith(os.path.join(path, "")) for path in self.excluded)
 
-    def reject(self, path: str, reason: str) -> None:
-        self.rejected.append(Rejected(readable_path(path), reason))
+    def set_aside(self, path: str, reason: str) -> None:
+        self.unreadable.append(Unreadable(readable_path(path), reason))
 
     def listing(self) -> FolderListing:
         by_id: dict[str, str] = {}
@@ -178,7 +178,7 @@ class _Walk:
         for path in sorted(self.paths):
             file_id = readable_path(path)
             if by_id.setdefault(file_id, path) != path:
-                self.reject(path, "its name, made readable, equals another file's")
+                self.set_aside(path, "its name, made readable, equals another file's")
         ids = sorted(by_id)
         paths = [self.targets.get(by_id[file_id], by_id[file_id]) for file_id in ids]
         base = self.root
@@ -188,13 +188,13 @@ class _Walk:
             paths = [
                 os.path.realpath(os.path.join(self.root, by_id[name])).removeprefix(base) for name in ids
             ]
-        return FolderListing(self.root, paths, ids, sorted(self.rejected), base, tuple(self.notes()))
+        return FolderListing(self.root, paths, ids, sorted(self.unreadable), base, tuple(self.notes()))
 
     def notes(self) -> Iterator[str]:
         if self.left_out:
             names = ", ".join(f"{name!r} ({count:,})" for name, count in sorted(self.left_out.items())[:5])
             yield f"{self.root}: folders that a system wrote were left out: {names}"
-        out = sum(item.reason == LEADS_OUT for item in self.rejected)
+        out = sum(item.reason == LEADS_OUT for item in self.unreadable)
         if out:
             noun = "link leads" if out == 1 else "links lead"
             how = "follow_links=True (--follow-links)"

@@ -24,7 +24,7 @@ from tfautolabel.data.label_texts import SHOWN
 from tfautolabel.data.modality import PLURALS, SAMPLE, modality_of, recognise_modality, telling_part
 from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import FileReader, ReadFailure
-from tfautolabel.labels import Rejected
+from tfautolabel.labels import Unreadable
 
 IN_NO_CLASS = "directly in the folder, not in the folder of a class"
 FOLLOW = "follow_links=True (--follow-links)"
@@ -97,7 +97,7 @@ def load_folder(
         FileReader(listing.base, listing.paths),
         listing.ids,
         modality=known,
-        rejected=listing.rejected,
+        unreadable=listing.unreadable,
         notes=notes,
     )
     return LoadedFolder(dataset, None if classes is None else classes.labels)
@@ -141,11 +141,11 @@ def _no_media(listing: FolderListing, media: Media, known: str) -> list[int]:
 def _without_sidecars(listing: FolderListing, media: Media, known: str) -> tuple[FolderListing, str]:
     beside = [listing.ids[row] for row in media.beside]
     one = "picture" if known == "image" else "sound clip"
-    rejected = [
-        Rejected(name, f"no {one}: a {ending_of(name) or 'text'} file beside {PLURALS[known]}")
+    unreadable = [
+        Unreadable(name, f"no {one}: a {ending_of(name) or 'text'} file beside {PLURALS[known]}")
         for name in beside
     ]
-    kept = _kept(listing, set(range(len(listing.ids))).difference(media.beside), rejected)
+    kept = _kept(listing, set(range(len(listing.ids))).difference(media.beside), unreadable)
     more = f" and {len(beside) - SHOWN:,} more" if len(beside) > SHOWN else ""
     noun = f"file that is no {one} lies" if len(beside) == 1 else f"files that are no {PLURALS[known]} lie"
     return kept, (
@@ -163,7 +163,7 @@ def _class_folders(listing: FolderListing, how: str, root: str) -> tuple[FolderL
                 "labels='folder' needs a folder of files for each class. "
                 f"Received: path={root!r}, {_found(listing)}"
             )
-        beside = [Rejected(name, IN_NO_CLASS) for name in listing.ids if "/" not in name]
+        beside = [Unreadable(name, IN_NO_CLASS) for name in listing.ids if "/" not in name]
         listing = _kept(listing, inside, beside)
         found = find_classes(listing.ids)
         if found is None and only_parts(listing.ids):
@@ -182,26 +182,26 @@ def _class_folders(listing: FolderListing, how: str, root: str) -> tuple[FolderL
     aside = [row for row in in_none if how == "folder" or is_document(listing.ids[row])]
     if not aside:
         return listing, classes
-    rejected = [Rejected(listing.ids[row], IN_NO_CLASS) for row in aside]
+    unreadable = [Unreadable(listing.ids[row], IN_NO_CLASS) for row in aside]
     rows = sorted(set(range(len(listing.ids))).difference(aside))
-    return _kept(listing, rows, rejected), classes._replace(labels=[classes.labels[row] for row in rows])
+    return _kept(listing, rows, unreadable), classes._replace(labels=[classes.labels[row] for row in rows])
 
 
-def _kept(listing: FolderListing, rows: Iterable[int], rejected: Sequence[Rejected]) -> FolderListing:
+def _kept(listing: FolderListing, rows: Iterable[int], unreadable: Sequence[Unreadable]) -> FolderListing:
     rows = sorted(rows)
     return listing._replace(
         paths=[listing.paths[row] for row in rows],
         ids=[listing.ids[row] for row in rows],
-        rejected=sorted([*listing.rejected, *rejected]),
+        unreadable=sorted([*listing.unreadable, *unreadable]),
     )
 
 
 def _found(listing: FolderListing) -> str:
     """Describes what the folder holds instead, for the end of an error message."""
     found = f"{len(listing.ids)} files in it"
-    if listing.rejected:
-        first = listing.rejected[0]
-        found += f" and {len(listing.rejected)} set aside, the first {first.id!r}: {first.reason}"
-    if any(item.reason == LEADS_OUT for item in listing.rejected):
+    if listing.unreadable:
+        first = listing.unreadable[0]
+        found += f" and {len(listing.unreadable)} set aside, the first {first.id!r}: {first.reason}"
+    if any(item.reason == LEADS_OUT for item in listing.unreadable):
         found += f"; {FOLLOW} reads what such links lead to"
     return found

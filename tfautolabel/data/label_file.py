@@ -13,7 +13,7 @@ from tfautolabel.data.path_names import PathFinder
 from tfautolabel.data.tables.columns import find_label, first_known
 from tfautolabel.data.tables.open_table import open_table
 from tfautolabel.data.written_paths import looks_like_path
-from tfautolabel.labels import Rejected
+from tfautolabel.labels import Unreadable
 
 NAME_COLUMNS = (
     "path", "filepath", "file_path", "filename", "file_name", "file", "image", "image_path", "img",
@@ -125,7 +125,7 @@ def match_labels(
     given: LabelList,
     ids: Sequence[str],
     root: str | os.PathLike[str] | None,
-    rejected: Iterable[Rejected] = (),
+    unreadable: Iterable[Unreadable] = (),
     numbered: bool = True,
 ) -> Matched:
     r"""Finds the file or row that each label belongs to.
@@ -140,7 +140,7 @@ def match_labels(
         given: labels as given.
         ids: n ids of files below `root`.
         root: the folder; None for the rows of a table, which are named by their ids.
-        rejected: what was set aside; a label for one of these gives a warning with the reason.
+        unreadable: what was set aside; a label for one of these gives a warning with the reason.
         numbered: whether the ids of a table's rows are row numbers, and not names that look like them.
 
     Raises:
@@ -154,17 +154,17 @@ def match_labels(
     """
     of_table = root is None
     rows, source, root = given.rows, given.source, os.fspath(root or "")
-    reasons = {item.id: item.reason for item in rejected}
+    reasons = {item.id: item.reason for item in unreadable}
     if of_table and numbered:
         _check_numbers(rows, [*ids, *reasons], source)
     files = PathFinder(ids, None if of_table else root, given.folder)
-    rejected_files = PathFinder(reasons, None if of_table else root, given.folder)
+    unreadable_files = PathFinder(reasons, None if of_table else root, given.folder)
     found: list[tuple[str, LabelRow]] = []
     set_aside, missing = [], []
     for row in rows:
         if (file_id := files.find(row.path)) is not None:
             found.append((file_id, row))
-        elif (file_id := rejected_files.find(row.path)) is not None:
+        elif (file_id := unreadable_files.find(row.path)) is not None:
             set_aside.append(f"{row.path!r} ({row.place}: {reasons[file_id]})")
         else:
             missing.append(f"{row.path!r} ({row.place})")

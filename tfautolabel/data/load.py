@@ -33,7 +33,7 @@ def load_dataset(
 ) -> Dataset:
     """Lists the examples of a folder, a file or a frame, with their labels.
 
-    Only references are kept; of a table, only labels and names are in memory. `Dataset.rejected` lists what
+    Only references are kept; of a table, only labels and names are in memory. `Dataset.unreadable` lists what
     cannot be an example (a link that leads out of the folder, an invalid line, …) with the reason.
     `Dataset.notes` says what was guessed.
 
@@ -157,7 +157,7 @@ def _labelled(
             raise ValueError(f"{given.source}: none of its {len(names):,} rows has a label")
         rows = [row._replace(label=name or "") for row, name in zip(given.rows, names, strict=True)]
         matched = match_labels(
-            given._replace(rows=rows), dataset.ids.tolist(), root, dataset.rejected, numbered
+            given._replace(rows=rows), dataset.ids.tolist(), root, dataset.unreadable, numbered
         )
         values, notes = matched.labels, (*given.notes, *settled, *matched.notes)
         rules = Rules(keep=True)
@@ -220,7 +220,7 @@ def _load_table(
         scan.class_ids,
         scan.classes,
         modality=loaded.modality,
-        rejected=scan.rejected,
+        unreadable=scan.unreadable,
         notes=loaded.notes,
     )
     return dataset, loaded.warnings, loaded.numbered

@@ -31,7 +31,7 @@ _Value = TypeVar("_Value")
 
 
 class ReadFailure(ValueError):  # noqa: N818 - a value that `Dataset.read` returns, seldom raised
-    """One row could not be read; the message is the reason, as `rejected.csv` shows it."""
+    """One row could not be read; the message is the reason, as `unreadable.csv` shows it."""
 
 
 class Reader(Protocol):

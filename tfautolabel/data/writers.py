@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.workbooks import write_workbook
-from tfautolabel.labels import Labels, Rejected
+from tfautolabel.labels import Labels, Unreadable
 
 COLUMNS = (
     "id", "label", "confidence", "accepted", "second_label", "second_confidence", "origin", "reason",
@@ -106,11 +106,11 @@ def write_labels(labels: Labels, path: str | os.PathLike[str]) -> None:
         writer.write(labels)
 
 
-def write_rejected(rejected: Iterable[Rejected], path: str | os.PathLike[str]) -> None:
+def write_unreadable(unreadable: Iterable[Unreadable], path: str | os.PathLike[str]) -> None:
     """Writes what was set aside as CSV with the columns `id` and `reason`, in the given order.
 
     Args:
-        rejected: any number of rows; without rows, the file holds only the header.
+        unreadable: any number of rows; without rows, the file holds only the header.
         path: the file; missing folders are made.
 
     Raises:
@@ -118,8 +118,8 @@ def write_rejected(rejected: Iterable[Rejected], path: str | os.PathLike[str]) -
     """
     with atomic_write(path) as file:
         writer = unix_csv(file)
-        writer.writerow(Rejected._fields)
-        writer.writerows((as_utf8(item.id), as_utf8(item.reason)) for item in rejected)
+        writer.writerow(Unreadable._fields)
+        writer.writerows((as_utf8(item.id), as_utf8(item.reason)) for item in unreadable)
 
 
 def unix_csv(file: TextIO) -> Any:

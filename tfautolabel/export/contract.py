@@ -33,7 +33,7 @@ class LabelsExamples(Protocol):
         """Returns (n, k) float32 probabilities of n encoded examples, with zeros for unreadable ones."""
 
     def label(self, dataset: Dataset, /, *, min_confidence: float | None = None) -> Labels:
-        """Labels every readable example. The others are in `rejected`."""
+        """Labels every readable example. The others are in `unreadable`."""
 
     def label_parts(
         self, dataset: Dataset, /, *, min_confidence: float | None = None, part_rows: int = ...

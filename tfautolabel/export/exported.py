@@ -14,7 +14,7 @@ from tfautolabel._ahead import map_ahead
 from tfautolabel._forks import refuse_after_fork
 from tfautolabel._model_folder import DESCRIPTION, newest_version, read_description
 from tfautolabel._progress import progress_of
-from tfautolabel.data import Dataset, Learnt, ReadFailure, Rejected
+from tfautolabel.data import Dataset, Learnt, ReadFailure, Unreadable
 from tfautolabel.data.learnt import learnt_rows, rows_to_measure
 from tfautolabel.data.row_groups import read_ahead
 from tfautolabel.export.requirements import import_requirements
@@ -106,7 +106,7 @@ class ExportedLabeler:
 
         Returns:
             One row for each example that could be read, with the reason if the label is not accepted. The
-            others are in `rejected`.
+            others are in `unreadable`.
 
         Raises:
             ValueError: If the modality does not fit or an argument is out of range.
@@ -140,13 +140,13 @@ class ExportedLabeler:
                         reasons[example.row] = self._why_unreadable(example.encoded)
                 (advance or bar)(len(batch))
         kept = np.array([row for row in range(len(dataset)) if row not in reasons], np.int64)
-        rejected = [Rejected(dataset.ids[row], reason) for row, reason in sorted(reasons.items())]
+        unreadable = [Unreadable(dataset.ids[row], reason) for row, reason in sorted(reasons.items())]
         found = probabilities[kept]
         return Labels.from_probabilities(
             dataset.ids[kept].tolist(),
             found,
             self.classes,
-            rejected=rejected,
+            unreadable=unreadable,
             reason=acceptance.reasons(found.max(axis=1), found.argmax(axis=1), ood_score[kept]),
             ood_score=ood_score[kept],
         )
@@ -282,7 +282,7 @@ class ExportedLabeler:
         """
         labelled = dataset.labelled.with_classes(self.classes)
         labels = self.label(labelled, batch_size=batch_size, progress=progress)
-        warn_of_left_out(len(labelled), labels.rejected)
+        warn_of_left_out(len(labelled), labels.unreadable)
         truth = dict(zip(labelled.ids, labelled.class_ids, strict=True))
         return labels, np.array([truth[name] for name in labels.ids], np.int64)
 

@@ -20,7 +20,7 @@ from tfautolabel._cache import cache_dir as default_cache_dir
 from tfautolabel._forks import refuse_after_fork
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones.backbone import Backbone
-from tfautolabel.data import Dataset, ReadFailure, Rejected
+from tfautolabel.data import Dataset, ReadFailure, Unreadable
 from tfautolabel.data.made_readable import reads_alike
 from tfautolabel.data.row_groups import MAX_WAITING, read_ahead
 from tfautolabel.features.batches import Example, cut, even_batches
@@ -36,7 +36,7 @@ class Extraction:
     Attributes:
         rows: (m,) int64, ascending, the rows of the data set that were read, m <= n.
         features: (m, d) float32, one row per example.
-        rejected: the other n - m examples with the reasons, in the order of the data set.
+        unreadable: the other n - m examples with the reasons, in the order of the data set.
         computed: number of examples that the backbone processed.
         reused: number of examples that were in the cache or were copies of another example.
         shortened: number of examples that were longer than the backbone's input, so that their ends are
@@ -48,7 +48,7 @@ class Extraction:
 
     rows: np.ndarray
     features: np.ndarray
-    rejected: tuple[Rejected, ...]
+    unreadable: tuple[Unreadable, ...]
     computed: int
     reused: int
     shortened: int
@@ -79,7 +79,7 @@ def extract_features(
         progress: whether to show a progress bar if standard error is a terminal.
 
     Returns:
-        The features and the rejected examples.
+        The features and the unreadable examples.
 
     Raises:
         ValueError: If the modality does not fit, `batch_size` is not positive, or the backbone gives features
@@ -373,7 +373,7 @@ class _Work:
         return Extraction(
             rows=rows,
             features=self.features if len(rows) == len(dataset) else self.features[rows],
-            rejected=tuple(Rejected(dataset.ids[row], self.reasons[row]) for row in sorted(self.reasons)),
+            unreadable=tuple(Unreadable(dataset.ids[row], self.reasons[row]) for row in sorted(self.reasons)),
             computed=self.computed,
             reused=len(rows) - self.computed,
             shortened=len(self.shortened),

@@ -17,7 +17,7 @@ import numpy as np
 from tfautolabel._optional import require
 from tfautolabel._progress import progress_of
 from tfautolabel._version import __version__
-from tfautolabel.data import Dataset, LabelsWriter, Rejected, load_dataset, write_rejected
+from tfautolabel.data import Dataset, LabelsWriter, Unreadable, load_dataset, write_unreadable
 from tfautolabel.data.workbooks import workbook_columns
 from tfautolabel.data.writers import COLUMNS, WRITERS, Columns
 from tfautolabel.jobs.labelled_parts import (
@@ -29,7 +29,7 @@ from tfautolabel.jobs.labelled_parts import (
     names_digest,
 )
 from tfautolabel.labels import check_min_confidence
-from tfautolabel.runs.files import PREDICTIONS_CSV, REJECTED
+from tfautolabel.runs.files import PREDICTIONS_CSV, UNREADABLE
 from tfautolabel.runs.outputs import check_model, check_no_run, check_outputs
 
 if TYPE_CHECKING:
@@ -56,20 +56,20 @@ class LabelResult:
 
     Attributes:
         labels_file: the file with a row for each example that could be read.
-        rejected_file: the file of what was set aside, with reasons.
+        unreadable_file: the file of what was set aside, with reasons.
         total: how many rows have a label, accepted or not.
         accepted: how many of these are accepted.
         reasons: why the others are not accepted, with counts.
-        rejected: what was set aside.
+        unreadable: what was set aside.
         kept: how many rows got their labels from an interrupted job.
     """
 
     labels_file: Path
-    rejected_file: Path
+    unreadable_file: Path
     total: int
     accepted: int
     reasons: Counter[str]
-    rejected: tuple[Rejected, ...]
+    unreadable: tuple[Unreadable, ...]
     kept: int
 
 
@@ -99,8 +99,8 @@ def label(
     Args:
         model: the folder of an exported model.
         data: what `load_dataset` takes.
-        out: a .csv, .jsonl, .parquet or .xlsx file, and FILE.rejected.csv is written beside it; or a folder
-            for predictions.csv and rejected.csv.
+        out: a .csv, .jsonl, .parquet or .xlsx file, and FILE.unreadable.csv is written beside it; or a folder
+            for predictions.csv and unreadable.csv.
         input_column: the column of texts, or of paths relative to the file; guessed by default.
         id_column: the column of names; one called `id` by default, else the row numbers, as with "none".
         modality: "image", "text" or "audio"; needed only if the data is not recognised correctly.
@@ -123,11 +123,11 @@ def label(
     """
     if min_confidence is not None:
         check_min_confidence(min_confidence)
-    labels_file, rejected_file = output_files(Path(out))
+    labels_file, unreadable_file = output_files(Path(out))
     inputs = [model, *([data] if isinstance(data, (str, os.PathLike)) else [])]
     check_model(Path(model))
     check_no_run(labels_file)
-    refuse_to_overwrite({labels_file: COLUMNS, rejected_file: Rejected._fields}, inputs)
+    refuse_to_overwrite({labels_file: COLUMNS, unreadable_file: Unreadable._fields}, inputs)
     parts = LabelledParts(labels_file)
     with parts.alone():
         # Imported late, because TensorFlow takes seconds to load: a mistake in the path shows first.
@@ -139,7 +139,7 @@ def label(
             None,
             input_column=input_column,
             id_column=id_column,
-            exclude=[out, labels_file, rejected_file, model],
+            exclude=[out, labels_file, unreadable_file, model],
             modality=modality,
             encoding=encoding,
             follow_links=follow_links,
@@ -161,8 +161,8 @@ def label(
                 f"{' and another '.join(changed)}"
             )
         done = _label_parts(labeler, dataset, parts, min_confidence, batch_size, progress, say)
-        rejected = sorted({*dataset.rejected, *(item for part, _ in done for item in part.rejected)})
-        write_rejected(rejected, rejected_file)
+        unreadable = sorted({*dataset.unreadable, *(item for part, _ in done for item in part.unreadable)})
+        write_unreadable(unreadable, unreadable_file)
         with LabelsWriter(labels_file) as writer:
             for columns in _joined(parts.read(len(done))):
                 writer.write_columns(columns)
@@ -172,11 +172,11 @@ def label(
         reasons.update(part.reasons)
     return LabelResult(
         labels_file,
-        rejected_file,
+        unreadable_file,
         sum(part.total for part, _ in done),
         sum(part.accepted for part, _ in done),
         reasons,
-        tuple(rejected),
+        tuple(unreadable),
         sum(kept for _, kept in done),
     )
 
@@ -247,7 +247,7 @@ def output_files(out: Path) -> tuple[Path, Path]:
     if out.suffix.lower() == ".xlsx":
         require("openpyxl", extra="excel")
     labels_file = out if to_file else out / PREDICTIONS_CSV
-    rejected_file = out.with_name(f"{out.stem}.rejected.csv") if to_file else out / REJECTED
+    unreadable_file = out.with_name(f"{out.stem}.unreadable.csv") if to_file else out / UNREADABLE
     folder = next(parent for parent in labels_file.absolute().parents if parent.exists())
     if not folder.is_dir() or labels_file.is_dir():
         blocking = labels_file if labels_file.is_dir() else folder
@@ -255,7 +255,7 @@ def output_files(out: Path) -> tuple[Path, Path]:
         raise ValueError(
             f"labels cannot be written to {labels_file}. Received: {blocking}, which is a {kind}"
         )
-    return labels_file, rejected_file
+    return labels_file, unreadable_file
 
 
 def refuse_to_overwrite(outputs: dict[Path, tuple[str, ...]], inputs: list[Place]) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 
 from tfautolabel._durable import cannot_write
 from tfautolabel._lock import alone
-from tfautolabel.data import Dataset, ReadFailure, Rejected
+from tfautolabel.data import Dataset, ReadFailure, Unreadable
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.readers import Reader, read_rows
 from tfautolabel.data.writers import COLUMNS, Columns, columns_of, parquet_schema, parquet_table
@@ -43,14 +43,14 @@ class Part:
         total: rows with a label, accepted or not.
         accepted: how many of these are accepted.
         reasons: why the others are not accepted, with counts.
-        rejected: what could not be read.
+        unreadable: what could not be read.
     """
 
     digest: str
     total: int
     accepted: int
     reasons: Counter[str]
-    rejected: tuple[Rejected, ...]
+    unreadable: tuple[Unreadable, ...]
 
 
 class LabelledParts:
@@ -128,7 +128,7 @@ class LabelledParts:
             metadata = pq.read_schema(self._file(number)).metadata
             known = json.loads(metadata[_KEY])
             known["reasons"] = Counter(known["reasons"])
-            known["rejected"] = tuple(Rejected(*pair) for pair in known["rejected"])
+            known["unreadable"] = tuple(Unreadable(*pair) for pair in known["unreadable"])
             return Part(**known)
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
             return None
@@ -147,8 +147,8 @@ class LabelledParts:
         import pyarrow.parquet as pq
 
         reasons = Counter(labels.reason[labels.reason != ""].tolist())
-        part = Part(digest, len(labels), int(labels.accepted.sum()), reasons, labels.rejected)
-        described = vars(part) | {"rejected": [list(item) for item in part.rejected]}
+        part = Part(digest, len(labels), int(labels.accepted.sum()), reasons, labels.unreadable)
+        described = vars(part) | {"unreadable": [list(item) for item in part.unreadable]}
         schema = parquet_schema().with_metadata({_KEY: json.dumps(described)})
         with atomic_write(self._file(number), "wb") as file, pq.ParquetWriter(file, schema) as writer:
             for columns in columns_of(labels):

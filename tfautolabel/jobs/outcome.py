@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel._progress import working
-from tfautolabel.data import Dataset, Rejected, write_rejected
+from tfautolabel.data import Dataset, Unreadable, write_unreadable
 from tfautolabel.features import Extraction
 from tfautolabel.jobs.baseline import measure_baselines
 from tfautolabel.jobs.evidence import write_evidence
@@ -19,7 +19,7 @@ from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.labeler import Labeler
 from tfautolabel.measures import evaluate_probabilities
 from tfautolabel.runs.candidates import candidates_writer
-from tfautolabel.runs.files import EVIDENCE, REJECTED
+from tfautolabel.runs.files import EVIDENCE, UNREADABLE
 from tfautolabel.runs.identity import RUN_ID, run_id
 from tfautolabel.runs.inputs import Inputs, Source, named_below
 from tfautolabel.runs.learnt import write_learnt
@@ -43,7 +43,7 @@ class Done:
         tally: the counts over the pool.
         labelled: (k,) int64, the number of readable labelled examples of each class.
         labelled_digest: the digest of their contents.
-        rejected: what was set aside.
+        unreadable: what was set aside.
         certificate: the statement of cross-validation about the target.
         acceptance: the rule by which labels were accepted.
         baselines: the accuracies without transfer.
@@ -53,7 +53,7 @@ class Done:
     tally: Tally
     labelled: np.ndarray
     labelled_digest: str
-    rejected: tuple[Rejected, ...]
+    unreadable: tuple[Unreadable, ...]
     certificate: Certificate
     acceptance: Acceptance
     baselines: dict[str, Any]
@@ -107,7 +107,7 @@ def label_pool(
     if seen is None and labeler.pool_extraction_ is not None:
         tally.add_sample(labeler.pool_extraction_)
     in_order, found_id = _write_labels(labeler, inputs, source, extraction, seen, tally, estimate, out, clock)
-    write_rejected(in_order, out / REJECTED)
+    write_unreadable(in_order, out / UNREADABLE)
     certificate = with_pool(certificate, labeler.classes, tally.predicted, tally.accepted_by_estimate)
     if settings.target_error is not None:
         labeler.accept_by(certificate)
@@ -141,9 +141,9 @@ def _write_labels(
     estimate: Acceptance,
     out: Path,
     clock: Clock,
-) -> tuple[tuple[Rejected, ...], str]:
+) -> tuple[tuple[Unreadable, ...], str]:
     """Labels the pool part by part into its files; returns everything set aside, and the run's id."""
-    rejected = {*inputs.rejected, *named_below(source.labelled, extraction.rejected)}
+    unreadable = {*inputs.unreadable, *named_below(source.labelled, extraction.unreadable)}
     metadata: dict[str, str] = {}
     with ExitStack() as stack:
         writers = stack.enter_context(predictions_writers(out, metadata))
@@ -151,10 +151,10 @@ def _write_labels(
         for part, labels in _timed(labeler.extracted_parts(inputs.pool, extraction=seen), clock, "features"):
             with clock("labels"):
                 tally.add(part, labels, estimate)
-                rejected.update(part.rejected)
+                unreadable.update(part.unreadable)
                 for write_part in write:
                     write_part(labels)
-        in_order = tuple(sorted(rejected))
+        in_order = tuple(sorted(unreadable))
         metadata[RUN_ID] = _run_id(labeler, source.settings, inputs.examples, extraction, tally, in_order)
     return in_order, metadata[RUN_ID]
 
@@ -170,7 +170,7 @@ def outcome(
     gate, asked = labeler.ood_gate_, settings.target_error is not None
     return {
         "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
-        "counts": done.tally.counts(labeler.classes, done.labelled, len(done.rejected)),
+        "counts": done.tally.counts(labeler.classes, done.labelled, len(done.unreadable)),
         "certificate": certificate if asked else None,
         "estimate": None if asked else certificate,
         "acceptance": done.acceptance.to_dict(),
@@ -199,7 +199,7 @@ def _run_id(
     examples: Dataset,
     extraction: Extraction,
     tally: Tally,
-    rejected: tuple[Rejected, ...],
+    unreadable: tuple[Unreadable, ...],
 ) -> str:
     ids, class_ids = examples.ids[extraction.rows], examples.class_ids[extraction.rows]
     return run_id(
@@ -209,7 +209,7 @@ def _run_id(
         labeler.backbone.fingerprint,
         (ids, labeler.classes, class_ids, extraction.digest),
         tally.digest,
-        rejected,
+        unreadable,
     )
 
 

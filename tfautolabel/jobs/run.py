@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfautolabel.data import Rejected
+from tfautolabel.data import Unreadable
 from tfautolabel.jobs.candidates import list_items, say_ambiguous
 from tfautolabel.jobs.labeler_of import labeler_of
 from tfautolabel.jobs.tally import Clock, Tally
@@ -35,7 +35,7 @@ class RunResult:
         model: the version folder of the SavedModel.
         report: the report, an HTML file.
         classes: k class names.
-        rejected: what was set aside.
+        unreadable: what was set aside.
         record: the content of run.json.
     """
 
@@ -43,7 +43,7 @@ class RunResult:
     model: Path
     report: Path
     classes: tuple[str, ...]
-    rejected: tuple[Rejected, ...]
+    unreadable: tuple[Unreadable, ...]
     record: dict[str, Any]
 
 
@@ -60,7 +60,7 @@ def run(
 ) -> RunResult:
     """Labels data from a few labels, and exports the model that did it.
 
-    It writes into `out`: predictions.csv and predictions.parquet, rejected.csv, model/1 (the SavedModel),
+    It writes into `out`: predictions.csv and predictions.parquet, unreadable.csv, model/1 (the SavedModel),
     report.html and run.json. For an audit and the report, it also writes audit_pool.parquet, evidence.npz
     and, with a target, audit.csv (the labels to check). When all files are complete, they replace those of an
     earlier run together; see `tfautolabel.runs.commit`. The pool is labelled part by part, so memory does not
@@ -145,7 +145,7 @@ def _run(
 
     render_report(out, staged.folder, originals=Originals.of_run(inputs, record))
     staged.commit()
-    return RunResult(out, out / MODELS / VERSION, out / REPORT, labeler.classes, done.rejected, record)
+    return RunResult(out, out / MODELS / VERSION, out / REPORT, labeler.classes, done.unreadable, record)
 
 
 def _first_list(

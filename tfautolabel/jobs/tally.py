@@ -76,19 +76,19 @@ class Tally:
         """Returns 64 hexadecimal digits that change with the ids or the contents of the pool."""
         return self._digest.hexdigest()
 
-    def counts(self, classes: tuple[str, ...], labelled: np.ndarray, rejected: int) -> dict[str, Any]:
+    def counts(self, classes: tuple[str, ...], labelled: np.ndarray, unreadable: int) -> dict[str, Any]:
         """Returns the counts as run.json stores them.
 
         Args:
             classes: k names.
             labelled: (k,) int64, the number of labelled examples of each class.
-            rejected: how many examples were set aside.
+            unreadable: how many examples were set aside.
         """
         return {
             "labelled": int(labelled.sum()),
             "to_label": self.labels,
             "accepted": int(self.accepted.sum()),
-            "rejected": rejected,
+            "unreadable": unreadable,
             "reasons": dict(sorted(self.reasons.items())),
             "shortened": self.shortened,
             "features_computed": self.computed,

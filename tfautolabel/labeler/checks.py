@@ -9,19 +9,19 @@ import numpy as np
 
 from tfautolabel.backbones.languages import other_backbones
 from tfautolabel.data import Dataset, ReadFailure
-from tfautolabel.labels import Rejected
+from tfautolabel.labels import Unreadable
 
 SAMPLE, SAMPLED_FROM = 200, 5000
 """How many texts are sampled to detect their language, and from how many of the first texts."""
 
 
-def check_counts(class_ids: np.ndarray, classes: Sequence[str], rejected: Sequence[Rejected]) -> None:
+def check_counts(class_ids: np.ndarray, classes: Sequence[str], unreadable: Sequence[Unreadable]) -> None:
     """Refuses a class without examples and warns about a class with a single example.
 
     Args:
         class_ids: (n,) int64 in [0, k), of the labelled examples that could be read.
         classes: k names.
-        rejected: the labelled examples that could not be read.
+        unreadable: the labelled examples that could not be read.
 
     Raises:
         ValueError: If a class has no example.
@@ -30,10 +30,9 @@ def check_counts(class_ids: np.ndarray, classes: Sequence[str], rejected: Sequen
     missing = [classes[class_id] for class_id in np.flatnonzero(counts == 0).tolist()]
     if missing:
         unread = ""
-        if rejected:
-            unread = (
-                f"; {len(rejected):,} could not be read, the first {rejected[0].id}: {rejected[0].reason}"
-            )
+        if unreadable:
+            first = unreadable[0]
+            unread = f"; {len(unreadable):,} could not be read, the first {first.id}: {first.reason}"
         raise ValueError(
             "every class needs a labelled example that can be read. Received: none of "
             f"{', '.join(missing)}{unread}"

@@ -101,11 +101,11 @@ class Fitted:
         modality = self.reading.backbone.modality
         dataset = data if isinstance(data, Dataset) else Dataset.from_inputs(data, modality=modality)
         extraction, probabilities = self.probabilities(dataset)
-        if extraction.rejected:
-            first = extraction.rejected[0]
+        if extraction.unreadable:
+            first = extraction.unreadable[0]
             warnings.warn(
-                f"{len(extraction.rejected):,} of {len(dataset):,} examples could not be read and have zeros "
-                f"for probabilities; the first is {first.id}: {first.reason}",
+                f"{len(extraction.unreadable):,} of {len(dataset):,} examples could not be read and have "
+                f"zeros for probabilities; the first is {first.id}: {first.reason}",
                 stacklevel=3,
             )
         whole = np.zeros((len(dataset), len(self.classes)), np.float32)
@@ -124,8 +124,8 @@ class Fitted:
             extraction: the result of `extract` for `pool`, so that it need not be looked up again.
 
         Returns:
-            One row for each example that could be read; the other examples are in `rejected`. A label that is
-            not accepted has the class id `ABSTAIN` and a reason: not sure enough, unlike all labelled
+            One row for each example that could be read; the other examples are in `unreadable`. A label that
+            is not accepted has the class id `ABSTAIN` and a reason: not sure enough, unlike all labelled
             examples, not earned (see `earned_`), or not certified. An impossible certificate accepts nothing.
 
         Raises:
@@ -142,7 +142,7 @@ class Fitted:
             pool.ids[extraction.rows],
             probabilities,
             self.classes,
-            rejected=extraction.rejected,
+            unreadable=extraction.unreadable,
             reason=reason,
             ood_score=ood_score,
         )
@@ -211,7 +211,7 @@ class Fitted:
         """
         labelled = dataset.labelled.with_classes(self.classes)
         extraction, probabilities = self.probabilities(labelled)
-        warn_of_left_out(len(labelled), extraction.rejected)
+        warn_of_left_out(len(labelled), extraction.unreadable)
         learnt_from = self.learnt.among(labelled, extraction.contents)[extraction.rows]
         kept = rows_to_measure(learnt_from)
         return evaluate_predictions(

@@ -25,7 +25,7 @@ from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
 from tfautolabel.labeler.storage import SETTINGS, Saved, restore_labeler, save_labeler
 from tfautolabel.labeler.transfer import Plan, check_transfer, copy_parameters
-from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, Rejected, check_min_confidence
+from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, Unreadable, check_min_confidence
 from tfautolabel.measures.classification import warn_of_left_out
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.class_weights import class_weights
@@ -64,7 +64,7 @@ class Labeler:
             `cross_validation_`, and for the held-out labelled examples, in the given order, `out_of_fold_`
             and `truth_`.
         transfer_: after `fit`, a record of what was tuned, or why nothing was.
-        rejected_: after `fit`, labelled examples that could not be read.
+        unreadable_: after `fit`, labelled examples that could not be read.
         pool_extraction_: after `fit` with a pool, the result of `extract` for it.
 
     Raises:
@@ -102,7 +102,7 @@ class Labeler:
         self.progress = progress
         self.fitted_: Fitted | None = None
         self.pool_extraction_: Extraction | None = None
-        self.rejected_: tuple[Rejected, ...] = ()
+        self.unreadable_: tuple[Unreadable, ...] = ()
         self.transfer_: dict[str, Any] = {}
         self.fit_options: dict[str, Any] = {}
         self._language = LanguageWarning()
@@ -208,8 +208,8 @@ class Labeler:
         """
         labelled, extraction, class_ids = self.labelled_features(labelled, extraction)
         self._language.once(self.backbone.handle, labelled)
-        warn_of_left_out(len(labelled), extraction.rejected)
-        self.rejected_, learnt = extraction.rejected, Learnt.of(labelled, extraction.contents)
+        warn_of_left_out(len(labelled), extraction.unreadable)
+        self.unreadable_, learnt = extraction.unreadable, Learnt.of(labelled, extraction.contents)
         examples, back = labelled.subset(extraction.rows), np.argsort(extraction.rows)
         weights = class_weights(class_weight, class_ids, self.classes, sampling)
         fit_options = self.fit_options | fit_options
@@ -259,7 +259,7 @@ class Labeler:
         class_ids = labelled.class_ids[extraction.rows]
         if (class_ids == ABSTAIN).any():
             raise ValueError("an extraction must hold labelled examples only. Received: some have no label")
-        check_counts(class_ids, self.classes, extraction.rejected)
+        check_counts(class_ids, self.classes, extraction.unreadable)
         order = content_order(extraction.features, class_ids)
         extraction = replace(extraction, rows=extraction.rows[order], features=extraction.features[order])
         return labelled, extraction, class_ids[order]
@@ -337,7 +337,7 @@ class Labeler:
         """
         settings = {name: getattr(self, name) for name in SETTINGS}
         save_labeler(
-            Saved(settings, self.fitted, self._start, self.transfer_, self.rejected_, self.fit_options),
+            Saved(settings, self.fitted, self._start, self.transfer_, self.unreadable_, self.fit_options),
             folder,
         )
 
@@ -360,7 +360,7 @@ class Labeler:
             fitted.reading.backbone, fitted.classes, fitted.head, cache_dir=cache_dir, **saved.settings
         )
         labeler.fitted_, labeler._start, labeler.transfer_ = fitted, saved.start, saved.transfer
-        labeler.rejected_, labeler.fit_options = saved.rejected, saved.fit_options
+        labeler.unreadable_, labeler.fit_options = saved.unreadable, saved.fit_options
         return labeler
 
     def certify(

@@ -22,7 +22,7 @@ from tfautolabel.labeler.fitted import Fitted
 from tfautolabel.labeler.judging import HeldOut
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
-from tfautolabel.labels import Rejected
+from tfautolabel.labels import Unreadable
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.parameters import Snapshot
 from tfautolabel.trust import Calibration, Certificate, OodGate
@@ -49,7 +49,7 @@ class Saved:
         fitted: the fitted labeler.
         start: the start of the next fit.
         transfer: the record of what was tuned.
-        rejected: labelled examples that could not be read.
+        unreadable: labelled examples that could not be read.
         fit_options: options of `keras.Model.fit`.
     """
 
@@ -57,7 +57,7 @@ class Saved:
     fitted: Fitted
     start: Start
     transfer: dict[str, Any]
-    rejected: tuple[Rejected, ...]
+    unreadable: tuple[Unreadable, ...]
     fit_options: dict[str, Any]
 
 
@@ -94,7 +94,7 @@ def _write(saved: Saved, folder: Path) -> None:
         "truth": held_out.class_ids.tolist(),
         "cross_validation": fitted.cross_validation,
         "out_of_fold": held_out.probabilities.tolist(),
-        "rejected": [list(pair) for pair in saved.rejected],
+        "unreadable": [list(pair) for pair in saved.unreadable],
         "learnt": sorted(fitted.learnt.hashes),
     }
     with open(folder / _STATE, "w", encoding="utf-8") as file:
@@ -166,8 +166,8 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
     )
     settings = {name: state[name] for name in SETTINGS}
     settings["transfer_settings"] = _settings_from_dict(settings["transfer_settings"])
-    rejected = tuple(Rejected(*pair) for pair in state["rejected"])
-    return Saved(settings, fitted, start, state["transfer_record"], rejected, state.get("fit_options", {}))
+    unreadable = tuple(Unreadable(*pair) for pair in state.get("unreadable", state.get("rejected", [])))
+    return Saved(settings, fitted, start, state["transfer_record"], unreadable, state.get("fit_options", {}))
 
 
 def _arrays(file: Path) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from tfautolabel.labels import Rejected
+from tfautolabel.labels import Unreadable
 from tfautolabel.measures.intervals import accuracy_interval
 
 
@@ -119,16 +119,16 @@ def evaluate_predictions(
     )
 
 
-def warn_of_left_out(count: int, rejected: Sequence[Rejected]) -> None:
+def warn_of_left_out(count: int, unreadable: Sequence[Unreadable]) -> None:
     """Warns that some labelled examples could not be read, so the measures do not cover all examples.
 
     Args:
         count: how many labelled examples there are.
-        rejected: the labelled examples that could not be read.
+        unreadable: the labelled examples that could not be read.
     """
-    if rejected:
+    if unreadable:
         warnings.warn(
-            f"{len(rejected):,} of {count:,} labelled examples could not be read and are left out; the "
-            f"first is {rejected[0].id}: {rejected[0].reason}",
+            f"{len(unreadable):,} of {count:,} labelled examples could not be read and are left out; the "
+            f"first is {unreadable[0].id}: {unreadable[0].reason}",
             stacklevel=3,
         )

@@ -131,7 +131,7 @@ def render_report(
         steps=next_steps(run, suspicious.total, unlike.total),
         command=run_command(run),
         audit=_audit_rows(run),
-        reasons=reason_counts([reason for _, reason in run.rejected]),
+        reasons=reason_counts([reason for _, reason in run.unreadable]),
         listed=LISTED,
         baseline=_baseline(run.record),
     )

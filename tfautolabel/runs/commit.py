@@ -24,6 +24,7 @@ from tfautolabel.runs.files import (
     AUDIT_LIST,
     COMMIT,
     DESCRIPTION,
+    EARLIER_UNREADABLE,
     MODEL_DESCRIPTION,
     MODELS,
     RECORD,
@@ -162,6 +163,10 @@ def _move_files(commit: Path, out: Path) -> None:
         # It lists other items, of an earlier run; a copy keeps what was written into it.
         _keep_if_changed(out / AUDIT_LIST, {read.get(AUDIT_LIST)})
         (out / AUDIT_LIST).unlink(missing_ok=True)
+    if EARLIER_UNREADABLE in was.keys() - new.keys():
+        # An earlier version's file of the earlier run; the new run has its own under the new name.
+        _keep_if_changed(out / EARLIER_UNREADABLE, {was[EARLIER_UNREADABLE]})
+        (out / EARLIER_UNREADABLE).unlink(missing_ok=True)
 
 
 def _keep_if_changed(file: Path, ours: set[str | None]) -> None:

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfautolabel.labels import Rejected
+from tfautolabel.labels import Unreadable
 from tfautolabel.runs.audit_list import AuditItem, read_audit_list
 from tfautolabel.runs.evidence import Evidence, read_evidence
-from tfautolabel.runs.files import AUDIT_LIST, EVIDENCE, PREDICTIONS_PARQUET, RECORD, REJECTED
+from tfautolabel.runs.files import (
+    AUDIT_LIST,
+    EARLIER_UNREADABLE,
+    EVIDENCE,
+    PREDICTIONS_PARQUET,
+    RECORD,
+    UNREADABLE,
+)
 from tfautolabel.runs.predictions import LabelTable, read_predictions
 from tfautolabel.runs.record import read_record, settings_of
 from tfautolabel.runs.settings import RunSettings
@@ -29,7 +36,7 @@ class RunRecord:
         settings: the settings of the run.
         classes: k names.
         labels: the labels, or None if the table is missing.
-        rejected: what was set aside.
+        unreadable: what was set aside.
         evidence: predictions of the labelled examples, or None.
         certificate: the certificate that labels were accepted by, or None.
         estimate: the estimate from cross-validation for a target that nobody asked for, or None.
@@ -43,7 +50,7 @@ class RunRecord:
     settings: RunSettings
     classes: tuple[str, ...]
     labels: LabelTable | None
-    rejected: tuple[Rejected, ...]
+    unreadable: tuple[Unreadable, ...]
     evidence: Evidence | None
     certificate: Certificate | None
     estimate: Certificate | None
@@ -103,14 +110,15 @@ def read_run(out: str | os.PathLike[str], staged: Path | None = None) -> RunReco
             audit = read_audit_list(place(AUDIT_LIST))
         except (OSError, ValueError) as error:
             missing.append(f"{AUDIT_LIST} cannot be read: {_first_line(error)}")
-    rejected = tuple(Rejected(row[0], row[1]) for row in _rows(place(REJECTED))[1:] if len(row) > 1)
+    aside = EARLIER_UNREADABLE if EARLIER_UNREADABLE in record["files"] else UNREADABLE
+    unreadable = tuple(Unreadable(row[0], row[1]) for row in _rows(place(aside))[1:] if len(row) > 1)
     return RunRecord(
         out,
         record,
         settings_of(record),
         classes,
         labels,
-        rejected,
+        unreadable,
         evidence,
         earned=earned,
         audit=tuple(audit),

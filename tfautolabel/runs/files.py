@@ -11,8 +11,8 @@ PREDICTIONS_CSV, PREDICTIONS_PARQUET = "predictions.csv", "predictions.parquet"
 PREDICTIONS = (PREDICTIONS_CSV, PREDICTIONS_PARQUET)
 """A row for each example of the pool, the same in both files; see `tfautolabel.data.LabelsWriter`."""
 
-REJECTED = "rejected.csv"
-"""The examples that could not be read, with reasons."""
+UNREADABLE, EARLIER_UNREADABLE = "unreadable.csv", "rejected.csv"
+"""The examples that could not be read, with reasons; its earlier name is only read."""
 
 CANDIDATES = "audit_pool.parquet"
 """The labels that an audit draws from; see `tfautolabel.runs.candidates`."""
@@ -41,7 +41,7 @@ COMMIT = ".commit"
 
 DESCRIPTION = f"{MODELS}/{VERSION}/{MODEL_DESCRIPTION}"
 
-DATA = (*PREDICTIONS, REJECTED, CANDIDATES, EVIDENCE, LEARNT)
+DATA = (*PREDICTIONS, UNREADABLE, CANDIDATES, EVIDENCE, LEARNT)
 """Files that only a run writes."""
 
 FILES = (*DATA, AUDIT_LIST, REPORT, RECORD)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel.data.writers import COLUMNS
-from tfautolabel.labels import Rejected
+from tfautolabel.labels import Unreadable
 from tfautolabel.runs.audit_list import COLUMNS as AUDIT_COLUMNS
 from tfautolabel.runs.audit_list import read_audit_list
 from tfautolabel.runs.files import (
@@ -27,8 +27,8 @@ from tfautolabel.runs.files import (
     PREDICTIONS_CSV,
     PREDICTIONS_PARQUET,
     RECORD,
-    REJECTED,
     REPORT,
+    UNREADABLE,
 )
 
 RUN_ID = "tfautolabel.run"
@@ -41,7 +41,7 @@ def run_id(
     backbone: str,
     labelled: tuple[Sequence[str], Sequence[str], np.ndarray, str],
     pool: str,
-    rejected: Iterable[Rejected],
+    unreadable: Iterable[Unreadable],
 ) -> str:
     """Returns 64 hexadecimal digits that change with anything that decides a run's results.
 
@@ -54,11 +54,11 @@ def run_id(
         backbone: its fingerprint.
         labelled: the names, classes, class ids and content digest of the labelled examples.
         pool: the digest of the other examples' contents.
-        rejected: what was set aside.
+        unreadable: what was set aside.
     """
     names, classes, class_ids, contents = labelled
     told = [settings, versions, backbone, [*map(str, names)], [*classes], class_ids.tolist(), contents, pool]
-    told.append([[item.id, item.reason] for item in rejected])
+    told.append([[item.id, item.reason] for item in unreadable])
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
@@ -156,7 +156,7 @@ _SIGNS = {
     RECORD: _has_entry("format_version"),
     PREDICTIONS_CSV: _has_header(*COLUMNS),
     PREDICTIONS_PARQUET: _has_metadata,
-    REJECTED: _has_header(*Rejected._fields),
+    UNREADABLE: _has_header(*Unreadable._fields),
     CANDIDATES: _has_metadata,
     AUDIT_LIST: _has_header(*AUDIT_COLUMNS),
     EVIDENCE: _has_array,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tfautolabel.data import Dataset, Rejected, load_dataset
+from tfautolabel.data import Dataset, Unreadable, load_dataset
 from tfautolabel.runs.record import settings_of
 from tfautolabel.runs.settings import RunSettings
 
@@ -83,13 +83,13 @@ class Inputs:
     Attributes:
         examples: the labelled examples.
         pool: the examples to label.
-        rejected: what was set aside.
+        unreadable: what was set aside.
         notes: sentences that say what was guessed about the data.
     """
 
     examples: Dataset
     pool: Dataset
-    rejected: tuple[Rejected, ...]
+    unreadable: tuple[Unreadable, ...]
     notes: tuple[str, ...]
 
 
@@ -189,12 +189,12 @@ def check_classes(classes: Sequence[str], notes: Sequence[str]) -> None:
         )
 
 
-def named_below(labelled: Place | None, rejected: Sequence[Rejected]) -> tuple[Rejected, ...]:
+def named_below(labelled: Place | None, unreadable: Sequence[Unreadable]) -> tuple[Unreadable, ...]:
     """Puts the labelled folder's name before ids: files below the other folder may have the same ids."""
     if labelled is None:
-        return tuple(rejected)
+        return tuple(unreadable)
     name = os.path.basename(os.path.realpath(labelled))
-    return tuple(Rejected(f"{name}/{file_id}", reason) for file_id, reason in rejected)
+    return tuple(Unreadable(f"{name}/{file_id}", reason) for file_id, reason in unreadable)
 
 
 def _check_given(source: Source) -> None:
@@ -253,14 +253,14 @@ def _is_within(path: Path, folder: Path) -> bool:
 
 def _read_whole(source: Source, out: Path) -> Inputs:
     everything = load_by(source.settings, source.data, source.labels or "auto", [out])
-    return Inputs(everything.labelled, everything.unlabelled, everything.rejected, everything.notes)
+    return Inputs(everything.labelled, everything.unlabelled, everything.unreadable, everything.notes)
 
 
 def _read_labelled_apart(source: Source, out: Path) -> Inputs:
     examples = _read_labelled(source, out)
     pool = _read_pool(source, out, source.settings.modality or examples.modality)
-    rejected = (*named_below(source.labelled, examples.rejected), *pool.rejected)
-    return Inputs(examples.labelled, pool, rejected, tuple(dict.fromkeys((*examples.notes, *pool.notes))))
+    unreadable = (*named_below(source.labelled, examples.unreadable), *pool.unreadable)
+    return Inputs(examples.labelled, pool, unreadable, tuple(dict.fromkeys((*examples.notes, *pool.notes))))
 
 
 def _read_labelled(source: Source, out: Path) -> Dataset:

@@ -43,6 +43,8 @@ def read_record(out: str | os.PathLike[str]) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(text)
         _check_version(record, file)
         _ = [record["counts"]["classes"], *(record[name] for name in ENTRIES)]
+        if "rejected" in record["counts"]:  # its earlier name
+            record["counts"]["unreadable"] = record["counts"].pop("rejected")
         settings_of(record)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{RECORD} must be what a run writes ({error!r}). Received: {file}") from error

@@ -90,7 +90,7 @@ def test_frames_of_a_clip_are_pooled(folders):
     frames = tf.saved_model.load(folders["audio"])(samples)[1].numpy()
     short, long = wav_bytes(samples[:3000], 16_000), wav_bytes(samples, 16_000)
     extraction = features_of(backbone, [short, long, b"RIFF no sound"])
-    assert [rejected.id for rejected in extraction.rejected] == ["2"]
+    assert [unreadable.id for unreadable in extraction.unreadable] == ["2"]
     wanted = np.concatenate([frames.mean(axis=0), frames.max(axis=0)])
     np.testing.assert_allclose(extraction.features[1], wanted, atol=2e-3)
     alone = features_of(backbone, [short]).features

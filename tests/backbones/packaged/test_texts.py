@@ -74,7 +74,7 @@ def test_blank_texts_are_set_aside_and_hostile_ones_are_not(backbone):
         "́",
     ]
     extraction = features(backbone, texts)
-    assert {rejected.id for rejected in extraction.rejected} >= {"0", "1"}
+    assert {unreadable.id for unreadable in extraction.unreadable} >= {"0", "1"}
     assert set(extraction.rows.tolist()) >= {3, 4, 5, 6, 7}
     assert np.isfinite(extraction.features).all()
 

@@ -98,7 +98,7 @@ def test_a_guessed_column_of_names_may_turn_out_to_be_none(kind, broken, tmp_pat
     table = write_table(kind, rows, tmp_path)
     dataset = load_dataset(table)
     assert dataset.ids.tolist() == [str(n) for n in range(300)]
-    assert dataset.rejected == ()
+    assert dataset.unreadable == ()
     (note,) = [note for note in dataset.notes if f"column 'id' {broken}" in note]
     assert "the rows have their numbers, from 0, for names" in note
     assert note not in load_dataset(table, id_column="none").notes
@@ -106,7 +106,7 @@ def test_a_guessed_column_of_names_may_turn_out_to_be_none(kind, broken, tmp_pat
         with pytest.raises(ValueError, match=r"names must be unique\. Received: 'n7' in rows 7 and 250"):
             load_dataset(table, id_column="id")
     else:
-        assert [item.id for item in load_dataset(table, id_column="id").rejected] == ["250"]
+        assert [item.id for item in load_dataset(table, id_column="id").unreadable] == ["250"]
 
 
 def test_errors_say_what_was_guessed(tmp_path):

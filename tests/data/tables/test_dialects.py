@@ -86,7 +86,7 @@ def test_dialects(tmp_path, name, data, said):
         expected = EXPECTED
     dataset = load_dataset(written(tmp_path, name, data))
     assert rows_of(dataset) == expected
-    assert dataset.rejected == ()
+    assert dataset.unreadable == ()
     assert said in " ".join(dataset.notes)
 
 
@@ -131,7 +131,7 @@ def test_simple_quotes_belong_to_texts_where_double_ones_hold(tmp_path):
     data = 'label,text\npos,"fine"\nneg,\'twas bad, it\'s said\nneg,"so, so"\n'
     dataset = load_dataset(written(tmp_path, "t.csv", data))
     assert rows_of(dataset) == [(b"fine", "pos"), (b"so, so", "neg")]
-    assert dataset.rejected[0].reason == "line 3: 3 fields where the header has 2 columns"
+    assert dataset.unreadable[0].reason == "line 3: 3 fields where the header has 2 columns"
 
 
 def test_sentences_with_commas_are_one_column(tmp_path):
@@ -226,19 +226,19 @@ def test_a_header_that_comes_again_is_no_row(tmp_path):
     assert rows_of(dataset)[:3] == EXPECTED
     assert len(dataset) == 6
     assert dataset.classes == ("neg", "pos")
-    assert dataset.rejected[0].reason == "line 5: the header again"
+    assert dataset.unreadable[0].reason == "line 5: the header again"
 
 
 def test_a_nul_costs_its_row_only(tmp_path):
     dataset = load_dataset(written(tmp_path, "t.csv", "text,label\na\0b,pos\nb,neg\nc,\n"))
     assert [row[0] for row in rows_of(dataset)] == [b"b", b"c"]
-    assert dataset.rejected[0].reason == "line 2: holds a NUL character"
+    assert dataset.unreadable[0].reason == "line 2: holds a NUL character"
 
 
 def test_a_value_without_a_columns_name_is_set_aside(tmp_path):
     dataset = load_dataset(written(tmp_path, "t.csv", "text,label,,\na,x,,\nb, c,y,\nd,y,,\n"))
     assert [row[0] for row in rows_of(dataset)] == [b"a", b"d"]
-    assert dataset.rejected[0].reason == "line 3: 4 fields where the header has 2 columns"
+    assert dataset.unreadable[0].reason == "line 3: 4 fields where the header has 2 columns"
 
 
 def test_labelling_tools_exports_as_tables(tmp_path):

@@ -59,7 +59,7 @@ def test_every_kind_gives_the_same(kind, tmp_path):
     assert "texts in column 'text', labels in column 'label', names in column 'key'" in note
     unread = [name for name, value in zip(dataset.ids, dataset.read(np.arange(len(dataset))), strict=True)
               if isinstance(value, ReadFailure)]  # fmt: skip
-    assert unread + [rejected.id for rejected in dataset.rejected] == ["c"]
+    assert unread + [unreadable.id for unreadable in dataset.unreadable] == ["c"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -169,7 +169,7 @@ def test_bad_rows_are_set_aside_with_their_line(tmp_path):
     data = text.encode().replace(b"{}", b"gr\xfcn")
     dataset = load_dataset(write_bytes(tmp_path, "rows.csv", data))
     assert [row[2] for row in content(dataset)] == [b"fine", b"two\nlines", "last 🙂".encode()]
-    reasons = [reason for _, reason in dataset.rejected]
+    reasons = [reason for _, reason in dataset.unreadable]
     assert reasons[0] == "line 5: not UTF-8"
     assert reasons[1] == "line 6: 3 fields where the header has 2 columns"
     assert reasons[2] == "line 7: no input"
@@ -179,7 +179,7 @@ def test_bad_rows_are_set_aside_with_their_line(tmp_path):
     data += '{"text": "last 🙂"}'.encode()
     dataset = load_dataset(write_bytes(tmp_path, "rows.jsonl", data), input_column="text")
     assert [row[2] for row in content(dataset)] == [b"fine", b"3.5", "last 🙂".encode()]
-    assert [reason.split(" (")[0] for _, reason in dataset.rejected] == [
+    assert [reason.split(" (")[0] for _, reason in dataset.unreadable] == [
         "line 4: not valid JSON",
         "line 5: not an object but list",
         "line 6: no 'text'",
@@ -198,13 +198,13 @@ def test_a_line_that_is_too_long_is_skipped_to_its_end(tmp_path, length, monkeyp
     dataset = load_dataset(write_bytes(tmp_path, "rows.csv", data))
     assert content(dataset) == [("0", "a", b"fine"), ("2", "b", b"two\nlines"), ("5", "a", b"last")]
     why = "not valid CSV (a line of more than 50 bytes)"
-    assert [reason for _, reason in dataset.rejected] == [f"line {n}: {why}" for n in (3, 6, 7)]
+    assert [reason for _, reason in dataset.unreadable] == [f"line {n}: {why}" for n in (3, 6, 7)]
 
     forged = (b'{"text": "forged"}       ' * 50)[: length - 1] + b"\n"
     data = b'{"text": "fine"}\n' + forged + b'{"text": "last"}'
     dataset = load_dataset(write_bytes(tmp_path, "rows.jsonl", data))
     assert [row[2] for row in content(dataset)] == [b"fine", b"last"]
-    assert [reason for _, reason in dataset.rejected] == ["line 2: more than 50 bytes"]
+    assert [reason for _, reason in dataset.unreadable] == ["line 2: more than 50 bytes"]
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])

@@ -267,7 +267,7 @@ def _collect(
                 label = class_names[label] if 0 <= label < len(class_names) else None
             own = label_text(name)
             if columns.id is not None and not own:
-                collector.reject_nameless(total + row, f"row {total + row}")
+                collector.set_nameless_aside(total + row, f"row {total + row}")
                 usable[row] = False
             else:
                 collector.keep(total + row, label_text(label), own)

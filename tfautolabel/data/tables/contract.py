@@ -10,7 +10,7 @@ import numpy as np
 
 from tfautolabel.data.label_values import Rules, Settled, settle_labels
 from tfautolabel.data.readers import Reader, ReadFailure
-from tfautolabel.labels import ABSTAIN, Rejected
+from tfautolabel.labels import ABSTAIN, Unreadable
 
 
 class Columns(NamedTuple):
@@ -57,7 +57,7 @@ class Scan(NamedTuple):
         ids: (n,) names, NumPy's `StringDType`.
         class_ids: (n,) int64, -1 where there is no label.
         classes: the labels that occur, sorted.
-        rejected: the rows that are not usable.
+        unreadable: the rows that are not usable.
         notes: sentences that say how the labels were understood.
         warnings: sentences about likely mistakes in the labels.
     """
@@ -66,7 +66,7 @@ class Scan(NamedTuple):
     ids: np.ndarray
     class_ids: np.ndarray
     classes: tuple[str, ...]
-    rejected: list[Rejected]
+    unreadable: list[Unreadable]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -113,7 +113,7 @@ class RowCollector:
 
     def __init__(self, source: str, columns: Columns) -> None:
         self.source = source
-        self.rejected: list[Rejected] = []
+        self.unreadable: list[Unreadable] = []
         self._columns = columns
         self._named = columns.id is not None
         self._names: list[np.ndarray] = []
@@ -138,11 +138,11 @@ class RowCollector:
             if len(self._recent) == 65_536:
                 self._pack()
 
-    def reject(self, row: int, name: str | None, reason: str) -> None:
+    def set_aside(self, row: int, name: str | None, reason: str) -> None:
         """Adds a row that is not usable."""
-        self.rejected.append(Rejected(name or str(row), reason))
+        self.unreadable.append(Unreadable(name or str(row), reason))
 
-    def reject_nameless(self, row: int, place: str) -> None:
+    def set_nameless_aside(self, row: int, place: str) -> None:
         """Adds a row without a name.
 
         Raises:
@@ -150,7 +150,7 @@ class RowCollector:
         """
         if self._columns.id_guessed:
             raise NoNamesError(f"column {self._columns.id!r} is empty in {place}")
-        self.reject(row, None, f"{place}: column {self._columns.id!r} is empty")
+        self.set_aside(row, None, f"{place}: column {self._columns.id!r} is empty")
 
     def finish(self, reader: Reader) -> Scan:
         """Returns the scan after all rows were added.
@@ -160,9 +160,9 @@ class RowCollector:
             ValueError: If two rows have the same name, a row has several labels, or no row is usable.
         """
         if not self._numbers:
-            first = f", the first: {self.rejected[0].reason}" if self.rejected else ""
+            first = f", the first: {self.unreadable[0].reason}" if self.unreadable else ""
             raise ValueError(
-                f"{self.source}: no row can be used. Received: {len(self.rejected)} rows set aside{first}"
+                f"{self.source}: no row can be used. Received: {len(self.unreadable)} rows set aside{first}"
             )
         numbers = np.frombuffer(self._numbers, np.int64)
         ids = self._ids(numbers)
@@ -171,7 +171,7 @@ class RowCollector:
         by_value = dict(zip(self._values, counts.tolist(), strict=True))
         settled = settle_labels(by_value, self.source, self._columns.rules)
         class_ids, classes = self._in_order(value_ids, settled)
-        return Scan(reader, ids, class_ids, classes, self.rejected, settled.notes, settled.warnings)
+        return Scan(reader, ids, class_ids, classes, self.unreadable, settled.notes, settled.warnings)
 
     def _in_order(self, value_ids: np.ndarray, settled: Settled) -> tuple[np.ndarray, tuple[str, ...]]:
         """Returns class ids that index into the sorted labels."""

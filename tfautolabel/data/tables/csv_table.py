@@ -89,10 +89,10 @@ class CsvTable:
                 reason = damage or self._why_unusable(fields, given)
                 own = None if name is None or len(fields) <= name else _decodable(fields[name])
                 if reason is not None:
-                    collector.reject(row, own, f"{self._place(row, line)}: {reason}")
+                    collector.set_aside(row, own, f"{self._place(row, line)}: {reason}")
                     continue
                 if name is not None and not own:
-                    collector.reject_nameless(row, self._place(row, line))
+                    collector.set_nameless_aside(row, self._place(row, line))
                     continue
                 collector.keep(row, None if label is None else _decodable(fields[label]), own)
                 starts.append(start)

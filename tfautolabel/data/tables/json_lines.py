@@ -60,10 +60,10 @@ class JsonLinesTable:
                 reason = f"no {columns.input!r}"
             name = None if value is None or columns.id is None else label_text(value.get(columns.id))
             if value is None or reason is not None:
-                collector.reject(row, name, f"{self._row_word} {number}: {reason}")
+                collector.set_aside(row, name, f"{self._row_word} {number}: {reason}")
                 continue
             if columns.id is not None and not name:
-                collector.reject_nameless(row, f"{self._row_word} {number}")
+                collector.set_nameless_aside(row, f"{self._row_word} {number}")
                 continue
             collector.keep(row, label_text(value.get(columns.label)) if columns.label else None, name)
             starts.append(start)

@@ -65,19 +65,19 @@ class TFRecordTable:
         starts, lengths = array("q"), array("q")
         for row, (start, data) in enumerate(self._records()):
             if isinstance(data, str):
-                collector.reject(row, None, f"record {row}: {data}")
+                collector.set_aside(row, None, f"record {row}: {data}")
                 continue
             try:
                 example = parse_example(data)
             except ValueError as error:
-                collector.reject(row, None, f"record {row}: {error}")
+                collector.set_aside(row, None, f"record {row}: {error}")
                 continue
             name = None if columns.id is None else label_text(_one(example, columns.id))
             if _input_of(example, columns.input) is None:
-                collector.reject(row, name, f"record {row}: no {columns.input!r}")
+                collector.set_aside(row, name, f"record {row}: no {columns.input!r}")
                 continue
             if columns.id is not None and not name:
-                collector.reject_nameless(row, f"record {row}")
+                collector.set_nameless_aside(row, f"record {row}")
                 continue
             collector.keep(row, label_text(example.get(columns.label)) if columns.label else None, name)
             starts.append(start)
