@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfautolabel.data.writers import COLUMNS, as_utf8
 from tfautolabel.jobs.candidates import list_items, read_answers, say_ambiguous
-from tfautolabel.labels import FOUND_WRONG
 from tfautolabel.runs.audit_list import has_answers
 from tfautolabel.runs.candidates import Candidates, read_candidates
 from tfautolabel.runs.commit import Staging, staging_of_run
 from tfautolabel.runs.files import AUDIT_LIST, MODELS, VERSION
 from tfautolabel.runs.identity import RUN_ID, check_whole, digests
 from tfautolabel.runs.inputs import Place
-from tfautolabel.runs.predictions import prediction_parts, predictions_writers
 from tfautolabel.runs.record import settings_of, write_record
+from tfautolabel.runs.rewrite import LabelChanges, rewrite_labels
 from tfautolabel.trust import (
     AnswersNeeded,
     AuditDesign,
@@ -188,14 +185,14 @@ def _certify(staged: Staging, record: dict[str, Any], file: Path, levels: tuple[
     applied = earlier or (None if state == "undecided" else certificate)
     if applied is not None:
         rule = rule.audited(applied)
-    changes = _Changes(candidates, dict(zip(order.tolist(), answers, strict=True)), rule, classes)
+    changes = LabelChanges(candidates, dict(zip(order.tolist(), answers, strict=True)), rule, classes)
 
     def apply(counts: dict[str, Any]) -> None:
         said = before if applied is None else applied.of_pool(counts["accepted"], counts["total"]).to_dict()
         _rewrite_model(staged, rule, said)
         record["certificate"] = said
 
-    counts = _rewrite_labels(staged, {RUN_ID: record["id"]}, changes, apply)
+    counts = rewrite_labels(staged, {RUN_ID: record["id"]}, changes, apply)
     of_pool = counts["accepted"], counts["total"]
     record["counts"] |= {"accepted": counts["accepted"], "reasons": counts["reasons"]}
     for name in classes:
@@ -286,81 +283,6 @@ def _rewrite_model(staged: Staging, rule: Acceptance, certificate: dict[str, Any
         raise FileNotFoundError(f"the model of the run is no longer there: {folder}")
     shutil.copytree(folder, copy, symlinks=True)
     rewrite_acceptance(copy, rule, {"certificate": certificate})
-
-
-class _Changes:
-    """The changes to each candidate's row."""
-
-    def __init__(
-        self,
-        candidates: Candidates,
-        answers: dict[int, str | None],
-        rule: Acceptance,
-        classes: tuple[str, ...],
-    ) -> None:
-        position = {as_utf8(name): class_id for class_id, name in enumerate(classes)}
-        predicted = np.array([position[name] for name in candidates.labels], np.int64)
-        self.candidates, self.answers = candidates, answers
-        self.reasons = rule.reasons(candidates.scores, predicted)
-
-    def row(self, place: int) -> dict[str, Any]:
-        """Returns the columns of a candidate that an audit may change."""
-        label, reason, origin = self.candidates.labels[place], str(self.reasons[place]), "model"
-        confidence = float(self.candidates.scores[place])
-        if place in self.answers:
-            answer, origin, reason = self.answers[place], "human", ""
-            if answer is None:
-                reason = FOUND_WRONG
-            elif answer != label:
-                label, confidence = answer, 1.0
-        return {
-            "label": label,
-            "confidence": confidence,
-            "accepted": reason == "",
-            "reason": reason,
-            "origin": origin,
-        }
-
-
-def _rewrite_labels(
-    staged: Staging, metadata: dict[str, str], changes: _Changes, apply: Callable[[dict[str, Any]], None]
-) -> dict[str, Any]:
-    """Writes both tables again, part by part, and counts their contents.
-
-    `apply` gets the counts before the tables get their names; if it fails, the old tables stay.
-    """
-    reasons: Counter[str] = Counter()
-    accepted: Counter[str] = Counter()
-    total = 0
-    with predictions_writers(staged.folder, metadata) as writers:
-        for named in _changed_parts(staged.out, changes):
-            for writer in writers:
-                writer.write_columns(tuple(named[name] for name in COLUMNS))
-            total += len(named["id"])
-            reasons.update(reason for reason in named["reason"] if reason)
-            accepted.update(
-                name for name, good in zip(named["label"], named["accepted"], strict=True) if good
-            )
-        counts = {
-            "total": total,
-            "accepted": sum(accepted.values()),
-            "reasons": dict(sorted(reasons.items())),
-            "classes": dict(accepted),
-        }
-        apply(counts)
-    return counts
-
-
-def _changed_parts(out: Path, changes: _Changes) -> Iterator[dict[str, list[Any]]]:
-    first, at, rows = 0, 0, changes.candidates.rows
-    for columns in prediction_parts(out):
-        count = len(columns["id"])
-        while at < len(rows) and rows[at] < first + count:
-            for name, value in changes.row(at).items():
-                columns[name][rows[at] - first] = value
-            at += 1
-        first += count
-        yield columns
 
 
 def _levels(
