@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfautolabel.active.batches import Batch, batch_size_of, next_batch
 from tfautolabel.active.contract import Chosen, PoolState, Strategy
 from tfautolabel.active.geometry import PoolGeometry
+from tfautolabel.active.oracle import Oracle
 from tfautolabel.active.random_sample import (
     RANDOM_SHARE,
     RandomSample,
@@ -12,6 +13,7 @@ from tfautolabel.active.random_sample import (
     random_order,
     random_sample,
 )
+from tfautolabel.active.simulation import Simulation, simulate
 from tfautolabel.active.strategies import DEFAULT_STRATEGY, QUERY_STRATEGIES
 
 __all__ = [
@@ -20,13 +22,16 @@ __all__ = [
     "RANDOM_SHARE",
     "Batch",
     "Chosen",
+    "Oracle",
     "PoolGeometry",
     "PoolState",
     "RandomSample",
+    "Simulation",
     "Strategy",
     "batch_size_of",
     "draws_after",
     "next_batch",
     "random_order",
     "random_sample",
+    "simulate",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfautolabel.active.contract import PoolState
+from tfautolabel.active.contract import PoolState, Strategy
 from tfautolabel.active.doubt import doubts
 from tfautolabel.active.random_sample import RANDOM_SHARE, draws_after, random_order
 from tfautolabel.active.strategies import DEFAULT_STRATEGY, RANDOM, strategy_of
@@ -48,7 +48,7 @@ def next_batch(
     state: PoolState,
     n: int,
     *,
-    strategy: str = DEFAULT_STRATEGY,
+    strategy: str | Strategy = DEFAULT_STRATEGY,
     random_share: float = RANDOM_SHARE,
     asked: int | None = None,
     seed: int = 0,
@@ -58,7 +58,8 @@ def next_batch(
     Args:
         state: what is known of the pool.
         n: how many questions, at least 1.
-        strategy: a key of `QUERY_STRATEGIES`; with "random" every question is drawn.
+        strategy: a key of `QUERY_STRATEGIES`, or a function that keeps the contract. With "random", each
+            question is drawn.
         random_share: in [0, 1], the share of all questions of a session that are drawn at random.
         asked: how many questions the session has asked before, answered or not. By default, as many as there
             are labelled and closed rows; if most labels were there before the session, the first batches then

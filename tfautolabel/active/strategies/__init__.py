@@ -28,12 +28,14 @@ QUERY_STRATEGIES: dict[str, Strategy] = {
 """Name to a function that chooses which examples to ask about; see `tfautolabel.active.contract.Strategy`."""
 
 
-def strategy_of(name: str) -> Strategy:
-    """Returns the strategy of a name.
+def strategy_of(name: str | Strategy) -> Strategy:
+    """Returns the strategy of a name; a function is returned as it is.
 
     Raises:
         ValueError: If the name is unknown.
     """
+    if not isinstance(name, str):
+        return name
     if name not in QUERY_STRATEGIES:
         raise ValueError(f"a strategy is one of {', '.join(QUERY_STRATEGIES)}. Received: strategy={name!r}")
     return QUERY_STRATEGIES[name]
