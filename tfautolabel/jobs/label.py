@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,12 +22,13 @@ from tfautolabel.data.workbooks import workbook_columns
 from tfautolabel.data.writers import COLUMNS, WRITERS, Columns
 from tfautolabel.jobs.labelled_parts import (
     LabelledParts,
-    NotedReader,
     Part,
     contents_digest,
     files_digest,
     names_digest,
 )
+from tfautolabel.jobs.runners import runner_of
+from tfautolabel.jobs.runners.contract import PartLabeler, Runner
 from tfautolabel.labels import check_min_confidence
 from tfautolabel.runs.files import PREDICTIONS_CSV, UNREADABLE
 from tfautolabel.runs.outputs import check_model, check_no_run, check_outputs
@@ -86,6 +87,7 @@ def label(
     frame: int | None = None,
     min_confidence: float | None = None,
     batch_size: int = 32,
+    runner: str = "local",
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> LabelResult:
@@ -109,6 +111,7 @@ def label(
         frame: of pictures with several frames, see `Dataset.with_frame`.
         min_confidence: in [0, 1], replaces the thresholds of the exported model.
         batch_size: examples in one call of the model.
+        runner: where the rows are labelled, a name in `RUNNERS`; in this process by default.
         progress: shows a progress bar where standard error is a terminal.
         say: is called with each thing that was recognised, guessed or reused, one sentence at a time.
 
@@ -123,6 +126,7 @@ def label(
     """
     if min_confidence is not None:
         check_min_confidence(min_confidence)
+    run = runner_of(runner)
     labels_file, unreadable_file = output_files(Path(out))
     inputs = [model, *([data] if isinstance(data, (str, os.PathLike)) else [])]
     check_model(Path(model))
@@ -160,7 +164,7 @@ def label(
                 f"labels of an interrupted job for {labels_file} are not used, because of another "
                 f"{' and another '.join(changed)}"
             )
-        done = _label_parts(labeler, dataset, parts, min_confidence, batch_size, progress, say)
+        done = _label_parts(labeler, dataset, parts, min_confidence, batch_size, run, progress, say)
         unreadable = sorted({*dataset.unreadable, *(item for part, _ in done for item in part.unreadable)})
         write_unreadable(unreadable, unreadable_file)
         with LabelsWriter(labels_file) as writer:
@@ -187,34 +191,38 @@ def _label_parts(
     parts: LabelledParts,
     min_confidence: float | None,
     batch_size: int,
+    run: Runner,
     progress: bool,
     say: Callable[[str], None],
 ) -> list[tuple[Part, int]]:
-    """Yields each part and how many of its rows had been labelled before."""
-    done: list[tuple[Part, int]] = []
+    """Returns each part, and how many of its rows had been labelled before."""
+    done: dict[int, tuple[Part, int]] = {}
+    taken: deque[int] = deque()
     changed = 0
-    with progress_of(len(dataset), "labelling", progress) as advance:
-        for start in range(0, len(dataset), PART_ROWS):
+
+    def missing() -> Iterator[Dataset]:
+        nonlocal changed
+        for number, start in enumerate(range(0, len(dataset), PART_ROWS)):
             rows = dataset.subset(np.arange(start, min(start + PART_ROWS, len(dataset))))
-            found = parts.find(len(done))
+            found = parts.find(number)
             if found is not None and found.digest == contents_digest(rows):
-                done.append((found, len(rows)))
+                done[number] = found, len(rows)
                 advance(len(rows))
                 continue
             changed += 0 if found is None else len(rows)
-            noted = NotedReader(rows.reader)
-            labels = labeler.label(
-                Dataset(noted, rows.ids, modality=rows.modality),
-                min_confidence=min_confidence,
-                batch_size=batch_size,
-                advance=advance,
-            )
-            done.append((parts.write(len(done), labels, noted.digest), 0))
-    if kept := sum(rows for _, rows in done):
+            taken.append(number)
+            yield rows
+
+    with progress_of(len(dataset), "labelling", progress) as advance:
+        label_part = PartLabeler(labeler, min_confidence, batch_size)
+        for labels, digest in run(label_part, missing(), advance):
+            number = taken.popleft()
+            done[number] = parts.write(number, labels, digest), 0
+    if kept := sum(rows for _, rows in done.values()):
         say(f"{kept:,} of {len(dataset):,} rows had been labelled before the job was interrupted")
     if changed:
         say(f"{changed:,} rows were labelled again, because some of them changed since")
-    return done
+    return [done[number] for number in sorted(done)]
 
 
 def _joined(parts: Iterator[Columns]) -> Iterator[Columns]:
