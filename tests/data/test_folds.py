@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfautolabel.data.folds import content_order, stratified_folds
+from tfautolabel.data.folds import content_order, stratified_folds, twin_numbers
 
 
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=80), st.integers(2, 10), st.integers(0, 2**32 - 1))
@@ -64,3 +64,32 @@ def test_the_last_bits_of_features_do_not_change_the_order_and_minus_zero_is_zer
     noisy[::2, 0] = -0.0
     class_ids = np.arange(50) % 3
     np.testing.assert_array_equal(content_order(features, class_ids), content_order(noisy, class_ids))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=2, max_size=60),
+    st.integers(2, 6),
+    st.integers(0, 2**32 - 1),
+)
+def test_copies_share_a_fold_and_others_are_dealt_evenly(examples, n_folds, seed):
+    contents, class_ids = (np.array(part) for part in zip(*examples, strict=True))
+    features = np.stack([contents * 0.3, contents % 2], axis=1)
+    folds = stratified_folds(class_ids, n_folds, seed, content=features)
+    np.testing.assert_array_equal(
+        folds, stratified_folds(class_ids, n_folds, seed, content=features, groups=contents)
+    )
+    different = len(set(contents.tolist()))
+    if different == 1:
+        assert len(set(folds)) == min(n_folds, len(examples))
+        return
+    assert all(len(set(folds[contents == content])) == 1 for content in set(contents.tolist()))
+    firsts = folds[np.unique(contents, return_index=True)[1]]
+    assert set(firsts) == set(range(min(n_folds, different)))
+    assert np.ptp(np.bincount(firsts)) <= 1
+
+
+def test_twins_are_numbered_by_content():
+    content = np.array([[0.0, 1.0], [-0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    assert twin_numbers(content).tolist() == [0, 0, 1, 0]
+    assert twin_numbers(np.zeros((3, 0))).tolist() == [0, 0, 0]
+    assert len(twin_numbers(np.zeros((0, 4)))) == 0

@@ -195,3 +195,22 @@ def test_a_head_that_was_saved_with_the_earlier_word_for_its_cs_comes_back():
     config = LinearHead(4, 2, Cs=(1.0, 2.0)).get_config()
     config["penalties"] = config.pop("Cs")
     assert LinearHead.from_config(config).Cs == (1.0, 2.0)
+
+
+def test_copies_are_held_out_together():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40, 128)).astype(np.float32)
+    class_ids = rng.integers(0, 2, 40)
+    doubled, labels = np.concatenate([features, features]), np.concatenate([class_ids, class_ids])
+
+    def accuracy(x, **options):
+        head = LinearHead(128, 2)
+        head.compile()
+        head.fit(x, labels, **options)
+        return (head.out_of_fold_.argmax(axis=1) == labels).mean()
+
+    # There is nothing to learn: only a head that has seen a copy of an example can know its label.
+    assert accuracy(doubled) < 0.7
+    almost = doubled + 1e-4 * rng.normal(size=doubled.shape).astype(np.float32)
+    assert accuracy(almost) > 0.8
+    assert accuracy(almost, groups=np.tile(np.arange(40), 2)) < 0.7

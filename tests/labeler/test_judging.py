@@ -15,3 +15,9 @@ def test_classes_of_one_label_are_named_and_count_as_the_mistakes_that_they_are(
     assert (said["accuracy"], said["examples"], said["folds"]) == (0.6, 5, 5)
     assert said["accuracy_interval_95"][0] < 0.6 < said["accuracy_interval_95"][1]
     assert cross_validation_of(np.eye(2), np.array([0, 0]), ["a", "b"], 2)["one_label"] == []
+
+
+def test_a_class_of_copies_of_one_example_cannot_be_judged():
+    class_ids, groups = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 2, 2, 2])
+    assert can_be_judged(class_ids, 2, groups).tolist() == [True, True, False, False, False]
+    assert can_be_judged(class_ids, 2, np.zeros(5, int)).all()

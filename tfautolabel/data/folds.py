@@ -35,20 +35,52 @@ def content_order(features: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
     return by_class[np.argsort(whole, kind="stable")]
 
 
+def twin_numbers(content: np.ndarray) -> np.ndarray:
+    """Numbers examples so that those with equal content, and only those, have the same number.
+
+    Args:
+        content: (n, ...) numbers that tell the examples apart, taken as float32.
+
+    Returns:
+        (n,) int64 in [0, number of different contents).
+
+    Examples:
+        >>> twin_numbers(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])).tolist()
+        [0, 1, 0]
+    """
+    content = np.asarray(content, np.float32)
+    if content.size == 0:
+        return np.zeros(len(content), np.int64)
+    rows = np.ascontiguousarray(content.reshape(len(content), -1) + np.float32(0.0))  # minus zero equals zero
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows], np.int64)
+
+
 def stratified_folds(
-    class_ids: np.ndarray, n_folds: int, seed: int, *, content: np.ndarray | None = None
+    class_ids: np.ndarray,
+    n_folds: int,
+    seed: int,
+    *,
+    content: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Deals the examples of each class to the folds in turn, after a shuffle.
 
     The folds have nearly equal sizes, in total and for each class. The only example of a class is
     held out too. The model that has not seen it must then be wrong, which is honest.
 
+    Copies of an example are in the fold of the example: a model that has seen a copy has seen the example,
+    and its accuracy would be too good. If all examples are copies of one, each stands for itself, because
+    there is nothing to tell them apart.
+
     Args:
         class_ids: (n,) int64, n >= 2.
         n_folds: at least 2; no more folds than examples are made.
         seed: the same seed and data give the same folds.
         content: (n, ...) numbers that tell the examples apart, such as their features. With them, the order
-            of the examples does not change their folds. Without them, the position decides.
+            of the examples does not change their folds. Without them, the position decides. Examples with
+            equal content are copies.
+        groups: (n,) int64, equal for copies; by default only examples with equal `content` are copies.
 
     Returns:
         (n,) int64 in [0, n_folds), the fold in which each example is held out.
@@ -66,11 +98,16 @@ def stratified_folds(
             f"cross-validation needs at least two folds and two examples. Received: n_folds={n_folds}, "
             f"{len(class_ids)} examples"
         )
-    n_folds = min(n_folds, len(class_ids))
     order = np.random.default_rng(seed).permutation(len(class_ids))
     if content is not None:
         order = content_order(content, class_ids)[order]
+        groups = twin_numbers(content) if groups is None else groups
     by_class = order[np.argsort(class_ids[order], kind="stable")]
-    folds = np.empty(len(class_ids), np.int64)
-    folds[by_class] = np.arange(len(class_ids)) % n_folds
-    return folds
+    numbers = np.arange(len(class_ids)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if len(numbers) and numbers.max() == 0:
+        numbers = np.arange(len(class_ids))
+    first_of_group = np.sort(np.unique(numbers[by_class], return_index=True)[1])
+    dealt = by_class[first_of_group]
+    fold_of_group = np.empty(len(dealt), np.int64)
+    fold_of_group[numbers[dealt]] = np.arange(len(dealt)) % min(n_folds, len(dealt))
+    return fold_of_group[numbers]

@@ -15,6 +15,9 @@ class SelfSolving(Protocol):
     Its `fit(features, class_ids, class_weight=...)` trains it on all examples at once, and also predicts each
     example by a model that has not seen it. It has no epochs, batches or callbacks.
 
+    `train_head` may pass it `groups`, (n,) int64: examples with the same number are copies of one example and
+    are held out together.
+
     It is a `keras.Model`. Its config has "n_folds" and "seed", and makes an equal head.
 
     Attributes:

@@ -122,6 +122,7 @@ class LinearHead(keras.Model):
         *,
         sample_weight: Any = None,
         class_weight: dict[int, float] | None = None,
+        groups: np.ndarray | None = None,
         **options: Any,
     ) -> Any:
         """Trains the head; see the class.
@@ -132,6 +133,8 @@ class LinearHead(keras.Model):
             sample_weight: (n,) float32, one weight for each example.
             class_weight: class id to weight, multiplied with `sample_weight`. Without both, the convex solver
                 uses `share_weights`.
+            groups: (n,) int64, for the convex solver: equal for copies of one example, which are held out
+                together; by default examples with equal features are copies.
             **options: options of `keras.Model.fit`; the convex solver has no epochs, batches or callbacks and
                 ignores them.
 
@@ -162,13 +165,14 @@ class LinearHead(keras.Model):
         weights = _example_weights(class_ids, sample_weight, class_weight)
         order = content_order(features, class_ids)
         features, class_ids, weights = features[order], class_ids[order], weights[order]
+        groups = None if groups is None else np.asarray(groups)[order]
         self.normalization.adapt(features)
         normalized = keras.ops.convert_to_numpy(self.normalization(features))
         model = fit_softmax_regression(
             normalized,
             class_ids,
             self.n_classes,
-            folds=stratified_folds(class_ids, self.n_folds, self.seed),
+            folds=stratified_folds(class_ids, self.n_folds, self.seed, content=features, groups=groups),
             Cs=self.Cs,
             sample_weight=weights,
         )

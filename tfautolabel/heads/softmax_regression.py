@@ -90,8 +90,9 @@ def fit_softmax_regression(
 ) -> SoftmaxRegression:
     """Fits weights and bias; with folds, cross-validation chooses C and the scale of the scores.
 
-    The only example of a class does not influence this choice: a model that has not seen it cannot be right,
-    for any C and scale. Classes with fewer than `C_LABELS` labels do not influence C.
+    A class whose examples are all held out together, as an only example is, does not influence this choice:
+    a model that has not seen them cannot be right, for any C and scale. Classes with fewer than `C_LABELS`
+    labels do not influence C.
 
     Args:
         features: (n, d) float32.
@@ -171,9 +172,11 @@ def _cross_validate(
 ) -> list[_Trial]:
     """Tries values of C from the usual one in both directions, in each as long as it helps."""
     log_prior = _log_prior(targets, weight)
-    # (n,) the number of labels of each example's class.
+    # (n,) the number of labels of each example's class, and the number of folds that hold some of them.
     labels = targets @ targets.sum(axis=0)
-    judged, choosing = labels > 1.0, labels >= C_LABELS
+    spread = targets @ sum((targets[folds == number].any(axis=0) for number in np.unique(folds)), np.zeros(1))
+    judged = spread > 1.0
+    choosing = judged & (labels >= C_LABELS)
     usual = UNCHOSEN_C if judged.all() and not choosing.any() else USUAL_C
     held_out = [folds == number for number in np.unique(folds)]
     kept = [

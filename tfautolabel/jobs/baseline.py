@@ -100,7 +100,8 @@ def _probe(examples: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray, str]:
     else:
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
         name = f"{_SIDE} x {_SIDE} pixels" if examples.modality == "image" else "mean log-mel spectrum"
-    folds = stratified_folds(class_ids, N_FOLDS, seed)
+    copies = np.unique(found, axis=0, return_inverse=True)[1].reshape(-1)
+    folds = stratified_folds(class_ids, N_FOLDS, seed, groups=copies)
     correct = np.zeros(len(class_ids), bool)
     for fold in np.unique(folds):
         held_out = folds == fold

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from tfautolabel.data import Dataset
+from tfautolabel.data.folds import twin_numbers
 from tfautolabel.features import Extraction
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
@@ -74,7 +75,7 @@ def train(
     if plan.transfer != "feature":
         result, record = tune_backbone(
             plan, reading.backbone, head, blank, start, examples, class_ids, classes, extraction.digest,
-            weights, fit_options,
+            twin_numbers(extraction.features), weights, fit_options,
         )  # fmt: skip
         if result is not None and result.out_of_fold is not None:
             out_of_fold, folds, calibrate_by = result.out_of_fold, result.n_folds, "temperature"

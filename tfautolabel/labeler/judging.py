@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfautolabel.data.folds import twin_numbers
 from tfautolabel.labeler.fitting import Trained
 from tfautolabel.measures import accuracy_interval
 from tfautolabel.trust import Calibration, OodGate, fit_calibration, fit_ood_gate
@@ -44,8 +45,8 @@ class HeldOut:
         return judge(self.probabilities, self.class_ids, self.refused, min_confidence, guarded=guarded)
 
 
-def can_be_judged(class_ids: np.ndarray, n_classes: int) -> np.ndarray:
-    """Returns (n,) bool: which examples are not the only one of their class.
+def can_be_judged(class_ids: np.ndarray, n_classes: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """Returns (n,) bool: which examples are not the only one of their class, apart from their copies.
 
     A class's only example is always wrong when it is held out, because no other example shows what the class
     looks like. This says nothing about the head that has seen it, so it must not influence any choice.
@@ -53,8 +54,11 @@ def can_be_judged(class_ids: np.ndarray, n_classes: int) -> np.ndarray:
     Args:
         class_ids: (n,) int64 in [0, k).
         n_classes: k.
+        groups: (n,) int64, equal for copies of one example; by default there are no copies.
     """
-    judged: np.ndarray = np.bincount(class_ids, minlength=n_classes)[class_ids] > 1
+    groups = np.arange(len(class_ids)) if groups is None or len(np.unique(groups)) == 1 else groups
+    of_classes = np.unique(np.stack([class_ids, groups], axis=1), axis=0)[:, 0]
+    judged: np.ndarray = np.bincount(of_classes, minlength=n_classes)[class_ids] > 1
     return judged
 
 
@@ -103,7 +107,7 @@ def judge_fit(
         seed: determines the random choices in calibration and gate.
     """
     per_example = np.array([1.0 if weights is None else weights[int(c)] for c in class_ids])
-    judged = can_be_judged(class_ids, trained.out_of_fold.shape[1])
+    judged = can_be_judged(class_ids, trained.out_of_fold.shape[1], twin_numbers(trained.features))
     calibration = fit_calibration(
         trained.out_of_fold[judged],
         class_ids[judged],

@@ -111,6 +111,7 @@ def tune_backbone(
     class_ids: np.ndarray,
     classes: Sequence[str],
     digest: str,
+    groups: np.ndarray,
     class_weight: dict[int, float] | None,
     head_options: dict[str, Any],
 ) -> tuple[TransferResult | None, dict[str, Any]]:
@@ -126,6 +127,7 @@ def tune_backbone(
         class_ids: (n,) int64 in [0, k).
         classes: k names.
         digest: a digest of the examples' contents.
+        groups: (n,) int64, equal for examples with equal contents.
         class_weight: class id to weight.
         head_options: options of `keras.Model.fit`, for a head that is trained step by step.
 
@@ -155,6 +157,7 @@ def tune_backbone(
                 class_weight=class_weight,
                 n_folds=N_FOLDS,
                 seed=plan.seed,
+                groups=groups,
                 until=None if budget is None else begin + budget,
                 checkpoints=_checkpoints(plan, backbone, head, method, settings, class_ids, digest),
                 head_options=options,

@@ -117,6 +117,7 @@ def compare_and_keep(
     class_weight: dict[int, float] | None = None,
     n_folds: int = 3,
     seed: int = 0,
+    groups: np.ndarray | None = None,
     until: float | None = None,
     checkpoints: Path | None = None,
     head_options: dict[str, Any] | None = None,
@@ -135,6 +136,7 @@ def compare_and_keep(
         class_weight: class id to weight.
         n_folds: how many folds the cross-validation has.
         seed: determines folds, views and batches.
+        groups: (n,) int64, equal for copies of one example, which are held out together.
         until: a time of `time.monotonic` at which everything must be over.
         checkpoints: a folder for states of exactly this training; it continues from them and removes them.
         head_options: options of `keras.Model.fit`, for a head that is trained step by step.
@@ -156,7 +158,7 @@ def compare_and_keep(
     if not isinstance(settings, settings_kind):
         raise ValueError(f"settings of {method} are {settings_kind.__name__}. Received: {settings!r}")
     first_head, first_state = Snapshot(head.variables), FirstState(head)
-    folds = stratified_folds(class_ids, n_folds, seed)
+    folds = stratified_folds(class_ids, n_folds, seed, groups=groups)
     tuned: TransferResult
     with kind(
         backbone, head, dataset, class_ids, settings,

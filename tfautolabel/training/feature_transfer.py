@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfautolabel.data.folds import content_order, stratified_folds
+from tfautolabel.data.folds import content_order, stratified_folds, twin_numbers
 from tfautolabel.heads.contract import is_self_solving
 from tfautolabel.heads.normalization import PowerNormalization
 from tfautolabel.training.first_state import FirstState
@@ -44,6 +44,7 @@ def train_head(
     class_weight: dict[int, float] | None = None,
     n_folds: int = 5,
     seed: int = 0,
+    groups: np.ndarray | None = None,
     **fit_options: Any,
 ) -> HeadTraining:
     """Trains a head on all examples, and by cross-validation predicts each one without having seen it.
@@ -57,6 +58,8 @@ def train_head(
         class_weight: class id to weight; every class weighs 1 by default.
         n_folds: folds of the cross-validation.
         seed: determines the folds and the order of the batches.
+        groups: (n,) int64, equal for copies of one example, which are held out together; by default examples
+            with equal features are copies.
         **fit_options: options of `keras.Model.fit`. Callbacks apply only to the training on all examples.
 
     Returns:
@@ -76,13 +79,17 @@ def train_head(
                 f"{', '.join(fit_options)}. compile(optimizer='adam') trains it step by step",
                 stacklevel=3,
             )
-        history = head.fit(features, class_ids, class_weight=class_weight)
-        return HeadTraining(history, np.asarray(head.out_of_fold_), min(head.n_folds, len(class_ids)))
+        copies = {} if groups is None else {"groups": groups}
+        history = head.fit(features, class_ids, class_weight=class_weight, **copies)
+        different = len(np.unique(twin_numbers(features) if groups is None else groups))
+        n_folds = min(head.n_folds, different if different > 1 else len(class_ids))
+        return HeadTraining(history, np.asarray(head.out_of_fold_), n_folds)
     order = content_order(features, class_ids)
     features, class_ids = features[order], class_ids[order]
+    groups = None if groups is None else groups[order]
     adapt_normalization(head, features)
     options = _DEFAULTS | {"class_weight": class_weight} | fit_options
-    folds = stratified_folds(class_ids, n_folds, seed)
+    folds = stratified_folds(class_ids, n_folds, seed, content=features, groups=groups)
     without_callbacks = {key: value for key, value in options.items() if key != "callbacks"}
     # One copy for all folds, so that its graph is made only once.
     copy = untrained_copy(head, features)

@@ -11,7 +11,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from tfautolabel.data.folds import stratified_folds
+from tfautolabel.data.folds import stratified_folds, twin_numbers
 from tfautolabel.heads.contract import check_head, is_self_solving
 from tfautolabel.training.feature_transfer import (
     BATCH_SIZE,
@@ -158,7 +158,7 @@ def cross_validate(
         untrained_copy(head, data.features),
         data.features,
         data.class_ids,
-        stratified_folds(data.class_ids, data.n_folds, seed),
+        stratified_folds(data.class_ids, data.n_folds, seed, groups=twin_numbers(data.features)),
         class_weight=data.class_weight,
         seed=seed,
         **options,
@@ -174,7 +174,8 @@ def _by_own_fit(
 ) -> np.ndarray:
     """Like `cross_validate`, but the hypermodel's own `fit` trains each fold."""
     adapt_normalization(head, data.features)
-    folds = stratified_folds(data.class_ids, data.n_folds, data.seed if seed is None else seed)
+    seed = data.seed if seed is None else seed
+    folds = stratified_folds(data.class_ids, data.n_folds, seed, groups=twin_numbers(data.features))
     taken = inspect.signature(inner.fit).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
         options = {"verbose": 0, "class_weight": data.class_weight, **options}
