@@ -22,7 +22,8 @@ import tensorflow as tf
 from PIL import Image
 from recording import Report, options
 
-from tfautolabel.preprocessors import ImagePreprocessor, image
+from tfautolabel.preprocessors import ImagePreprocessor
+from tfautolabel.preprocessors.pictures import image
 from tfautolabel.preprocessors.pictures.image_formats import decode, stretch
 
 BAR = 0.03

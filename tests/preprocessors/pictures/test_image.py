@@ -12,6 +12,7 @@ from pictures import MAGIC, PICTURES, SIDE, animation, encode, image, pixels, pn
 from PIL import Image
 
 from tfautolabel.preprocessors import ImagePreprocessor
+from tfautolabel.preprocessors.pictures.image_formats import stretch
 
 NOTHING = [b"", b"\0" * 100, b"no picture", PICTURES["jpeg"]()[:300], PICTURES["png-rgb"]()[:-40]]
 
@@ -96,9 +97,20 @@ def test_significant_bits_are_believed_where_the_samples_keep_to_them():
     )
 
 
-def test_transparent_colour_behind_a_long_profile():
-    chunks = [(b"iTXt", b"x" * 5000), (b"tRNS", struct.pack(">3H", 0, 0, 0))]
+@pytest.mark.parametrize("length", [3900, *range(4010, 4060, 3), 4100, 50_000])
+def test_transparent_colour_behind_a_long_profile(length):
+    chunks = [(b"iTXt", b"x" * length), (b"tRNS", struct.pack(">3H", 0, 0, 0))]
     np.testing.assert_array_equal(one(png(np.zeros((SIDE, SIDE, 3), int), 8, 2, chunks)), 255.0)
+
+
+@pytest.mark.parametrize("shape", [(31, 47), (64, 64), (5, 127), (100, 128), (3, 200), (150, 90)])
+def test_bytes_are_stretched_as_they_are(shape):
+    rgb = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    antialias = max(shape) > 2 * 64
+    expected = tf.image.resize(rgb, [64, 64], antialias=antialias)
+    np.testing.assert_array_equal(
+        stretch(tf.constant(rgb), tf.constant(64)), tf.clip_by_value(expected, 0, 255)
+    )
 
 
 def test_gif_frame_smaller_than_its_canvas():
