@@ -8,6 +8,9 @@ from tfautolabel.data.picture_files import DEPTHS
 from tfautolabel.preprocessors.pictures.picture_bytes import lay_on_white, number, within
 from tfautolabel.preprocessors.traced_once import traced_once
 
+_HEAD = 4096
+"""In most files, the pixels begin within so many bytes. Only a large profile or text comes before them."""
+
 
 @traced_once(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
 def decode_png(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
@@ -25,7 +28,7 @@ def decode_png(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
     # Grey or RGB may have one transparent colour. Only channels=4 turns that colour into alpha. In all other
     # cases channels=0 is right: with fewer than 8 bits per sample, channels=4 would give a wrong alpha.
     colour_type = number(encoded, 25, 1)
-    before_pixels = tf.strings.split(encoded, "IDAT", maxsplit=1)[0]
+    before_pixels = _before_pixels(encoded)
     has_transparent_colour = tf.logical_and(
         tf.logical_or(tf.equal(colour_type, 0), tf.equal(colour_type, 2)),
         tf.size(tf.strings.split(before_pixels, "tRNS")) > 1,
@@ -44,6 +47,14 @@ def decode_png(encoded: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
         )
 
     return lay_on_white(tf.cond(tf.equal(number(encoded, 24, 1), 16), deep, shallow))
+
+
+def _before_pixels(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns the bytes before the first chunk of pixels, () string. It copies few files as a whole."""
+    parts = tf.strings.split(tf.strings.substr(encoded, 0, _HEAD), "IDAT", maxsplit=1)
+    return tf.cond(
+        tf.size(parts) > 1, lambda: parts[0], lambda: tf.strings.split(encoded, "IDAT", maxsplit=1)[0]
+    )
 
 
 def _significant_bits(before_pixels: tf.Tensor) -> tf.Tensor:
