@@ -1,0 +1,177 @@
+"""The review page when the server, the network or the page goes away: nothing is lost, and the page says it."""
+
+import time
+from itertools import pairwise
+
+from review_page import ReviewPage
+
+UNSAVED = "document.body.dataset.unsaved"
+
+
+def labels(server):
+    return [(line["id"], line["label"]) for line in server.lines]
+
+
+def test_the_network_is_cut_and_comes_back(page, serve):
+    server = serve()
+    page.begin(server.address("anna"))
+    page.answer("1")
+    page.offline(True)
+    page.key("2")
+    page.wait_for("document.querySelector('[data-banner=outbox]')")
+    said = page.text("[data-banner=outbox] p")
+    assert said.startswith("1 answer is not saved yet, and kept in this browser. The server does not answer.")
+    page.key("3")
+    page.wait_for("document.body.dataset.notCounted === '1'")
+    assert page.example == "row 1"
+    page.offline(False)
+    page.wait_for("document.body.dataset.example === 'row 2'")
+    assert labels(server) == [("row 0", "rust"), ("row 1", "clean")]
+    assert page.ask(f"{UNSAVED} === '0' && !document.querySelector('.banner')")
+    page.answer("1")
+
+
+def test_a_save_that_fails_is_said_and_tried_again_until_it_is_done(page, serve):
+    server = serve()
+    page.begin(server.address("anna"))
+    server.failures = 4
+    page.key("1")
+    page.wait_for("document.querySelector('[data-banner=outbox]')")
+    assert "The disk is full." in page.text(".banner")
+    assert page.example == "row 0"
+    page.wait_for("document.body.dataset.example === 'row 1'")
+    tries = [when for when, path, _ in server.requests if path == "/api/answers"]
+    waits = [later - sooner for sooner, later in pairwise(tries)]
+    assert len(tries) == 5
+    assert all(later > sooner for sooner, later in pairwise(waits))
+    assert labels(server) == [("row 0", "rust")]
+
+
+def test_the_server_is_killed_and_another_goes_on_where_it_was(page, serve):
+    server = serve()
+    page.begin(server.address("anna"))
+    for key in "123":
+        page.answer(key)
+    server.close()
+    page.key("1")
+    page.wait_for("document.querySelector('[data-banner=outbox]')")
+    again = serve(port=server.port)
+    page.wait_for("document.body.dataset.example === 'row 4'")
+    assert labels(again) == [("row 0", "rust"), ("row 1", "clean"), ("row 2", "scratch"), ("row 3", "rust")]
+    assert page.answer("2") == "row 4"
+    assert page.text("#progress-said").startswith("5 of 200")
+
+
+def test_a_page_that_is_closed_without_a_server_saves_when_it_is_opened_again(page, serve):
+    server = serve()
+    page.begin(server.address("anna"))
+    page.answer("1")
+    server.close()
+    page.key("2")
+    page.wait_for(f"{UNSAVED} === '1'")
+    page.call("Page.navigate", url="about:blank")
+    again = serve(port=server.port)
+    assert len(again.lines) == 1
+    page.begin(f"http://127.0.0.1:{again.port}/")
+    assert labels(again) == [("row 0", "rust"), ("row 1", "clean")]
+    assert page.example == "row 2"
+    assert page.ask("Object.keys(localStorage).filter(key => key.includes('unsaved')).length") == 0
+
+
+def test_an_answer_whose_acknowledgement_is_lost_is_saved_once(page, serve):
+    server = serve()
+    page.begin(server.address("anna"))
+    whole = server._answers
+
+    def saved_but_not_said(person, body):
+        server._answers = whole
+        whole(person, body)
+        raise ConnectionError("cut before the reply")
+
+    server._answers = saved_but_not_said
+    page.answer("2")
+    sent = [body for _, path, body in server.requests if path == "/api/answers"]
+    assert len(sent) == 2
+    assert sent[0] == sent[1]
+    assert labels(server) == [("row 0", "clean")]
+
+
+def test_an_answer_that_the_server_refuses_for_good_waits_for_a_decision(page, serve):
+    server = serve()
+    page.begin(server.address("anna"))
+    server.failures, server.fail_with = 100, 400
+    page.key("1")
+    page.wait_for("document.querySelector('[data-banner=outbox] button:nth-of-type(2)')")
+    assert "1 answer is not saved: The disk is full." in page.text(".banner")
+    page.click("[data-banner=outbox] button:nth-of-type(2)")
+    page.wait_for(f"{UNSAVED} === '0'")
+    assert page.example == "row 0"
+    server.failures = 0
+    page.answer("3")
+    assert labels(server) == [("row 0", "scratch")]
+
+
+def test_a_link_that_is_used_up_is_said_and_a_new_one_goes_on(page, serve):
+    server = serve()
+    page.visit(server.address("used"))
+    page.wait_for("document.querySelector('.banner')")
+    assert "Ask for a new link at the terminal" in page.text(".banner")
+    page.begin(server.address("anna"))
+    page.ask(f"fetch('{server.address('used')}')")
+    page.key("1")
+    page.wait_for("document.querySelector('[data-banner=outbox]')")
+    assert "Ask for a new link at the terminal" in page.text("[data-banner=outbox]")
+    page.ask(f"fetch('{server.address('anna')}')")
+    page.wait_for("document.body.dataset.example === 'row 1'")
+    assert labels(server) == [("row 0", "rust")]
+
+
+def test_an_undo_that_does_not_arrive_is_not_repeated_by_itself(page, serve):
+    server = serve()
+    page.begin(server.address("anna"))
+    for key in "12":
+        page.answer(key)
+    page.offline(True)
+    page.key("Backspace")
+    page.wait_for("document.getElementById('remark').textContent.includes('does not answer')")
+    page.offline(False)
+    time.sleep(0.3)
+    assert len(server.current()) == 2
+    page.key("Backspace")
+    page.wait_for("document.body.dataset.example === 'row 1'")
+    assert len(server.current()) == 1
+
+
+def test_two_people_never_have_the_same_example(page, serve, tmp_path):
+    server = serve(count=40)
+    page.begin(server.address("anna"))
+    with ReviewPage(tmp_path / "other") as other:
+        other.begin(server.address("ben"), who="ben")
+        for _ in range(10):
+            page.answer("1")
+            other.answer("2")
+        assert page.example != other.example
+        assert "Also here: anna" in other.text("#panel")
+        other.key("Backspace")
+        other.wait_for("document.querySelector('.badge.earlier')")
+    by_person = {"anna": set(), "ben": set()}
+    for line in server.lines:
+        by_person[line["who"]].add(line["id"])
+    assert [len(ids) for ids in by_person.values()] == [10, 10]
+    assert by_person["anna"].isdisjoint(by_person["ben"])
+    assert len(server.current()) == 19
+
+
+def test_answers_of_another_person_stay_hers(page, serve):
+    server = serve()
+    page.begin(server.address("anna"))
+    server.failures = 1000
+    page.key("1")
+    page.wait_for(f"{UNSAVED} === '1'")
+    page.begin(server.address("ben"), who="ben")
+    page.wait_for("document.querySelector('[data-banner=others]')")
+    server.failures = 0
+    page.answer("2")
+    assert [line["who"] for line in server.lines] == ["ben"]
+    page.begin(server.address("anna"))
+    assert [(line["who"], line["label"]) for line in server.lines] == [("ben", "clean"), ("anna", "rust")]

@@ -1,0 +1,45 @@
+/** What this person answered, newest first; every answer can be changed or taken back. */
+
+import { get, post } from "./api.js";
+import { openDialog } from "./dialog.js";
+import { button, element, named } from "./element.js";
+import { inWords } from "./example.js";
+
+const ACTS = 100;
+
+/** @param {(items: object[]) => void} change shows examples again. */
+export async function openHistory(change) {
+  const list = element("ol", { className: "history" });
+  const said = element("p", { className: "soft", role: "status", text: "One moment…" });
+  const made = openDialog("History", [said, list], { className: "wide" });
+  try {
+    const { acts } = await get(`/api/history?n=${ACTS}`);
+    said.textContent = acts.length ? "" : "There is no answer yet.";
+    list.append(...acts.map(act => line(act, made, change, said)));
+  } catch (error) {
+    said.textContent = error.message;
+  }
+}
+
+function line(act, made, change, said) {
+  const [first] = act.items, many = act.items.length > 1;
+  const what = element("span", { className: "what" });
+  if (first) {
+    what.append(element("b", {}, named(inWords(first.kind, first.label))), many ? ` for ${act.items.length} examples` : " for ", many ? "" : named(first.id));
+    if (first.comment) what.append(element("q", {}, named(first.comment)));
+  } else what.append("a change of the classes");
+  const at = new Date(act.at), row = element("li", {}, element("time", { datetime: act.at, text: at.toLocaleString([], { dateStyle: "short", timeStyle: "short" }) }), what);
+  if (first) {
+    const again = async () => {
+      try {
+        const { items } = await post("/api/items", { ids: act.items.map(item => item.id) });
+        made.close();
+        change(items);
+      } catch (error) {
+        said.textContent = error.message;
+      }
+    };
+    row.append(button("Change", "", again, { "aria-label": `Change ${inWords(first.kind, first.label)} for ${many ? `${act.items.length} examples` : first.id}` }));
+  }
+  return row;
+}

@@ -1,0 +1,79 @@
+/** What the session has reached: answers, accuracy, what is still needed, classes; true at every moment and no more than true. */
+
+import { byId, element, named } from "./element.js";
+
+const NO_PROOF =
+  "This is no proof: predictions also stand still when the model is sure and wrong. Only the certificate, from randomly asked examples, says how good the labels are.";
+
+const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
+
+/** Half a minute is "less than a minute": times that are told too exactly are wrong. */
+export function timeLeft(seconds) {
+  if (seconds === null || seconds === undefined) return "";
+  if (seconds < 60) return "less than a minute left";
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `about ${minutes} min left` : `about ${(minutes / 60).toFixed(1)} h left`;
+}
+
+export class Panel {
+  constructor(state) {
+    this._state = state;
+    state.addEventListener("status", () => this.draw());
+    this.draw();
+  }
+
+  draw() {
+    const { status } = this._state;
+    this._drawProgress(status);
+    byId("figures").replaceChildren(...figures(status));
+    byId("notes").replaceChildren(...notes(status));
+    byId("counts").replaceChildren(...this._counts(status));
+    byId("others").textContent = this._state.session.others.length ? `Also here: ${this._state.session.others.join(", ")}` : "";
+    byId("person").textContent = this._state.session.who;
+    const { state, sentence, report } = status.finish;
+    const place = byId("finish-said");
+    place.replaceChildren(sentence ? element("span", { className: state === "failed" ? "error" : "", text: sentence }) : "");
+    if (report) place.append(" ", element("a", { href: report, target: "_blank", rel: "noopener", text: "Open the report" }));
+    byId("finish").disabled = state === "running";
+  }
+
+  _drawProgress(status) {
+    const done = `${status.answered} of ${status.planned}`, rest = timeLeft(status.seconds_left);
+    byId("progress-said").textContent = status.answered >= status.planned ? `${status.answered} answered` : rest ? `${done}, ${rest}` : done;
+    const bar = byId("progress");
+    bar.max = Math.max(status.planned, 1);
+    bar.value = Math.min(status.answered, status.planned);
+  }
+
+  _counts(status) {
+    const most = Math.max(1, ...status.classes.map(each => each.count));
+    return status.classes.map(({ name, count }) => {
+      const part = element("i");
+      part.style.width = `${(100 * count) / most}%`;
+      return element("tr", {}, element("th", { scope: "row" }, named(name)), element("td", { className: "bar" }, element("div", { "aria-hidden": "true" }, part)), element("td", { text: count }));
+    });
+  }
+}
+
+function figures(status) {
+  const made = [];
+  const figure = (what, value, ...more) => made.push(element("div", {}, element("dt", { text: what }), element("dd", {}, element("b", { text: value }), ...more.map(text => element("span", { text })))));
+  const { accuracy, accepted, needed, agreement } = status;
+  if (accuracy) figure("Accuracy now", percent(accuracy.value), `${percent(accuracy.low)} to ${percent(accuracy.high)}, from the ${accuracy.n} randomly asked ones`);
+  else figure("Accuracy now", "not known yet", "It comes from the randomly asked ones only.");
+  if (accepted) figure("Labels accepted now", percent(accepted.share), accepted.why);
+  if (needed) figure(`For at most ${percent(needed.target_error)} errors`, needed.answers ? `${needed.answers} more` : "enough answers", needed.sentence);
+  if (agreement) figure("Agreement", percent(agreement.percent), `${agreement.kind} ${agreement.kappa.toFixed(2)}, on ${agreement.items} examples that several people answered`);
+  const said = [status.skipped && `${status.skipped} skipped`, status.cannot_tell && `${status.cannot_tell} cannot tell`, status.none_of_these && `${status.none_of_these} none of these`].filter(Boolean);
+  figure("Answered", status.answered, [`${status.left} open`, ...said].join(", "));
+  return made;
+}
+
+function notes(status) {
+  const made = [];
+  const note = (className, ...sentences) => made.push(element("div", { className }, ...sentences.filter(Boolean).map(text => element("p", { text }))));
+  if (status.problem) note("note", status.problem);
+  if (status.stop?.hint) note("note good", status.stop.sentence || "You may stop: more answers no longer change the predictions.", NO_PROOF);
+  note("soft small", status.refitting ? "The model learns from your answers…" : status.fits ? `The model has learnt ${status.fits} times from your answers.` : "The model has not learnt yet.");
+  return made;
+}

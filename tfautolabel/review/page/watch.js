@@ -1,0 +1,37 @@
+/** Asks for the status now and then: it keeps the person's examples, and tells what others and the model did meanwhile. */
+
+import { get } from "./api.js";
+
+const CALM_MS = 15000;
+const BUSY_MS = 2000;
+const LEASE_MS = 9 * 60 * 1000;
+
+/**
+ * @param {{state: import("./state.js").State, sayServer: (error: Error|null) => void, onReturn: () => void}} parts
+ *   onReturn: the person was away so long that others may have got the same examples.
+ */
+export function watch({ state, sayServer, onReturn }) {
+  let seenAt = Date.now();
+  const look = async () => {
+    if (!document.hidden) {
+      try {
+        const status = await get("/api/status");
+        sayServer(null);
+        if (Date.now() - seenAt > LEASE_MS) onReturn();
+        seenAt = Date.now();
+        state.takeStatus(status);
+      } catch (error) {
+        sayServer(error);
+      }
+    }
+    const { refitting, finish } = state.status;
+    setTimeout(look, refitting || finish.state === "running" ? BUSY_MS : CALM_MS);
+  };
+  setTimeout(look, BUSY_MS);
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && Date.now() - seenAt > LEASE_MS) {
+      seenAt = Date.now();
+      onReturn();
+    }
+  });
+}
