@@ -1,4 +1,4 @@
-"""The review page when the server, the network or the page goes away: nothing is lost, and the page says it."""
+"""The review page when the server, the network or the page goes away: nothing is lost, and this is said."""
 
 import time
 from itertools import pairwise

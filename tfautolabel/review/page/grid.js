@@ -112,7 +112,7 @@ export class Grid {
     this._cells = this._items.map(item => cellOf(item, this._state.modality));
     this._list.replaceChildren(...this._cells);
     this._list.scrollTop = 0;
-    byId("grid-title").textContent = items.length ? `${items.length} ${title}` : `Nothing ${title.startsWith("found") || title.startsWith("like") ? title : "is left in this group"}`;
+    byId("grid-title").textContent = items.length ? `${items.length} ${title}` : `Nothing ${title.startsWith("found") || title.startsWith("like") ? title : "is left here"}`;
     byId("grid-empty").hidden = items.length > 0;
     const answered = this._items.filter(isAnswered).length;
     this._warn(answered ? `${count(answered)} with an answer of yours ${answered === 1 ? "is" : "are"} left out. Space takes one in again.` : "");
@@ -171,7 +171,7 @@ export class Grid {
 
   _focus() {
     if (document.body.dataset.view !== "grid" || document.querySelector("dialog[open]")) return;
-    (this._cells[this._at] ?? byId("group")).focus();
+    (this._cells[this._at] ?? byId("grid-title")).focus();
   }
 
   _click(event) {

@@ -3,7 +3,8 @@
 import { CLASS_KEYS } from "./class_keys.js";
 import { remember, remembered } from "./preferences.js";
 
-const TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
+const TYPING = "input:not([type=checkbox]), textarea, [contenteditable]";
+const FREE_IN_LISTS = ["backspace", "ctrl+z", "escape", "?"];
 
 /** @returns {string[]} the names of a key, most exact first: layouts with other letters or with digits behind Shift work too. */
 export function keyNames(event) {
@@ -48,8 +49,10 @@ export class Keyboard {
 
   _down(event) {
     if (event.defaultPrevented || event.altKey || event.isComposing) return;
-    if (document.querySelector("dialog[open]") || event.target.closest?.(TYPING)) return;
     const names = keyNames(event);
+    if (document.querySelector("dialog[open]") || event.target.closest?.(TYPING)) return;
+    // A list takes letters and arrows itself, and has no use for the others.
+    if (event.target.closest?.("select") && !FREE_IN_LISTS.includes(names[0])) return;
     if (!this.isOn && /^(shift\+)?[^+]$/.test(names[0]) && names[0] !== " ") return;
     // Space and Enter on a button, a link or a box press it.
     if ([" ", "enter"].includes(names[0]) && event.target.closest?.("button, a, input, summary")) return;
