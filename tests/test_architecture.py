@@ -44,7 +44,8 @@ ROWS = (
     ("runs",),
     ("report",),
     ("jobs",),
-    ("review", "serving"),
+    ("serving",),
+    ("review",),
     ("cli",),
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}

@@ -5,13 +5,9 @@ from small_networks import changed, coloured, convolutional, values
 from text_checkpoints import make_text_checkpoint
 
 import tfautolabel as tal
-from tfautolabel.labeler import transfer
 from tfautolabel.labeler.transfer import choose_method
-from tfautolabel.training.do_no_harm import TransferResult
-from tfautolabel.training.fine_tune import FineTuning
 
 SETTINGS = tal.FineTuneSettings(scope="all", epochs=3, batch_size=6, learning_rate=1e-2, pull=0.0)
-DIVERGED = TransferResult(False, "it diverged", None, None, 3, None)
 
 
 @pytest.fixture
@@ -100,18 +96,6 @@ def test_fitting_again_starts_from_the_first_weights(make, tmp_path):
         other.transfer_settings = SETTINGS
         other.fit(data, extraction=extraction)
         np.testing.assert_allclose(other.out_of_fold_, first, atol=1e-4)
-
-
-@pytest.mark.parametrize("sees_pool", [False, True])
-def test_a_state_of_another_pool_is_not_continued_by_what_sees_it(make, monkeypatch, sees_pool):
-    given, labeler, data = [], make(), coloured(4)
-    monkeypatch.setattr(FineTuning, "sees_pool", sees_pool)
-    monkeypatch.setattr(transfer, "compare_and_keep", lambda *_, **options: given.append(options) or DIVERGED)
-    pools = [None, data.subset(range(3)), data.subset(range(4))]
-    for pool in pools:
-        labeler.fit(data, pool=pool)
-    assert [options["pool"] for options in given] == pools
-    assert len({options["checkpoints"] for options in given}) == (3 if sees_pool else 1)
 
 
 def test_auto_leaves_the_backbone_alone_with_few_labels(make):

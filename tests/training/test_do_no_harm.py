@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from small_networks import changed, coloured, convolutional, values
 
-from tfautolabel.features import extract_features
 from tfautolabel.heads import build_head
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
-from tfautolabel.training.do_no_harm import METHODS, compare, compare_and_keep
-from tfautolabel.training.feature_transfer import fit_head
+from tfautolabel.training.do_no_harm import compare, compare_and_keep
 from tfautolabel.training.fine_tune import FineTuning
 
 QUICK = FineTuneSettings(scope="last:1", epochs=3, batch_size=8, learning_rate=1e-2, augment=0.0, pull=0.0)
@@ -184,41 +182,3 @@ def test_misuse_is_refused(options, message):
         compare_and_keep(
             given.pop("method"), convolutional(), build_head("linear", 8, 3), data, data.class_ids, **given
         )
-
-
-class SelfTraining(FineTuning):
-    """A head that learns from the pool too, by its own labels for it; the backbone stays."""
-
-    sees_pool = True
-    seen = None
-
-    def __init__(self, backbone, *arguments, pool=None, **options):
-        super().__init__(backbone, *arguments, pool=pool, **options)
-        type(self).seen = pool
-        none = np.zeros((0, self.frozen.shape[1]), np.float32)
-        self.others = none if pool is None else extract_features(pool, backbone, progress=False).features
-
-    def run(self, rows, held_out=None, **_):
-        self.probe(rows)
-        own = np.asarray(self.head(self.others)).argmax(axis=1)
-        fit_head(
-            self.head,
-            np.concatenate([self.frozen[rows], self.others]),
-            np.concatenate([self.part.class_ids[rows], own]),
-        )
-        return [] if held_out is None else [self.predict(held_out)]
-
-
-def test_a_method_of_ones_own_learns_from_the_pool(monkeypatch):
-    monkeypatch.setitem(METHODS, "model", (SelfTraining, FineTuneSettings))
-    data, pool, found = coloured(4), coloured(15, first=50), []
-    for one in (None, pool):
-        backbone = convolutional()
-        tuned = compare_and_keep(
-            "model", backbone, build_head("linear", 8, 3), data, data.class_ids, demand="not worse", pool=one
-        )
-        assert tuned.kept
-        assert (SelfTraining.seen is None) == (one is None)
-        found.append(tuned.out_of_fold)
-    np.testing.assert_array_equal(SelfTraining.seen.ids, pool.ids)
-    assert np.abs(found[0] - found[1]).max() > 1e-3

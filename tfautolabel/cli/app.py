@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tfautolabel._version import __version__
-from tfautolabel.cli import audit, evaluate, export, label, models, run, serve, tune
+from tfautolabel.cli import audit, evaluate, export, label, models, review, run, serve, tune
 from tfautolabel.cli.console import say, show, show_warnings_plainly, silence_native_code
 from tfautolabel.cli.flags import flags_of, with_flags
 from tfautolabel.cli.options import READ
@@ -59,6 +59,7 @@ for command in (
     audit.audit,
     audit.report,
     models.check,
+    review.review,
     serve.serve,
     tune.tune,
 ):

@@ -51,7 +51,6 @@ def train(
     classes: Sequence[str],
     weights: dict[int, float] | None,
     fit_options: dict[str, Any],
-    pool: Dataset | None = None,
 ) -> Trained:
     """Trains a head on frozen features; then, if planned, the backbone with a head like it.
 
@@ -66,7 +65,6 @@ def train(
         classes: k names.
         weights: class id to weight.
         fit_options: options of `keras.Model.fit`.
-        pool: a sample of the examples to label, for ways to tune that learn from them too.
     """
     blank = untrained_copy(head, extraction.features)
     trained = train_head(
@@ -77,7 +75,7 @@ def train(
     if plan.transfer != "feature":
         result, record = tune_backbone(
             plan, reading.backbone, head, blank, start, examples, class_ids, classes, extraction.digest,
-            twin_numbers(extraction.features), weights, fit_options, pool,
+            twin_numbers(extraction.features), weights, fit_options,
         )  # fmt: skip
         if result is not None and result.out_of_fold is not None:
             out_of_fold, folds, calibrate_by = result.out_of_fold, result.n_folds, "temperature"

@@ -196,8 +196,7 @@ class Labeler:
                 classes weigh nearly the same until they have hundreds of labels.
             extraction: the result of `extract` for `labelled`, so that it need not be looked up again.
             pool: a random sample of at most a few thousand examples to label; the gate compares examples with
-                it to find those unlike the labelled ones. By default, the labelled ones replace it. A way to
-                tune the backbone gets it too; see `BackboneTraining`.
+                it to find those unlike the labelled ones. By default, the labelled ones replace it.
             **fit_options: options of `keras.Model.fit`, such as epochs and callbacks, for gradient training.
 
         Returns:
@@ -222,7 +221,7 @@ class Labeler:
         )
         trained = train(
             plan, self.reading, self.head, self._start, examples, extraction, class_ids, self.classes,
-            weights, fit_options, pool,
+            weights, fit_options,
         )  # fmt: skip
         self.transfer_ = trained.record
         self.pool_extraction_ = None if pool is None else self.extract(pool)

@@ -24,7 +24,6 @@ from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
 from tfautolabel.labels import Unreadable
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
-from tfautolabel.training.do_no_harm import METHODS
 from tfautolabel.training.parameters import Snapshot
 from tfautolabel.trust import Calibration, Certificate, OodGate
 
@@ -113,10 +112,8 @@ def _settings_to_dict(
 def _settings_from_dict(state: dict[str, Any] | None) -> FineTuneSettings | ContrastiveSettings | None:
     if state is None:
         return None
-    kinds = {kind.__name__: kind for _, kind in METHODS.values()}
-    options = {name: value for name, value in state.items() if name != "kind"}
-    settings: FineTuneSettings | ContrastiveSettings = kinds[state["kind"]](**options)
-    return settings
+    kinds = {kind.__name__: kind for kind in (FineTuneSettings, ContrastiveSettings)}
+    return kinds[state["kind"]](**{name: value for name, value in state.items() if name != "kind"})
 
 
 def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None) -> Saved:

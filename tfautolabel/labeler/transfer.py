@@ -114,7 +114,6 @@ def tune_backbone(
     groups: np.ndarray,
     class_weight: dict[int, float] | None,
     head_options: dict[str, Any],
-    pool: Dataset | None = None,
 ) -> tuple[TransferResult | None, dict[str, Any]]:
     """Tunes a backbone if the plan, the labels and the time allow it.
 
@@ -131,7 +130,6 @@ def tune_backbone(
         groups: (n,) int64, equal for examples with equal contents.
         class_weight: class id to weight.
         head_options: options of `keras.Model.fit`, for a head that is trained step by step.
-        pool: a sample of the examples to label, for methods that learn from them too.
 
     Returns:
         The result of tuning, None if none was tried; and its entries for a record.
@@ -161,9 +159,8 @@ def tune_backbone(
                 seed=plan.seed,
                 groups=groups,
                 until=None if budget is None else begin + budget,
-                checkpoints=_checkpoints(plan, backbone, head, method, settings, class_ids, digest, pool),
+                checkpoints=_checkpoints(plan, backbone, head, method, settings, class_ids, digest),
                 head_options=options,
-                pool=pool,
                 advance=advance,
             )
         except ValueError as error:
@@ -224,12 +221,8 @@ def _checkpoints(
     settings: Any,
     class_ids: np.ndarray,
     digest: str,
-    pool: Dataset | None,
 ) -> Path:
-    """Returns the folder for exactly this training: the same labels, settings and weights.
-
-    The names of the pool stand for it, and count only if the method sees it.
-    """
+    """Returns the folder for exactly this training: the same labels, settings and weights."""
     described = {
         "method": method,
         "settings": asdict(settings),
@@ -239,8 +232,6 @@ def _checkpoints(
         "class_ids": hashlib.sha256(np.ascontiguousarray(class_ids).tobytes()).hexdigest(),
         "seed": plan.seed,
     }
-    if pool is not None and METHODS[method][0].sees_pool:
-        described["pool"] = pool.ids.tolist()
     key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]
     folder = default_cache_dir() if plan.cache_dir is None else Path(plan.cache_dir)
     sweep_checkpoints(folder / "tuning")

@@ -33,6 +33,12 @@ MODELS, VERSION = "model", "1"
 TUNING = "tuning"
 """The folder of a search for a better head; an interrupted search continues there."""
 
+ANSWERS = "answers.sqlite"
+"""What people answered; see `tfautolabel.runs.answers`. It grows over all runs in the folder."""
+
+ANSWERS_CSV, ANSWERED_LABELS = "answers.csv", "labels.csv"
+"""All answers as a table, and the labels that hold; a review writes both for people and for `run`."""
+
 LOCK = ".lock"
 """The lock of the process that works on the folder; see `tfautolabel.runs.lock`."""
 

@@ -31,19 +31,13 @@ class BackboneTraining(abc.ABC):
         class_weight: class id to weight.
         seed: determines the order of the batches for a head that is trained step by step.
         head_options: options of `keras.Model.fit`, for fitting the head.
-        pool: examples to label, at most a few thousand, for methods that learn from them too; None if there
-            are none. Labels that they may have are not looked at.
 
     Attributes:
         head: as received.
         part: as received.
-        pool: as received.
-        sees_pool: whether this method looks at the pool, so that it decides the result.
         frozen: (n, d) float32, the features of all examples before training.
         history_: the `keras.callbacks.History` of the last training of the backbone.
     """
-
-    sees_pool = False
 
     def __init__(
         self,
@@ -52,9 +46,8 @@ class BackboneTraining(abc.ABC):
         class_weight: dict[int, float] | None,
         seed: int,
         head_options: dict[str, Any] | None,
-        pool: Dataset | None = None,
     ) -> None:
-        self.part, self.head, self.pool = part, head, pool
+        self.part, self.head = part, head
         self.class_weight, self._seed = class_weight, seed
         self._head_options = head_options or {}
         self.frozen = part.features(np.arange(len(part.examples)))

@@ -91,7 +91,6 @@ class ContrastiveTuning(BackboneTraining):
         class_weight: class id to weight, for the head.
         seed: determines views and batches.
         head_options: options of `keras.Model.fit`, for fitting the head.
-        pool: as for `BackboneTraining`; not looked at.
     """
 
     def __init__(
@@ -105,7 +104,6 @@ class ContrastiveTuning(BackboneTraining):
         class_weight: dict[int, float] | None = None,
         seed: int = 0,
         head_options: dict[str, Any] | None = None,
-        pool: Dataset | None = None,
     ) -> None:
         self.settings = settings
         part = MovingPart(
@@ -119,7 +117,7 @@ class ContrastiveTuning(BackboneTraining):
             crop=True,
             eager=(settings.steps or default_steps(len(dataset))) <= EAGER_STEPS,
         )
-        super().__init__(part, head, class_weight, seed, head_options, pool)
+        super().__init__(part, head, class_weight, seed, head_options)
         loss = settings.loss or ("cosine" if backbone.modality == "text" else "supervised")
         own_rate = TEXT_RATE if backbone.modality == "text" else default_rate(backbone.network)
         rate = settings.learning_rate or own_rate

@@ -121,7 +121,6 @@ def compare_and_keep(
     until: float | None = None,
     checkpoints: Path | None = None,
     head_options: dict[str, Any] | None = None,
-    pool: Dataset | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> TransferResult:
     """Tunes a backbone and a head if cross-validation supports it; else leaves them unchanged.
@@ -141,7 +140,6 @@ def compare_and_keep(
         until: a time of `time.monotonic` at which everything must be over.
         checkpoints: a folder for states of exactly this training; it continues from them and removes them.
         head_options: options of `keras.Model.fit`, for a head that is trained step by step.
-        pool: as for `BackboneTraining`.
         advance: called after each of the `n_folds + 1` trainings.
 
     Returns:
@@ -164,7 +162,7 @@ def compare_and_keep(
     tuned: TransferResult
     with kind(
         backbone, head, dataset, class_ids, settings,
-        class_weight=class_weight, seed=seed, head_options=head_options, pool=pool,
+        class_weight=class_weight, seed=seed, head_options=head_options,
     ) as tuning:  # fmt: skip
         kept = False
         try:

@@ -92,7 +92,6 @@ class FineTuning(BackboneTraining):
         class_weight: class id to weight.
         seed: determines views and the order of the batches.
         head_options: options of `keras.Model.fit`, for fitting the head.
-        pool: as for `BackboneTraining`; not looked at.
     """
 
     def __init__(
@@ -106,7 +105,6 @@ class FineTuning(BackboneTraining):
         class_weight: dict[int, float] | None = None,
         seed: int = 0,
         head_options: dict[str, Any] | None = None,
-        pool: Dataset | None = None,
     ) -> None:
         self.settings = settings
         part = MovingPart(
@@ -118,7 +116,7 @@ class FineTuning(BackboneTraining):
             augment=settings.augment,
             seed=seed,
         )
-        super().__init__(part, head, class_weight, seed, head_options, pool)
+        super().__init__(part, head, class_weight, seed, head_options)
         part.put_on_top(
             head,
             LOSS,

@@ -1,0 +1,172 @@
+"""The command that opens the page where a person answers."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tfautolabel.cli.console import remark, say, show
+from tfautolabel.cli.options import (
+    Backbone,
+    BatchSize,
+    CacheDir,
+    Encoding,
+    FollowLinks,
+    Frame,
+    IdColumn,
+    InputColumn,
+    LabelColumn,
+    Labels,
+    LabelValues,
+    LongText,
+    Modality,
+    Quiet,
+    Seed,
+)
+from tfautolabel.review.settings import ReviewSettings
+from tfautolabel.runs import RunSettings
+from tfautolabel.runs.files import REPORT
+
+if TYPE_CHECKING:
+    from tfautolabel.review.session import Review
+    from tfautolabel.serving.settings import Settings
+
+DEFAULTS = RunSettings()
+ASKS = ReviewSettings()
+
+
+def review(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of files or a table, as for run; without --out, a folder that run or review wrote."
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the answers and the results.")] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option("--classes", help="Names of the classes, such as rust,clean; more can be added."),
+    ] = None,
+    labels: Labels = None,
+    input_column: InputColumn = DEFAULTS.input_column,
+    label_column: LabelColumn = DEFAULTS.label_column,
+    id_column: IdColumn = DEFAULTS.id_column,
+    modality: Modality = DEFAULTS.modality,
+    label_values: LabelValues = DEFAULTS.label_values,
+    encoding: Encoding = DEFAULTS.encoding,
+    follow_links: FollowLinks = DEFAULTS.follow_links,
+    frame: Frame = DEFAULTS.frame,
+    backbone: Backbone = DEFAULTS.backbone,
+    long_text: LongText = DEFAULTS.long_text,
+    seed: Seed = DEFAULTS.seed,
+    batch_size: BatchSize = DEFAULTS.batch_size,
+    cache_dir: CacheDir = None,
+    strategy: Annotated[
+        str, typer.Option("--strategy", help="How examples are chosen; see `tfautolabel query --help`.")
+    ] = ASKS.strategy,
+    refit_after: Annotated[
+        int, typer.Option("--refit-after", min=1, help="Answers between two times that the model learns.")
+    ] = ASKS.batch_size,
+    random_share: Annotated[
+        float,
+        typer.Option(
+            "--random-share", help="0 to 1: the share asked at random, which the accuracy comes from."
+        ),
+    ] = ASKS.random_share,
+    overlap: Annotated[
+        float, typer.Option("--overlap", help="0 to 1: the share of examples that two people answer.")
+    ] = ASKS.overlap,
+    planned: Annotated[
+        int, typer.Option("--planned", min=1, help="How many answers you plan to give.")
+    ] = ASKS.planned,
+    target_error: Annotated[
+        float | None, typer.Option("--target-error", help="As for run; the page shows how far it is.")
+    ] = DEFAULTS.target_error,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen at; 0.0.0.0 lets other machines in, with a link.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen at; 0 for a free one.")] = 8502,
+    allow_host: Annotated[
+        list[str] | None, typer.Option("--allow-host", help="Name by which other machines know this one.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open the page.")] = True,
+    finish: Annotated[
+        bool,
+        typer.Option("--finish", help="Open no page: label the rest with the answers so far, as run does."),
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Open a page that asks the examples that teach most, learns from the answers and labels the rest."""
+    from tfautolabel.review.server import check_extra, page_settings
+
+    settings = RunSettings(
+        input_column=input_column,
+        label_column=label_column,
+        id_column=id_column,
+        modality=modality,
+        label_values=label_values,
+        encoding=encoding,
+        follow_links=follow_links,
+        frame=frame,
+        backbone=backbone,
+        long_text=long_text,
+        seed=seed,
+        batch_size=batch_size,
+        target_error=target_error,
+    )
+    asks = ReviewSettings(
+        strategy=strategy,
+        batch_size=refit_after,
+        random_share=random_share,
+        overlap=overlap,
+        planned=planned,
+        target_error=settings.target,
+        seed=seed,
+    )
+    server = page_settings(host, port, tuple(allow_host or ()))
+    if not finish:
+        check_extra()  # reported before TensorFlow loads
+    from tfautolabel.review.opening import open_review
+
+    session = open_review(
+        data,
+        out,
+        labels=labels,
+        classes=[name.strip() for name in (classes or "").split(",") if name.strip()],
+        settings=None if out is None and settings == RunSettings() else settings,
+        review=asks,
+        cache_dir=cache_dir,
+        progress=not quiet,
+        say=remark(quiet),
+    )
+    if finish:
+        _finish(session, cache_dir, quiet)
+    else:
+        _serve(session, server, cache_dir, browser)
+    session.answers.close()
+
+
+def _finish(session: Review, cache_dir: Path | None, quiet: bool) -> None:
+    from tfautolabel.cli import summaries
+    from tfautolabel.review.finishing import finish_review
+
+    result = finish_review(session, cache_dir=cache_dir, progress=not quiet, say=remark(quiet))
+    if not quiet:
+        summaries.show_run(result)
+
+
+def _serve(session: Review, server: Settings, cache_dir: Path | None, browser: bool) -> None:
+    from tfautolabel.review.finishing import finisher
+    from tfautolabel.review.server import serve_review
+
+    def ready(address: str) -> None:
+        show(f"Open {address}")
+        show("The link works once. Ctrl+C stops; every answer is kept, and the same command goes on.")
+        if browser and not webbrowser.open(address):
+            say("no browser could be opened: open the address yourself")
+
+    report = session.answers.file.parent / REPORT
+    serve_review(session, server, finish=finisher(session, cache_dir), report=report, on_ready=ready)

@@ -1,0 +1,121 @@
+"""Ends a session: what people said becomes labels, and the labels become what `run` leaves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import astuple, replace
+from pathlib import Path
+
+from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.writers import as_utf8, unix_csv
+from tfautolabel.jobs.run import RunResult, run
+from tfautolabel.review.after_run import certify_answers, lists_of_run
+from tfautolabel.review.session import Review
+from tfautolabel.runs.answers import COLUMNS
+from tfautolabel.runs.files import ANSWERED_LABELS, ANSWERS_CSV
+from tfautolabel.runs.inputs import Place
+from tfautolabel.runs.record import read_record
+
+RANDOM, CHOSEN = "random", "chosen"
+
+
+def write_answers(review: Review, out: Path) -> tuple[Path, Path]:
+    """Writes all answers, and the labels that hold, as tables; rows keep their order, as git likes it.
+
+    Args:
+        review: the session.
+        out: the folder.
+
+    Returns:
+        answers.csv, an event a row, and labels.csv, a labelled example a row, which `run` takes as `labels`.
+
+    Raises:
+        OSError: If they cannot be written.
+    """
+    with atomic_write(out / ANSWERS_CSV) as stream:
+        writer = unix_csv(stream)
+        writer.writerow(COLUMNS)
+        for event in review.answers.events():
+            writer.writerow([as_utf8(value) if isinstance(value, str) else value for value in astuple(event)])
+    labels, material = review.labels(), review.material
+    drawn = review.drawn()
+    with atomic_write(out / ANSWERED_LABELS) as stream:
+        writer = unix_csv(stream)
+        writer.writerow(["path" if material.source and material.source.is_folder else "id", "label", "asked"])
+        for number, item in enumerate(material.ids):
+            if item in labels:
+                writer.writerow([as_utf8(item), as_utf8(labels[item]), RANDOM if item in drawn else CHOSEN])
+            elif number == 0:  # a list that begins with row 1 could be one that counts from 1
+                writer.writerow([as_utf8(item), "", ""])
+    return out / ANSWERS_CSV, out / ANSWERED_LABELS
+
+
+def finish_review(
+    review: Review,
+    *,
+    cache_dir: Place | None = None,
+    progress: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> RunResult:
+    """Labels everything that nobody has labelled, with what was learnt, as `run` does.
+
+    Args:
+        review: the session.
+        cache_dir: the folder where features are kept between runs.
+        progress: shows progress bars where standard error is a terminal.
+        say: is called with what was recognised or chosen.
+
+    Returns:
+        What `run` returns.
+
+    Raises:
+        ValueError: If a class has no label yet, the data is in memory only, or it cannot be used.
+        OSError: If a file cannot be written.
+    """
+    source, out = review.material.source, review.answers.file.parent
+    if source is None:
+        raise ValueError("examples in memory cannot be labelled by `run`: give `labels()` to a Labeler")
+    counts = review.status().classes
+    missing = [name for name, count in counts.items() if not count]
+    if missing:
+        raise ValueError(
+            "every class needs a label before the rest can be labelled: answer one, or merge the class "
+            f"into another. Received: none of {', '.join(missing)}"
+        )
+    _, labels = write_answers(review, out)
+    data = source.data if source.path is None else os.fspath(source.path)
+    settings = replace(source.settings, sampling="chosen")
+    result = run(
+        data,
+        out,
+        labels=labels,
+        settings=settings,
+        cache_dir=cache_dir,
+        progress=progress,
+        say=say,
+    )
+    review.set_lists(lists_of_run(out, result.record, review.material))
+    return result
+
+
+def finisher(review: Review, cache_dir: Place | None = None) -> Callable[[str], str]:
+    """Returns what a page calls to end a mode; it returns a sentence about the result.
+
+    Args:
+        review: the session.
+        cache_dir: the folder where features are kept between runs.
+    """
+    out = review.answers.file.parent
+
+    def finish(mode: str) -> str:
+        if mode == "audit":
+            write_answers(review, out)
+            done = certify_answers(out, read_record(out), review.ledger)
+            return (
+                f"{done.answered} labels were checked, {done.wrong} are wrong. {done.certificate.sentence()}"
+            )
+        counts = finish_review(review, cache_dir=cache_dir, progress=False).record["counts"]
+        return f"{counts['to_label']:,} examples were labelled, {counts['accepted']:,} labels are accepted."
+
+    return finish

@@ -1,0 +1,159 @@
+"""Opens a session: reads the data, extracts features, and goes on with what is in the folder already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tfautolabel.data import Dataset
+from tfautolabel.labeler import select_backbone
+from tfautolabel.labeler.choose import DEFAULT_BACKBONES
+from tfautolabel.labeler.reading import Reading
+from tfautolabel.review.after_run import lists_of_run
+from tfautolabel.review.material import Material
+from tfautolabel.review.session import Review
+from tfautolabel.review.settings import ReviewSettings
+from tfautolabel.runs.answers import Answers
+from tfautolabel.runs.files import ANSWERS, RECORD
+from tfautolabel.runs.inputs import Place, Source, check_source, load_by, make_folder
+from tfautolabel.runs.record import read_record, settings_of
+from tfautolabel.runs.settings import RunSettings
+
+_SESSION = "session"
+
+
+def open_review(
+    data: object,
+    out: Place | None = None,
+    *,
+    labels: Place | None = None,
+    classes: Sequence[str] = (),
+    settings: RunSettings | None = None,
+    review: ReviewSettings | None = None,
+    cache_dir: Place | None = None,
+    progress: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> Review:
+    """Opens a session, a new one or one that goes on.
+
+    Args:
+        data: a folder, a file that holds a row for each example, or a frame; or, without `out`, a folder
+            of results of `run` or of an earlier session, which names the data.
+        out: the folder of results; the answers are in out/answers.sqlite.
+        labels: a file of labels, to go on from.
+        classes: names of classes, if there are no labels yet; more can be added later.
+        settings: how data is read, the backbone, and what the labels will be held to; those of the earlier
+            run or session by default.
+        review: how the session asks.
+        cache_dir: the folder where features are kept between runs.
+        progress: shows progress bars where standard error is a terminal.
+        say: is called with what was recognised or guessed.
+
+    Returns:
+        The session. Closing `answers` ends it.
+
+    Raises:
+        ValueError: If the data or an argument cannot be used.
+        FileNotFoundError: If a folder or file does not exist, or weights may not be downloaded.
+        RuntimeError: If weights cannot be downloaded.
+        OSError: If the answers cannot be opened.
+    """
+    if out is None:
+        if not isinstance(data, (str, os.PathLike)):
+            raise ValueError("a session about a frame needs a folder for its results: out=…")
+        out, data = Path(data), None
+    out = Path(out)
+    record = read_record(out) if (out / RECORD).is_file() else None
+    source, known = _source(data, out, labels, settings, record)
+    check_source(replace(source, labels=source.labels or "auto") if source.is_folder else source, out)
+    make_folder(out)
+    answers = Answers(out / ANSWERS)
+    classes = list(classes) or known.get("classes", [])
+    review = review or ReviewSettings(
+        target_error=source.settings.target,
+        certify_confidence=source.settings.certify_confidence,
+        min_confidence=source.settings.min_confidence,
+        seed=source.settings.seed,
+    )
+    material = read_material(source, out, cache_dir=cache_dir, progress=progress, say=say)
+    if source.path is not None:
+        described = {
+            "data": os.path.abspath(source.path),
+            "labels": None if source.labels is None else os.path.abspath(source.labels),
+            "classes": list(classes),
+            "settings": source.settings.to_dict(),
+        }
+        answers.set_facts({_SESSION: described})
+    lists = {} if record is None else lists_of_run(out, record, material)
+    return Review(material, answers, classes=classes, settings=review, lists=lists)
+
+
+def read_material(
+    source: Source,
+    out: Path,
+    *,
+    cache_dir: Place | None = None,
+    progress: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> Material:
+    """Reads the data of a source, and extracts the features of all examples.
+
+    Args:
+        source: the location of the data.
+        out: the folder of results, which is left out of the data.
+        cache_dir: the folder where features are kept between runs.
+        progress: shows progress bars where standard error is a terminal.
+        say: is called with what was recognised or guessed.
+
+    Raises:
+        ValueError: If the data cannot be used.
+        FileNotFoundError: If it does not exist.
+    """
+    if source.labels is not None:
+        labels: Any = source.labels
+    else:
+        labels = None if source.is_folder else "auto"
+    exclude = [Path(place) for place in (out, source.labels) if place is not None]
+    everything = load_by(source.settings, source.data, labels, exclude)
+    for note in everything.notes:
+        say(note)
+    settings = source.settings
+    handle = settings.backbone or DEFAULT_BACKBONES[everything.modality]
+    backbone, _ = select_backbone(
+        handle, everything.labelled, long_text=settings.long_text, seed=settings.seed,
+        batch_size=settings.batch_size, cache_dir=cache_dir, progress=progress, say=say,
+    )  # fmt: skip
+    source = replace(source, settings=replace(settings, backbone=backbone.handle))
+    extraction = Reading(backbone, settings.batch_size, cache_dir, progress).extract(everything)
+    unreadable = tuple(sorted({*everything.unreadable, *extraction.unreadable}))
+    readable: Dataset = everything.subset(extraction.rows)
+    title = source.name if source.path is None else source.path.name or source.name
+    return Material(readable, extraction.features, title, unreadable, everything.notes, source)
+
+
+def _source(
+    data: object, out: Path, labels: Place | None, settings: RunSettings | None, record: dict[str, Any] | None
+) -> tuple[Source, dict[str, Any]]:
+    """Returns where the data is, and what an earlier session knew."""
+    earlier: dict[str, Any] = {}
+    if (out / ANSWERS).is_file():
+        store = Answers(out / ANSWERS)
+        earlier = store.fact(_SESSION) or {}
+        store.close()
+    if data is not None:
+        return Source(data, labels, None, settings or RunSettings()), earlier
+    if earlier:
+        known = settings or RunSettings.from_dict(earlier["settings"])
+        return Source(earlier["data"], labels or earlier["labels"], None, known), earlier
+    if record is None:
+        raise FileNotFoundError(
+            "a review goes on in a folder that `run` or `review` wrote; to begin one, give the data and "
+            f"out (--out). Received: {out}"
+        )
+    source = Source.from_record(record)
+    if source.labelled is not None:
+        source = Source(source.data, None, None, source.settings)
+    return replace(source, labels=labels or source.labels, settings=settings or settings_of(record)), earlier
