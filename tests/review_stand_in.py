@@ -106,6 +106,11 @@ class StandIn:
             if self.failures:
                 self.failures -= 1
                 return self._json(request, self.fail_with, {"error": "The disk is full."})
+            unknown = [
+                event["label"] for event in body["events"] if event["label"] not in (None, *self.classes)
+            ]
+            if unknown:
+                return self._json(request, 400, {"error": f"There is no class {unknown[0]}."})
         with self.lock:
             name = path.removeprefix("/api/").partition("?")[0]
             answer = getattr(self, f"_{name}")(person, body)

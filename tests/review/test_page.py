@@ -205,7 +205,7 @@ def test_the_panel_says_what_is_known_and_where_it_comes_from(page, serve):
         "accuracy": {"value": 0.88, "low": 0.74, "high": 0.95, "n": 31},
         "accepted": {"share": 0.61, "why": "The rest is less sure."},
         "needed": {"answers": 65, "target_error": 0.05, "sentence": "From audit answers."},
-        "stop": {"hint": True, "unchanged": [0.99, 0.991, 0.988], "sentence": "You may stop."},
+        "stop": {"hint": True, "unchanged": [0.99, 0.991, 0.988], "sentence": "No proof, but a hint."},
         "agreement": {"percent": 0.93, "kappa": 0.86, "kind": "Cohen's kappa", "items": 40},
         "problem": "The model could not learn: one class has no answer.",
     }
@@ -214,8 +214,8 @@ def test_the_panel_says_what_is_known_and_where_it_comes_from(page, serve):
     for part in (
         "88 %\n74 % to 95 %, from the 31 randomly asked ones",
         "61 %\nThe rest is less sure.",
-        "For at most 5 % errors\n65 more\nFrom audit answers.",
-        "You may stop.\n\nThis is no proof",
+        "For at most 5 % errors\n65 more answers\nFrom audit answers.",
+        "No proof, but a hint.",
         "Cohen's kappa 0.86, on 40 examples",
         "one class has no answer",
     ):
@@ -224,7 +224,7 @@ def test_the_panel_says_what_is_known_and_where_it_comes_from(page, serve):
     server.panel |= {"accuracy": None, "stop": {**server.panel["stop"], "hint": False}}
     page.answer("1")
     assert "not known yet" in page.text("#panel")
-    assert "no proof" not in page.text("#panel")
+    assert "No proof" not in page.text("#panel")
 
 
 def test_the_end_labels_all_and_says_where_the_report_is(page, serve):

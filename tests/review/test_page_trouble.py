@@ -111,6 +111,32 @@ def test_an_answer_that_the_server_refuses_for_good_waits_for_a_decision(page, s
     assert labels(server) == [("row 0", "scratch")]
 
 
+def test_an_answer_that_is_refused_does_not_hold_up_others(page, serve):
+    server = serve()
+    page.begin(server.address("anna"))
+    page.answer("3")
+    server.close()
+    page.key("1")
+    page.wait_for(f"{UNSAVED} === '1'")
+    kept = "Object.entries(localStorage).find(([key]) => key.includes('unsaved'))"
+    page.ask(
+        f"""(([key, text]) => {{
+          const other = {{ ...JSON.parse(text), act: "other", label: "gone" }};
+          localStorage.setItem(key.replace(/[^:]+$/, "0"), JSON.stringify(other));
+        }})({kept})"""
+    )
+    page.call("Page.navigate", url="about:blank")
+    again = serve(port=server.port)
+    page.visit(f"http://127.0.0.1:{again.port}/")
+    page.wait_for("document.querySelector('[data-banner=outbox] button:nth-of-type(2)')")
+    assert "1 answer is not saved: There is no class gone." in page.text("[data-banner=outbox]")
+    assert page.ask(UNSAVED) == "2"
+    assert labels(again) == [("row 0", "scratch")]
+    page.click("[data-banner=outbox] button:nth-of-type(2)")
+    page.wait_for("document.body.dataset.example === 'row 2'")
+    assert labels(again) == [("row 0", "scratch"), ("row 1", "rust")]
+
+
 def test_a_link_that_is_used_up_is_said_and_a_new_one_goes_on(page, serve):
     server = serve()
     page.visit(server.address("used"))

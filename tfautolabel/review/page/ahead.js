@@ -26,6 +26,7 @@ export class Ahead {
     this.left = 0;
     this.why = "";
     this.hasFailed = false;
+    this.askedAt = Date.now();
   }
 
   get mode() {
@@ -81,10 +82,16 @@ export class Ahead {
     return this._filling;
   }
 
-  async _ask(round) {
+  /** A sign of life: what this page holds stays with this person. */
+  keep() {
+    return this._ask(this._round, 1);
+  }
+
+  async _ask(round, atLeast = 0) {
     const held = this.shown ? [this.shown, ...this._entries] : this._entries;
-    const missing = AHEAD - this._entries.length;
+    const missing = Math.max(AHEAD - this._entries.length, atLeast);
     if (missing <= 0) return;
+    this.askedAt = Date.now();
     let answer;
     try {
       answer = await post("/api/next", { mode: this._mode, n: missing, have: held.map(entry => entry.item.ticket) });

@@ -96,17 +96,21 @@ export function invite() {
   );
 }
 
-/** @param {import("./state.js").State} state */
-export function askFinish(state) {
+/**
+ * @param {import("./state.js").State} state
+ * @param {string} mode an audit ends in a certificate, all else in labels.
+ */
+export function askFinish(state, mode) {
+  const isAudit = mode === "audit";
   const said = form(
     async () => {
-      const { status } = await post("/api/finish", {});
+      const { status } = await post("/api/finish", { mode });
       made.close();
       state.takeStatus(status);
     },
-    element("p", { text: "The model labels all examples from what it learnt, and writes the same files as `tfautolabel run`. You can go on answering afterwards and do it again." }),
-    state.status.accuracy ? "" : element("p", { className: "note", text: "No randomly asked example is answered yet: nobody knows how good the labels are." }),
-    element("button", { className: "main", text: "Label all examples" }),
+    element("p", { text: isAudit ? "The labels that you checked become a certificate: it says how many of the accepted labels are wrong at most. You can go on checking afterwards and do it again." : "The model labels all examples from what it learnt, and writes the same files as `tfautolabel run`. You can go on answering afterwards and do it again." }),
+    isAudit || state.status.accuracy ? "" : element("p", { className: "note", text: "No randomly asked example is answered yet: nobody knows how good the labels are." }),
+    element("button", { className: "main", text: isAudit ? "Certify" : "Label all examples" }),
   );
   const made = openDialog("Finish", [said]);
 }

@@ -22,24 +22,25 @@ export async function openHistory(change) {
 }
 
 function line(act, made, change, said) {
-  const [first] = act.items, many = act.items.length > 1;
+  // A change of the classes has no example.
+  const items = act.items.filter(item => item.id), [first] = items, many = items.length > 1;
   const what = element("span", { className: "what" });
   if (first) {
-    what.append(element("b", {}, named(inWords(first.kind, first.label))), many ? ` for ${act.items.length} examples` : " for ", many ? "" : named(first.id));
+    what.append(element("b", {}, named(inWords(first.kind, first.label))), many ? ` for ${items.length} examples` : " for ", many ? "" : named(first.id));
     if (first.comment) what.append(element("q", {}, named(first.comment)));
-  } else what.append("a change of the classes");
+  } else what.append(act.what ?? "a change of the classes");
   const at = new Date(act.at), row = element("li", {}, element("time", { datetime: act.at, text: at.toLocaleString([], { dateStyle: "short", timeStyle: "short" }) }), what);
   if (first) {
     const again = async () => {
       try {
-        const { items } = await post("/api/items", { ids: act.items.map(item => item.id) });
+        const found = await post("/api/items", { ids: items.map(item => item.id) });
         made.close();
-        change(items);
+        change(found.items);
       } catch (error) {
         said.textContent = error.message;
       }
     };
-    row.append(button("Change", "", again, { "aria-label": `Change ${inWords(first.kind, first.label)} for ${many ? `${act.items.length} examples` : first.id}` }));
+    row.append(button("Change", "", again, { "aria-label": `Change ${inWords(first.kind, first.label)} for ${many ? `${items.length} examples` : first.id}` }));
   }
   return row;
 }

@@ -36,7 +36,7 @@ function sayServer(error) {
 }
 
 function sayOutbox(outbox, { name, count, sentence, waitMs }) {
-  document.body.dataset.unsaved = String(count);
+  document.body.dataset.unsaved = String(outbox.count);
   if (name === "empty") return banner("outbox", "");
   if (name === "saving") return;
   const answers = count === 1 ? "1 answer is" : `${count} answers are`;
@@ -122,6 +122,7 @@ async function begin() {
   function setMode(mode) {
     remember(`mode:${session.title}`, mode);
     drawModes(state, mode);
+    byId("finish").textContent = mode === "audit" ? "Certify…" : "Label all examples…";
     setView("one");
     return one.start(mode);
   }
@@ -161,9 +162,11 @@ async function begin() {
   };
   const keyboard = new Keyboard(commands, choose, { modality: session.modality, mode: () => one.mode });
   place(commands, session.modality);
+  // Labelling all examples makes further modes.
+  state.addEventListener("session", () => drawModes(state, one.mode));
 
   byId("mode").addEventListener("change", event => setMode(event.target.value));
-  byId("finish").addEventListener("click", () => askFinish(state));
+  byId("finish").addEventListener("click", () => askFinish(state, one.mode));
   byId("invite").addEventListener("click", invite);
   byId("rename-me").addEventListener("click", async () => {
     await askWho(state.session);
@@ -182,7 +185,7 @@ async function begin() {
   await outbox.restore();
   const wanted = remembered(`mode:${session.title}`, "");
   const modes = session.modes.map(mode => mode.name);
-  watch({ state, sayServer, onReturn: () => one.start(one.mode) });
+  watch({ state, ahead, sayServer, onReturn: () => one.start(one.mode) });
   await setMode(modes.includes(wanted) ? wanted : modes[0]);
 }
 

@@ -29,6 +29,7 @@ export class Outbox {
     this._number = 0;
     this._tries = 0;
     this._isSending = false;
+    this._isOneByOne = false;
     this._wake = null;
     this.isKept = true;
     window.addEventListener("online", () => this.tryNow());
@@ -77,11 +78,20 @@ export class Outbox {
     else this._send();
   }
 
-  /** Forgets what the server refuses; only a person decides this. */
+  /** Forgets the act that the server refuses; only a person decides this. */
   drop() {
-    for (const entry of this._entries) this._settle(entry, null);
-    this._entries = [];
+    // One that is on its way may be saved after all.
+    if (!this._wake) return;
+    const dropped = this._batch();
+    this._entries = this._entries.filter(entry => !dropped.includes(entry));
+    for (const entry of dropped) this._settle(entry, null);
     this.tryNow();
+  }
+
+  /** What is sent together. The server takes all or none: after a refusal each act is sent alone. */
+  _batch() {
+    if (!this._isOneByOne) return this._entries.slice(0, MOST_AT_ONCE);
+    return this._entries.filter(entry => entry.event.act === this._entries[0].event.act);
   }
 
   _settle(entry, status) {
@@ -97,7 +107,7 @@ export class Outbox {
     if (this._isSending) return;
     this._isSending = true;
     while (this._entries.length) {
-      const sent = this._entries.slice(0, MOST_AT_ONCE);
+      const sent = this._batch();
       this._say("saving", "");
       try {
         const answer = await post("/api/answers", { events: sent.map(entry => entry.event) });
@@ -107,9 +117,10 @@ export class Outbox {
         this._entries = this._entries.filter(entry => !saved.includes(entry));
         for (const entry of saved) this._settle(entry, answer.status);
         this._tries = 0;
+        if (!this._entries.length) this._isOneByOne = false;
       } catch (error) {
-        if (!this._entries.length) break;
-        await this._pause(error);
+        if (isForGood(error) && !this._isOneByOne) this._isOneByOne = true;
+        else await this._pause(error);
       }
     }
     this._isSending = false;
@@ -120,7 +131,7 @@ export class Outbox {
     const waitMs = WAITS_MS[Math.min(this._tries++, WAITS_MS.length - 1)];
     let name = "unreachable";
     if (error instanceof Refused && error.isSignedOut) name = "signed-out";
-    else if (error instanceof Refused && !error.isForNow) name = "refused";
+    else if (isForGood(error)) name = "refused";
     this._say(name, error.message, waitMs);
     return new Promise(resolve => {
       const alarm = setTimeout(() => this._wake(), waitMs);
@@ -133,8 +144,14 @@ export class Outbox {
   }
 
   _say(name, sentence, waitMs = 0) {
-    this._tell({ name, count: this._entries.length, sentence, waitMs });
+    const count = name === "refused" ? this._batch().length : this._entries.length;
+    this._tell({ name, count, sentence, waitMs });
   }
+}
+
+/** The same request will be refused again. */
+function isForGood(error) {
+  return error instanceof Refused && !error.isForNow;
 }
 
 /** Whose unsaved answers this browser keeps under scopes other than this one. */

@@ -2,9 +2,6 @@
 
 import { byId, element, named } from "./element.js";
 
-const NO_PROOF =
-  "This is no proof: predictions also stand still when the model is sure and wrong. Only the certificate, from randomly asked examples, says how good the labels are.";
-
 const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
 
 /** Half a minute is "less than a minute": times that are told too exactly are wrong. */
@@ -62,8 +59,12 @@ function figures(status) {
   if (accuracy) figure("Accuracy now", percent(accuracy.value), `${percent(accuracy.low)} to ${percent(accuracy.high)}, from the ${accuracy.n} randomly asked ones`);
   else figure("Accuracy now", "not known yet", "It comes from the randomly asked ones only.");
   if (accepted) figure("Labels accepted now", percent(accepted.share), accepted.why);
-  if (needed) figure(`For at most ${percent(needed.target_error)} errors`, needed.answers ? `${needed.answers} more` : "enough answers", needed.sentence);
-  if (agreement) figure("Agreement", percent(agreement.percent), `${agreement.kind} ${agreement.kappa.toFixed(2)}, on ${agreement.items} examples that several people answered`);
+  if (needed) figure(`For at most ${percent(needed.target_error)} errors`, needed.answers === null ? "not known yet" : needed.answers ? `${needed.answers} more answers` : "enough answers", needed.sentence);
+  if (agreement) {
+    // Where all give one answer there is no chance to compare with, and no kappa.
+    const kappa = agreement.kappa === null ? "" : `${agreement.kind} ${agreement.kappa.toFixed(2)}, `;
+    figure("Agreement", percent(agreement.percent), `${kappa}on ${agreement.items} examples that several people answered`);
+  }
   const said = [status.skipped && `${status.skipped} skipped`, status.cannot_tell && `${status.cannot_tell} cannot tell`, status.none_of_these && `${status.none_of_these} none of these`].filter(Boolean);
   figure("Answered", status.answered, [`${status.left} open`, ...said].join(", "));
   return made;
@@ -73,7 +74,7 @@ function notes(status) {
   const made = [];
   const note = (className, ...sentences) => made.push(element("div", { className }, ...sentences.filter(Boolean).map(text => element("p", { text }))));
   if (status.problem) note("note", status.problem);
-  if (status.stop?.hint) note("note good", status.stop.sentence || "You may stop: more answers no longer change the predictions.", NO_PROOF);
+  if (status.stop?.hint) note("note good", status.stop.sentence);
   note("soft small", status.refitting ? "The model learns from your answers…" : status.fits ? `The model has learnt ${status.fits} times from your answers.` : "The model has not learnt yet.");
   return made;
 }

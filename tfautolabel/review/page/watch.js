@@ -5,21 +5,24 @@ import { get } from "./api.js";
 const CALM_MS = 15000;
 const BUSY_MS = 2000;
 const LEASE_MS = 9 * 60 * 1000;
+const KEEP_MS = 2 * 60 * 1000;
 
 /**
- * @param {{state: import("./state.js").State, sayServer: (error: Error|null) => void, onReturn: () => void}} parts
+ * @param {{state: import("./state.js").State, ahead: import("./ahead.js").Ahead, sayServer: (error: Error|null) => void, onReturn: () => void}} parts
  *   onReturn: the person was away so long that others may have got the same examples.
  */
-export function watch({ state, sayServer, onReturn }) {
+export function watch({ state, ahead, sayServer, onReturn }) {
   let seenAt = Date.now();
   const look = async () => {
     if (!document.hidden) {
       try {
-        const status = await get("/api/status");
+        const before = state.status.finish.state, status = await get("/api/status");
         sayServer(null);
         if (Date.now() - seenAt > LEASE_MS) onReturn();
+        else if (Date.now() - ahead.askedAt > KEEP_MS) ahead.keep();
         seenAt = Date.now();
-        state.takeStatus(status);
+        if (status.finish.state !== before) state.takeSession(await get("/api/session"));
+        else state.takeStatus(status);
       } catch (error) {
         sayServer(error);
       }
