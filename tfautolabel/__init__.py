@@ -15,6 +15,11 @@ from typing import TYPE_CHECKING, Any
 from tfautolabel._version import __version__
 
 if TYPE_CHECKING:
+    from tfautolabel.active import QUERY_STRATEGIES as QUERY_STRATEGIES
+    from tfautolabel.active import Oracle as Oracle
+    from tfautolabel.active import simulate as simulate
+    from tfautolabel.active.query import Query as Query
+    from tfautolabel.active.query import query as query
     from tfautolabel.backbones import Backbone as Backbone
     from tfautolabel.backbones import load_backbone as load_backbone
     from tfautolabel.data import Dataset as Dataset
@@ -72,10 +77,13 @@ _HOMES = {
     "Labeler": "labeler",
     "Labels": "labels",
     "LabelsWriter": "data",
+    "Oracle": "active",
     "ProbabilityEvaluation": "measures",
-    "Unreadable": "labels",
+    "QUERY_STRATEGIES": "active",
+    "Query": "active.query",
     "RunResult": "jobs",
     "RunSettings": "runs.settings",
+    "Unreadable": "labels",
     "audit": "jobs",
     "build_head": "heads",
     "build_model": "labeler",
@@ -91,7 +99,9 @@ _HOMES = {
     "load_backbone": "backbones",
     "load_dataset": "data",
     "load_exported": "export",
+    "query": "active.query",
     "run": "jobs",
+    "simulate": "active",
     "tune_head": "tuning",
     "write_labels": "data",
     "write_unreadable": "data",

@@ -51,6 +51,7 @@ def next_batch(
     strategy: str | Strategy = DEFAULT_STRATEGY,
     random_share: float = RANDOM_SHARE,
     asked: int | None = None,
+    order: np.ndarray | None = None,
     seed: int = 0,
 ) -> Batch:
     """Chooses the next questions; see `tfautolabel.active.random_sample` for the random ones.
@@ -64,6 +65,8 @@ def next_batch(
         asked: how many questions the session has asked before, answered or not. By default, as many as there
             are labelled and closed rows; if most labels were there before the session, the first batches then
             draw at random until the random sample is as long as the share says.
+        order: (o,) int64, the session's `random_order`, if it is known or leaves out some rows; by default of
+            all rows.
         seed: the session's; the same for all of its batches.
 
     Returns:
@@ -78,8 +81,8 @@ def next_batch(
     free = state.open
     n = min(n, len(free))
     known = np.union1d(state.labelled, state.closed)
-    before = len(known) if asked is None else asked
-    order = random_order(len(state.features), seed)
+    order = random_order(len(state.features), seed) if order is None else order
+    before = int(np.isin(known, order).sum()) if asked is None else asked
     share = 1.0 if strategy == RANDOM else random_share
     drawn = min(draws_after(before + n, share), len(order))
     random_rows = order[:drawn]

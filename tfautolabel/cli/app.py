@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tfautolabel._version import __version__
-from tfautolabel.cli import audit, evaluate, export, label, models, review, run, serve, tune
+from tfautolabel.cli import audit, evaluate, export, label, models, query, review, run, serve, tune
 from tfautolabel.cli.console import say, show, show_warnings_plainly, silence_native_code
 from tfautolabel.cli.flags import flags_of, with_flags
 from tfautolabel.cli.options import READ
@@ -47,7 +47,7 @@ def _options(
     pass
 
 
-READERS = (run.run, label.label, evaluate.evaluate, tune.tune)
+READERS = (run.run, label.label, evaluate.evaluate, tune.tune, query.query)
 """Commands that read data."""
 
 for command in (
@@ -56,6 +56,7 @@ for command in (
     label.label,
     evaluate.evaluate,
     export.export,
+    query.query,
     audit.audit,
     audit.report,
     models.check,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from tfautolabel.runs.files import (
 if TYPE_CHECKING:
     from tfautolabel.jobs import AuditResult, DemoResult, ModelMeasures, RunResult
     from tfautolabel.jobs.label import LabelResult
+    from tfautolabel.jobs.query import QueryResult
     from tfautolabel.measures import Evaluation
     from tfautolabel.trust import AnswersNeeded
 
@@ -104,6 +106,30 @@ def show_list(out: Path, file: Path, listed: int, needed: AnswersNeeded) -> None
         f"  tfautolabel audit {shlex.quote(str(out))} --audited {shlex.quote(str(file))}",
         "",
         needed.sentence(),
+    )
+
+
+def show_query(found: QueryResult) -> None:
+    """Shows what to fill in, and how to continue."""
+    source, file = found.source, shlex.quote(str(found.file))
+    so_far = f" (so far: {', '.join(found.classes)})" if found.classes else ""
+    known = f"; the {found.known:,} labels that were there follow below them" if found.known else ""
+    lines = [
+        f"{found.asked:,} examples to label are in {found.file}{known}; write the class of each into the "
+        f"column label{so_far}; an empty label is no answer. Then:",
+    ]
+    if source.labelled is None:
+        settings = replace(source.settings, sampling="chosen")
+        command = ["tfautolabel run", shlex.quote(source.name), "--labels", file, "--out"]
+        out = "out" if found.out is None else shlex.quote(str(found.out))
+        lines.append(f"  {' '.join([*command, out, *settings.words()])}")
+    else:
+        lines.append(f"  add them to {source.labelled}, and run again with --sampling chosen")
+    show(
+        *lines,
+        "",
+        "Most of them were chosen because they are hard: their shares say nothing (--sampling chosen), and "
+        "accuracy on them is lower than on the others. An audit measures the labels of the others.",
     )
 
 
