@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfautolabel.active.contract import PoolState
-from tfautolabel.active.doubt import candidates
+from tfautolabel.active.doubt import candidates, filled
 
 _EQUAL = 1e-6  # of the first gain: sums of float32 differ by as much
 
@@ -45,17 +45,10 @@ def cover(state: PoolState, n: int, weights: np.ndarray, seed: int) -> np.ndarra
         gains += _gains(kernel[nearer], weights[nearer], now[nearer])
         gains[best] = -np.inf
         covered = now
-    rows = looked_at[np.array(chosen, np.int64)]
-    return np.concatenate([rows, _more(state, rows, n - len(rows), seed)])
+    return filled(state, looked_at[np.array(chosen, np.int64)], n, seed)
 
 
 def _gains(kernel: np.ndarray, weights: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """Returns (m,) float64, what each column of the kernel would add to the coverage."""
     above = kernel - covered[:, None]
     return np.asarray(weights @ np.maximum(above, np.float32(0.0), out=above), np.float64)
-
-
-def _more(state: PoolState, rows: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Returns random open rows for what is asked beyond all candidates of a large pool."""
-    left = np.setdiff1d(state.open, rows, assume_unique=True)
-    return np.asarray(np.random.default_rng(seed).permutation(left)[: max(n, 0)])

@@ -68,3 +68,18 @@ def candidates(state: PoolState, seed: int) -> np.ndarray:
     doubtful = most_doubtful(state, free, int(DOUBTFUL * most), seed)
     others = np.setdiff1d(free, doubtful, assume_unique=True)
     return np.union1d(doubtful, rng.choice(others, most - len(doubtful), replace=False))
+
+
+def filled(state: PoolState, rows: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Returns the chosen rows, and random open rows below them where more are asked than were looked at.
+
+    Args:
+        state: of any pool.
+        rows: (m,) int64, open rows that were chosen.
+        n: how many to return, if so many are open.
+        seed: decides which random rows they are.
+    """
+    if len(rows) >= n:
+        return rows
+    left = np.setdiff1d(state.open, rows, assume_unique=True)
+    return np.concatenate([rows, np.random.default_rng(seed).permutation(left)[: n - len(rows)]])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfautolabel.active.contract import Chosen, PoolState
-from tfautolabel.active.doubt import candidates
+from tfautolabel.active.doubt import candidates, filled
 from tfautolabel.active.strategies.herding import herding
 
 REASON = "An answer would change the model much, and otherwise than the other answers."
@@ -45,6 +45,4 @@ def badge(state: PoolState, n: int, *, seed: int) -> Chosen:
             best = int(rng.choice(len(rows), p=far / total) if total > 0.0 else rng.choice(left))
         chosen.append(best)
         far = np.minimum(far, squares_to(best)) if len(chosen) > 1 else squares_to(best)
-    found = rows[np.array(chosen, np.int64)]
-    others = rng.permutation(np.setdiff1d(state.open, found))[: max(n - len(found), 0)]
-    return Chosen.alike(np.concatenate([found, others]), REASON)
+    return Chosen.alike(filled(state, rows[np.array(chosen, np.int64)], n, seed), REASON)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfautolabel.active.clusters import clusters_of
 from tfautolabel.active.contract import Chosen, PoolState
+from tfautolabel.active.doubt import filled
 
 MOST_CLUSTERS = 300
 REASON = "It is typical of a group of examples in which few are labelled."
@@ -41,5 +42,4 @@ def typiclust(state: PoolState, n: int, *, seed: int) -> Chosen:
         best = min(with_rows, key=lambda cluster: (labels[cluster], -sizes[cluster]))
         chosen.append(int(rows[members[best].pop()]))
         labels[best] += 1
-    others = rng.permutation(np.setdiff1d(free, chosen))[: n - len(chosen)]
-    return Chosen.alike(np.concatenate([np.array(chosen, np.int64), others]), REASON)
+    return Chosen.alike(filled(state, np.array(chosen, np.int64), n, seed), REASON)

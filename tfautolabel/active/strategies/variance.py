@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from tfautolabel.active.contract import Chosen, PoolState
-from tfautolabel.active.doubt import candidates
+from tfautolabel.active.doubt import candidates, filled
 
 NOISE = 0.1
 """The variance of an answer to the most doubtful example, where a score before any answer has 1."""
@@ -45,9 +45,7 @@ def variance(state: PoolState, n: int, *, seed: int) -> Chosen:
         covariances -= np.outer(covariances[:, best] / np.sqrt(variances[best] + noise[best]), step)
         variances = np.maximum(variances - step * step, np.float32(0.0))
         learnt.append(step)
-    found = rows[np.array(chosen, np.int64)]
-    others = np.random.default_rng(seed).permutation(np.setdiff1d(state.open, found))
-    return Chosen.alike(np.concatenate([found, others[: max(n - len(found), 0)]]), REASON)
+    return Chosen.alike(filled(state, rows[np.array(chosen, np.int64)], n, seed), REASON)
 
 
 def _impurities(state: PoolState, rows: np.ndarray) -> np.ndarray:
