@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from tfautolabel.active import QUERY_STRATEGIES, Oracle, random_order, simulate
+from tfautolabel.data.shares import share_weights
+from tfautolabel.heads import build_head
 
 K = 3
 
@@ -82,3 +84,19 @@ def test_sizes_must_ascend():
     features, truth = pool(20)
     with pytest.raises(ValueError, match="sizes ascend from the 3 labels"):
         simulate(features, truth, K, start=[0, 1, 2], sizes=(2, 5))
+
+
+def test_the_head_is_the_default_one():
+    features, truth = pool(60)
+    features = np.abs(features)  # takes the square root
+    start, seen = np.arange(20), []
+
+    def own(state, n, *, seed):
+        seen.append(state.probabilities)
+        return QUERY_STRATEGIES["random"](state, n, seed=seed)
+
+    simulate(features, truth, K, start=start, sizes=(25,), strategy=own, seed=3)
+    classes, class_ids = np.unique(truth[start], return_inverse=True)
+    head = build_head("linear", 8, len(classes), 3)
+    head.fit(features[start], class_ids, class_weight=share_weights(class_ids, len(classes), "chosen"))
+    np.testing.assert_allclose(seen[0][:, classes], np.asarray(head(features)), atol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -87,11 +88,13 @@ def simulate(
     oracle = Oracle(truth, n_classes, error_rate=error_rate, seed=seed)
     geometry = PoolGeometry(features, seed)
     head = _fit(features, rows, answers, n_classes, sampling, seed)
+    pool, test = _Examples(features), None if test_features is None else _Examples(test_features)
+    known = head.probabilities(pool)
     first, drawn = len(rows), 0
     curves: list[tuple[int, float, float, int]] = []
     for size in sizes:
         if size > len(rows):
-            state = PoolState(features, rows, head.probabilities(features), n_classes, geometry=geometry)
+            state = PoolState(features, rows, known, n_classes, geometry=geometry)
             batch = next_batch(
                 state,
                 size - len(rows),
@@ -106,11 +109,13 @@ def simulate(
             answers = np.concatenate([answers, oracle.answer(batch.rows)])
             is_random = np.concatenate([is_random, batch.is_random])
             head = _fit(features, rows, answers, n_classes, sampling, seed)
-        said = head.classes_of(features)
+            known = head.probabilities(pool)
+        said = head.classes_of(known, len(features))
         said[rows] = answers
         tested = np.nan
-        if test_features is not None and test_truth is not None:
-            tested = float((head.classes_of(test_features) == test_truth).mean())
+        if test is not None and test_truth is not None:
+            of_test = head.classes_of(head.probabilities(test), len(test.features))
+            tested = float((of_test == test_truth).mean())
         curves.append((len(rows), float((said == truth).mean()), tested, len(np.unique(answers))))
     columns = list(zip(*curves, strict=True)) or [(), (), (), ()]
     return Simulation(
@@ -125,31 +130,49 @@ def simulate(
     )
 
 
+class _Examples:
+    """Features that many heads predict, normalised once: the heads of a session hardly ever differ in it.
+
+    Args:
+        features: (n, d) float32.
+    """
+
+    def __init__(self, features: np.ndarray) -> None:
+        self.features = features
+        self._normalized: dict[float, Any] = {}
+
+    def normalized_by(self, head: Any) -> Any:
+        """Returns (n, d) float32, as a linear head normalises the features."""
+        power = float(head.normalization.power)
+        if power not in self._normalized:
+            self._normalized[power] = head.normalization(self.features)
+        return self._normalized[power]
+
+
 class _SeenClasses:
     """The default head on the classes that have labels; no head before there are two.
 
     Args:
         seen: (s,) int64, the class ids that have a label.
         n_classes: k.
-        head: from features to probabilities of the seen classes; None for fewer than two.
+        head: a `LinearHead` of the seen classes; None for fewer than two.
     """
 
-    def __init__(self, seen: np.ndarray, n_classes: int, head: object) -> None:
+    def __init__(self, seen: np.ndarray, n_classes: int, head: Any) -> None:
         self.seen, self.n_classes, self.head = seen, n_classes, head
 
-    def probabilities(self, features: np.ndarray) -> np.ndarray | None:
+    def probabilities(self, examples: _Examples) -> np.ndarray | None:
         """Returns (n, k) float32, 0 for classes without a label; None without a head."""
         if self.head is None:
             return None
-        found = np.zeros((len(features), self.n_classes), np.float32)
-        found[:, self.seen] = np.asarray(self.head(features, training=False))  # type: ignore[operator]
+        found = np.zeros((len(examples.features), self.n_classes), np.float32)
+        found[:, self.seen] = np.asarray(self.head.dense(examples.normalized_by(self.head)))
         return found
 
-    def classes_of(self, features: np.ndarray) -> np.ndarray:
-        """Returns (n,) int64; the only class that was seen, or -1 before any."""
-        known = self.probabilities(features)
+    def classes_of(self, known: np.ndarray | None, n: int) -> np.ndarray:
+        """Returns (n,) int64 from (n, k) probabilities; the only class that was seen, or -1 before any."""
         if known is None:
-            return np.full(len(features), self.seen[0] if len(self.seen) else -1, np.int64)
+            return np.full(n, self.seen[0] if len(self.seen) else -1, np.int64)
         return np.asarray(known.argmax(axis=1), np.int64)
 
 
