@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { prepare } from "./media.js";
 
 const AHEAD = 8;
-const LOW = 6;
+const LOW = 2;
 
 /** @typedef {{item: import("./api.js").Item, media: import("./media.js").Media, isUndone?: boolean}} Entry */
 

@@ -23,9 +23,9 @@ import { watch } from "./watch.js";
 const TRY_AGAIN_MS = 2000;
 const MODES = {
   teach: "what teaches most",
-  audit: "labels to check for the certificate",
+  audit: "labels to audit",
   unsure: "unsure labels",
-  check: "labels that are probably wrong",
+  check: "probably wrong labels",
 };
 const SIGNED_OUT = "This link was used already, or the session is over. Ask for a new link at the terminal where the review runs, and open it in this browser.";
 
@@ -47,7 +47,7 @@ function sayOutbox(outbox, { name, count, sentence, waitMs }) {
     const drop = button(count === 1 ? "Drop this answer" : "Drop these answers", "", () => outbox.drop());
     return banner("outbox", `${answers} not saved: ${sentence}`, [again, drop]);
   }
-  banner("outbox", `${answers} not saved yet, and ${kept}. ${sentence} The next try is ${waitMs < 2000 ? "now" : `in ${Math.round(waitMs / 1000)} s`}.`, [again]);
+  banner("outbox", `${answers} not saved yet, and ${kept}. ${sentence} ${waitMs < 2000 ? "The page tries again." : `The next try is in ${Math.round(waitMs / 1000)} s.`}`, [again]);
 }
 
 async function firstSession() {
@@ -80,8 +80,9 @@ function place(commands, modality) {
       spot.addEventListener("click", command.run);
       continue;
     }
-    spot.append(button(command.name, command.shown, command.run, { title: command.help }));
-    if (command.place === "tools" && !command.where) byId("grid-tools").append(button(command.name, command.shown, command.run, { title: command.help }));
+    const made = () => button(command.name, command.shown, command.run, { title: command.help, "data-command": command.name });
+    spot.append(made());
+    if (command.place === "tools" && !command.where) byId("grid-tools").append(made());
   }
 }
 
