@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +22,14 @@ UNLIKE = "unlike_anything_labelled"
 NOT_EARNED = "not_earned"
 NOT_CERTIFIED = "not_certified"
 FOUND_WRONG = "found_wrong"
-REASONS = (NOT_SURE_ENOUGH, UNLIKE, NOT_EARNED, NOT_CERTIFIED, FOUND_WRONG)
+NONE_OF_THESE = "none_of_these"
+CANNOT_TELL = "cannot_tell"
+REASONS = (
+    NOT_SURE_ENOUGH, UNLIKE, NOT_EARNED, NOT_CERTIFIED, FOUND_WRONG, NONE_OF_THESE, CANNOT_TELL,
+)  # fmt: skip
 """Why a label is not accepted: below the threshold; unlike all labelled examples; sure enough, but held-out
 labels do not support accepting such labels; sure enough, but the requested target cannot be certified; a
-person found it wrong."""
+person found it wrong; a person found that it is none of the classes, or could not tell."""
 
 
 def check_min_confidence(min_confidence: float) -> None:
@@ -164,6 +168,23 @@ class Labels:
             unreadable=tuple(unreadable),
             reason=reason,  # type: ignore[arg-type] # None becomes the default
             ood_score=ood_score,  # type: ignore[arg-type]
+        )
+
+    def without(self, reasons: Mapping[str, str]) -> Labels:
+        """Returns the same labels, of which some are not accepted, because a person said so.
+
+        Args:
+            reasons: id to one of `REASONS`; ids that are not among these labels do not matter.
+        """
+        said = np.array([reasons.get(str(name), "") for name in self.ids], dtype=object)
+        refused = said != ""
+        if not refused.any():
+            return self
+        return replace(
+            self,
+            class_ids=np.where(refused, ABSTAIN, self.class_ids),
+            reason=np.where(refused, said, self.reason),
+            origin=np.where(refused, "human", self.origin),
         )
 
     def __len__(self) -> int:

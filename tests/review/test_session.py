@@ -85,7 +85,7 @@ def test_accuracy_comes_from_the_random_ones_only(opened):
     drawn = {review.material.row_of[item] for item in review.drawn() if item in review.labels()}
     value, low, high, n = review.status().panel.accuracy
     assert n == len(drawn)
-    assert {*review.lesson.random_rows.tolist()} == drawn
+    assert {*review.lesson.rows[review.lesson.drawn].tolist()} == drawn
     assert 9 <= n <= 12  # 15 % of 60, some of them asked with the batch to come
     assert low <= value <= high
 

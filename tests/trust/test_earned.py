@@ -101,3 +101,30 @@ def test_the_advice_names_the_classes_with_the_fewest_labels():
     assert "first of the classes with the fewest labels: b (1), c (2)" in found.advice(["a", "b", "c"])
     equal = judged(np.repeat([0, 1, 2], 4), np.zeros(12, int))
     assert "more of every class; each has 4" in equal.advice(["a", "b", "c"])
+
+
+def test_only_the_drawn_ones_tell_how_often_labels_are_right():
+    """Chosen examples are hard ones: their errors say nothing about the confidences of the others."""
+    truth = np.array([0, 1] * 40)
+    wrong = np.arange(80) < 20  # the chosen ones, sure and wrong
+    predicted = np.where(wrong, 1 - truth, truth)
+    drawn = np.arange(80) >= 50
+    assert judged(truth, predicted, k=2).floor > 0.0
+    by_drawn = judged(truth, predicted, k=2, drawn=drawn)
+    assert (by_drawn.floor, by_drawn.drawn) == (0.0, 30)
+    assert by_drawn.labels == 80  # that it learnt something is shown by all
+
+
+def test_without_a_drawn_one_nothing_is_accepted():
+    truth = np.array([0, 1] * 20)
+    found = judged(truth, truth, k=2, drawn=np.zeros(40, bool))
+    assert found.nothing
+    assert "no labelled example was drawn at random" in found.sentences(["a", "b"])[0]
+    assert Earned.from_dict(found.to_dict()) == found
+
+
+def test_records_of_before_are_read():
+    truth = np.array([0, 1] * 20)
+    entries = judged(truth, truth, k=2).to_dict()
+    del entries["drawn"]
+    assert Earned.from_dict(entries) == judged(truth, truth, k=2)

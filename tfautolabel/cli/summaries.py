@@ -36,13 +36,14 @@ def show_run(result: RunResult) -> None:
         )
     low, high = cross_validation["accuracy_interval_95"]
     reused = counts["features_reused"]
+    drawn = " that were drawn at random" if cross_validation.get("drawn") else ""
     show(
         *_earned(result),
         *_answer(result),
         classes,
         "",
         f"accuracy   {cross_validation['accuracy']:.1%} on the {cross_validation['examples']:,} labelled "
-        f"examples, each predicted without having been seen (95 % interval {low:.1%} to {high:.1%})",
+        f"examples{drawn}, each predicted without having been seen (95 % interval {low:.1%} to {high:.1%})",
         *_one_label(cross_validation.get("one_label", [])),
         *_baseline(result),
         f"accepted   {_share(counts['accepted'], counts['to_label'])} labels {_by_what(result)}",
@@ -310,6 +311,8 @@ def _baseline(result: RunResult) -> list[str]:
 
     entries = [result.record["baseline"][name] for name in ("probe", "majority")]
     told = ", ".join(f"{one['accuracy']:.1%} {one['name']}" for one in entries if one)
+    if not told:
+        return []
     verdict = transfer_verdict(result.record["baseline"])
     helped = [] if verdict is None else [f"transfer   did it help? {verdict}"]
     return [f"without    {told}: what needs no pretrained model, on the same examples", *helped]

@@ -25,10 +25,13 @@ from tfautolabel.runs.inputs import Inputs, Source, named_below
 from tfautolabel.runs.learnt import write_learnt
 from tfautolabel.runs.predictions import predictions_writers
 from tfautolabel.runs.record import versions
+from tfautolabel.runs.said import Said, read_said
 from tfautolabel.runs.settings import RunSettings
 from tfautolabel.trust import Certificate
 from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.certificates import with_pool
+
+CHOSEN_EXAMPLES = "there is no comparison: it would be about chosen examples, which says little of the others"
 
 SAMPLE = 5_000
 """Examples of the pool that are read first, for the gate's comparison and for the report."""
@@ -47,6 +50,7 @@ class Done:
         certificate: the statement of cross-validation about the target.
         acceptance: the rule by which labels were accepted.
         baselines: the accuracies without transfer.
+        drawn: how many labelled examples were drawn at random; None if nothing is said about it.
     """
 
     run_id: str
@@ -57,6 +61,7 @@ class Done:
     certificate: Certificate
     acceptance: Acceptance
     baselines: dict[str, Any]
+    drawn: int | None = None
 
 
 def label_pool(
@@ -81,6 +86,8 @@ def label_pool(
     """
     examples, n_classes, settings = inputs.examples, len(labeler.classes), source.settings
     sample = _sample(inputs.pool, labeler.seed)
+    everything = [*map(str, examples.ids), *map(str, inputs.pool.ids)]
+    said = read_said(source.labels, everything, source.path if source.is_folder else None)
     if extraction is None:
         with clock("features"):
             extraction = labeler.extract(examples)
@@ -91,6 +98,7 @@ def label_pool(
             sampling=settings.sampling,
             extraction=extraction,
             pool=sample,
+            drawn=said.drawn,
         )
     if "why" in labeler.transfer_:
         say(labeler.transfer_["why"])
@@ -106,7 +114,9 @@ def label_pool(
     seen = labeler.pool_extraction_ if sample is inputs.pool else None
     if seen is None and labeler.pool_extraction_ is not None:
         tally.add_sample(labeler.pool_extraction_)
-    in_order, found_id = _write_labels(labeler, inputs, source, extraction, seen, tally, estimate, out, clock)
+    in_order, found_id = _write_labels(
+        labeler, inputs, source, extraction, seen, tally, estimate, out, clock, said
+    )
     write_unreadable(in_order, out / UNREADABLE)
     certificate = with_pool(certificate, labeler.classes, tally.predicted, tally.accepted_by_estimate)
     if settings.target_error is not None:
@@ -117,7 +127,9 @@ def label_pool(
     with clock("baseline"), working("measuring what does without transfer", labeler.progress):
         right = labeler.out_of_fold_.argmax(axis=1) == labeler.truth_
         known = examples.subset(extraction.rows)
-        baselines = measure_baselines(known, labeler.classes, right, seed=labeler.seed)
+        baselines: dict[str, Any] = {"majority": None, "probe": None, "why": CHOSEN_EXAMPLES}
+        if said.drawn is None:
+            baselines = measure_baselines(known, labeler.classes, right, seed=labeler.seed)
     counts = np.bincount(examples.class_ids[extraction.rows], minlength=n_classes)
     return Done(
         found_id,
@@ -128,6 +140,7 @@ def label_pool(
         certificate,
         labeler.acceptance,
         baselines,
+        None if said.drawn is None else len(labeler.fitted.held_out.judging.class_ids),
     )
 
 
@@ -141,6 +154,7 @@ def _write_labels(
     estimate: Acceptance,
     out: Path,
     clock: Clock,
+    said: Said,
 ) -> tuple[tuple[Unreadable, ...], str]:
     """Labels the pool part by part into its files; returns everything set aside, and the run's id."""
     unreadable = {*inputs.unreadable, *named_below(source.labelled, extraction.unreadable)}
@@ -150,12 +164,15 @@ def _write_labels(
         write = [*(writer.write for writer in writers), stack.enter_context(candidates_writer(out, metadata))]
         for part, labels in _timed(labeler.extracted_parts(inputs.pool, extraction=seen), clock, "features"):
             with clock("labels"):
+                labels = labels.without(said.no_class)
                 tally.add(part, labels, estimate)
                 unreadable.update(part.unreadable)
                 for write_part in write:
                     write_part(labels)
         in_order = tuple(sorted(unreadable))
-        metadata[RUN_ID] = _run_id(labeler, source.settings, inputs.examples, extraction, tally, in_order)
+        metadata[RUN_ID] = _run_id(
+            labeler, source.settings, inputs.examples, extraction, tally, in_order, said
+        )
     return in_order, metadata[RUN_ID]
 
 
@@ -168,6 +185,7 @@ def outcome(
     """
     backbone, certificate = labeler.backbone, done.certificate.to_dict()
     gate, asked = labeler.ood_gate_, settings.target_error is not None
+    seen = labeler.fitted.held_out.judging
     return {
         "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
         "counts": done.tally.counts(labeler.classes, done.labelled, len(done.unreadable)),
@@ -179,9 +197,9 @@ def outcome(
         "transfer": labeler.transfer_,
         "calibration": labeler.calibration_.to_dict(),
         "cross_validation": labeler.cross_validation_,
-        "evaluation": evaluate_probabilities(
-            labeler.truth_, labeler.out_of_fold_, seed=labeler.seed
-        ).to_dict(),
+        "evaluation": evaluate_probabilities(seen.class_ids, seen.probabilities, seed=labeler.seed).to_dict()
+        if len(seen.class_ids)
+        else None,
         "baseline": done.baselines,
     }
 
@@ -200,11 +218,13 @@ def _run_id(
     extraction: Extraction,
     tally: Tally,
     unreadable: tuple[Unreadable, ...],
+    said: Said,
 ) -> str:
+    chosen = {} if said == Said() else {"drawn": sorted(said.drawn or ()), "no_class": said.no_class}
     ids, class_ids = examples.ids[extraction.rows], examples.class_ids[extraction.rows]
     return run_id(
         # The weights identify the backbone; their location does not matter.
-        settings.to_dict() | {"backbone": None},
+        settings.to_dict() | {"backbone": None} | chosen,
         versions(),
         labeler.backbone.fingerprint,
         (ids, labeler.classes, class_ids, extraction.digest),

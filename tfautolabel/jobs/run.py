@@ -122,6 +122,7 @@ def _run(
             extraction = labeler.extract(inputs.examples)
             tuned = search_head(labeler, inputs.examples, extraction, settings, out / TUNING, say).to_dict()
     done = label_pool(labeler, inputs, source, staged.folder, clock, say, extraction)
+    _say_drawn(done.drawn, say)
     _say_shortened(done.tally, say)
     with clock("export"):
         model = labeler.export(staged.folder / MODELS / VERSION, details={RUN_ID: done.run_id})
@@ -169,6 +170,14 @@ def _first_list(
     if not listed:
         return nothing
     return nothing | {"listed": listed, "design": design.to_dict(), "needed": needed.to_dict()}
+
+
+def _say_drawn(drawn: int | None, say: Callable[[str], None]) -> None:
+    if drawn is not None:
+        say(
+            f"{drawn:,} of the labelled examples were drawn at random: accuracy, calibration and what is "
+            "accepted come from these only, because the others were chosen"
+        )
 
 
 def _say_shortened(tally: Tally, say: Callable[[str], None]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfautolabel.labels import Labels
+from tfautolabel.labels import CANNOT_TELL, NONE_OF_THESE, Labels
 
 if TYPE_CHECKING:
     from tfautolabel.features import Extraction
@@ -57,6 +57,7 @@ class Tally:
         self.reasons.update(labels.reason[labels.reason != ""].tolist())
         predicted = labels.probabilities.argmax(axis=1)
         by_estimate = estimate.reasons(labels.confidence, predicted, labels.ood_score) == ""
+        by_estimate &= ~np.isin(labels.reason.astype(str), (NONE_OF_THESE, CANNOT_TELL))
         self.accepted_by_estimate += np.bincount(predicted[by_estimate], minlength=self.n_classes)
         self._digest.update(extraction.digest.encode())
 

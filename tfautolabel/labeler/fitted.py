@@ -78,8 +78,7 @@ class Fitted:
     @property
     def cross_validation(self) -> dict[str, Any]:
         """The cross-validation for a record; see `cross_validation_of`."""
-        seen = self.held_out
-        return cross_validation_of(seen.probabilities, seen.class_ids, self.classes, seen.folds)
+        return cross_validation_of(self.held_out, self.classes)
 
     @property
     def acceptance(self) -> Acceptance:
@@ -256,7 +255,7 @@ class Fitted:
             ValueError: If a level is not in (0, 1), or a label of `held_out` is none of the classes.
         """
         check_levels(target_error, confidence)
-        seen = self.held_out
+        seen = self.held_out.judging
         judged = Judged(seen.probabilities, seen.class_ids, seen.refused, "out_of_fold")
         if held_out is not None:
             labelled = held_out.labelled.with_classes(self.classes)
@@ -292,7 +291,7 @@ class Fitted:
             RuntimeError: Of a `Labeler`, if it is not fitted.
             ValueError: If the method is unknown or the coverage is not in (0, 1).
         """
-        seen = self.held_out
+        seen = self.held_out.judging
         order = content_order(seen.probabilities, seen.class_ids)
         sets = calibrate_sets(
             seen.probabilities[order],

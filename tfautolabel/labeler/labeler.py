@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -180,6 +180,7 @@ class Labeler:
         sampling: str = "unknown",
         extraction: Extraction | None = None,
         pool: Dataset | None = None,
+        drawn: Collection[str] | None = None,
         **fit_options: Any,
     ) -> Any:
         """Trains the head, and the backbone if `transfer` says so, and cross-validates both.
@@ -197,6 +198,10 @@ class Labeler:
             extraction: the result of `extract` for `labelled`, so that it need not be looked up again.
             pool: a random sample of at most a few thousand examples to label; the gate compares examples with
                 it to find those unlike the labelled ones. By default, the labelled ones replace it.
+            drawn: the ids of the labelled examples that were drawn at random from the examples to label, if
+                others were chosen, as a query strategy chooses them. Chosen examples are learnt from, but
+                they say nothing about the others: calibration, accuracy, and what is accepted come from the
+                drawn ones only. By default, all of them count.
             **fit_options: options of `keras.Model.fit`, such as epochs and callbacks, for gradient training.
 
         Returns:
@@ -226,8 +231,9 @@ class Labeler:
         self.transfer_ = trained.record
         self.pool_extraction_ = None if pool is None else self.extract(pool)
         background = None if self.pool_extraction_ is None else self.pool_extraction_.features
+        is_drawn = None if drawn is None else np.array([name in drawn for name in examples.ids], bool)
         calibration, gate, earned, held_out = judge_fit(
-            trained, class_ids, background, weights, self.min_confidence, self.seed
+            trained, class_ids, background, weights, self.min_confidence, self.seed, is_drawn
         )
         # Public attributes are in the order in which the examples were given.
         self.fitted_ = Fitted(

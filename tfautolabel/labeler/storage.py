@@ -94,6 +94,7 @@ def _write(saved: Saved, folder: Path) -> None:
         "truth": held_out.class_ids.tolist(),
         "cross_validation": fitted.cross_validation,
         "out_of_fold": held_out.probabilities.tolist(),
+        "drawn": None if held_out.drawn is None else held_out.drawn.tolist(),
         "unreadable": [list(pair) for pair in saved.unreadable],
         "learnt": sorted(fitted.learnt.hashes),
     }
@@ -149,6 +150,7 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
         np.array(state["truth"], np.int64),
         np.array(state["labelled_unlike"], bool),
         state["cross_validation"]["folds"],
+        None if state.get("drawn") is None else np.array(state["drawn"], bool),
     )
     fitted = Fitted(
         Reading(backbone, state["batch_size"], cache_dir),

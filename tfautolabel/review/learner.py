@@ -29,18 +29,18 @@ class Lesson:
     Attributes:
         classes: k names.
         probabilities: (m, k) float32, one row an example; 0 for classes without a label.
-        labels: how many labels there were.
-        random_rows: (r,) int64, the randomly asked examples with a label.
-        random_probabilities: (r, k) float32, their probabilities from heads that have not seen them.
-        random_class_ids: (r,) int64, their labels.
+        rows: (n,) int64, the labelled examples.
+        out_of_fold: (n, k) float32, their probabilities from heads that have not seen them.
+        class_ids: (n,) int64, their labels.
+        drawn: (n,) bool, which of them were asked at random.
     """
 
     classes: tuple[str, ...]
     probabilities: np.ndarray
-    labels: int
-    random_rows: np.ndarray
-    random_probabilities: np.ndarray
-    random_class_ids: np.ndarray
+    rows: np.ndarray
+    out_of_fold: np.ndarray
+    class_ids: np.ndarray
+    drawn: np.ndarray
 
     @property
     def predicted(self) -> np.ndarray:
@@ -52,21 +52,16 @@ class Lesson:
         """(m,) float32, the largest probability of each example."""
         return np.asarray(self.probabilities.max(axis=1))
 
-    @property
-    def right(self) -> np.ndarray:
-        """(r,) bool, whether the randomly asked ones were predicted rightly."""
-        return np.asarray(self.random_probabilities.argmax(axis=1) == self.random_class_ids)
-
     def accuracy(self) -> tuple[float, float, float, int] | None:
         """Returns the accuracy on the randomly asked ones, its 95 % interval, and their number.
 
         None without a randomly asked one.
         """
-        n = len(self.random_rows)
-        if n == 0:
+        right = (self.out_of_fold.argmax(axis=1) == self.class_ids)[self.drawn]
+        if not len(right):
             return None
-        low, high = accuracy_interval(int(self.right.sum()), n)
-        return float(self.right.mean()), low, high, n
+        low, high = accuracy_interval(int(right.sum()), len(right))
+        return float(right.mean()), low, high, len(right)
 
 
 class Learner:
@@ -112,7 +107,7 @@ class Learner:
             features,
             own,
             len(seen),
-            folds=stratified_folds(own, min(FOLDS, len(own)), self.seed),
+            folds=stratified_folds(own, min(FOLDS, len(own)), self.seed, content=features),
             sample_weight=per_example,
         )
         probabilities = np.zeros((len(self._features), len(classes)), np.float32)
@@ -120,6 +115,6 @@ class Learner:
             part = slice(start, start + _ROWS)
             scores = self.normalised(part) @ found.weights + found.bias
             probabilities[part][:, seen] = softmax(scores, axis=1)
-        held_out = np.zeros((int(random.sum()), len(classes)), np.float32)
-        held_out[:, seen] = np.asarray(found.out_of_fold)[random]
-        return Lesson(classes, probabilities, len(rows), rows[random], held_out, seen[own[random]])
+        held_out = np.zeros((len(rows), len(classes)), np.float32)
+        held_out[:, seen] = np.asarray(found.out_of_fold)
+        return Lesson(classes, probabilities, rows, held_out, seen[own], random)

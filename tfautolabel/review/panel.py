@@ -76,13 +76,12 @@ def panel_of(before: Panel, lesson: Lesson | None, labelled: np.ndarray, setting
 
 def _accepted(lesson: Lesson, others: np.ndarray, settings: ReviewSettings) -> tuple[float, str]:
     """Returns the share of the others that a run would accept, and why it is not more."""
-    if not len(lesson.random_rows):
-        return 0.0, "no example was asked at random yet, so nothing is known about the others"
     earned = judge(
-        lesson.random_probabilities,
-        lesson.random_class_ids,
-        np.zeros(len(lesson.random_rows), bool),
+        lesson.out_of_fold,
+        lesson.class_ids,
+        np.zeros(len(lesson.rows), bool),
         settings.min_confidence,
+        drawn=lesson.drawn,
     )
     chances = lesson.probabilities[others]
     sure = chances.max(axis=1) >= np.float32(earned.lowest(settings.min_confidence))

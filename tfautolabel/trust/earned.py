@@ -36,6 +36,7 @@ class Earned:
         guarded: whether there is a gate against kinds of examples without a label.
         floor: labels with a lower confidence are not accepted, because held-out labels with such confidences
             were wrong more often than they say; 0 if they were not, infinite if no confidence is supported.
+        drawn: how many labelled examples were drawn at random, if others were chosen; else None.
     """
 
     labels: int
@@ -46,6 +47,7 @@ class Earned:
     counts: tuple[int, ...]
     guarded: bool
     floor: float
+    drawn: int | None = None
 
     @property
     def better_than_one_class(self) -> bool:
@@ -103,6 +105,10 @@ class Earned:
                 "nothing guards against kinds that have no label: that takes 10 labels in classes with more "
                 "than one"
             )
+        if self.drawn == 0:
+            return (
+                "no labelled example was drawn at random, so nothing is known of how often labels are right"
+            )
         return "even the surest labels were wrong more often than they say when they were held out"
 
     def advice(self, classes: Sequence[str]) -> str:
@@ -137,6 +143,7 @@ def judge(
     min_confidence: float,
     *,
     guarded: bool = True,
+    drawn: np.ndarray | None = None,
 ) -> Earned:
     """Judges by held-out labels what a labeler may accept.
 
@@ -146,6 +153,8 @@ def judge(
         refused: (n,) bool, which of the examples a gate refuses.
         min_confidence: in [0, 1], the confidence from which labels would be accepted.
         guarded: whether there is a gate.
+        drawn: (n,) bool, which examples were drawn at random from those to label, if the others were chosen;
+            only these tell how often labels are right. By default, all.
     """
     counts = np.bincount(truth, minlength=out_of_fold.shape[1])
     commonest = int(counts.argmax())
@@ -154,6 +163,8 @@ def judge(
     gained, lost = int((right & ~constant).sum()), int((~right & constant).sum())
     # A class's only label is always wrong when held out; labels predicted as that class are barred anyway.
     counted = ~refused & (counts[truth] > 1) & (counts[predicted] > 1)
+    if drawn is not None:
+        counted &= drawn
     return Earned(
         labels=len(truth),
         right=int(right.sum()),
@@ -162,7 +173,10 @@ def judge(
         p_value=float(binom.sf(gained - 1, gained + lost, 0.5)),
         counts=tuple(counts.tolist()),
         guarded=guarded,
-        floor=_floor(out_of_fold.max(axis=1)[counted], right[counted], min_confidence),
+        floor=np.inf
+        if drawn is not None and not drawn.any()
+        else _floor(out_of_fold.max(axis=1)[counted], right[counted], min_confidence),
+        drawn=None if drawn is None else int(drawn.sum()),
     )
 
 

@@ -1,0 +1,49 @@
+"""Two more columns of a labels file: how examples were chosen, and which ones people gave no class."""
+
+import pytest
+
+from tfautolabel.runs.said import Said, read_said
+
+IDS = ["a.txt", "b/c.txt", "d.txt", "e.txt"]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def one(text):
+        file = tmp_path / "labels.csv"
+        file.write_text(text)
+        return file
+
+    return one
+
+
+def test_both_columns_are_read(write, tmp_path):
+    file = write(
+        "path,label,asked,answer\na.txt,x,random,\n./b/c.txt,y,chosen,\nd.txt,,,none_of_these\ne.txt,,,cannot_tell\n"
+    )
+    assert read_said(file, IDS, tmp_path) == Said(
+        frozenset({"a.txt"}), {"d.txt": "none_of_these", "e.txt": "cannot_tell"}
+    )
+
+
+def test_a_list_without_these_columns_says_nothing(write, tmp_path):
+    assert read_said(write("path,label\na.txt,x\n"), IDS, tmp_path) == Said()
+    assert read_said(None, IDS, None) == Said()
+
+
+def test_a_column_of_somebody_else_is_left_alone(write, tmp_path):
+    assert read_said(write("path,label,asked,answer\na.txt,x,anna,yes\n"), IDS, tmp_path) == Said()
+
+
+def test_all_chosen_is_not_the_same_as_nothing_said(write, tmp_path):
+    assert read_said(write("path,label,asked\na.txt,x,chosen\n"), IDS, tmp_path).drawn == frozenset()
+
+
+def test_rows_of_a_table_are_named_by_their_numbers(write):
+    file = write("id,label,asked,answer\n0,,,\n1,x,random,\n2,y,chosen,\n")
+    assert read_said(file, ["0", "1", "2"], None).drawn == {"1"}
+
+
+def test_rows_that_are_no_examples_do_not_matter(write, tmp_path):
+    file = write("path,label,asked\ngone.txt,x,random\na.txt,x,random\n")
+    assert read_said(file, IDS, tmp_path).drawn == {"a.txt"}

@@ -1,0 +1,70 @@
+"""What a list of labels says besides: how examples were chosen, and which ones people gave no class.
+
+A review writes two more columns into its labels.csv. `asked` is "random" for examples of its random sample
+and "chosen" for the others; chosen ones say nothing about accuracy. `answer` is "none_of_these" or
+"cannot_tell" for examples without a label that a person has looked at; what a model says about these is not
+accepted.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tfautolabel.data.label_file import LabelList, LabelRow, match_labels, read_label_file
+from tfautolabel.data.label_texts import label_text
+from tfautolabel.data.tables.open_table import open_table
+from tfautolabel.runs.inputs import Place
+
+ASKED, ANSWER = "asked", "answer"
+RANDOM, CHOSEN = "random", "chosen"
+NO_CLASS = ("none_of_these", "cannot_tell")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a list says beside the labels.
+
+    Attributes:
+        drawn: ids of the examples that were drawn at random; None if nothing is said about it.
+        no_class: ids of examples that people gave no class, with "none_of_these" or "cannot_tell".
+    """
+
+    drawn: frozenset[str] | None = None
+    no_class: dict[str, str] = field(default_factory=dict)
+
+
+def read_said(labels: Place | None, ids: Sequence[str], root: Place | None) -> Said:
+    """Reads both columns, if a list has them.
+
+    Args:
+        labels: the list, as for `run`; None for none.
+        ids: the ids of all examples.
+        root: the folder of the data; None for a table.
+    """
+    if labels is None:
+        return Said()
+    columns = {name.strip().lower(): name for name in open_table(str(labels), ()).columns}
+    asked = _column(labels, columns[ASKED], ids, root) if ASKED in columns else {}
+    answered = _column(labels, columns[ANSWER], ids, root) if ANSWER in columns else {}
+    drawn = None
+    if {*asked.values()} and {*asked.values()} <= {RANDOM, CHOSEN}:
+        drawn = frozenset(name for name, how in asked.items() if how == RANDOM)
+    return Said(drawn, {name: said for name, said in answered.items() if said in NO_CLASS})
+
+
+def _column(labels: Place, column: str, ids: Sequence[str], root: Place | None) -> dict[str, str]:
+    """Returns the values of a column by the ids that its rows belong to."""
+    named = read_label_file(labels)
+    records = [values for _, values, _ in open_table(str(labels), ()).records() if values is not None]
+    rows = [
+        LabelRow(row.place, row.path, (label_text(values.get(column)) or "").strip())
+        for row, values in zip(named.rows, records, strict=True)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # reading the labels has told of names that do not exist
+        folder = str(Path(labels).resolve().parent)
+        found = match_labels(LabelList(rows, (), str(labels), folder), ids, root, numbered=False).labels
+    return {name: value for name, value in zip(ids, found, strict=True) if value}
