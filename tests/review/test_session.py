@@ -329,3 +329,12 @@ def test_a_random_sample_of_other_data_begins_anew(opened, material):
 def test_settings_out_of_range_are_refused(opened, values):
     with pytest.raises(ValueError, match="Received"):
         opened(**values)
+
+
+@pytest.mark.parametrize(("sampling", "counts"), [("unknown", True), ("random", True), ("chosen", False)])
+def test_labels_from_before_judge_unless_they_were_chosen(material, opened, sampling, counts):
+    labels = [CLASSES[c] if row < 60 else None for row, c in enumerate(material.truth)]
+    labelled = Material(material.dataset.with_labels(labels), material.features, "demo")
+    review = opened(classes=(), material=labelled, sampling=sampling)
+    accuracy = review.status().panel.accuracy
+    assert (accuracy is not None and accuracy[3] >= 60) is counts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfautolabel.runs.said import Said, read_said
+from tfautolabel.runs.said import Said, read_said, write_drawn
 
 IDS = ["a.txt", "b/c.txt", "d.txt", "e.txt"]
 
@@ -47,3 +47,19 @@ def test_rows_of_a_table_are_named_by_their_numbers(write):
 def test_rows_that_are_no_examples_do_not_matter(write, tmp_path):
     file = write("path,label,asked\ngone.txt,x,random\na.txt,x,random\n")
     assert read_said(file, IDS, tmp_path).drawn == {"a.txt"}
+
+
+def test_labels_from_before_count_as_drawn_ones_do(write, tmp_path):
+    file = write("path,label,asked\na.txt,x,given\nb/c.txt,x,random\nd.txt,y,chosen\n")
+    assert read_said(file, IDS, tmp_path).drawn == {"a.txt", "b/c.txt"}
+
+
+def test_a_list_to_fill_in_does_not_tell_which_are_random(write, tmp_path):
+    file = write("path,label,reason\na.txt,x,why\nb/c.txt,y,why\n")
+    write_drawn(file, ["a.txt", "e.txt"])
+    assert "random" not in file.read_text()
+    hidden = [path for path in tmp_path.iterdir() if path != file]
+    assert all(path.name.startswith(".") and "a.txt" not in path.read_text() for path in hidden)
+    assert read_said(file, IDS, tmp_path).drawn == {"a.txt", "e.txt"}
+    hidden[0].write_text("broken")
+    assert read_said(file, IDS, tmp_path) == Said()

@@ -24,6 +24,7 @@ from tfautolabel.cli.options import (
     LongText,
     Modality,
     Quiet,
+    Sampling,
     Seed,
 )
 from tfautolabel.review.settings import ReviewSettings
@@ -61,6 +62,7 @@ def review(
     frame: Frame = DEFAULTS.frame,
     backbone: Backbone = DEFAULTS.backbone,
     long_text: LongText = DEFAULTS.long_text,
+    sampling: Sampling = DEFAULTS.sampling,
     seed: Seed = DEFAULTS.seed,
     batch_size: BatchSize = DEFAULTS.batch_size,
     cache_dir: CacheDir = None,
@@ -113,6 +115,7 @@ def review(
         frame=frame,
         backbone=backbone,
         long_text=long_text,
+        sampling=sampling,
         seed=seed,
         batch_size=batch_size,
         target_error=target_error,
@@ -124,6 +127,7 @@ def review(
         overlap=overlap,
         planned=planned,
         target_error=settings.target,
+        sampling=sampling,
         seed=seed,
     )
     server = page_settings(host, port, tuple(allow_host or ()))

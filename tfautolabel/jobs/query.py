@@ -17,6 +17,7 @@ from tfautolabel.runs.files import RECORD
 from tfautolabel.runs.inputs import Place, Source, load_by
 from tfautolabel.runs.outputs import check_no_run, check_outputs
 from tfautolabel.runs.record import read_record
+from tfautolabel.runs.said import read_said, write_drawn
 from tfautolabel.runs.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -134,6 +135,9 @@ def query_list(
             writer.writerow([as_utf8(name), "", reason])
         for name, class_id in zip(pool.ids[known].tolist(), pool.class_ids[known].tolist(), strict=True):
             writer.writerow([as_utf8(name), as_utf8(pool.classes[class_id]), KNOWN])
+    before = read_said(source.labels, [*map(str, pool.ids)], source.path if source.is_folder else None)
+    given = [name for name in map(str, pool.ids[known]) if before.drawn is None or name in before.drawn]
+    write_drawn(file, [*map(str, pool.ids[found.drawn]), *given])
     classes = pool.classes if apart is None else apart.classes
     return QueryResult(file, len(found.ids), len(known), classes, source, out)
 

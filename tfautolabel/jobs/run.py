@@ -122,7 +122,7 @@ def _run(
             extraction = labeler.extract(inputs.examples)
             tuned = search_head(labeler, inputs.examples, extraction, settings, out / TUNING, say).to_dict()
     done = label_pool(labeler, inputs, source, staged.folder, clock, say, extraction)
-    _say_drawn(done.drawn, say)
+    _say_drawn(done.drawn, settings, say)
     _say_shortened(done.tally, say)
     with clock("export"):
         model = labeler.export(staged.folder / MODELS / VERSION, details={RUN_ID: done.run_id})
@@ -172,7 +172,12 @@ def _first_list(
     return nothing | {"listed": listed, "design": design.to_dict(), "needed": needed.to_dict()}
 
 
-def _say_drawn(drawn: int | None, say: Callable[[str], None]) -> None:
+def _say_drawn(drawn: int | None, settings: RunSettings, say: Callable[[str], None]) -> None:
+    if drawn is None and settings.sampling == "chosen":
+        say(
+            "the labelled examples were chosen, so the accuracy that is measured on them is not the accuracy "
+            "on the others; an audit tells that"
+        )
     if drawn is not None:
         say(
             f"{drawn:,} of the labelled examples were drawn at random: accuracy, calibration and what is "

@@ -198,10 +198,8 @@ class Labeler:
             extraction: the result of `extract` for `labelled`, so that it need not be looked up again.
             pool: a random sample of at most a few thousand examples to label; the gate compares examples with
                 it to find those unlike the labelled ones. By default, the labelled ones replace it.
-            drawn: the ids of the labelled examples that were drawn at random from the examples to label, if
-                others were chosen, as a query strategy chooses them. Chosen examples are learnt from, but
-                they say nothing about the others: calibration, accuracy, and what is accepted come from the
-                drawn ones only. By default, all of them count.
+            drawn: ids of labelled examples that were drawn at random, if others were chosen. Calibration,
+                accuracy and what is accepted then come from the drawn ones only.
             **fit_options: options of `keras.Model.fit`, such as epochs and callbacks, for gradient training.
 
         Returns:

@@ -16,7 +16,7 @@ from tfautolabel.runs.answers import COLUMNS
 from tfautolabel.runs.files import ANSWERED_LABELS, ANSWERS_CSV
 from tfautolabel.runs.inputs import Place
 from tfautolabel.runs.record import read_record
-from tfautolabel.runs.said import ANSWER, ASKED, CHOSEN, RANDOM
+from tfautolabel.runs.said import ANSWER, ASKED, CHOSEN, GIVEN, RANDOM
 
 
 def write_answers(review: Review, out: Path) -> tuple[Path, Path]:
@@ -38,16 +38,15 @@ def write_answers(review: Review, out: Path) -> tuple[Path, Path]:
         for event in review.answers.events():
             writer.writerow([as_utf8(value) if isinstance(value, str) else value for value in astuple(event)])
     labels, material = review.labels(), review.material
-    drawn, no_class = review.drawn(), review.without_class()
+    drawn, judging, no_class = review.drawn(), review.judging(), review.without_class()
     with atomic_write(out / ANSWERED_LABELS) as stream:
         writer = unix_csv(stream)
         name = "path" if material.source and material.source.is_folder else "id"
         writer.writerow([name, "label", ASKED, ANSWER])
         for number, item in enumerate(material.ids):
             if item in labels:
-                writer.writerow(
-                    [as_utf8(item), as_utf8(labels[item]), RANDOM if item in drawn else CHOSEN, ""]
-                )
+                how = RANDOM if item in drawn else GIVEN if item in judging else CHOSEN
+                writer.writerow([as_utf8(item), as_utf8(labels[item]), how, ""])
             elif item in no_class:
                 writer.writerow([as_utf8(item), "", "", no_class[item]])
             elif number == 0:  # a list that begins with row 1 could be one that counts from 1

@@ -76,6 +76,7 @@ def open_review(
         target_error=source.settings.target,
         certify_confidence=source.settings.certify_confidence,
         min_confidence=source.settings.min_confidence,
+        sampling=source.settings.sampling,
         seed=source.settings.seed,
     )
     material = read_material(source, out, cache_dir=cache_dir, progress=progress, say=say)

@@ -252,6 +252,14 @@ class Review:
         """Returns the ids of the random sample, answered or not; see `tfautolabel.active.random_sample`."""
         return {self.material.ids[row] for row in self._teacher.sample.tolist()}
 
+    def judging(self) -> set[str]:
+        """Returns the ids whose labels tell of the others: the random sample, and labels from before.
+
+        Labels from before count as in `run`, unless they were chosen.
+        """
+        given = () if self.settings.sampling == "chosen" else self._given
+        return self.drawn().union(given)
+
     def set_lists(self, lists: Mapping[str, Sequence[Question]]) -> None:
         """Replaces the questions about a run by those about another one, by purpose."""
         with self._lock:
@@ -283,7 +291,8 @@ class Review:
                     [position[label] for name, label in labels.items() if name in self.material.row_of], int
                 )
                 closed = self._closed()
-            is_random = self._teacher.is_random(rows)
+            judging = self.judging()
+            is_random = np.array([self.material.ids[row] in judging for row in rows.tolist()], bool)
             lesson = self.learner.learn(rows, class_ids, is_random, classes)
             batch = max(self.settings.batch_size, len(classes), 2 * HELD)
             line = self._teacher.choose(rows, closed, lesson, len(classes), batch)

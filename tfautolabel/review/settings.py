@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tfautolabel.labels import MIN_CONFIDENCE
+
 
 @dataclass(frozen=True)
 class ReviewSettings:
@@ -20,6 +22,8 @@ class ReviewSettings:
         target_error: in (0, 1), the greatest share of wrong labels among the accepted ones.
         certify_confidence: in (0, 1), how often a certificate is true at least.
         min_confidence: in [0, 1], labels with a lower confidence are not accepted.
+        sampling: how labels that were there before were selected, as in `RunSettings`. Unless they were
+            "chosen", they tell of the others what the randomly asked ones tell.
         seed: determines everything random.
     """
 
@@ -30,7 +34,8 @@ class ReviewSettings:
     planned: int = 200
     target_error: float = 0.05
     certify_confidence: float = 0.95
-    min_confidence: float = 0.5
+    min_confidence: float = MIN_CONFIDENCE
+    sampling: str = "unknown"
     seed: int = 0
 
     def check(self) -> None:
@@ -39,6 +44,10 @@ class ReviewSettings:
         Raises:
             ValueError: If one is out of range.
         """
+        # Imported late: the command line takes its defaults from here and must not wait for it.
+        from tfautolabel.data.shares import check_sampling
+
+        check_sampling(self.sampling)
         for name in ("random_share", "overlap", "min_confidence"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must lie in [0, 1]. Received: {name}={getattr(self, name)}")

@@ -4,22 +4,29 @@ A review writes two more columns into its labels.csv. `asked` is "random" for ex
 and "chosen" for the others; chosen ones say nothing about accuracy. `answer` is "none_of_these" or
 "cannot_tell" for examples without a label that a person has looked at; what a model says about these is not
 accepted.
+
+A list that a person fills in must not tell which examples are random. Digests of their ids lie beside it, in
+a hidden file.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.label_file import LabelList, LabelRow, match_labels, read_label_file
 from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.tables.open_table import open_table
 from tfautolabel.runs.inputs import Place
 
 ASKED, ANSWER = "asked", "answer"
-RANDOM, CHOSEN = "random", "chosen"
+RANDOM, CHOSEN, GIVEN = "random", "chosen", "given"
+"""Drawn at random, chosen by a strategy, and given before anybody was asked; the last ones count too."""
 NO_CLASS = ("none_of_these", "cannot_tell")
 
 
@@ -50,9 +57,40 @@ def read_said(labels: Place | None, ids: Sequence[str], root: Place | None) -> S
     asked = _column(labels, columns[ASKED], ids, root) if ASKED in columns else {}
     answered = _column(labels, columns[ANSWER], ids, root) if ANSWER in columns else {}
     drawn = None
-    if {*asked.values()} and {*asked.values()} <= {RANDOM, CHOSEN}:
-        drawn = frozenset(name for name, how in asked.items() if how == RANDOM)
+    if {*asked.values()} and {*asked.values()} <= {RANDOM, CHOSEN, GIVEN}:
+        drawn = frozenset(name for name, how in asked.items() if how != CHOSEN)
+    elif (digests := _drawn_beside(Path(labels))) is not None:
+        drawn = frozenset(name for name in ids if _digest(name) in digests)
     return Said(drawn, {name: said for name, said in answered.items() if said in NO_CLASS})
+
+
+def write_drawn(labels: Path, drawn: Iterable[str]) -> None:
+    """Remembers beside a list which of its examples tell how good the labels of the others are.
+
+    Args:
+        labels: the list that a person fills in.
+        drawn: their ids: drawn at random, or given before anybody was asked.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    with atomic_write(_beside(labels)) as stream:
+        json.dump({"drawn": sorted(map(_digest, drawn))}, stream)
+
+
+def _beside(labels: Path) -> Path:
+    return labels.with_name(f".{labels.name}.drawn")
+
+
+def _drawn_beside(labels: Path) -> frozenset[str] | None:
+    try:
+        return frozenset(json.loads(_beside(labels).read_text(encoding="utf-8"))["drawn"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(f"drawn {name}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def _column(labels: Place, column: str, ids: Sequence[str], root: Place | None) -> dict[str, str]:
