@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tfautolabel.jobs import RunResult as RunResult
     from tfautolabel.jobs import audit as audit
     from tfautolabel.jobs import run as run
+    from tfautolabel.jobs.check_labels import LabelCheck as LabelCheck
+    from tfautolabel.jobs.check_labels import check_labels as check_labels
     from tfautolabel.jobs.label import LabelResult as LabelResult
     from tfautolabel.jobs.label import label as label
     from tfautolabel.labeler import Labeler as Labeler
@@ -73,6 +75,7 @@ _HOMES = {
     "HEADS": "heads",
     "HeadHyperModel": "tuning",
     "HeadSearch": "tuning",
+    "LabelCheck": "jobs.check_labels",
     "LabelResult": "jobs.label",
     "Labeler": "labeler",
     "Labels": "labels",
@@ -87,6 +90,7 @@ _HOMES = {
     "audit": "jobs",
     "build_head": "heads",
     "build_model": "labeler",
+    "check_labels": "jobs.check_labels",
     "check_saved_model": "export",
     "contrastive_tune": "training",
     "evaluate_predictions": "measures",

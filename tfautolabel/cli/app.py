@@ -9,7 +9,19 @@ from typing import Annotated, Any
 import typer
 
 from tfautolabel._version import __version__
-from tfautolabel.cli import audit, evaluate, export, label, models, query, review, run, serve, tune
+from tfautolabel.cli import (
+    audit,
+    check_labels,
+    evaluate,
+    export,
+    label,
+    models,
+    query,
+    review,
+    run,
+    serve,
+    tune,
+)
 from tfautolabel.cli.console import say, show, show_warnings_plainly, silence_native_code
 from tfautolabel.cli.flags import flags_of, with_flags
 from tfautolabel.cli.options import READ
@@ -47,7 +59,7 @@ def _options(
     pass
 
 
-READERS = (run.run, label.label, evaluate.evaluate, tune.tune, query.query)
+READERS = (run.run, label.label, evaluate.evaluate, check_labels.check_labels, tune.tune, query.query)
 """Commands that read data."""
 
 for command in (
@@ -60,6 +72,7 @@ for command in (
     audit.audit,
     audit.report,
     models.check,
+    check_labels.check_labels,
     review.review,
     serve.serve,
     tune.tune,

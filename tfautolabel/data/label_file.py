@@ -23,6 +23,9 @@ NAME_COLUMNS = (
 )  # fmt: skip
 """Possible names of the name column, the surest first: paths below a folder, or ids of rows."""
 
+CHECKED = "given"
+"""The label column of `check_labels.csv`, so that a person can correct that file and use it as labels."""
+
 
 class LabelRow(NamedTuple):
     """One label as given.
@@ -230,6 +233,8 @@ def _columns(
     """Returns the column of names and the column of labels."""
     name = first_known(NAME_COLUMNS, columns)
     label = find_label([column for column in columns if column != name])
+    if label is None and CHECKED in columns:
+        label = CHECKED
     others = [column for column in columns if column not in (name, label)]
     if label is None and name is not None and len(others) == 1:
         label = others[0]

@@ -39,13 +39,13 @@ class Learnt:
         Raises:
             ValueError: If there are not n of them.
         """
-        return cls(frozenset(found for found in _contents(dataset, contents) if found))
+        return cls(frozenset(found for found in contents_of(dataset, contents) if found))
 
     def among(self, dataset: Dataset, contents: Sequence[str] | None = None) -> np.ndarray:
         """Returns (n,) bool, whether each example has one of these contents; `contents` as in `of`."""
         if not self.hashes:
             return np.zeros(len(dataset), bool)
-        return np.array([found in self.hashes for found in _contents(dataset, contents)], bool)
+        return np.array([found in self.hashes for found in contents_of(dataset, contents)], bool)
 
 
 def rows_to_measure(learnt_from: np.ndarray) -> np.ndarray:
@@ -73,7 +73,16 @@ def others_or_all(learnt_from: np.ndarray) -> np.ndarray:
     return np.ones(len(learnt_from), bool) if learnt_from.all() else ~learnt_from
 
 
-def _contents(dataset: Dataset, given: Sequence[str] | None) -> Sequence[str]:
+def contents_of(dataset: Dataset, given: Sequence[str] | None = None) -> Sequence[str]:
+    """Returns the hash of each of n examples, "" for one that cannot be read.
+
+    Args:
+        dataset: n examples; they are read unless `given` holds their hashes.
+        given: their `Extraction.contents`, which may be None.
+
+    Raises:
+        ValueError: If there are not n of them.
+    """
     if given is not None and len(given) != len(dataset):
         raise ValueError(f"contents must be of {len(dataset)} examples. Received: {len(given)}")
     return _hashes(dataset) if given is None else given

@@ -127,7 +127,7 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
     return inputs
 
 
-def read_examples(source: Source, out: Path) -> Dataset:
+def read_examples(source: Source, out: Path | None = None) -> Dataset:
     """Lists only the labelled examples; if the labels are in or beside the data, lists all of the data.
 
     Args:
@@ -141,7 +141,8 @@ def read_examples(source: Source, out: Path) -> Dataset:
     if source.labels is not None:
         _check_given(source)
     if source.labelled is None:
-        return load_by(source.settings, source.data, source.labels or "auto", [out])
+        exclude = [] if out is None else [out]
+        return load_by(source.settings, source.data, source.labels or "auto", exclude)
     if source.path is not None and not source.path.exists():
         raise FileNotFoundError(f"there is no folder or file {source.name!r}")
     return _read_labelled(source, out)
@@ -263,9 +264,9 @@ def _read_labelled_apart(source: Source, out: Path) -> Inputs:
     return Inputs(examples.labelled, pool, unreadable, tuple(dict.fromkeys((*examples.notes, *pool.notes))))
 
 
-def _read_labelled(source: Source, out: Path) -> Dataset:
-    train = Path(source.labelled or "")
-    return load_by(source.settings, train, "folder" if train.is_dir() else "auto", [out])
+def _read_labelled(source: Source, out: Path | None) -> Dataset:
+    train, exclude = Path(source.labelled or ""), [] if out is None else [out]
+    return load_by(source.settings, train, "folder" if train.is_dir() else "auto", exclude)
 
 
 def _read_pool(source: Source, out: Path, modality: str | None) -> Dataset:

@@ -169,6 +169,25 @@ def fit_ood_gate(
     return OodGate(method, threshold, refused, gate.centre, gate.weights, gate.bias)
 
 
+def held_out_scores(features: np.ndarray, class_ids: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Returns how unlike the other labelled examples each labelled example is.
+
+    Each score comes from a gate that has not seen the example. The scores put the examples in an order; no
+    bound on them tells what does not belong.
+
+    Args:
+        features: (n, d) float32, n at least 2.
+        class_ids: (n,) int64, the given classes.
+        seed: determines the folds.
+
+    Returns:
+        (n,) float32, higher is more unlike.
+    """
+    features = np.asarray(features, np.float32)
+    centre = _normalised(features).mean(axis=0)
+    return _held_out(features, np.asarray(class_ids), centre, METHODS[0], 0.02, seed)[0]
+
+
 def enough_to_judge(class_ids: np.ndarray) -> bool:
     """Returns whether a gate fitted on such labels would be meaningful; takes (n,) int64 >= 0."""
     counts = np.bincount(class_ids)

@@ -1,0 +1,281 @@
+"""Finds given labels that are probably wrong, and examples that occur more than once; it changes no label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfautolabel.data import Dataset, Unreadable
+from tfautolabel.data.learnt import contents_of
+from tfautolabel.jobs.checked_files import check_checked, write_checked
+from tfautolabel.jobs.labeler_of import labeler_of
+from tfautolabel.jobs.small_pictures import small_picture_vectors
+from tfautolabel.jobs.tally import Clock
+from tfautolabel.measures.duplicates import (
+    Copies,
+    NearPair,
+    feature_vectors,
+    group_numbers,
+    near_pairs,
+    same_content,
+)
+from tfautolabel.measures.label_quality import LabelQuality, judge_labels
+from tfautolabel.runs.inputs import Place, Source, check_classes, read_examples
+from tfautolabel.runs.lock import locked
+from tfautolabel.runs.record import versions
+from tfautolabel.runs.settings import RunSettings
+
+FORMAT_VERSION = 1
+UNLIKE_SHARE = 0.02
+"""The share of the labelled examples that is listed as the least like the others."""
+FEWEST_UNLIKE = 3
+
+
+@dataclass(frozen=True, eq=False)
+class LabelCheck:
+    """What is known about the labels of n examples that could be read.
+
+    Attributes:
+        examples: the n labelled examples, to read their contents.
+        classes: k class names.
+        given: (n,) int64, the given labels.
+        quality: the scores, the likelier classes, and about how many labels are wrong.
+        order: (n,) int64, all rows: first those with a likelier class, the worst first; then the others with
+            an entry in `why`.
+        why: n sentences, empty where nothing speaks against the label.
+        copies: groups of examples with the same content.
+        near: pairs of examples that are nearly the same; of copies, only the first is compared.
+        unlike: the rows that are the least like the others, int64, the most unlike first; none if there are
+            too few labels to tell. It is an order: the first ones need not be wrong.
+        unlike_scores: (n,) float32, higher is more unlike; NaN if there are too few labels.
+        unreadable: labelled examples that could not be read, and what was set aside.
+        out: the folder of the results; None if nothing was written.
+        record: the content of check_labels.json.
+    """
+
+    examples: Dataset
+    classes: tuple[str, ...]
+    given: np.ndarray
+    quality: LabelQuality
+    order: np.ndarray
+    why: tuple[str, ...]
+    copies: tuple[Copies, ...]
+    near: tuple[NearPair, ...]
+    unlike: np.ndarray
+    unlike_scores: np.ndarray
+    unreadable: tuple[Unreadable, ...]
+    out: Path | None
+    record: dict[str, Any]
+
+    @property
+    def conflicts(self) -> tuple[Copies, ...]:
+        """The copies whose labels differ: at least one of these labels is wrong."""
+        return tuple(copies for copies in self.copies if copies.conflicting)
+
+    def sentence(self) -> str:
+        """Says which labels to check first, and about how many of them are wrong."""
+        quality, total = self.quality, len(self.given)
+        if quality.number is None:
+            return (
+                f"the {total:,} labels cannot be checked: a head that has not seen them is not "
+                "clearly better than always answering the commonest class; label more examples, or try "
+                "another backbone"
+            )
+        rows = quality.to_check
+        if not len(rows):
+            return f"none of the {total:,} labels is contradicted"
+        wrong, noun = quality.wrong_among(rows), "label" if len(rows) == 1 else "labels"
+        verb = "is" if round(wrong) == 1 else "are"
+        told = f"about {round(wrong):,}" if round(wrong) else "probably none"
+        return f"check these {len(rows):,} {noun} first: {told} of them {verb} wrong"
+
+
+def check_labels(
+    data: object,
+    out: Place | None = None,
+    *,
+    labels: Place | None = None,
+    labelled: Place | None = None,
+    settings: RunSettings = RunSettings(),  # noqa: B008 # frozen
+    cache_dir: Place | None = None,
+    progress: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> LabelCheck:
+    """Checks given labels by a linear head that has not seen them, and finds copies.
+
+    It changes nothing: which of the listed labels are wrong, a person decides.
+
+    Each label is predicted by a head that has seen neither its example nor a copy or near copy of it.
+    Into `out` it writes check_labels.csv (all labels, the worst first; corrected in the column given, it can
+    be used as labels), duplicates.csv, unlike.csv, unreadable.csv and check_labels.json, each of them whole.
+
+    Args:
+        data: as for `run`; all of it may be labelled.
+        out: a folder for the results; None to write nothing.
+        labels: a table of labels, as for `run`.
+        labelled: as for `run`; then only these examples are looked at, and of `data` only the name is
+            recorded.
+        settings: as for `run`; settings that matter only for the labels of other examples are ignored.
+        cache_dir: the folder where features are kept between runs.
+        progress: shows progress bars where standard error is a terminal.
+        say: is called with each thing that was recognised, guessed or chosen, one sentence at a time.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ValueError: If the input cannot be used, or a result would replace an input or a file of somebody
+            else; the message says what was received and what is valid.
+        FileNotFoundError: If a folder or file does not exist, or weights may not be downloaded.
+        RuntimeError: If weights cannot be downloaded, or another process works on the folder.
+        OSError: If a file cannot be written.
+    """
+    settings.check()
+    source = Source(data, labels, labelled, settings)
+    if out is None:
+        return _check(source, None, cache_dir, progress, say)
+    check_checked(Path(out), [data, labels, labelled])
+    with locked(Path(out)):
+        return _check(source, Path(out), cache_dir, progress, say)
+
+
+def _check(
+    source: Source, out: Path | None, cache_dir: Place | None, progress: bool, say: Callable[[str], None]
+) -> LabelCheck:
+    settings, started, clock = source.settings, datetime.now(UTC), Clock()
+    with clock("listing"):
+        listed = read_examples(source, out)
+    for note in listed.notes:
+        say(note)
+    examples = listed.labelled
+    check_classes(examples.classes, listed.notes)
+    # Imported late, because TensorFlow takes seconds to load: mistakes in the input show first.
+    from tfautolabel.training import train_head
+    from tfautolabel.training.class_weights import class_weights
+    from tfautolabel.trust.ood import enough_to_judge, held_out_scores
+
+    with clock("backbone"):
+        labeler, choice = labeler_of(settings, examples, cache_dir=cache_dir, progress=progress, say=say)
+    with clock("features"):
+        examples, extraction, given = labeler.labelled_features(examples)
+        # Back to the order of the data.
+        back = np.argsort(extraction.rows)
+        extraction = replace(extraction, rows=extraction.rows[back], features=extraction.features[back])
+        given = given[back]
+    contents = contents_of(examples, extraction.contents)
+    kept = examples.subset(extraction.rows)
+    copies = same_content([contents[row] for row in extraction.rows.tolist()], given)
+    with clock("duplicates"):
+        near = _near_copies(kept, extraction.features, copies)
+    links = [pair[:2] for pair in near]
+    groups = group_numbers(len(given), [*(one.rows for one in copies), *links])
+    with clock("head"):
+        labeler.compile(optimizer="lbfgs")
+        weights = class_weights(settings.class_weight, given, labeler.classes, settings.sampling)
+        trained = train_head(
+            labeler.head,
+            extraction.features,
+            given,
+            class_weight=weights,
+            seed=settings.seed,
+            groups=groups,
+        )
+    quality = judge_labels(given, trained.out_of_fold, groups=groups)
+    scores, unlike = np.full(len(given), np.nan, np.float32), np.zeros(0, np.int64)
+    if enough_to_judge(given):
+        scores = held_out_scores(extraction.features, given, seed=settings.seed)
+        unlike = _most_unlike(scores, given)
+    why = _reasons(kept, labeler.classes, given, quality, trained.out_of_fold, copies, near, unlike)
+    order = _with_reasons_first(quality, given, why)
+    unreadable = tuple(sorted({*listed.unreadable, *extraction.unreadable}))
+    backbone = labeler.backbone
+    record = {
+        "format_version": FORMAT_VERSION,
+        "started": started.isoformat(timespec="seconds"),
+        "versions": versions(),
+        "inputs": source.described(examples.modality, extraction.digest, ""),
+        "notes": list(listed.notes),
+        "settings": settings.to_dict(),
+        "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
+        "labels": len(given),
+        "accuracy": float((trained.out_of_fold.argmax(axis=1) == given).mean()),
+        "wrong": quality.number,
+        "to_check": len(quality.to_check),
+        "wrong_among_these": quality.wrong_among(quality.to_check),
+        "copies": sum(len(one.rows) for one in copies),
+        "conflicts": sum(one.conflicting for one in copies),
+        "near_pairs": len(near),
+        "unreadable": len(unreadable),
+        "seconds": clock.seconds,
+    }
+    found = LabelCheck(
+        kept, labeler.classes, given, quality, order, why, tuple(copies), tuple(near), unlike, scores,
+        unreadable, out, record,
+    )  # fmt: skip
+    if out is not None:
+        write_checked(found, out)
+    return found
+
+
+def _near_copies(examples: Dataset, features: np.ndarray, copies: list[Copies]) -> list[NearPair]:
+    """Returns pairs that are nearly the same, of pictures by their pixels; of copies, only the first."""
+    repeated = {row for one in copies for row in one.rows[1:].tolist()}
+    rows = np.array([row for row in range(len(examples)) if row not in repeated], np.int64)
+    if examples.modality == "image":
+        vectors = small_picture_vectors(examples.subset(rows))
+    else:
+        vectors = feature_vectors(features[rows])
+    return [
+        NearPair(int(rows[first]), int(rows[second]), distance)
+        for first, second, distance in near_pairs(vectors)
+    ]
+
+
+def _most_unlike(scores: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Returns the rows that are the least like the others; the only example of a class rightly is."""
+    with_others = np.bincount(given)[given] > 1
+    rows = np.flatnonzero(with_others)
+    count = min(max(FEWEST_UNLIKE, round(UNLIKE_SHARE * len(rows))), len(rows))
+    return rows[np.argsort(-scores[rows], kind="stable")][:count]
+
+
+def _reasons(
+    examples: Dataset,
+    classes: tuple[str, ...],
+    given: np.ndarray,
+    quality: LabelQuality,
+    out_of_fold: np.ndarray,
+    copies: list[Copies],
+    near: list[NearPair],
+    unlike: np.ndarray,
+) -> tuple[str, ...]:
+    """Returns what speaks against each label; "" where nothing does."""
+    found: list[list[str]] = [[] for _ in given]
+    ids = examples.ids
+    if quality.number is not None:
+        for row in np.flatnonzero(quality.likelier != given).tolist():
+            likelier = quality.likelier[row]
+            sure, own = out_of_fold[row, likelier], quality.scores[row]
+            found[row].append(f"{classes[likelier]} is likelier: {sure:.2f} against {own:.2f}")
+    for one in copies:
+        for row in one.rows.tolist() if one.conflicting else ():
+            other = next(other for other in one.rows.tolist() if given[other] != given[row])
+            found[row].append(f"the same content as {ids[other]}, which is given {classes[given[other]]}")
+    for first, second, _ in near:
+        for row, other in ((first, second), (second, first)) if given[first] != given[second] else ():
+            found[row].append(f"nearly the same as {ids[other]}, which is given {classes[given[other]]}")
+    for row in unlike.tolist():
+        found[row].append("among the least like the others")
+    return tuple("; ".join(reasons) for reasons in found)
+
+
+def _with_reasons_first(quality: LabelQuality, given: np.ndarray, why: tuple[str, ...]) -> np.ndarray:
+    """Returns the order of `quality`, but rows with some other reason come before those without any."""
+    contradicted = quality.likelier != given
+    rank = np.where(contradicted, 0, np.where([bool(reason) for reason in why], 1, 2))
+    return quality.order[np.argsort(rank[quality.order], kind="stable")]
