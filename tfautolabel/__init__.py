@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from tfautolabel.jobs import RunResult as RunResult
     from tfautolabel.jobs import audit as audit
     from tfautolabel.jobs import run as run
-    from tfautolabel.jobs.check_labels import LabelCheck as LabelCheck
     from tfautolabel.jobs.check_labels import check_labels as check_labels
     from tfautolabel.jobs.label import LabelResult as LabelResult
     from tfautolabel.jobs.label import label as label
+    from tfautolabel.jobs.label_check import LabelCheck as LabelCheck
     from tfautolabel.labeler import Labeler as Labeler
     from tfautolabel.labeler import build_model as build_model
     from tfautolabel.labels import ABSTAIN as ABSTAIN
@@ -75,7 +75,7 @@ _HOMES = {
     "HEADS": "heads",
     "HeadHyperModel": "tuning",
     "HeadSearch": "tuning",
-    "LabelCheck": "jobs.check_labels",
+    "LabelCheck": "jobs.label_check",
     "LabelResult": "jobs.label",
     "Labeler": "labeler",
     "Labels": "labels",

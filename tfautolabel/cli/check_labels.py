@@ -32,7 +32,7 @@ from tfautolabel.cli.options import (
 from tfautolabel.runs import RunSettings
 
 if TYPE_CHECKING:
-    from tfautolabel.jobs.check_labels import LabelCheck
+    from tfautolabel.jobs.label_check import LabelCheck
 
 DEFAULTS = RunSettings()
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfautolabel.data import Dataset, Unreadable
+from tfautolabel.data import Dataset
 from tfautolabel.data.learnt import contents_of
 from tfautolabel.jobs.checked_files import check_checked, write_checked
+from tfautolabel.jobs.label_check import LabelCheck
 from tfautolabel.jobs.labeler_of import labeler_of
 from tfautolabel.jobs.small_pictures import small_picture_vectors
 from tfautolabel.jobs.tally import Clock
@@ -30,69 +31,13 @@ from tfautolabel.runs.lock import locked
 from tfautolabel.runs.record import versions
 from tfautolabel.runs.settings import RunSettings
 
+if TYPE_CHECKING:
+    from tfautolabel.labeler import Labeler
+
 FORMAT_VERSION = 1
 UNLIKE_SHARE = 0.02
 """The share of the labelled examples that is listed as the least like the others."""
 FEWEST_UNLIKE = 3
-
-
-@dataclass(frozen=True, eq=False)
-class LabelCheck:
-    """What is known about the labels of n examples that could be read.
-
-    Attributes:
-        examples: the n labelled examples, to read their contents.
-        classes: k class names.
-        given: (n,) int64, the given labels.
-        quality: the scores, the likelier classes, and about how many labels are wrong.
-        order: (n,) int64, all rows: first those with a likelier class, the worst first; then the others with
-            an entry in `why`.
-        why: n sentences, empty where nothing speaks against the label.
-        copies: groups of examples with the same content.
-        near: pairs of examples that are nearly the same; of copies, only the first is compared.
-        unlike: the rows that are the least like the others, int64, the most unlike first; none if there are
-            too few labels to tell. It is an order: the first ones need not be wrong.
-        unlike_scores: (n,) float32, higher is more unlike; NaN if there are too few labels.
-        unreadable: labelled examples that could not be read, and what was set aside.
-        out: the folder of the results; None if nothing was written.
-        record: the content of check_labels.json.
-    """
-
-    examples: Dataset
-    classes: tuple[str, ...]
-    given: np.ndarray
-    quality: LabelQuality
-    order: np.ndarray
-    why: tuple[str, ...]
-    copies: tuple[Copies, ...]
-    near: tuple[NearPair, ...]
-    unlike: np.ndarray
-    unlike_scores: np.ndarray
-    unreadable: tuple[Unreadable, ...]
-    out: Path | None
-    record: dict[str, Any]
-
-    @property
-    def conflicts(self) -> tuple[Copies, ...]:
-        """The copies whose labels differ: at least one of these labels is wrong."""
-        return tuple(copies for copies in self.copies if copies.conflicting)
-
-    def sentence(self) -> str:
-        """Says which labels to check first, and about how many of them are wrong."""
-        quality, total = self.quality, len(self.given)
-        if quality.number is None:
-            return (
-                f"the {total:,} labels cannot be checked: a head that has not seen them is not "
-                "clearly better than always answering the commonest class; label more examples, or try "
-                "another backbone"
-            )
-        rows = quality.to_check
-        if not len(rows):
-            return f"none of the {total:,} labels is contradicted"
-        wrong, noun = quality.wrong_among(rows), "label" if len(rows) == 1 else "labels"
-        verb = "is" if round(wrong) == 1 else "are"
-        told = f"about {round(wrong):,}" if round(wrong) else "probably none"
-        return f"check these {len(rows):,} {noun} first: {told} of them {verb} wrong"
 
 
 def check_labels(
@@ -154,72 +99,74 @@ def _check(
         say(note)
     examples = listed.labelled
     check_classes(examples.classes, listed.notes)
-    # Imported late, because TensorFlow takes seconds to load: mistakes in the input show first.
-    from tfautolabel.training import train_head
-    from tfautolabel.training.class_weights import class_weights
-    from tfautolabel.trust.ood import enough_to_judge, held_out_scores
-
     with clock("backbone"):
         labeler, choice = labeler_of(settings, examples, cache_dir=cache_dir, progress=progress, say=say)
-    with clock("features"):
-        examples, extraction, given = labeler.labelled_features(examples)
-        # Back to the order of the data.
-        back = np.argsort(extraction.rows)
-        extraction = replace(extraction, rows=extraction.rows[back], features=extraction.features[back])
-        given = given[back]
-    contents = contents_of(examples, extraction.contents)
-    kept = examples.subset(extraction.rows)
-    copies = same_content([contents[row] for row in extraction.rows.tolist()], given)
-    with clock("duplicates"):
-        near = _near_copies(kept, extraction.features, copies)
-    links = [pair[:2] for pair in near]
-    groups = group_numbers(len(given), [*(one.rows for one in copies), *links])
-    with clock("head"):
-        labeler.compile(optimizer="lbfgs")
-        weights = class_weights(settings.class_weight, given, labeler.classes, settings.sampling)
-        trained = train_head(
-            labeler.head,
-            extraction.features,
-            given,
-            class_weight=weights,
-            seed=settings.seed,
-            groups=groups,
-        )
-    quality = judge_labels(given, trained.out_of_fold, groups=groups)
-    scores, unlike = np.full(len(given), np.nan, np.float32), np.zeros(0, np.int64)
-    if enough_to_judge(given):
-        scores = held_out_scores(extraction.features, given, seed=settings.seed)
-        unlike = _most_unlike(scores, given)
-    why = _reasons(kept, labeler.classes, given, quality, trained.out_of_fold, copies, near, unlike)
-    order = _with_reasons_first(quality, given, why)
-    unreadable = tuple(sorted({*listed.unreadable, *extraction.unreadable}))
-    backbone = labeler.backbone
+    found, digest = _examined(labeler, examples, settings, clock)
+    unreadable = tuple(sorted({*listed.unreadable, *found.unreadable}))
+    found = replace(found, unreadable=unreadable, out=out)
+    inputs = source.described(examples.modality, digest, "")
     record = {
         "format_version": FORMAT_VERSION,
         "started": started.isoformat(timespec="seconds"),
         "versions": versions(),
-        "inputs": source.described(examples.modality, extraction.digest, ""),
+        "inputs": {name: value for name, value in inputs.items() if value},
         "notes": list(listed.notes),
         "settings": settings.to_dict(),
-        "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
-        "labels": len(given),
-        "accuracy": float((trained.out_of_fold.argmax(axis=1) == given).mean()),
-        "wrong": quality.number,
-        "to_check": len(quality.to_check),
-        "wrong_among_these": quality.wrong_among(quality.to_check),
-        "copies": sum(len(one.rows) for one in copies),
-        "conflicts": sum(one.conflicting for one in copies),
-        "near_pairs": len(near),
-        "unreadable": len(unreadable),
+        "backbone": {
+            "handle": labeler.backbone.handle,
+            "fingerprint": labeler.backbone.fingerprint,
+            "choice": choice,
+        },
+        **found.counts(),
         "seconds": clock.seconds,
     }
-    found = LabelCheck(
-        kept, labeler.classes, given, quality, order, why, tuple(copies), tuple(near), unlike, scores,
-        unreadable, out, record,
-    )  # fmt: skip
+    found = replace(found, record=record)
     if out is not None:
         write_checked(found, out)
     return found
+
+
+def _examined(
+    labeler: Labeler, labelled: Dataset, settings: RunSettings, clock: Clock
+) -> tuple[LabelCheck, str]:
+    """Returns what is found in labelled examples, and the digest of their contents."""
+    with clock("features"):
+        labelled, extraction, given = labeler.labelled_features(labelled)
+        # Back to the order of the data.
+        back = np.argsort(extraction.rows)
+        extraction = replace(extraction, rows=extraction.rows[back], features=extraction.features[back])
+        given, examples = given[back], labelled.subset(extraction.rows)
+    with clock("duplicates"):
+        contents = contents_of(labelled, extraction.contents)
+        copies = same_content([contents[row] for row in extraction.rows.tolist()], given)
+        near = _near_copies(examples, extraction.features, copies)
+        links = [*(one.rows for one in copies), *(np.array(pair[:2]) for pair in near)]
+        groups = group_numbers(len(given), links)
+    with clock("head"):
+        out_of_fold = _held_out(labeler, extraction.features, given, groups, settings)
+        quality = judge_labels(given, out_of_fold, groups=groups)
+        unlike, scores = _most_unlike(extraction.features, given, settings.seed)
+    why = _reasons(examples, labeler.classes, given, quality, out_of_fold, copies, near, unlike)
+    found = LabelCheck(
+        examples, labeler.classes, given, out_of_fold, quality, _with_reasons_first(quality, given, why), why,
+        tuple(copies), tuple(near), unlike, scores, extraction.unreadable, None, {},
+    )  # fmt: skip
+    return found, extraction.digest
+
+
+def _held_out(
+    labeler: Labeler, features: np.ndarray, given: np.ndarray, groups: np.ndarray, settings: RunSettings
+) -> np.ndarray:
+    """Returns (n, k) float32: each example's probabilities from a head that has seen none of its group."""
+    from tfautolabel.training import train_head
+    from tfautolabel.training.class_weights import class_weights
+
+    weights = class_weights(settings.class_weight, given, labeler.classes, settings.sampling)
+    labeler.compile(optimizer="lbfgs")
+    trained = train_head(
+        labeler.head, features, given, class_weight=weights, seed=settings.seed, groups=groups
+    )
+    return trained.out_of_fold
 
 
 def _near_copies(examples: Dataset, features: np.ndarray, copies: list[Copies]) -> list[NearPair]:
@@ -236,12 +183,18 @@ def _near_copies(examples: Dataset, features: np.ndarray, copies: list[Copies]) 
     ]
 
 
-def _most_unlike(scores: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Returns the rows that are the least like the others; the only example of a class rightly is."""
-    with_others = np.bincount(given)[given] > 1
-    rows = np.flatnonzero(with_others)
+def _most_unlike(features: np.ndarray, given: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows that are the least like the others, and (n,) float32 scores, if there are enough."""
+    # Imported late: it needs scikit-learn, and mistakes in the input show first.
+    from tfautolabel.trust.ood import enough_to_judge, held_out_scores
+
+    if not enough_to_judge(given):
+        return np.zeros(0, np.int64), np.full(len(given), np.nan, np.float32)
+    scores = held_out_scores(features, given, seed=seed)
+    # The only example of a class rightly is unlike the others.
+    rows = np.flatnonzero(np.bincount(given)[given] > 1)
     count = min(max(FEWEST_UNLIKE, round(UNLIKE_SHARE * len(rows))), len(rows))
-    return rows[np.argsort(-scores[rows], kind="stable")][:count]
+    return rows[np.argsort(-scores[rows], kind="stable")][:count], scores
 
 
 def _reasons(

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tfautolabel.data import Unreadable, write_unreadable
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.label_file import CHECKED
 from tfautolabel.data.writers import as_utf8, unix_csv
 from tfautolabel.jobs.label import refuse_to_overwrite
+from tfautolabel.jobs.label_check import LabelCheck
 from tfautolabel.runs.files import UNREADABLE
 from tfautolabel.runs.outputs import check_no_run, is_same
-
-if TYPE_CHECKING:
-    from tfautolabel.jobs.check_labels import LabelCheck
 
 TABLE, DUPLICATES, UNLIKE, RECORD = "check_labels.csv", "duplicates.csv", "unlike.csv", "check_labels.json"
 COLUMNS = {
@@ -90,7 +87,7 @@ def write_checked(found: LabelCheck, out: Path) -> None:
     )
     write_unreadable(found.unreadable, out / UNREADABLE)
     with atomic_write(out / RECORD) as file:
-        file.write(json.dumps(_plain(found.record), indent=2, ensure_ascii=False) + "\n")
+        file.write(json.dumps(found.record, indent=2, ensure_ascii=False) + "\n")
 
 
 def _write(file: Path, rows: Iterable[Sequence[Any]]) -> None:
@@ -98,13 +95,6 @@ def _write(file: Path, rows: Iterable[Sequence[Any]]) -> None:
         writer = unix_csv(stream)
         writer.writerow(COLUMNS[file.name])
         writer.writerows(rows)
-
-
-def _plain(record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in record.items()
-    }
 
 
 def _is_record(file: Path) -> bool:
