@@ -200,7 +200,12 @@ class Desk:
                 if event.item in self._review.material.row_of and self._review.mode_of(event.purpose) == mode
             ]
             found += self._review.show(who, rows[:MOST], mode)
-        return self._items(found)
+        items, said = self._items(found), {event.item: event for event in events if event.kind != "comment"}
+        for item in items:
+            # What was taken back, so that a person sees what to change.
+            if (event := said.get(item["id"])) is not None:
+                item["answer"] = {"kind": event.kind, "label": event.label, "comment": event.comment}
+        return items
 
     def _items(self, shown: list[Shown]) -> list[dict[str, Any]]:
         dataset = self._review.material.dataset

@@ -12,8 +12,13 @@ const KEEP_MS = 2 * 60 * 1000;
  *   onReturn: the person was away so long that others may have got the same examples.
  */
 export function watch({ state, ahead, sayServer, onReturn }) {
-  let seenAt = Date.now();
+  let seenAt = Date.now(), alarm = null, isLooking = false;
+  const lookIn = wait => {
+    clearTimeout(alarm);
+    alarm = setTimeout(look, wait);
+  };
   const look = async () => {
+    isLooking = true;
     if (!document.hidden) {
       try {
         const before = state.status.finish.state, status = await get("/api/status");
@@ -27,10 +32,13 @@ export function watch({ state, ahead, sayServer, onReturn }) {
         sayServer(error);
       }
     }
+    isLooking = false;
     const { refitting, finish } = state.status;
-    setTimeout(look, refitting || finish.state === "running" ? BUSY_MS : CALM_MS);
+    lookIn(refitting || finish.state === "running" ? BUSY_MS : CALM_MS);
   };
-  setTimeout(look, BUSY_MS);
+  lookIn(BUSY_MS);
+  // After an answer the model may learn at once.
+  state.addEventListener("status", () => isLooking || lookIn(BUSY_MS));
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && Date.now() - seenAt > LEASE_MS) {
       seenAt = Date.now();
