@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -83,3 +84,17 @@ def test_caller_that_stops_ends_the_threads():
 def test_nested_use():
     inner = map_ahead(lambda x: x + 1, range(30))
     assert list(map_ahead(lambda x: x * 2, inner)) == [2 * (x + 1) for x in range(30)]
+
+
+def test_items_that_will_be_large_are_not_started_ahead():
+    started = []
+
+    def function(item):
+        started.append(item)
+        return item
+
+    results = map_ahead(function, range(5), size=lambda _: 10, guess=lambda _: 10, most=9)
+    assert next(results) == 0
+    time.sleep(0.05)
+    assert started == [0]
+    assert list(results) == [1, 2, 3, 4]

@@ -19,6 +19,7 @@ def map_ahead(
     threads: int = 1,
     ahead: int = 2,
     size: Callable[[_Result], int] | None = None,
+    guess: Callable[[_Item], int] = lambda _: 0,
     most: float = math.inf,
 ) -> Generator[_Result, None, None]:
     """Maps a function over items in order; threads work ahead of the caller, within a memory limit.
@@ -29,8 +30,9 @@ def map_ahead(
         threads: how many items are processed at once.
         ahead: how many results may wait.
         size: returns the size of a result, in any unit; by default 0.
+        guess: returns about how large the result of an item will be.
         most: no more items are read while waiting results are larger than this in total. A pending result
-            counts as large as the last finished one.
+            counts as large as its guess or the last finished one, whichever is larger.
 
     Yields:
         The results in the order of the items.
@@ -39,7 +41,7 @@ def map_ahead(
         >>> list(map_ahead(abs, [-1, 2, -3]))
         [1, 2, 3]
     """
-    waiting: deque[Future[_Result]] = deque()
+    waiting: deque[tuple[Future[_Result], int]] = deque()
     last = 0
 
     def too_large() -> bool:
@@ -47,19 +49,21 @@ def map_ahead(
         if size is None:
             return False
         total = 0
-        for future in waiting:
+        for future, guessed in waiting:
             if future.done() and not future.cancelled() and future.exception() is None:
                 last = size(future.result())
-            total += last
+                total += last
+            else:
+                total += max(last, guessed)
         return total > most
 
     pool = ThreadPoolExecutor(threads)
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
+            waiting.append((pool.submit(function, item), guess(item)))
             while waiting and (len(waiting) > ahead or too_large()):
-                yield waiting.popleft().result()
+                yield waiting.popleft()[0].result()
         while waiting:
-            yield waiting.popleft().result()
+            yield waiting.popleft()[0].result()
     finally:
         pool.shutdown(cancel_futures=True)

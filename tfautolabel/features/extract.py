@@ -157,7 +157,9 @@ class FeatureExtractor:
         missing = work.missing(chunks, advance)
         lengths = self._lengths if preprocessor.varying_length else None
         batches = even_batches(missing, self.batch_size, preprocessor.max_batch_bytes, lengths)
-        for batch in map_ahead(self._prepare, batches, size=_Batch.size, most=MAX_WAITING):
+        for batch in map_ahead(
+            self._prepare, batches, size=_Batch.size, guess=_expected_bytes, most=MAX_WAITING
+        ):
             features = _window_means(self._graphs.network(*batch.inputs), batch.example)
             if not work.computed and batch.readable.any() and not np.isfinite(features).any():
                 raise ValueError(
@@ -165,6 +167,7 @@ class FeatureExtractor:
                 )
             work.store(batch, features, preprocessor.why_unreadable)
             advance(len(batch.examples))
+            del batch  # it must not stay in memory while the next one is prepared
 
     def _lengths(self, examples: list[Example]) -> list[int]:
         parts = cut(examples, len(examples), self.backbone.preprocessor.max_batch_bytes)
@@ -176,13 +179,12 @@ class FeatureExtractor:
 
     def _prepare(self, examples: list[Example]) -> _Batch:
         ready = self._graphs.preprocess(tf.constant([example.encoded for example in examples]))
-        return _Batch(
-            examples,
-            [_as_array(tensor) for tensor in ready.inputs],
-            ready.example.numpy(),
-            ready.readable.numpy(),
-            ready.shortened.numpy(),
-        )
+        readable = ready.readable.numpy()
+        # Only the reason for a failure needs the bytes again.
+        pairs = zip(examples, readable, strict=True)
+        kept = [example._replace(encoded=b"") if done else example for example, done in pairs]
+        arrays = [_as_array(tensor) for tensor in ready.inputs]
+        return _Batch(kept, arrays, ready.example.numpy(), readable, ready.shortened.numpy())
 
 
 class _Graphs:
@@ -249,6 +251,11 @@ def _graphs(backbone: Backbone, fingerprint: str) -> _Graphs:
 def _as_array(tensor: tf.Tensor) -> np.ndarray:
     """Returns a view if possible, because `numpy()` would copy every pixel again."""
     return tensor.numpy() if tensor.dtype == tf.string else np.asarray(memoryview(tensor))
+
+
+def _expected_bytes(examples: list[Example]) -> int:
+    """Returns about how large a batch will be: a sample of sound has two bytes in files, four in memory."""
+    return 2 * sum(len(example.encoded) for example in examples)
 
 
 def _window_means(vectors: np.ndarray, example: np.ndarray) -> np.ndarray:

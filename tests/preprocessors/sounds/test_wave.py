@@ -275,3 +275,23 @@ def test_functional_model_and_reload(tmp_path):
         wanted = [*expected.inputs, expected.example, expected.readable]
         for value, reference in zip(found, wanted, strict=True):
             np.testing.assert_array_equal(value, reference)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.5, 3.7])
+def test_a_clip_alone_is_prepared_as_among_others(seconds):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (int(seconds * RATE), 2))
+    options = {"window_seconds": 1.0, "min_samples": 4000}
+    encoded = wav(noise)
+    alone, among = prepared([encoded], **options), prepared([encoded, encoded], **options)
+    windows = len(alone.example)
+    for found, expected in zip(alone.inputs, among.inputs, strict=True):
+        np.testing.assert_array_equal(found, expected[:windows])
+    assert alone.example.numpy().tolist() == [0] * windows
+    assert among.example.numpy().tolist() == [0] * windows + [1] * windows
+
+
+def test_a_broken_clip_alone_is_silent():
+    alone = prepared([b"RIFF no clip"], min_samples=100)
+    assert alone.readable.numpy().tolist() == [False]
+    np.testing.assert_array_equal(alone.inputs[0], np.zeros((1, 100)))
+    assert [value.numpy().tolist() for value in (alone.inputs[1], alone.example)] == [[1], [0]]

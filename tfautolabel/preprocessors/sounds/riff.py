@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel.data.sound_mixing import ALIKE, CANCELLED
+from tfautolabel.preprocessors.traced_once import traced_once
 
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 KINDS = ((PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64), (A_LAW, 8), (MU_LAW, 8))
@@ -50,6 +51,7 @@ class Sound(NamedTuple):
     rate: tf.Tensor
 
 
+@traced_once(tf.TensorSpec([], tf.string))
 def decode_wav(encoded: tf.Tensor) -> Sound:
     """Decodes one clip.
 
@@ -89,7 +91,7 @@ def decode_wav(encoded: tf.Tensor) -> Sound:
         [lambda known=known, depth=depth: _samples(raw, known, depth) for known, depth in KINDS],
     )
     samples = tf.reshape(samples, [-1, channels])
-    mono = tf.cond(channels > 1, lambda: _mixed(samples), lambda: samples[:, 0])
+    mono = tf.cond(channels > 1, lambda: _mixed(samples), lambda: tf.reshape(samples, [-1]))
     usable = (frames > 0) & in_range(mono)
     with tf.control_dependencies([tf.debugging.Assert(usable, ["no samples, or some that are no numbers"])]):
         return Sound(tf.identity(mono), rate)
@@ -97,7 +99,12 @@ def decode_wav(encoded: tf.Tensor) -> Sound:
 
 def in_range(samples: tf.Tensor) -> tf.Tensor:
     """Returns whether all samples are finite and within `MAX_LEVEL`; () bool."""
-    return tf.reduce_all(tf.abs(samples) <= MAX_LEVEL)
+    # These reductions need no second array of the clip's length. A sum with a NaN is NaN.
+    return (
+        (tf.reduce_max(samples) <= MAX_LEVEL)
+        & (tf.reduce_min(samples) >= -MAX_LEVEL)
+        & tf.math.is_finite(tf.reduce_sum(samples))
+    )
 
 
 def _mixed(samples: tf.Tensor) -> tf.Tensor:

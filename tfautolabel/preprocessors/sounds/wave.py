@@ -69,10 +69,21 @@ class WavePreprocessor(Preprocessor):
             return row, *self._windows(sound.samples, sound.rate)
 
         count = tf.size(examples, out_type=tf.int64)
-        clips = tf.data.Dataset.from_tensor_slices((tf.range(count), examples))
-        # Every sample has at least one byte, and becomes at most this many samples.
-        samples = tf.reduce_sum(tf.cast(tf.strings.length(examples), tf.int64)) * self._growth
-        return self._collect(clips.map(decode, num_parallel_calls=tf.data.AUTOTUNE), count, samples)
+
+        def several() -> Preprocessed:
+            clips = tf.data.Dataset.from_tensor_slices((tf.range(count), examples))
+            # Every sample has at least one byte, and becomes at most this many samples.
+            samples = tf.reduce_sum(tf.cast(tf.strings.length(examples), tf.int64)) * self._growth
+            return self._collect(clips.map(decode, num_parallel_calls=tf.data.AUTOTUNE), count, samples)
+
+        def single() -> Preprocessed:
+            # The tensor is shared. A slice of it would be a copy of the whole file.
+            clip = tf.data.Dataset.from_tensors((tf.constant(0, tf.int64), examples))
+            return self._alone(clip.map(lambda row, encoded: decode(row, tf.reshape(encoded, []))))
+
+        # A long clip is alone in its batch, and its windows need no copies.
+        prepared: Preprocessed = tf.cond(tf.equal(count, 1), single, several)
+        return prepared
 
     def from_waveforms(
         self, waveforms: tf.Tensor, lengths: tf.Tensor, sample_rate: tf.Tensor
@@ -115,6 +126,17 @@ class WavePreprocessor(Preprocessor):
         windows = tf.reshape(tf.pad(samples, [[0, number * length - total]]), [number, length])
         lengths = tf.clip_by_value(total - tf.range(number) * length, 1, length)
         return tf.pad(windows, [[0, 0], [0, tf.maximum(self.min_samples - length, 0)]]), lengths
+
+    def _alone(self, clip: tf.data.Dataset) -> Preprocessed:
+        """Returns the windows of one clip, or a silent one if it could not be read."""
+        blank = tf.data.Dataset.from_tensors(
+            (tf.constant(-1, tf.int64), tf.zeros([1, self.min_samples]), tf.ones([1], tf.int32))
+        )
+        row, waves, lengths = clip.ignore_errors().concatenate(blank).take(1).get_single_element()
+        readable = row[None] >= 0
+        inputs = tf.ensure_shape(waves, [None, None]), tf.ensure_shape(lengths, [None])
+        rows = tf.zeros_like(lengths, tf.int64)
+        return Preprocessed(inputs, rows, readable, tf.zeros_like(readable))
 
     def _collect(self, clips: tf.data.Dataset, count: tf.Tensor, samples: tf.Tensor) -> Preprocessed:
         """Collects all windows of all clips, with a silent one for each clip that could not be read."""
