@@ -23,6 +23,7 @@ QUICK = {
     "orientation": ["--sides", "96", "--seconds", "1"],
     "few_labels": ["--seeds", "1", "--tasks", "uci"],
     "unequal_labels": ["--seeds", "1", "--sets", "uci"],
+    "active_learning": ["--parts", "curves", "--seeds", "2", "--sets", "uci", "--strategies", "margin"],
     "text_throughput": ["--texts", "200", "--rounds", "1"],
     "memory": ["--rows", "1000", "10000"],
     "dialect": ["--seeds", "1"],
