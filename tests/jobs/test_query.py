@@ -2,9 +2,10 @@ import csv
 
 import pytest
 from command import assert_one_sentence, tfautolabel
-from hub_modules import make_image_module
+from hub_modules import make_image_module, make_text_module
 from separable import write_flat, write_folder_per_class
 
+import tfautolabel as tal
 from tfautolabel.jobs.query import query_list
 from tfautolabel.runs import RunSettings
 
@@ -123,3 +124,21 @@ def test_what_cannot_be_asked_is_refused(place, tmp_path):
     words = ("query", "photos", "--labels", "labels.csv", "--out", "labels.csv", "--overwrite")
     assert_one_sentence(command(place, *words), "must not replace an input")
     assert not ask.exists()
+
+
+def test_texts_stand_in_the_list_and_compute_nothing(tmp_path):
+    module = make_text_module(tmp_path / "module")
+    table = tmp_path / "texts.csv"
+    lines = [f'"=1+1 {"late " * (number % 9 + 1)}\nagain {number}"' for number in range(20)]
+    table.write_text("text\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    words = ("query", table, "-n", "4", "--out", tmp_path / "ask.csv", "--backbone", module)
+    done = tfautolabel(*words, cache=tmp_path / "cache")
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path / "ask.csv")
+    assert [list(row) for row in rows] == [["id", "label", "reason", "text"]] * 4
+    for row in rows:
+        assert row["text"].startswith("'=1+1 late")
+        assert row["text"].endswith(f"again {int(row['id'])}")
+    fill(tmp_path / "ask.csv", {row["id"]: "ab"[number % 2] for number, row in enumerate(rows)})
+    labelled = tal.load_dataset(table, tmp_path / "ask.csv").labelled
+    assert set(labelled.ids.tolist()) == {row["id"] for row in rows}

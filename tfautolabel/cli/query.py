@@ -41,7 +41,10 @@ def query(
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", help="CSV file to write, with the columns id, label and reason.")
+        Path,
+        typer.Option(
+            "--out", help="CSV file to write, with the columns id, label, reason, and text for texts."
+        ),
     ],
     n: Annotated[int, typer.Option("-n", help="How many examples to ask about.")] = 20,
     strategy: Annotated[

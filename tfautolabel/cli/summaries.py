@@ -129,8 +129,8 @@ def show_query(found: QueryResult) -> None:
     show(
         *lines,
         "",
-        "Most of them were chosen because they are hard: their shares say nothing (--sampling chosen), and "
-        "accuracy on them is lower than on the others. An audit measures the labels of the others.",
+        "Most of them were chosen and not drawn: their shares say nothing (--sampling chosen), and accuracy "
+        "on them is not that on the others. Beside the list, a hidden file remembers which ones were drawn.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.writers import as_utf8, unix_csv
 from tfautolabel.labels import ABSTAIN
+from tfautolabel.runs.audit_list import guarded
 from tfautolabel.runs.files import RECORD
 from tfautolabel.runs.inputs import Place, Source, load_by
 from tfautolabel.runs.outputs import check_no_run, check_outputs
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from tfautolabel.labeler import Labeler
 
 COLUMNS = ("id", "label", "reason")
-"""A person fills in the second column."""
+"""A person fills in the second column. Texts follow in a column of their own; files have their names."""
+TEXT = "text"
+SHOWN = 500
+"""The most characters of a text."""
 KNOWN = "It has this label already."
 STRATEGY = "uncertainty-herding"
 
@@ -130,16 +135,26 @@ def query_list(
     known = np.flatnonzero(pool.class_ids != ABSTAIN)
     with atomic_write(file) as stream:
         writer = unix_csv(stream)
-        writer.writerow(COLUMNS)
-        for name, reason in zip(found.ids.tolist(), found.reasons, strict=True):
-            writer.writerow([as_utf8(name), "", reason])
+        texts = _texts(pool, found.rows) if pool.modality == "text" else []
+        writer.writerow([*COLUMNS, *([TEXT] if texts else [])])
+        for number, (name, reason) in enumerate(zip(found.ids.tolist(), found.reasons, strict=True)):
+            writer.writerow([as_utf8(name), "", reason, *texts[number : number + 1]])
         for name, class_id in zip(pool.ids[known].tolist(), pool.class_ids[known].tolist(), strict=True):
-            writer.writerow([as_utf8(name), as_utf8(pool.classes[class_id]), KNOWN])
+            writer.writerow([as_utf8(name), as_utf8(pool.classes[class_id]), KNOWN, *([""] if texts else [])])
     before = read_said(source.labels, [*map(str, pool.ids)], source.path if source.is_folder else None)
     given = [name for name in map(str, pool.ids[known]) if before.drawn is None or name in before.drawn]
     write_drawn(file, [*map(str, pool.ids[found.drawn]), *given])
     classes = pool.classes if apart is None else apart.classes
     return QueryResult(file, len(found.ids), len(known), classes, source, out)
+
+
+def _texts(pool: Dataset, rows: np.ndarray) -> list[str]:
+    """Returns the beginnings of texts in one line each, which no spreadsheet computes."""
+    lines = []
+    for value in pool.read(rows.tolist()):
+        read = value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+        lines.append(guarded(textwrap.shorten(read, SHOWN, placeholder=" …")))
+    return lines
 
 
 def _of_run(out: Path) -> Source:

@@ -101,11 +101,11 @@ def write_audit_list(items: Sequence[AuditItem], file: Path) -> None:
     added = list(dict.fromkeys(name for item in items for name in item.others))
     with atomic_write(file) as stream:
         writer = unix_csv(stream)
-        writer.writerow([*COLUMNS, *map(_guarded, added)])
+        writer.writerow([*COLUMNS, *map(guarded, added)])
         for number, item in enumerate(items, 1):
             others = [item.others.get(name, "") for name in added]
             cells = (as_utf8(cell) for cell in (item.id, item.label, item.correct, *others))
-            writer.writerow([number, *map(_guarded, cells)])
+            writer.writerow([number, *map(guarded, cells)])
 
 
 def has_answers(file: Path) -> bool:
@@ -129,11 +129,11 @@ def _text(cell: str | list[str]) -> str:
     return _as_written(cell if isinstance(cell, str) else ",".join(cell))
 
 
-def _guarded(cell: str) -> str:
+def guarded(cell: str) -> str:
     """Adds an apostrophe if a spreadsheet would compute the cell, or if it looks guarded already."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def _as_written(cell: str) -> str:
-    """Undoes `_guarded`; a cell without a guard, as in older lists or from people, stays."""
+    """Undoes `guarded`; a cell without a guard, as in older lists or from people, stays."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
