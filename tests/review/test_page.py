@@ -223,7 +223,7 @@ def test_the_panel_says_what_is_known_and_where_it_comes_from(page, serve):
     assert page.text("#progress-said") == "37 of 200, about 12 min left"
     server.panel |= {"accuracy": None, "stop": {**server.panel["stop"], "hint": False}}
     page.answer("1")
-    assert "not known yet" in page.text("#panel")
+    page.wait_for("document.getElementById('panel').innerText.includes('not known yet')")
     assert "No proof" not in page.text("#panel")
 
 

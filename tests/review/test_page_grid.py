@@ -90,6 +90,28 @@ def test_earlier_answers_are_not_overwritten_without_a_warning(page, serve):
     }
 
 
+def test_guesses_are_shown_in_the_grid_and_the_answers_say_so(page, serve):
+    server = serve("text", 6)
+    open_grid(page, server)
+    page.choose("#group", "cluster:1")
+    page.wait_for("document.getElementById('save-grid').disabled")
+    for _ in range(3):
+        page.key(" ")
+        page.key("ArrowRight")
+    page.key("1")
+    page.key("Enter")
+    page.wait_for("document.querySelectorAll('.cell').length === 3")
+    assert page.ask("document.querySelector('.cell-guess').offsetParent") is None
+    page.key("g")
+    assert page.text(".cell-guess") == "guess: scratch"
+    assert "guess: scratch" in page.ask("document.activeElement.getAttribute('aria-label')")
+    page.key(" ")
+    page.key("1")
+    page.key("Enter")
+    page.wait_for("document.querySelectorAll('.cell').length === 2")
+    assert [line["guess_shown"] for line in server.lines] == [False] * 3 + [True]
+
+
 def test_nothing_is_labelled_without_a_class_or_without_examples(page, serve):
     server = serve("text", 6)
     open_grid(page, server)

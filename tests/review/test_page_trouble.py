@@ -3,8 +3,6 @@
 import time
 from itertools import pairwise
 
-from review_page import ReviewPage
-
 UNSAVED = "document.body.dataset.unsaved"
 
 
@@ -166,26 +164,6 @@ def test_an_undo_that_does_not_arrive_is_not_repeated_by_itself(page, serve):
     assert len(server.current()) == 1
 
 
-def test_two_people_never_have_the_same_example(page, serve, tmp_path):
-    server = serve(count=40)
-    page.begin(server.address("anna"))
-    with ReviewPage(tmp_path / "other") as other:
-        other.begin(server.address("ben"), who="ben")
-        for _ in range(10):
-            page.answer("1")
-            other.answer("2")
-        assert page.example != other.example
-        assert "Also here: anna" in other.text("#panel")
-        other.key("Backspace")
-        other.wait_for("document.querySelector('.badge.earlier')")
-    by_person = {"anna": set(), "ben": set()}
-    for line in server.lines:
-        by_person[line["who"]].add(line["id"])
-    assert [len(ids) for ids in by_person.values()] == [10, 10]
-    assert by_person["anna"].isdisjoint(by_person["ben"])
-    assert len(server.current()) == 19
-
-
 def test_answers_of_another_person_stay_hers(page, serve):
     server = serve()
     page.begin(server.address("anna"))
@@ -199,3 +177,15 @@ def test_answers_of_another_person_stay_hers(page, serve):
     assert [line["who"] for line in server.lines] == ["ben"]
     page.begin(server.address("anna"))
     assert [(line["who"], line["label"]) for line in server.lines] == [("ben", "clean"), ("anna", "rust")]
+
+
+def test_a_second_page_of_the_same_person_is_told(page, serve):
+    server = serve()
+    page.begin(server.address("anna"))
+    other = page.call("Target.createTarget", url=f"http://127.0.0.1:{server.port}/")["targetId"]
+    page.wait_for("document.querySelector('[data-banner=tabs]')")
+    assert "open in another page of this browser" in page.text(".banner")
+    page.click("[data-banner=tabs] button")
+    page.call("Target.closeTarget", targetId=other)
+    page.answer("1")
+    assert page.count(".banner") == 0

@@ -1,6 +1,7 @@
 """The page and its server together: what a person does is what the store holds."""
 
 import pytest
+from review_page import ReviewPage
 from review_server import CLASSES, RealServer
 
 from tfautolabel.review.questions import Question
@@ -99,6 +100,23 @@ def test_the_server_is_stopped_and_started_again(page, tmp_path):
         page.visit(f"http://127.0.0.1:{again.port}/")
         page.wait_for("document.body.dataset.shown")
         assert page.text("#progress-said").startswith("7 of 200")
+
+
+def test_two_people_never_have_the_same_example(page, tmp_path):
+    with RealServer(tmp_path) as server, ReviewPage(tmp_path / "other") as other:
+        page.begin(server.link())
+        other.begin(server.link(), who="ben")
+        by_anna = [page.answer("1") for _ in range(10) if other.answer("2")]
+        assert page.example != other.example
+        other.key("Backspace")
+        other.wait_for("document.querySelector('.badge.earlier')")
+        page.visit(f"http://127.0.0.1:{server.port}/")
+        page.wait_for("document.body.dataset.shown")
+        assert "Also here: ben" in page.text("#panel")
+        by_ben = [event.item for event in server.answers.events() if event.who == "ben" and event.item]
+        assert len({*by_anna, *by_ben}) == 20
+        labels = server.review.labels()
+        assert sorted(labels.values()) == ["clean"] * 9 + ["rust"] * 10
 
 
 def test_labels_to_check_are_kept_or_replaced(page, tmp_path):

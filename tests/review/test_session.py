@@ -157,6 +157,34 @@ def test_skipped_ones_do_not_come_back_at_once(opened):
     assert review.status().skipped == 1
 
 
+def test_what_was_skipped_comes_again_when_nothing_else_is_left(opened, material):
+    review = opened()
+    skipped = []
+    for place in range(len(material)):
+        shown = review.next("anna")
+        if place in (3, 7):
+            skipped.append(shown.row)
+            review.answer("anna", shown, kind="skip")
+        else:
+            review.answer("anna", shown, CLASSES[material.truth[shown.row]])
+    first = review.next("anna")
+    assert first.row == skipped[0]
+    review.answer("anna", first, kind="skip")
+    assert [shown.row for shown in review.take("anna", 4)] == skipped[::-1]
+    review.answer("anna", first, "ant")
+    assert [shown.row for shown in review.take("anna", 4)] == skipped[1:]
+    review.answer("anna", review.next("anna"), kind="cannot_tell")
+    assert review.next("anna") is None
+
+
+def test_a_question_of_a_list_that_is_skipped_keeps_its_label(opened):
+    review = opened(lists={"check": [Question(5, "check", "bee", "ant"), Question(8, "check", "cat", "ant")]})
+    for _ in range(2):
+        review.answer("anna", review.next("anna", mode="check"), kind="skip")
+    assert [shown.given for shown in review.take("anna", 4, mode="check")] == ["bee", "cat"]
+    assert review.take("ben", 4, mode="check") == []
+
+
 def test_who_is_faster_than_the_head_never_waits(opened):
     review = opened(batch_size=100)
     tickets = []

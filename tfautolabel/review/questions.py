@@ -78,6 +78,26 @@ class Questions:
                 found.append(question)
         return found
 
+    def skipped(self, who: str, n: int) -> list[Question]:
+        """Leases what was skipped and not answered since, the longest ago first: skipping means not now.
+
+        Args:
+            who: the person.
+            n: how many at most.
+        """
+        last = {
+            verdict.item: max(event.number for event in self.ledger.answers(verdict.item, self.purpose))
+            for verdict in self.ledger.verdicts(self.purpose)
+            if verdict.kind == "skip" and verdict.item in self.material.row_of
+        }
+        known = {question.row: question for question in self.line}
+        found: list[Question] = []
+        for item in sorted(last, key=last.__getitem__):
+            row = self.material.row_of[item]
+            if len(found) < n and self._lease([row], who, self.people(row)):
+                found.append(known.get(row, Question(row)))
+        return found
+
     def reserve(self, who: str, items: Sequence[str]) -> list[str]:
         """Leases examples of a person's own choice; returns those that nobody else has."""
         return self.answers.lease(items, who, LEASE_SECONDS, purpose=self.purpose)
@@ -87,7 +107,7 @@ class Questions:
         return sum(self._is_open(question.row, who) for question in self.line)
 
     def clean(self) -> None:
-        """Removes questions that were answered by as many people as wanted."""
+        """Removes questions that were answered by as many people as wanted; skipping is no answer."""
         self.line = [
             question
             for question in self.line
@@ -95,11 +115,14 @@ class Questions:
         ]
 
     def _is_open(self, row: int, who: str) -> bool:
-        answered = self._people_who_answered(row)
-        return who not in answered and len(answered) < self.people(row)
+        answers = self.ledger.answers(self.material.ids[row], self.purpose)
+        return all(event.who != who for event in answers) and (
+            len(self._people_who_answered(row)) < self.people(row)
+        )
 
     def _people_who_answered(self, row: int) -> set[str]:
-        return {event.who for event in self.ledger.answers(self.material.ids[row], self.purpose)}
+        answers = self.ledger.answers(self.material.ids[row], self.purpose)
+        return {event.who for event in answers if event.kind != "skip"}
 
     def _lease(self, rows: Sequence[int], who: str, people: int = 1) -> list[str]:
         if not rows:

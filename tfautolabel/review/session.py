@@ -121,6 +121,8 @@ class Review:
                 # The head learns in the background; nobody waits for it.
                 questions.line += self._teacher.more(self._closed(), wanted)
                 found += questions.take(who, wanted, [*held, *(question.row for question in found)])
+            if not held and not found:
+                found = questions.skipped(who, wanted)
             return [self._show(who, mode, question) for question in found]
 
     def next(self, who: str = "me", *, mode: str = TEACH) -> Shown | None:

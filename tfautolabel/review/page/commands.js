@@ -23,7 +23,7 @@ export function commandsOf(page) {
     { keys: ["k"], shown: "K", name: "Keep the given label", help: "Mode “check”: the label that was given is right.", where: "one", mode: "check", place: "keep", run: event => one.keep(event.timeStamp) },
     { keys: ["y"], shown: "Y", name: "Yes, it is right", help: "Mode “audit”: the label to check is right. If not, press the key of the right class.", where: "one", mode: "audit", place: "right", run: event => one.right(event.timeStamp) },
     { keys: ["backspace", "ctrl+z"], shown: "Backspace", name: "Undo", help: "Takes your last act back, then the one before, and so on. Ctrl+Z does the same.", place: "tools", run: () => page.undo() },
-    { keys: ["g"], shown: "G", name: "Guess", help: "Shows what the model would say. It is hidden at first, so that it does not lead you; your answer tells that you saw it.", where: "one", place: "tools", run: () => one.showGuess() },
+    { keys: ["g"], shown: "G", name: "Guess", help: "Shows what the model would say. It is hidden at first, so that it does not lead you; your answer tells that you saw it.", place: "tools", run: () => (document.body.dataset.view === "grid" ? grid.showGuesses() : one.showGuess()) },
     { keys: ["c"], shown: "C", name: "Comment", help: "A remark on this example. It is saved at once.", where: "one", place: "tools", run: () => open.comment() },
     { keys: ["j"], shown: "J", name: "More like this", help: "A grid of the open examples that look, read or sound most alike.", place: "tools", run: () => page.moreLikeThis() },
     { keys: ["h"], shown: "H", name: "History", help: "What you answered, newest first; every answer can be changed.", place: "menu", run: () => open.history() },

@@ -29,6 +29,7 @@ export class Grid {
     this._source = null;
     this._isSaving = false;
     this._isWarned = false;
+    this._isGuessShown = false;
     this._list.addEventListener("click", event => this._click(event));
     this._list.addEventListener("dblclick", () => this.alone());
     this._label.addEventListener("change", () => this.setLabel(this._label.value || null));
@@ -103,6 +104,8 @@ export class Grid {
     const key = JSON.stringify(source);
     const outBefore = (source && this._outOfGroup.get(key)) ?? new Set();
     this._source = source;
+    this._isGuessShown = false;
+    this._list.classList.remove("with-guesses");
     // What was taken back is no answer any more.
     this._items = isUndone ? items.map(item => ({ ...item, answer: null })) : items;
     this._isWarned = false;
@@ -160,7 +163,7 @@ export class Grid {
   _drawCell(place) {
     const item = this._items[place], cell = this._cells[place], isOut = this._out.has(item.id);
     cell.setAttribute("aria-selected", String(isOut));
-    cell.setAttribute("aria-label", spokenCell(item, isOut));
+    cell.setAttribute("aria-label", spokenCell(item, isOut, this._isGuessShown));
     cell.tabIndex = place === this._at ? 0 : -1;
   }
 
@@ -208,6 +211,14 @@ export class Grid {
     this._drawSave();
   }
 
+  /** What the model would say of each; shown until the next grid. */
+  showGuesses() {
+    this._isGuessShown = true;
+    this._list.classList.add("with-guesses");
+    this._cells.forEach((_, place) => this._drawCell(place));
+    announce("The guesses are shown.");
+  }
+
   play() {
     if (this.focused) playCell(this._cells[this._at], this._list);
   }
@@ -232,7 +243,7 @@ export class Grid {
     this._drawSave();
     document.body.classList.add("saving");
     const act = newAct(), seconds = Number(((performance.now() - this._shownAt) / 1000 / taken.length).toFixed(3));
-    const isGuessShown = Boolean(this._source?.group);
+    const isGuessShown = this._isGuessShown || Boolean(this._source?.group?.startsWith("class:"));
     const events = taken.map(item => ({ act, ticket: item.ticket, kind: "label", label, seconds, guess_shown: isGuessShown, comment: "" }));
     const status = await this._outbox.save(events);
     this._isSaving = false;

@@ -17,6 +17,7 @@ export function cellOf(item, modality) {
   if (item.answer && item.answer.kind !== "comment") {
     made.append(element("span", { className: "cell-answer" }, "you: ", named(inWords(item.answer.kind, item.answer.label))));
   }
+  made.append(element("span", { className: "cell-guess" }, "guess: ", item.guess ? named(item.guess.label) : "none yet"));
   made.append(element("span", { className: "cell-mark", "aria-hidden": "true", text: "left out" }));
   return made;
 }
@@ -33,9 +34,10 @@ function soundOf(item) {
 }
 
 /** What a screen reader says of a cell. */
-export function spokenCell(item, isLeftOut) {
+export function spokenCell(item, isLeftOut, isGuessShown) {
   const words = [item.text ? item.text.slice(0, 200) : item.id];
   if (item.answer && item.answer.kind !== "comment") words.push(`your answer: ${inWords(item.answer.kind, item.answer.label)}`);
+  if (isGuessShown) words.push(`guess: ${item.guess?.label ?? "none yet"}`);
   if (isLeftOut) words.push("left out");
   return words.join(", ");
 }

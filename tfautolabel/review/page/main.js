@@ -17,6 +17,7 @@ import { Outbox, unsavedOfOthers } from "./outbox.js";
 import { Panel } from "./panel.js";
 import { remember, remembered } from "./preferences.js";
 import { State } from "./state.js";
+import { watchTabs } from "./tabs.js";
 import { Undo } from "./undo.js";
 import { watch } from "./watch.js";
 
@@ -96,6 +97,10 @@ async function begin() {
   const outbox = new Outbox(state.scope, told => sayOutbox(outbox, told));
   const others = unsavedOfOthers(state.scope);
   if (others) banner("others", `${others} unsaved answers of another person or session wait in this browser. They are saved when that person opens that session here again.`);
+  watchTabs(state.scope, () => {
+    const sentence = "This session is open in another page of this browser too. Answer in one of them: both show the same examples.";
+    banner("tabs", sentence, [button("Go on here", "", () => banner("tabs", ""))]);
+  });
   const ahead = new Ahead(session.modality, sayServer);
   const example = new Example(session.modality);
   const page = { example };

@@ -157,6 +157,8 @@ export class OneByOne {
     this._state.takeStatus(status);
     if (turn !== this._turn) return;
     this._pressedAt = pressedAt;
+    // It is answered: the server need not keep it for this page any longer.
+    this._ahead.shown = null;
     byId("example").focus({ preventScroll: true });
     await this.next(`Saved: ${inWords(kind, label)}.`);
   }

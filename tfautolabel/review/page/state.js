@@ -22,6 +22,7 @@ export class State extends EventTarget {
   takeSession(session) {
     this.session = session;
     this.status = session.status;
+    this._count();
     this._order();
     this.dispatchEvent(new Event("session"));
     this.dispatchEvent(new Event("status"));
@@ -32,6 +33,7 @@ export class State extends EventTarget {
     this.status = status;
     const known = this.session.classes.map(each => each.name).sort().join("\0");
     this.session.classes = keepOrder(this.session.classes, status.classes);
+    this._count();
     // Another person may have added or renamed one.
     if (known !== this.session.classes.map(each => each.name).sort().join("\0")) {
       this._order();
@@ -62,6 +64,10 @@ export class State extends EventTarget {
     this.dispatchEvent(new Event("session"));
   }
 
+  _count() {
+    this._counts = new Map(this.session.classes.map(each => [each.name, each.count]));
+  }
+
   _order() {
     /** @type {string[]} */
     this.names = arrange(this.session.classes, this.isMostUsedFirst);
@@ -74,7 +80,7 @@ export class State extends EventTarget {
   }
 
   countOf(name) {
-    return this.session.classes.find(each => each.name === name)?.count ?? 0;
+    return this._counts.get(name) ?? 0;
   }
 }
 
