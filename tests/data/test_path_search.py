@@ -234,6 +234,20 @@ def test_names_that_two_folders_have_are_refused(tmp_path):
         load_dataset(write_list(tmp_path / "t.csv", ["a.png", "a.png"]))
 
 
+def test_bare_names_in_several_folders_are_found_if_each_is_there_once(tmp_path):
+    make_files(tmp_path, ["x/a.png", "x/deep/b.png", "y/c.png", "y/d.png"])
+    dataset = load_dataset(write_list(tmp_path / "t.csv", ["a.png", "b.png", "c.png", "d.png", "gone.png"]))
+    assert dataset.modality == "image"
+    assert [isinstance(value, ReadFailure) for value in dataset.read(range(5))] == [False] * 4 + [True]
+    assert "in the folders below the table" in " ".join(map(str, dataset.notes))
+
+
+def test_a_bare_name_that_may_mean_two_files_is_refused(tmp_path):
+    make_files(tmp_path, ["x/a.png", "y/a.png", "y/b.png", "y/c.png", "z/d.png"])
+    with pytest.raises(ValueError, match=r"'a.png', which may be 'x/a.png' or 'y/a.png'"):
+        load_dataset(write_list(tmp_path / "t.csv", ["a.png", "b.png", "c.png", "d.png"]))
+
+
 def test_one_file_with_two_labels_is_refused(tmp_path):
     make_files(tmp_path, NAMES)
     written = [NAMES[0], f"./{NAMES[0]}", *NAMES[1:]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from tfautolabel.data.endings import IMAGES, SOUNDS, TEXTS
 from tfautolabel.data.written_paths import (
@@ -36,7 +36,7 @@ def find_place(
 
     It tries these places in order: beside the table; the working directory; absolute paths; the same with an
     ending added; the last parts of paths that were written on another machine; all of this in the folder
-    above the table's; and for bare names one folder below the table's.
+    above the table's; and for bare names one folder below the table's, or all of them.
 
     Args:
         values: some values, from all over the table or list.
@@ -160,12 +160,16 @@ def _folder_below(folder: str, values: Sequence[str], what: str, refuse: bool) -
     if any("/" in name for name in names):
         return None, 0
     found: list[Place] = []
+    everywhere: dict[str, list[str]] = {}
     searched = 0
     for path, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "@")))
         if path != folder:
             searched += 1
             there = set(files)
+            for name in files:
+                if os.path.splitext(name)[1].lower() in _ADDED:
+                    everywhere.setdefault(name, []).append(os.path.relpath(os.path.join(path, name), folder))
             words = f"in the folder {os.path.relpath(path, folder)!r} below the table"
             place = Place(words, path)
             if sum(name in there for name in names) * 2 > len(names):
@@ -186,7 +190,31 @@ def _folder_below(folder: str, values: Sequence[str], what: str, refuse: bool) -
             f"{what} holds names that several folders below the table have. Received: {names[0]!r}, which "
             f"is in {shown}; write the paths with their folder"
         )
+    # With too many folders, nobody knows whether a name is there twice.
+    if searched < MAX_FOLDERS and not (found and all(found[0].locate(name)[0] for name in names)):
+        spread = _in_all_folders(folder, values, everywhere, what, refuse)
+        return spread or (found[0] if found else None), searched
     return (found[0] if found else None), searched
+
+
+def _in_all_folders(
+    folder: str, values: Sequence[str], everywhere: Mapping[str, Sequence[str]], what: str, refuse: bool
+) -> Place | None:
+    """Finds bare names in all folders below the table's, if each lies in only one of them."""
+    names = [path for value in values for path in list(spellings(value))[:1]]
+    held = [name for name in names if name in everywhere]
+    if len(held) * 2 <= len(names):
+        return None
+    for name in held:
+        if len(everywhere[name]) > 1:
+            if not refuse:
+                return None
+            one, other = sorted(everywhere[name])[:2]
+            raise ValueError(
+                f"{what} holds names that several folders below the table have. Received: {name!r}, which "
+                f"may be {one!r} or {other!r}; write the paths with their folder"
+            )
+    return Place("in the folders below the table", folder, below=everywhere)
 
 
 def _is_in(name: str, place: Place, there: Container[str]) -> bool:

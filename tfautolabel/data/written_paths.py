@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from unicodedata import normalize
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -54,6 +54,8 @@ class Place(NamedTuple):
         endings: endings to add to each path, or to put in place of the same ending in another case; the first
             one that leads to a file counts.
         drop: how many leading parts of each path are left out.
+        below: for bare names that lie in several folders below, where each name is found, relative to the
+            folder; only a name that is found once leads to a file. None for all other paths.
     """
 
     words: str
@@ -61,6 +63,7 @@ class Place(NamedTuple):
     free: bool = False
     endings: tuple[str, ...] = ("",)
     drop: int = 0
+    below: Mapping[str, Sequence[str]] | None = None
 
     def locate(self, written: str) -> tuple[str | None, bool]:
         """Returns the file that is meant or None, and whether the path leads out although it must not."""
@@ -68,6 +71,8 @@ class Place(NamedTuple):
         if not _can_be_named(written):
             return None, False
         for path in spellings(written):
+            if self.below is not None:
+                path = self.below[path][0] if len(self.below.get(path, ())) == 1 else path
             if self.drop:
                 path = "/".join(path.split("/")[self.drop :])
             path = os.path.expandvars(os.path.expanduser(path)) if path[:1] in ("~", "$") else path
