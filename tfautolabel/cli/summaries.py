@@ -20,6 +20,7 @@ from tfautolabel.runs.files import (
 
 if TYPE_CHECKING:
     from tfautolabel.jobs import AuditResult, DemoResult, ModelMeasures, RunResult
+    from tfautolabel.jobs.export_tasks import ExportedTasks
     from tfautolabel.jobs.label import LabelResult
     from tfautolabel.jobs.query import QueryResult
     from tfautolabel.measures import Evaluation
@@ -132,6 +133,32 @@ def show_query(found: QueryResult) -> None:
         "Most of them were chosen and not drawn: their shares say nothing (--sampling chosen), and accuracy "
         "on them is not that on the others. Beside the list, a hidden file remembers which ones were drawn.",
     )
+
+
+def show_tasks(out: Path, found: ExportedTasks) -> None:
+    """Shows what to import where, and how the answers come back."""
+    known = f"; the {found.known:,} labels that were there follow, as annotations" if found.known else ""
+    left = f"; {found.left_out:,} could not be read" if found.left_out else ""
+    lines = [
+        f"{found.asked:,} tasks with predictions are in {found.file}, the least sure first{known}{left}",
+        f"the labelling interface is in {found.config}: paste it into the project's settings, then import "
+        "the tasks",
+    ]
+    if found.root is not None:
+        lines += [
+            "so that Label Studio shows the files, start it with "
+            f"LOCAL_FILES_SERVING_ENABLED=true LOCAL_FILES_DOCUMENT_ROOT={shlex.quote(str(found.root))}",
+            "and add a folder below it as local storage of the project",
+        ]
+    lines.append("The ids come back with the answers. Export the project as JSON, then:")
+    source = found.source
+    if source.labelled is None:
+        settings = replace(source.settings, sampling="chosen")
+        command = ["tfautolabel run", shlex.quote(source.name), "--labels export.json --out"]
+        lines.append(f"  {' '.join([*command, shlex.quote(str(out)), *settings.words()])}")
+    else:
+        lines.append(f"  add them to {source.labelled}, and run again with --sampling chosen")
+    show(*lines)
 
 
 def show_audit(out: Path, result: AuditResult) -> None:

@@ -11,12 +11,13 @@ from tfautolabel.data.label_texts import SHOWN, label_text
 from tfautolabel.data.label_values import is_label
 from tfautolabel.data.path_names import PathFinder
 from tfautolabel.data.tables.columns import find_label, first_known
+from tfautolabel.data.tables.label_studio import FLAT_NOTE, OWN_ID, drops_skipped
 from tfautolabel.data.tables.open_table import open_table
 from tfautolabel.data.written_paths import looks_like_path
 from tfautolabel.labels import Unreadable
 
 NAME_COLUMNS = (
-    "path", "filepath", "file_path", "filename", "file_name", "file", "image", "image_path", "img",
+    OWN_ID, "path", "filepath", "file_path", "filename", "file_name", "file", "image", "image_path", "img",
     "img_path", "image_name", "picture", "photo", "audio", "audio_path", "clip", "sound", "wav", "text_file",
     "document", "id", "image_id", "img_id", "id_code", "uid", "guid", "uuid", "key", "row_id", "index",
     "name",
@@ -73,7 +74,9 @@ def read_label_file(path: str | os.PathLike[str], encoding: str | None = None) -
     """Reads a table with a column of names and a column of labels, in any table format that is supported.
 
     Formats are CSV and TSV, JSON (also a mapping from path to label, and the exports of Label Studio,
-    FiftyOne and COCO), JSONL, Excel and Parquet. `NAME_COLUMNS` and `columns.LABELS` list the names that
+    FiftyOne and COCO), JSONL, Excel and Parquet. In exports of Label Studio the ids that
+    `tfautolabel export-tasks` wrote name the examples. `NAME_COLUMNS` and `columns.LABELS` list the names
+    that
     columns may have, in any case.
 
     Args:
@@ -99,6 +102,8 @@ def read_label_file(path: str | os.PathLike[str], encoding: str | None = None) -
             f"labels must be a file that can be read ({error.strerror}). Received: {shown!r}"
         ) from error
     name_column, label_column = _columns(shown, table.columns, sample)
+    # Tasks that were added in Label Studio itself have no id of ours.
+    other = first_known(NAME_COLUMNS[1:], table.columns) if name_column == OWN_ID else None
     rows = []
     for place, values, reason in table.records():
         if values is None:
@@ -111,12 +116,16 @@ def read_label_file(path: str | os.PathLike[str], encoding: str | None = None) -
             )
             raise ValueError(f"{shown}: {place} {verb}{reason}")
         name, label = label_text(values.get(name_column)), label_text(values.get(label_column))
+        if not (name or "").strip() and other is not None:
+            name = label_text(values.get(other))
         if not (name or "").strip():
             raise ValueError(f"{shown}: {place} has no {name_column}")
         rows.append(LabelRow(place, name or "", (label or "").strip()))
     if not rows:
         raise ValueError(f"{shown}: holds no rows below its header; one row a labelled file is expected")
     notes = table.notes
+    if drops_skipped(table.columns):
+        notes += (f"{shown}: {FLAT_NOTE}",)
     if (name_column.lower(), label_column.lower()) not in (("path", "label"), ("id", "label")):
         notes += (
             f"{shown}: names are taken from column {name_column!r}, labels from column {label_column!r}",

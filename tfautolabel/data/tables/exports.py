@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfautolabel.data.tables.columns import INPUTS, LABELS, NAMES, plain_name
+from tfautolabel.data.tables.label_studio import Tasks, is_task, one_or_list
 from tfautolabel.data.written_paths import looks_like_path
 
 _KNOWN = frozenset((*INPUTS, *LABELS, *NAMES))
@@ -15,16 +16,21 @@ _ROWS = (
 )  # fmt: skip
 
 
-def rows_of_item(item: object) -> Iterator[Any]:
-    """Yields the rows of an array's item; an item that is no row is kept, to be set aside by name."""
+def rows_of_item(item: object, tasks: Tasks) -> Iterator[Any]:
+    """Yields the rows of an array's item; an item that is no row is kept, to be set aside by name.
+
+    Args:
+        item: the item.
+        tasks: reads tasks of Label Studio, and counts what their rows do not show.
+    """
     if isinstance(item, str):
         yield {"text": item}
     elif isinstance(item, list):
         yield {f"column {number}": value for number, value in enumerate(item, 1)}
     elif isinstance(item, dict) and isinstance(item.get("row"), dict) and "row_idx" in item:
         yield item["row"]
-    elif isinstance(item, dict) and _is_task(item):
-        yield _of_task(item)
+    elif isinstance(item, dict) and is_task(item):
+        yield tasks.row(item)
     elif isinstance(item, dict):
         yield {key: _label_of_field(value) for key, value in item.items()}
     else:
@@ -37,12 +43,13 @@ def is_header(item: Any) -> bool:
     return are_names and len(set(item)) == len(item) and any(plain_name(name) in _KNOWN for name in item)
 
 
-def rows_of_document(document: object, name: str) -> Iterator[Any]:
+def rows_of_document(document: object, name: str, tasks: Tasks) -> Iterator[Any]:
     """Yields the rows of an object.
 
     Args:
         document: the content of the file.
         name: the file, for messages.
+        tasks: as for `rows_of_item`.
 
     Raises:
         ValueError: If it is no known form of a table.
@@ -68,21 +75,21 @@ def rows_of_document(document: object, name: str) -> Iterator[Any]:
             yield (
                 dict(zip(map(str, document["columns"]), row, strict=False)) if isinstance(row, list) else row
             )
-    elif _is_task(document):
-        yield _of_task(document)
+    elif is_task(document):
+        yield tasks.row(document)
     elif all(not isinstance(value, dict) and looks_like_path(key) for key, value in document.items()):
         yield from ({"path": key, "label": value} for key, value in document.items())
     elif len(values) > 1 and _are_columns(values):
         yield from _of_columns(document, name)
     elif (rows := _wrapped(document)) is not None:
         for item in rows:
-            yield from rows_of_item(item)
+            yield from rows_of_item(item, tasks)
     elif all(isinstance(value, list) for value in values):
         yield from _of_columns(document, name)
     elif all(isinstance(value, dict) for value in values):
         yield from _of_dictionaries(document)
     elif any(plain_name(key) in _KNOWN for key in document):
-        yield from rows_of_item(document)
+        yield from rows_of_item(document, tasks)
     elif all(not isinstance(value, dict) for value in values):
         yield from ({"path": key, "label": value} for key, value in document.items())
     else:
@@ -160,7 +167,7 @@ def _of_coco(document: Mapping[str, Any], source: str) -> Iterator[dict[str, Any
                 )
             found.setdefault(str(annotation["image_id"]), {})[names[category]] = None
         for image in document["images"]:
-            yield {"path": image["file_name"], "label": _one(found.get(str(image["id"]), ()))}
+            yield {"path": image["file_name"], "label": one_or_list(found.get(str(image["id"]), ()))}
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{source}: a COCO file has images with id and file_name, annotations with image_id and "
@@ -181,7 +188,7 @@ def _of_classes(classes: list[Any], labels: Mapping[str, Any], source: str) -> I
                 )
         yield {
             "path": path,
-            "label": _one(
+            "label": one_or_list(
                 str(classes[value]) if classes and type(value) is int else value
                 for value in named
                 if value is not None
@@ -189,32 +196,10 @@ def _of_classes(classes: list[Any], labels: Mapping[str, Any], source: str) -> I
         }
 
 
-def _is_task(item: Mapping[str, Any]) -> bool:
-    return isinstance(item.get("data"), dict) and any(
-        isinstance(item.get(key), list) for key in ("annotations", "completions", "predictions")
-    )
-
-
-def _of_task(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a task of Label Studio: its data and the choice that people made."""
-    given = task.get("annotations") or task.get("completions") or []
-    choices: list[Any] = []
-    for annotation in given:
-        if not isinstance(annotation, dict) or annotation.get("was_cancelled") or annotation.get("skipped"):
-            continue
-        for result in annotation.get("result") or []:
-            value = result.get("value") if isinstance(result, dict) else None
-            if isinstance(value, dict):
-                found = value.get("choices")
-                choices += found if isinstance(found, list) else [found] if found is not None else []
-    row = {key: value for key, value in task["data"].items() if key not in ("label", "id")}
-    return {"id": task.get("id"), **row, "label": _one(choices)}
-
-
 def _label_of_field(value: object) -> Any:
     """Returns the label in a field of FiftyOne; anything else stays as it is."""
     if isinstance(value, dict) and isinstance(value.get("classifications"), list):
-        return _one(item.get("label") for item in value["classifications"] if isinstance(item, dict))
+        return one_or_list(item.get("label") for item in value["classifications"] if isinstance(item, dict))
     if (
         isinstance(value, dict)
         and "label" in value
@@ -222,11 +207,3 @@ def _label_of_field(value: object) -> Any:
     ):
         return value["label"]
     return value
-
-
-def _one(values: Iterable[Any]) -> Any:
-    """Returns the only value, None for none, else the list: several labels are refused later."""
-    distinct = list(
-        dict.fromkeys(value if isinstance(value, (str, int, float)) else str(value) for value in values)
-    )
-    return distinct[0] if len(distinct) == 1 else distinct or None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfautolabel.data.tables.exports import is_header, rows_of_document, rows_of_item
+from tfautolabel.data.tables.label_studio import Tasks
 from tfautolabel.data.tables.text_file import TemporaryCopy, TextFile
 
 CHUNK = 1 << 20
@@ -44,19 +45,20 @@ def as_json_lines(text: TextFile) -> TextFile:
         ValueError: If it is not valid JSON, or no known form of a table.
     """
     copy = TemporaryCopy(".jsonl")
+    tasks = Tasks()
     encode = json.JSONEncoder(ensure_ascii=False).encode
     try:
-        for row in _rows(text):
+        for row in _rows(text, tasks):
             copy.write(encode(row).encode("utf-8", "replace") + b"\n")
     except (ValueError, RecursionError) as error:
         if str(error).startswith(text.name):
             raise
         raise ValueError(f"{text.name}: is not valid JSON ({str(error)[:200]})") from error
     copy.finish()
-    return TextFile(copy.name, text.name, text.notes, copy)
+    return TextFile(copy.name, text.name, (*text.notes, *tasks.notes(text.name)), copy)
 
 
-def _rows(text: TextFile) -> Iterator[Any]:
+def _rows(text: TextFile, tasks: Tasks) -> Iterator[Any]:
     with open(text.path, encoding="utf-8-sig", errors="replace") as file:
         head = file.read(CHUNK).lstrip()
     if head.startswith("["):
@@ -67,7 +69,7 @@ def _rows(text: TextFile) -> Iterator[Any]:
             elif names is not None and isinstance(item, list):
                 yield dict(zip(names, item, strict=False))
             else:
-                yield from rows_of_item(item)
+                yield from rows_of_item(item, tasks)
         return
     if os.path.getsize(text.path) > MAX_DOCUMENT:
         raise ValueError(
@@ -77,7 +79,7 @@ def _rows(text: TextFile) -> Iterator[Any]:
         )
     with open(text.path, encoding="utf-8-sig", errors="replace") as file:
         document = json.load(file, object_pairs_hook=_once)
-    yield from rows_of_document(document, text.name)
+    yield from rows_of_document(document, text.name, tasks)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

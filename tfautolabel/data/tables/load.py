@@ -23,6 +23,7 @@ from tfautolabel.data.tables.columns import (
 )
 from tfautolabel.data.tables.contract import Columns, NoNamesError, Scan, Table
 from tfautolabel.data.tables.frames import HOLDERS, as_table
+from tfautolabel.data.tables.label_studio import FLAT_NOTE, drops_skipped
 from tfautolabel.data.tables.named_files import choose_with_files, place_of_names
 from tfautolabel.data.tables.open_table import open_table
 from tfautolabel.data.tables.paths import Base64Reader, PathReader, check_one_label_a_file
@@ -138,7 +139,8 @@ def _loaded(
     if found == "image" and (note := note_of_range(samples)):
         notes += (f"{table.name}: {note}",)
     described = _described(table, columns, scan, found, place)
-    notes = (described, *table.notes, *notes, *scan.notes)
+    flat = (f"{table.name}: {FLAT_NOTE}",) if drops_skipped(table.columns) else ()
+    notes = (described, *table.notes, *flat, *notes, *scan.notes)
     return LoadedTable(scan, found, notes, scan.warnings, columns.id is None)
 
 
