@@ -187,7 +187,8 @@ def curves(sessions: Sessions, report: Report, seeds: range, strategies: list[st
         is_product = strategy == PRODUCT and len(of_sets) == len(SETS)
         shown = ", ".join(f"{name} {area:+.1f}" for name, area in of_sets.items())
         report.add(
-            f"{strategy}: area over random", f"points of accuracy, mean of {len(of_sets)} sets", mean,
+            f"{strategy}: area over random",
+                f"points of accuracy, mean of {len(of_sets)} sets, {len(seeds)} seeds", mean,
             ">= 1.8" if is_product else None, result=f"{mean:+.2f}", peer=shown,
             areas=of_sets, areas_over_steps_of_ten=steps[strategy],
             standard_errors=errors[strategy], random_at_50_100_200=plain,
@@ -224,7 +225,8 @@ def cold(sessions: Sessions, report: Report, seeds: range) -> None:
                 ends.append(sessions.play("cold", name, strategy, seed, make)["test"][-1])
             mean = float(np.mean(ends))
             report.add(
-                f"{name} from zero, two questions a class: {strategy}", "test accuracy", mean,
+                f"{name} from zero, two questions a class: {strategy}",
+                f"test accuracy, {len(seeds)} seeds", mean,
                 f">= {least}" if strategy == PRODUCT else None, result=f"{mean:.3f}", of_seeds=ends,
             )  # fmt: skip
 
@@ -263,7 +265,8 @@ def rare(sessions: Sessions, report: Report, seeds: range) -> None:
         ratio = finds[PRODUCT][2] / max(finds["random"][2], 1e-9)
         ratios.append(ratio)
         report.add(
-            f"{name}, a class of 2 %: found after 200 questions", "times random's finds", ratio, ">= 1.5",
+            f"{name}, a class of 2 %: found after 200 questions",
+            f"times random's finds, {len(seeds)} seeds", ratio, ">= 1.5",
             result=f"{finds[PRODUCT][2]:.1f} of 20",
             peer=f"random {finds['random'][2]:.1f}, margin {finds['margin'][2]:.1f}", ratio=f"{ratio:.2f}",
             finds_after_50_100_200=finds,
@@ -277,7 +280,8 @@ def wrong(sessions: Sessions, report: Report, seeds: range) -> None:
             _, found = curves_of(sessions, "wrong", name, strategy, seeds, error_rate=0.1)
             gains = area(sizes, found - random)
             report.add(
-                f"{name}, a tenth of the answers wrong: {strategy}", "points of accuracy, area over random",
+                f"{name}, a tenth of the answers wrong: {strategy}",
+                f"points of accuracy, area over random, {len(seeds)} seeds",
                 float(gains.mean()), ">= 0" if strategy == PRODUCT else None, result=f"{gains.mean():+.2f}",
                 standard_error=float(gains.std(ddof=1) / np.sqrt(len(gains))),
             )  # fmt: skip
