@@ -33,6 +33,7 @@ ORDER = (
         "trust_conformal",
         "trust_unlike",
         "trust_earned",
+        "label_errors",
         "report",
         "tuning",
         "serving",
@@ -68,6 +69,7 @@ HEADINGS = {
     "trust_conformal": "Label sets",
     "trust_unlike": "What is unlike everything labelled",
     "trust_earned": "Labels are accepted only where that was earned",
+    "label_errors": "Given labels that are wrong, and files that occur twice",
     "report": "Report",
 }
 COLUMNS = ("row", "measure", "bar", "result", "peer", "ratio")

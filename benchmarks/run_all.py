@@ -45,6 +45,7 @@ QUICK = {
     "trust_conformal": [],
     "trust_unlike": [],
     "trust_earned": ["--parts", "unequal", "--sets", "tiles"],
+    "label_errors": ["--seeds", "1", "--sets", "tiles", "uci-e5"],
     "report": [],
 }
 

@@ -7,9 +7,11 @@
     speakers       the same clips, 6 speakers                            speech-embedding
     uci-e5         the sentences of uci                                  e5-small
     tiles          192 grey pictures, brick, grass and gravel            efficientnet-lite0
+    tux-stamps     255 stamps, 7 classes                                 efficientnet-lite0
+    digits-resemblyzer, speakers-resemblyzer: the clips of digits        resemblyzer
 
-Each is extracted once; its features are kept below the data folder. The last two are read only where they
-are asked for.
+Each is extracted once; its features are kept below the data folder. Those from uci-e5 on are read only where
+they are asked for.
 """
 
 from __future__ import annotations
@@ -37,7 +39,11 @@ BACKBONES = {
     "speakers": "packaged:speech-embedding",
     "uci-e5": "packaged:e5-small",
     "tiles": "packaged:efficientnet-lite0",
+    "tux-stamps": "packaged:efficientnet-lite0",
+    "digits-resemblyzer": "packaged:resemblyzer",
+    "speakers-resemblyzer": "packaged:resemblyzer",
 }
+SOUNDS = ("packaged:speech-embedding", "packaged:resemblyzer")
 USUAL = ("fashion-mnist", "uci", "spam", "digits", "speakers")
 
 
@@ -78,7 +84,7 @@ def read_features(arguments: argparse.Namespace) -> dict[str, Features]:
     """Name to features of every set that was asked for and can be had."""
     found = {}
     for name in arguments.sets:
-        if BACKBONES[name].endswith("speech-embedding") and arguments.fsdd is None:
+        if BACKBONES[name] in SOUNDS and arguments.fsdd is None:
             print(f"{name}: skipped, it needs --fsdd", flush=True)
             continue
         found[name] = _features(name, arguments)
@@ -119,13 +125,15 @@ def _parts(name: str, arguments: argparse.Namespace) -> list[tal.Dataset]:
             for part in sizes.items()
         ]
         return [part.with_classes(made[0].classes) for part in made]
-    if name in ("digits", "speakers"):
+    if BACKBONES[name] in SOUNDS:
         folder = sound_sets.fsdd(arguments.data, arguments.fsdd)
-        place = 0 if name == "digits" else 1
+        place = 0 if name.startswith("digits") else 1
         labels = {path.name: path.stem.split("_")[place] for path in folder.glob("*.wav")}
         return [tal.load_dataset(folder, labels, modality="audio")]
     if name == "tiles":
         return [tal.load_dataset(datasets.tiles(arguments.data))]
+    if name == "tux-stamps":
+        return [tal.load_dataset(datasets.tux_stamps(arguments.data))]
     return [tal.load_dataset(text_set(arguments.data, name.removesuffix("-e5")))]
 
 

@@ -14,8 +14,9 @@ ABSTAIN = -1
 MIN_CONFIDENCE = 0.8
 """Labels with a lower confidence are not accepted, unless the caller chooses another threshold."""
 
-ORIGINS = ("human", "rule", "model")
-"""Who gave a label."""
+HUMAN_COPY = "human_copy"
+ORIGINS = ("human", HUMAN_COPY, "rule", "model")
+"""Who gave a label; "human_copy" if a person gave it to another example with the same content."""
 
 NOT_SURE_ENOUGH = "not_sure_enough"
 UNLIKE = "unlike_anything_labelled"

@@ -15,6 +15,7 @@ from tfautolabel.data import Dataset, Unreadable, write_unreadable
 from tfautolabel.features import Extraction
 from tfautolabel.jobs.baseline import measure_baselines
 from tfautolabel.jobs.evidence import write_evidence
+from tfautolabel.jobs.labelled_copies import LabelledCopies
 from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.labeler import Labeler
 from tfautolabel.measures import evaluate_probabilities
@@ -114,9 +115,11 @@ def label_pool(
     seen = labeler.pool_extraction_ if sample is inputs.pool else None
     if seen is None and labeler.pool_extraction_ is not None:
         tally.add_sample(labeler.pool_extraction_)
+    copies = LabelledCopies(extraction, examples.class_ids)
     in_order, found_id = _write_labels(
-        labeler, inputs, source, extraction, seen, tally, estimate, out, clock, said
+        labeler, inputs, source, extraction, seen, tally, estimate, out, clock, said, copies
     )
+    copies.tell(say)
     write_unreadable(in_order, out / UNREADABLE)
     certificate = with_pool(certificate, labeler.classes, tally.predicted, tally.accepted_by_estimate)
     if settings.target_error is not None:
@@ -155,6 +158,7 @@ def _write_labels(
     out: Path,
     clock: Clock,
     said: Said,
+    copies: LabelledCopies,
 ) -> tuple[tuple[Unreadable, ...], str]:
     """Labels the pool part by part into its files; returns everything set aside, and the run's id."""
     unreadable = {*inputs.unreadable, *named_below(source.labelled, extraction.unreadable)}
@@ -164,7 +168,7 @@ def _write_labels(
         write = [*(writer.write for writer in writers), stack.enter_context(candidates_writer(out, metadata))]
         for part, labels in _timed(labeler.extracted_parts(inputs.pool, extraction=seen), clock, "features"):
             with clock("labels"):
-                labels = labels.without(said.no_class)
+                labels = copies.label(part, labels.without(said.no_class))
                 tally.add(part, labels, estimate)
                 unreadable.update(part.unreadable)
                 for write_part in write:

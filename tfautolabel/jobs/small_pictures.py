@@ -25,7 +25,10 @@ def small_picture_vectors(dataset: Dataset) -> np.ndarray:
 
     from tfautolabel.preprocessors import ImagePreprocessor
 
-    preprocess = ImagePreprocessor(_SIDE)
+    # One graph for all batches: each call outside of a graph would trace the decoding again.
+    preprocess = tf.function(
+        ImagePreprocessor(_SIDE).call, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+    )
     vectors = np.zeros((len(dataset), GRID * GRID), np.float32)
     for rows, values in read_in_groups(dataset, _BATCH):
         read = [(row, one) for row, one in zip(rows, values, strict=True) if not isinstance(one, ReadFailure)]

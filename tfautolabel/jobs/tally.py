@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfautolabel.labels import CANNOT_TELL, NONE_OF_THESE, Labels
+from tfautolabel.labels import CANNOT_TELL, HUMAN_COPY, NONE_OF_THESE, Labels
 
 if TYPE_CHECKING:
     from tfautolabel.features import Extraction
@@ -41,7 +41,7 @@ class Tally:
 
     def __init__(self, n_classes: int) -> None:
         self.n_classes = n_classes
-        self.labels = self.computed = self.reused = self.shortened = 0
+        self.labels = self.computed = self.reused = self.shortened = self.human_copies = 0
         self.predicted = np.zeros(n_classes, np.int64)
         self.accepted = np.zeros(n_classes, np.int64)
         self.accepted_by_estimate = np.zeros(n_classes, np.int64)
@@ -57,6 +57,8 @@ class Tally:
         self.reasons.update(labels.reason[labels.reason != ""].tolist())
         predicted = labels.probabilities.argmax(axis=1)
         by_estimate = estimate.reasons(labels.confidence, predicted, labels.ood_score) == ""
+        by_estimate &= labels.origin != HUMAN_COPY
+        self.human_copies += int(np.count_nonzero(labels.origin == HUMAN_COPY))
         by_estimate &= ~np.isin(labels.reason.astype(str), (NONE_OF_THESE, CANNOT_TELL))
         self.accepted_by_estimate += np.bincount(predicted[by_estimate], minlength=self.n_classes)
         self._digest.update(extraction.digest.encode())
@@ -89,6 +91,7 @@ class Tally:
             "labelled": int(labelled.sum()),
             "to_label": self.labels,
             "accepted": int(self.accepted.sum()),
+            "human_copies": self.human_copies,
             "unreadable": unreadable,
             "reasons": dict(sorted(self.reasons.items())),
             "shortened": self.shortened,

@@ -12,7 +12,7 @@ import numpy as np
 
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.writers import as_utf8
-from tfautolabel.labels import NOT_CERTIFIED, NOT_EARNED, Labels
+from tfautolabel.labels import HUMAN_COPY, NOT_CERTIFIED, NOT_EARNED, Labels
 from tfautolabel.runs.files import CANDIDATES
 
 
@@ -54,7 +54,9 @@ def candidates_writer(
 
         def write(labels: Labels) -> None:
             nonlocal first
-            rows = np.flatnonzero(np.isin(labels.reason.astype(str), ("", NOT_EARNED, NOT_CERTIFIED)))
+            sure = np.isin(labels.reason.astype(str), ("", NOT_EARNED, NOT_CERTIFIED))
+            # What a person has labelled says nothing about the model's labels.
+            rows = np.flatnonzero(sure & (labels.origin != HUMAN_COPY))
             columns = [
                 first + rows,
                 [as_utf8(name) for name in labels.ids[rows]],
