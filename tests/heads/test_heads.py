@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import typer
 
+from tfautolabel.cli.app import app
 from tfautolabel.heads import HEADS, build_head, mlp_head
 from tfautolabel.heads.contract import check_head
 
@@ -140,3 +142,9 @@ def test_a_head_that_gives_logits_does_not_pass(monkeypatch):
         test_untrained_head_gives_probabilities("logits")
     with pytest.raises(ValueError, match="probabilities, not logits"):
         test_contract_of_a_head("logits")
+
+
+def test_the_help_of_the_command_names_every_head():
+    options = typer.main.get_command(app).commands["run"].params
+    (told,) = [option.help for option in options if "--head" in option.opts]
+    assert [name for name in HEADS if name not in told] == []
