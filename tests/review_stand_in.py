@@ -113,7 +113,11 @@ class StandIn:
                 return self._json(request, 400, {"error": f"There is no class {unknown[0]}."})
         with self.lock:
             name = path.removeprefix("/api/").partition("?")[0]
-            answer = getattr(self, f"_{name}")(person, body)
+            try:
+                answer = getattr(self, f"_{name}")(person, body)
+            except ConnectionError:
+                request.close_connection = True
+                return
         if self.gone:
             request.close_connection = True
             return

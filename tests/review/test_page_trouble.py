@@ -179,6 +179,38 @@ def test_answers_of_another_person_stay_hers(page, serve):
     assert [(line["who"], line["label"]) for line in server.lines] == [("ben", "clean"), ("anna", "rust")]
 
 
+def test_examples_that_cannot_be_loaded_are_said_and_asked_for_again(page, serve):
+    server = serve(count=12)
+    page.begin(server.address("anna"))
+    page.answer("1")
+    whole = server._next
+
+    def refuse(person, body):
+        raise ConnectionError("no examples now")
+
+    server._next = refuse
+    for _ in range(7):
+        page.answer("1")
+    assert "cannot be loaded now" in page.text("#nothing")
+    assert page.text("[data-banner=server] p").endswith("The page tries again by itself.")
+    server._next = whole
+    page.wait_for("document.body.dataset.example === 'row 8' && !document.querySelector('.banner')")
+    page.answer("2")
+    assert [name for name, _ in labels(server)] == server.ids[:9]
+
+
+def test_who_comes_back_after_a_long_time_gets_what_nobody_else_has(page, serve):
+    server = serve()
+    page.begin(server.address("anna"))
+    page.answer("1")
+    server.leases.update(dict.fromkeys(server.ids[1:9], "ben"))
+    page.ask("(now => { Date.now = () => now() + 600000; })(Date.now)")
+    page.ask("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for("document.body.dataset.example === 'row 9'")
+    page.answer("2")
+    assert labels(server) == [("row 0", "rust"), ("row 9", "clean")]
+
+
 def test_a_second_page_of_the_same_person_is_told(page, serve):
     server = serve()
     page.begin(server.address("anna"))

@@ -26,6 +26,8 @@ export class Choices {
 
   draw() {
     const { names, keys } = this._state;
+    this._drawn = new Map();
+    this._pressed = null;
     this._buttons = new Map(names.map(name => [name, this._button(name, keys.get(name))]));
     byId("find-class").hidden = names.length <= MANY && !this._filter.value;
     byId("no-classes").hidden = names.length > 0;
@@ -47,13 +49,18 @@ export class Choices {
 
   /** Shows which class is the answer so far, or null. */
   press(name) {
-    for (const [each, made] of this._buttons) made.setAttribute("aria-pressed", String(each === name));
+    this._buttons.get(this._pressed)?.setAttribute("aria-pressed", "false");
+    this._buttons.get(name)?.setAttribute("aria-pressed", "true");
+    this._pressed = name;
   }
 
   _count() {
     for (const [name, made] of this._buttons) {
       const count = this._state.countOf(name);
-      made.querySelector(".count").textContent = count ? String(count) : "";
+      // Hundreds of classes: what did not change is not drawn again.
+      if (this._drawn.get(name) === count) continue;
+      this._drawn.set(name, count);
+      made.lastElementChild.textContent = count ? String(count) : "";
     }
   }
 

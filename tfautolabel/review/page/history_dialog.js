@@ -6,19 +6,25 @@ import { button, element, named } from "./element.js";
 import { inWords } from "./example.js";
 
 const ACTS = 100;
+const ALL = 1000;
 
 /** @param {(items: object[]) => void} change shows examples again. */
 export async function openHistory(change) {
   const list = element("ol", { className: "history" });
   const said = element("p", { className: "soft", role: "status", text: "One moment…" });
-  const made = openDialog("History", [said, list], { className: "wide" });
-  try {
-    const { acts } = await get(`/api/history?n=${ACTS}`);
-    said.textContent = acts.length ? "" : "There is no answer yet.";
-    list.append(...acts.map(act => line(act, made, change, said)));
-  } catch (error) {
-    said.textContent = error.message;
-  }
+  const more = button("Show more", "", () => show(ALL), { hidden: true });
+  const made = openDialog("History", [said, list, more], { className: "wide" });
+  const show = async count => {
+    try {
+      const { acts } = await get(`/api/history?n=${count}`);
+      said.textContent = acts.length ? "" : "There is no answer yet.";
+      list.replaceChildren(...acts.map(act => line(act, made, change, said)));
+      more.hidden = acts.length < count || count === ALL;
+    } catch (error) {
+      said.textContent = error.message;
+    }
+  };
+  await show(ACTS);
 }
 
 function line(act, made, change, said) {

@@ -38,7 +38,7 @@ export class Panel {
     this._drawProgress(status);
     byId("figures").replaceChildren(...figures(status));
     byId("notes").replaceChildren(...notes(status));
-    byId("counts").replaceChildren(...this._counts(status));
+    this._drawCounts(status);
     byId("others").textContent = this._state.session.others.length ? `Also here: ${this._state.session.others.join(", ")}` : "";
     byId("person").textContent = this._state.session.who;
     const { state, sentence, report } = status.finish;
@@ -56,14 +56,26 @@ export class Panel {
     bar.value = Math.min(status.answered, status.planned);
   }
 
-  _counts(status) {
-    const most = Math.max(1, ...status.classes.map(each => each.count));
-    return status.classes.map(({ name, count }) => {
-      const part = element("i");
-      part.style.width = `${(100 * count) / most}%`;
-      return element("tr", {}, element("th", { scope: "row" }, named(name)), element("td", { className: "bar" }, element("div", { "aria-hidden": "true" }, part)), element("td", { text: count }));
+  /** Hundreds of classes: a row is made once, and changed when its numbers change. */
+  _drawCounts(status) {
+    const names = status.classes.map(each => each.name).join("\0"), most = Math.max(1, ...status.classes.map(each => each.count));
+    if (names !== this._names) {
+      this._names = names;
+      this._rows = status.classes.map(({ name }) => rowOf(name));
+      byId("counts").replaceChildren(...this._rows.map(row => row.whole));
+    }
+    status.classes.forEach(({ count }, place) => {
+      const row = this._rows[place], width = `${(100 * count) / most}%`;
+      if (row.count.textContent !== String(count)) row.count.textContent = count;
+      if (row.part.style.width !== width) row.part.style.width = width;
     });
   }
+}
+
+function rowOf(name) {
+  const part = element("i"), count = element("td");
+  const bar = element("td", { className: "bar" }, element("div", { "aria-hidden": "true" }, part));
+  return { whole: element("tr", {}, element("th", { scope: "row" }, named(name)), bar, count), part, count };
 }
 
 function figures(status) {
