@@ -72,16 +72,18 @@ def save_sums(folder, factor=1.0):
 
 
 class Running:
-    """A server at a free port; a context manager."""
+    """A server at a free port; a context manager. Given models are loaded as the server begins."""
 
-    def __init__(self, *paths, **settings):
+    def __init__(self, *paths, models=None, **settings):
         settings = Settings(**{"port": 0, "poll": 0.1, "timeout": 10, **settings})
         settings.check()
         metrics = Metrics()
-        self.models = ServedModels(
-            find_places([str(path) for path in paths]), keep=settings.keep, on_change=metrics.set_versions
-        )
-        self.models.refresh(at_once=True)
+        self.models = models
+        if models is None:
+            self.models = ServedModels(
+                find_places([str(path) for path in paths]), keep=settings.keep, on_change=metrics.set_versions
+            )
+            self.models.refresh(at_once=True)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
@@ -102,6 +104,11 @@ class Running:
         self._server.force_exit = True
         self._thread.join(30)
         self._socket.close()
+
+    def join(self, seconds):
+        """Waits for a server that stops by itself."""
+        self._thread.join(seconds)
+        assert not self._thread.is_alive()
 
     def ask(self, method, path, body=None, headers=None):
         """Status, JSON (or text) and headers of one answer."""

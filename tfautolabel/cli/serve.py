@@ -17,7 +17,7 @@ from tfautolabel.serving.settings import Settings, is_loopback
 
 LEVELS = ("debug", "info", "warning", "error")
 DEFAULTS = Settings()
-THREADS = ("model", "json", "loading")
+THREADS = ("model", "json", "loading", "media")
 """The prefix of the server's thread names."""
 
 
@@ -107,6 +107,15 @@ def serve(
         str, typer.Option("--log-level", help="debug, info, warning or error; lines of JSON on stderr.")
     ] = "info",
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Log each request.")] = False,
+    label_studio: Annotated[
+        bool,
+        typer.Option(
+            "--label-studio",
+            help="Answer as a model of Label Studio too: predictions for its tasks, and its Train button "
+            "runs again with its answers. Of its own media it reads files and uploads; --token is the "
+            "password of HTTP basic there.",
+        ),
+    ] = False,
 ) -> None:
     """Serve exported models with TensorFlow Serving's REST protocol, and a page to try them."""
     if log_level not in LEVELS:
@@ -136,6 +145,7 @@ def serve(
         token=token,
         no_token=no_token,
         log_requests=log_requests,
+        label_studio=label_studio,
     )
     settings.check()
     places = find_places(paths)

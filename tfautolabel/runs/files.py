@@ -39,6 +39,9 @@ ANSWERS = "answers.sqlite"
 ANSWERS_CSV, ANSWERED_LABELS = "answers.csv", "labels.csv"
 """All answers as a table, and the labels that hold; a review writes both for people and for `run`."""
 
+ANSWERED_ELSEWHERE = "label_studio.{}.csv"
+"""All labels with the answers from elsewhere, from number 1 on; see `tfautolabel.jobs.refit`."""
+
 LOCK = ".lock"
 """The lock of the process that works on the folder; see `tfautolabel.runs.lock`."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 from functools import lru_cache
 
@@ -12,7 +14,10 @@ from tfautolabel.serving.settings import Settings, is_loopback
 OPEN = ("/", "/healthz")
 """Addresses that need no token: the page, which asks for the token itself, and the health check."""
 
-_BEARER = b"bearer "
+HEALTH = "/health"
+"""Label Studio's health check, open too where the server answers Label Studio."""
+
+_BEARER, _BASIC = b"bearer ", b"basic "
 
 
 class Access:
@@ -34,6 +39,8 @@ class Access:
         self._every_origin = origin == "*"
         self._origin = None if origin is None else origin.encode("ascii")
         self._token = None if settings.token is None else settings.token.encode("ascii")
+        self._open = (*OPEN, HEALTH) if settings.label_studio else OPEN
+        self._takes_basic = settings.label_studio
         self._is_known = lru_cache(maxsize=64)(self._find_known)
 
     def check(self, headers: Headers, method: str, path: str) -> None:
@@ -61,7 +68,7 @@ class Access:
                 "a page from elsewhere may ask if --allow-origin names its origin. "
                 f"Received: Origin {_shown(origin)}",
             )
-        if self._token is None or path in OPEN or (method == "OPTIONS" and self._origin is not None):
+        if self._token is None or path in self._open or (method == "OPTIONS" and self._origin is not None):
             return
         if not self.is_authorized(headers):
             raise Refusal(
@@ -75,7 +82,10 @@ class Access:
         if self._token is None:
             return True
         given = headers.get(b"authorization", b"")
-        given = given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else b""
+        if self._takes_basic and given[: len(_BASIC)].lower() == _BASIC:
+            given = _password(given[len(_BASIC) :])
+        else:
+            given = given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else b""
         # Compares both in constant time, so that the time does not show how much of a token is right.
         bearer = hmac.compare_digest(given, self._token)
         return hmac.compare_digest(headers.get(b"x-api-key", b""), self._token) or bearer
@@ -92,6 +102,14 @@ class Access:
         if scheme not in (b"http", b"https") or not place:
             return False
         return place == host or _name_of(place.decode("latin-1")) in self._names
+
+
+def _password(encoded: bytes) -> bytes:
+    """Returns the password of HTTP basic authentication, which Label Studio sends; the user is any."""
+    try:
+        return base64.b64decode(encoded.strip(), validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""
 
 
 def _name_of(host: str) -> str:

@@ -1,7 +1,8 @@
 """The ASGI application: addresses and answers of TensorFlow Serving's REST API.
 
 https://www.tensorflow.org/tfx/serving/api_rest. Further addresses: `/` is a page for people, `/models`
-returns what this page shows, `/healthz` says whether models are served, `/metrics` is for Prometheus.
+returns what this page shows, `/healthz` says whether models are served, `/metrics` is for Prometheus. If the
+settings say so, the addresses of `label_studio` are answered too.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from tfautolabel.serving import exchange, tensors
 from tfautolabel.serving.access import Access
 from tfautolabel.serving.batching import Batching
 from tfautolabel.serving.exchange import Answer, BodyReader, ClientGoneError, Headers, json_answer
+from tfautolabel.serving.label_studio import PATHS as STUDIO_PATHS
+from tfautolabel.serving.label_studio import LabelStudio
 from tfautolabel.serving.metrics import Metrics
 from tfautolabel.serving.models import ServedModels
 from tfautolabel.serving.page import models_of_page, page
 from tfautolabel.serving.refusals import Refusal, refusal_of
 from tfautolabel.serving.servable import Arrays, Servable
 from tfautolabel.serving.settings import Settings
+from tfautolabel.serving.studio_training import Training
 
 _log = logging.getLogger("tfautolabel.serving")
 _Result = TypeVar("_Result")
@@ -48,10 +52,16 @@ class Application:
         batching: runs the models.
         metrics: counts requests.
         settings: limits for each request, the origins that may read answers, whether requests are logged.
+        training: learns from answers in Label Studio, if the settings have the server answer it.
     """
 
     def __init__(
-        self, models: ServedModels, batching: Batching, metrics: Metrics, settings: Settings
+        self,
+        models: ServedModels,
+        batching: Batching,
+        metrics: Metrics,
+        settings: Settings,
+        training: Training | None = None,
     ) -> None:
         self.models = models
         self.batching = batching
@@ -62,6 +72,11 @@ class Application:
         self._access = Access(settings)
         self._bodies = BodyReader(settings.max_body, 4 * settings.max_body)
         self._pool = ThreadPoolExecutor(2, "json")
+        self._studio = (
+            LabelStudio(models, batching, self._bodies, settings, training or Training(None))
+            if settings.label_studio
+            else None
+        )
         metrics.watch_queue(lambda: batching.waiting)
 
     async def __call__(
@@ -117,6 +132,8 @@ class Application:
             return Answer(b"", "text/plain", 200, allowed)
         if path.lower().startswith("/v1/"):
             return await self._answer_protocol(scope, headers, receive, what)
+        if self._studio is not None and path in STUDIO_PATHS:
+            return await self._studio.answer(path, method, headers, receive)
         own: dict[str, Callable[[], Answer]] = {
             "/": page,
             "/models": lambda: models_of_page(self.models),
@@ -205,6 +222,8 @@ class Application:
         """Stops the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.batching.close()
+        if self._studio is not None:
+            self._studio.close()
 
 
 class _Body:

@@ -7,12 +7,14 @@ import contextlib
 import gc
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tfautolabel._optional import MODULES, require
+from tfautolabel.runs.outputs import run_of_model
 from tfautolabel.serving.application import Application
 from tfautolabel.serving.batching import Batching
 from tfautolabel.serving.http_protocol import bounded_protocol
@@ -21,6 +23,7 @@ from tfautolabel.serving.models import ServedModels
 from tfautolabel.serving.places import Place
 from tfautolabel.serving.servable import load_servable
 from tfautolabel.serving.settings import Settings
+from tfautolabel.serving.studio_training import Training
 
 _log = logging.getLogger("tfautolabel.serving")
 BACKLOG = 2048
@@ -55,28 +58,35 @@ def serve(places: Sequence[Place], settings: Settings) -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*COLLECTED_AFTER)
-        models.refresh(at_once=True)
-        if not models.names():
-            raise ValueError(f"no model can be served. Received: {_why_not(models, places)}")
+        if not settings.label_studio:  # else it answers while the model loads
+            models.refresh(at_once=True)
+            _check_served(models, places)
         host, port = listening.getsockname()[:2]
         listening.listen(BACKLOG)  # clients may connect now; the loop answers once it begins
         _log.info("serving", extra={"host": host, "port": port, "models": models.names()})
-        build_server(models, metrics, settings).run(sockets=[listening])
+        training = Training(_run_of(places)) if settings.label_studio else None
+        build_server(models, metrics, settings, training).run(sockets=[listening])
+        _check_served(models, places)
     finally:
         listening.close()
 
 
-def build_server(models: ServedModels, metrics: Metrics, settings: Settings) -> Any:
+def build_server(
+    models: ServedModels, metrics: Metrics, settings: Settings, training: Training | None = None
+) -> Any:
     """Returns a `uvicorn.Server` that has not started yet.
 
     Args:
         models: the models to serve; the server keeps them up to date while it runs.
         metrics: counts requests.
         settings: how the server runs; the caller handles host and port.
+        training: as for `Application`. With Label Studio, the models are loaded while the server answers, and
+            it stops if none can be served.
     """
     uvicorn = require("uvicorn", extra="serve")
+    served = _Served(models, metrics, settings, training)
     config = uvicorn.Config(
-        _Served(models, metrics, settings),
+        served,
         http=bounded_protocol(settings.timeout),
         ws="none",
         log_config=None,
@@ -86,16 +96,22 @@ def build_server(models: ServedModels, metrics: Metrics, settings: Settings) -> 
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.grace,
     )
-    return uvicorn.Server(config)
+    server = uvicorn.Server(config)
+    served.stop = lambda: setattr(server, "should_exit", True)
+    return server
 
 
 class _Served:
     """Makes the application in the event loop, and watches the folders while the loop runs."""
 
-    def __init__(self, models: ServedModels, metrics: Metrics, settings: Settings) -> None:
+    def __init__(
+        self, models: ServedModels, metrics: Metrics, settings: Settings, training: Training | None
+    ) -> None:
+        self.stop: Callable[[], None] = lambda: None
         self._models = models
         self._metrics = metrics
         self._settings = settings
+        self._training = training
         self._application: Application | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -113,9 +129,10 @@ class _Served:
             settings.threads,
             lambda servable, rows: metrics.count_batch(servable.name, rows),
         )
-        self._application = Application(self._models, batching, metrics, settings)
+        self._application = Application(self._models, batching, metrics, settings, self._training)
         await receive()
-        watch = asyncio.create_task(_watch(self._models, settings.poll))
+        first = self.stop if settings.label_studio and not self._models.names() else None
+        watch = asyncio.create_task(_watch(self._models, settings.poll, first))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         watch.cancel()
@@ -126,10 +143,22 @@ class _Served:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _watch(models: ServedModels, seconds: float) -> None:
-    """Keeps models up to date with their folders; loads in a thread, so that requests go on."""
+async def _watch(
+    models: ServedModels, seconds: float, stop_without: Callable[[], None] | None = None
+) -> None:
+    """Keeps models up to date with their folders; loads in a thread, so that requests go on.
+
+    Args:
+        models: the models.
+        seconds: between two looks.
+        stop_without: has the models loaded at once first; is called if then none can be served.
+    """
     pool = ThreadPoolExecutor(1, "loading")
     try:
+        if stop_without is not None:
+            await asyncio.get_running_loop().run_in_executor(pool, partial(models.refresh, at_once=True))
+            if not models.names():
+                stop_without()
         while True:
             await asyncio.sleep(seconds)
             try:
@@ -138,6 +167,16 @@ async def _watch(models: ServedModels, seconds: float) -> None:
                 _log.exception("the folders cannot be looked at")
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run_of(places: Sequence[Place]) -> Path | None:
+    """Returns the folder of the run that the only model belongs to; None if it belongs to none."""
+    return run_of_model(places[0].path) if len(places) == 1 and places[0].kind != "models" else None
+
+
+def _check_served(models: ServedModels, places: Sequence[Place]) -> None:
+    if not models.names():
+        raise ValueError(f"no model can be served. Received: {_why_not(models, places)}")
 
 
 def _why_not(models: ServedModels, places: Sequence[Place]) -> str:

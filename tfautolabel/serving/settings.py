@@ -39,6 +39,7 @@ class Settings:
         no_token: whether everybody who can reach the server may use it; required to serve other machines
             without a token.
         log_requests: whether each request is logged.
+        label_studio: whether the server also answers as a model of Label Studio.
     """
 
     host: str = "127.0.0.1"
@@ -59,6 +60,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     no_token: bool = False
     log_requests: bool = False
+    label_studio: bool = False
 
     def check(self) -> None:
         """Refuses values that make no sense.
