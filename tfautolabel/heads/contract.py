@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import keras
 import numpy as np
@@ -37,13 +37,23 @@ class SelfSolving(Protocol):
     def fit(self, x: np.ndarray, y: np.ndarray, *, class_weight: dict[int, float] | None = None) -> Any:
         """See the class; returns a `keras.callbacks.History`."""
 
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal head, as any `keras.Model` does."""
 
-def is_self_solving(head: Any) -> bool:
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Makes a head from what `get_config` gives."""
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Returns how the head was compiled."""
+
+
+def is_self_solving(head: object) -> TypeGuard[SelfSolving]:
     """Returns whether a head has its own solver and is compiled to use it."""
     return bool(getattr(head, "solves_itself", False))
 
 
-def check_head(head: Any, feature_dim: int, n_classes: int) -> None:
+def check_head(head: object, feature_dim: int, n_classes: int) -> None:
     """Runs a head on artificial features; this finds more mistakes than a check of its declared shapes.
 
     Args:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tfautolabel.data import Dataset
     from tfautolabel.features import Extraction
     from tfautolabel.labeler import Labeler
+    from tfautolabel.tuning.fine_tuning import FineTuneSearch
+    from tfautolabel.tuning.search import HeadSearch
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +37,8 @@ class Searches:
         fine_tuning: the `FineTuneSearch`; None if the backbone is not changed.
     """
 
-    head: Any
-    fine_tuning: Any
+    head: HeadSearch
+    fine_tuning: FineTuneSearch | None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the entry of a record, ready for JSON."""
