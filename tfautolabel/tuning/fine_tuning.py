@@ -20,7 +20,7 @@ from keras_tuner.errors import FatalError
 from tfautolabel._progress import progress_of
 from tfautolabel._scratch import temporary_folder
 from tfautolabel.data import Dataset
-from tfautolabel.data.folds import stratified_folds
+from tfautolabel.data.folds import stratified_folds, twin_numbers
 from tfautolabel.labeler import Labeler
 from tfautolabel.training import FineTuneSettings
 from tfautolabel.training.class_weights import class_weights
@@ -53,6 +53,7 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
         settings: the settings that are not tuned: epochs, batch sizes, patience.
         class_weight: class id to weight.
         n_folds: how many folds the cross-validation has.
+        groups: (n,) int64, equal for copies of one example, which are held out together.
         until: a time of `time.monotonic` at which all trials must be over.
     """
 
@@ -65,12 +66,14 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
         settings: FineTuneSettings | None = None,
         class_weight: dict[int, float] | None = None,
         n_folds: int = N_FOLDS,
+        groups: np.ndarray | None = None,
         until: float | None = None,
     ) -> None:
         super().__init__(name="fine_tuning")
         self.labeler, self.examples, self.class_ids = labeler, examples, class_ids
         self.settings = settings or FineTuneSettings()
         self.class_weight, self.n_folds, self.until = class_weight, n_folds, until
+        self.groups = groups
         labeler.restart()
         self._blank = untrained_copy(labeler.head, np.zeros((1, labeler.backbone.feature_dim), np.float32))
 
@@ -107,7 +110,7 @@ class FineTuneHyperModel(keras_tuner.HyperModel):
         return untrained_copy(self._blank, np.zeros((1, self.labeler.backbone.feature_dim), np.float32))
 
     def _measure(self, head: keras.Model, settings: FineTuneSettings) -> dict[str, float]:
-        folds = stratified_folds(self.class_ids, self.n_folds, self.labeler.seed)
+        folds = stratified_folds(self.class_ids, self.n_folds, self.labeler.seed, groups=self.groups)
         first_state = FirstState(head)
         by_fold: list[tuple[np.ndarray, list[np.ndarray]]] = []
         with FineTuning(
@@ -240,6 +243,7 @@ def tune_fine_tuning(
         class_ids,
         settings=settings,
         class_weight=class_weights(class_weight, class_ids, labeler.classes, sampling),
+        groups=twin_numbers(extraction.features),
         until=until,
     )
     with ExitStack() as stack:
