@@ -52,6 +52,10 @@ if TYPE_CHECKING:
     from tfautolabel.measures import ProbabilityEvaluation as ProbabilityEvaluation
     from tfautolabel.measures import evaluate_predictions as evaluate_predictions
     from tfautolabel.measures import evaluate_probabilities as evaluate_probabilities
+    from tfautolabel.review.finishing import finish_review as finish_review
+    from tfautolabel.review.opening import open_review as open_review
+    from tfautolabel.review.session import Review as Review
+    from tfautolabel.review.settings import ReviewSettings as ReviewSettings
     from tfautolabel.runs.settings import RunSettings as RunSettings
     from tfautolabel.training import ContrastiveSettings as ContrastiveSettings
     from tfautolabel.training import FineTuneSettings as FineTuneSettings
@@ -84,6 +88,8 @@ _HOMES = {
     "ProbabilityEvaluation": "measures",
     "QUERY_STRATEGIES": "active",
     "Query": "active.query",
+    "Review": "review.session",
+    "ReviewSettings": "review.settings",
     "RunResult": "jobs",
     "RunSettings": "runs.settings",
     "Unreadable": "labels",
@@ -99,10 +105,12 @@ _HOMES = {
     "export_tflite": "export",
     "extract_features": "features",
     "fine_tune": "training",
+    "finish_review": "review.finishing",
     "label": "jobs.label",
     "load_backbone": "backbones",
     "load_dataset": "data",
     "load_exported": "export",
+    "open_review": "review.opening",
     "query": "active.query",
     "run": "jobs",
     "simulate": "active",
