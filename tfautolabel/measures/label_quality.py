@@ -20,6 +20,8 @@ from tfautolabel.measures.intervals import accuracy_interval
 
 FEWEST_TO_CHECK = 12
 """A person is asked to look at so many labels at least: checking fewer hardly pays for the start."""
+MORE_TO_CHECK = 1.5
+"""A person is asked to look at so many times the number of wrong labels: right ones stand among them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,25 +48,25 @@ class LabelQuality:
     @property
     def suspects(self) -> np.ndarray:
         """The rows whose labels are believed to be wrong, int64, worst first: as many as `number` says."""
-        return self._first(0)
+        return self._first(self.number or 0.0)
 
     @property
     def to_check(self) -> np.ndarray:
         """The rows that a person should check first, int64, worst first.
 
-        The suspects, or `FEWEST_TO_CHECK` rows if there are fewer suspects; only rows with a likelier class.
+        `MORE_TO_CHECK` times as many as are wrong, at least `FEWEST_TO_CHECK`; only rows with a likelier
+        class.
         """
-        return self._first(FEWEST_TO_CHECK)
+        return self._first(max(FEWEST_TO_CHECK, MORE_TO_CHECK * (self.number or 0.0)))
 
     def wrong_among(self, rows: np.ndarray) -> float:
         """Returns about how many labels of some rows are wrong."""
         return float(self.chances[rows].sum())
 
-    def _first(self, at_least: int) -> np.ndarray:
+    def _first(self, wanted: float) -> np.ndarray:
         if self.number is None:
             return self.order[:0]
-        wanted = max(at_least, round(self.number))
-        return self.order[: min(wanted, int(np.count_nonzero(self.chances)))]
+        return self.order[: min(round(wanted), int(np.count_nonzero(self.chances)))]
 
 
 def label_scores(class_ids: np.ndarray, out_of_fold: np.ndarray) -> np.ndarray:
