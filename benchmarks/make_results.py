@@ -38,6 +38,7 @@ ORDER = (
         "tuning",
         "serving",
         "formats",
+        "label_studio",
         "kills",
     ),
 )
@@ -63,6 +64,7 @@ HEADINGS = {
     "tuning": "Tuning heads",
     "serving": "The server",
     "formats": "TFLite and ONNX",
+    "label_studio": "The real Label Studio",
     "trust_validity": "Certificates: how often they are wrong, and how much they accept",
     "audit_answers": "Audits: how many answers they need, and how often they are wrong",
     "trust_calibration": "Calibration",

@@ -39,6 +39,7 @@ QUICK = {
     "tuning": ["--seeds", "1", "--trials", "3", "--sets", "uci"],
     "serving": ["--seconds", "2", "--rounds", "1"],
     "formats": ["--items", "50"],
+    "label_studio": ["--examples", "24"],
     "trust_validity": ["--sets", "uci"],
     "audit_answers": ["--sets", "uci", "--runs", "10", "--validity", "400"],
     "trust_calibration": ["--sets", "uci"],

@@ -61,6 +61,13 @@ def test_answers_are_added_to_the_labels_and_learnt_from(tmp_path):
     said = read_said(out / "label_studio.1.csv", [*rows], None)
     assert said.drawn == {"0", "1", "2", "3", "4", "5"}
 
+    # With all of them answered, nothing is left to label: what was there stays.
+    left = export(tmp_path / "e.json", {str(number): list(WORDS)[number % 2] for number in range(16)})
+    before = {path.name for path in out.iterdir()}
+    with pytest.raises(ValueError, match="something to label"):
+        refit(out, left, **options)
+    assert {path.name for path in out.iterdir()} == before
+
     # The next time goes on from these labels.
     last = refit(out, export(tmp_path / "e.json", {"10": "praise"}), **options)
     assert last.record["inputs"]["labels"] == str(out / "label_studio.2.csv")

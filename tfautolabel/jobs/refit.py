@@ -84,7 +84,11 @@ def refit(
             how = "" if known is None else GIVEN if random else CHOSEN
             writer.writerow([as_utf8(name), "" if known is None else as_utf8(known), how])
     options: dict[str, Any] = {"cache_dir": cache_dir, "progress": progress, "say": say}
-    return run(source.data, out, labels=file, settings=settings_of(record), **options)
+    try:
+        return run(source.data, out, labels=file, settings=settings_of(record), **options)
+    except BaseException:
+        file.unlink(missing_ok=True)  # no run names it
+        raise
 
 
 def _new_file(out: Path) -> Path:
