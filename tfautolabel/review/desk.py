@@ -57,6 +57,7 @@ class Desk:
         review = self._review
         status = self.status()
         return {
+            "id": key_of(str(review.answers.file.resolve())),
             "title": review.material.title,
             "modality": review.material.dataset.modality,
             "who": who,
@@ -100,9 +101,9 @@ class Desk:
         self._background.wake()
         return {"saved": tickets, "status": self.status()}
 
-    def undo(self, who: str, _: dict[str, Any]) -> dict[str, Any]:
+    def undo(self, who: str, body: dict[str, Any]) -> dict[str, Any]:
         """Takes the person's last act back."""
-        events = self._review.undo(who)
+        events = self._review.undo(who, _text(body, "act", ""))
         self._background.wake()
         undone = None
         if events:

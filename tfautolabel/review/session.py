@@ -213,14 +213,22 @@ class Review:
                 self.answers.release(items, events[0].who, purpose=purpose)
                 self._of_mode(purpose.partition(":")[0]).clean()
 
-    def undo(self, who: str) -> list[Event]:
-        """Takes back a person's last act that is not undone yet; returns its events, if there was one."""
+    def undo(self, who: str, act: str = "") -> list[Event]:
+        """Takes back a person's last act that is not undone yet.
+
+        Args:
+            who: the person.
+            act: a name for this undoing, so that it happens once however often it is asked for.
+
+        Returns:
+            The events that were taken back; none if there was nothing left.
+        """
         self._sync()
         with self._lock:
-            events = self.ledger.last_act(who)
+            events = self.ledger.undone_by(act) or self.ledger.last_act(who)
             if not events:
                 return []
-            self.answers.add([Event(uuid.uuid4().hex, who, "undo", label=events[0].act)])
+            self.answers.add([Event(act or uuid.uuid4().hex, who, "undo", label=events[0].act)])
             self._sync()
             return events
 
@@ -238,6 +246,8 @@ class Review:
             ValueError: If a name is empty, or exists where it must not, or does not exist where it must.
         """
         classes = self.classes
+        if act and self.ledger.has(act):
+            return
         wrong = {
             "add": name in classes,
             "rename": name not in classes or into in classes,

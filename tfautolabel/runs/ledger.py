@@ -43,6 +43,7 @@ class Ledger:
         self._comments: dict[str, list[Event]] = {}
         self._acts: dict[str, list[Event]] = {}
         self._undone: set[str] = set()
+        self._undoings: dict[str, str] = {}
         self._changes: list[Event] = []
         self._found: dict[tuple[str, str], Verdict | None] = {}
         self.last = 0
@@ -53,6 +54,7 @@ class Ledger:
             self.last = max(self.last, event.number)
             if event.kind == "undo":
                 self._undone.add(event.label)
+                self._undoings[event.act] = event.label
                 self._found.clear()
                 continue
             self._acts.setdefault(event.act, []).append(event)
@@ -150,6 +152,14 @@ class Ledger:
             if events[0].who == who and events[0].act not in self._undone:
                 return [self._today(event) for event in events]
         return []
+
+    def has(self, act: str) -> bool:
+        """Returns whether an act is stored, undone or not."""
+        return act in self._acts
+
+    def undone_by(self, act: str) -> list[Event]:
+        """Returns the events that an undoing with this name took back; empty if there was none."""
+        return list(self._acts.get(self._undoings.get(act, ""), []))
 
     def history(self, who: str, n: int) -> list[list[Event]]:
         """Returns a person's last n acts that are not undone, the newest first."""

@@ -1,6 +1,6 @@
 /** Takes acts back, one a key press, in order, and shows their examples again. */
 
-import { get, post } from "./api.js";
+import { get, newAct, post } from "./api.js";
 import { announce, remark } from "./notices.js";
 
 export class Undo {
@@ -10,6 +10,7 @@ export class Undo {
   constructor(parts) {
     this._parts = parts;
     this._last = Promise.resolve();
+    this._act = null;
   }
 
   /** Keys that come quickly are done one after the other. */
@@ -22,7 +23,10 @@ export class Undo {
     const { state, outbox, isBusy, showAgain } = this._parts;
     if (outbox.count || isBusy()) return remark("Not undone: an answer is still being saved. Press it again when it is.");
     try {
-      const { undone, status } = await post("/api/undo", {});
+      // The name stays until the reply comes: if only the reply was lost, the same act is not undone twice.
+      this._act ??= newAct();
+      const { undone, status } = await post("/api/undo", { act: this._act });
+      this._act = null;
       if (undone && !undone.items.length) state.takeSession(await get("/api/session"));
       else state.takeStatus(status);
       if (!undone) return remark("There is nothing left to undo.");
@@ -30,8 +34,7 @@ export class Undo {
       if (undone.items.length) await showAgain(undone.items, true);
       announce(`Undone: ${undone.what}`);
     } catch (error) {
-      // It is not tried again by itself: if only the reply was lost, a second undo would take back one act more.
-      remark(`${error.message} Look at the history before you undo again.`);
+      remark(`${error.message} Press it again: it is taken back once.`);
     }
   }
 }
