@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -125,6 +126,8 @@ def show_check(found: LabelCheck, out: Path) -> None:
         f"copies     {out / DUPLICATES}",
         f"unlike     {out / UNLIKE}",
         "",
-        "Nothing was changed. Correct the column given, then hand the file back:",
+        "Nothing was changed. Look at them on a page:",
+        f"  tfautolabel review {shlex.quote(str(out))}",
+        "Or correct the column given, then hand the file back:",
         f"  --labels {out / TABLE}",
     )

@@ -43,7 +43,8 @@ def review(
     data: Annotated[
         Path,
         typer.Argument(
-            help="Folder of files or a table, as for run; without --out, a folder that run or review wrote."
+            help="Folder of files or a table, as for run; or, without --out, a folder that run, review or "
+            "check-labels wrote."
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the answers and the results.")] = None,

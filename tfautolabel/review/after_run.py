@@ -1,13 +1,16 @@
-"""What a person may look at after a run: its audit, what it was unsure of, and doubtful given labels."""
+"""What a person may look at after a run or a check: the audit, unsure labels, and doubtful given labels."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tfautolabel.data.label_file import CHECKED
 from tfautolabel.jobs.audit import AuditResult, certify_run, draw_audit_list
+from tfautolabel.jobs.checked_files import RECORD, TABLE
 from tfautolabel.measures import judge_labels
 from tfautolabel.review.material import Material
 from tfautolabel.review.questions import Question
@@ -36,6 +39,21 @@ def lists_of_run(out: Path, record: dict[str, Any], material: Material) -> dict[
         audit_purpose(record): _audit(out, material),
     }
     return {purpose: questions for purpose, questions in found.items() if questions}
+
+
+def lists_of_check(out: Path, material: Material) -> dict[str, list[Question]]:
+    """Returns the questions about given labels that a check found doubtful, the worst first.
+
+    Args:
+        out: a folder that `check_labels` wrote; any other folder gives none.
+        material: the examples.
+    """
+    if not ((out / RECORD).is_file() and (out / TABLE).is_file()):
+        return {}
+    with (out / TABLE).open(encoding="utf-8", newline="") as stream:
+        rows = [(row["id"], row[CHECKED], row["likelier"]) for row in csv.DictReader(stream)]
+    questions = _known(material, [row for row in rows if row[2]], "check")
+    return {"check": questions} if questions else {}
 
 
 def audit_purpose(record: dict[str, Any]) -> str:

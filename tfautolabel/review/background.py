@@ -19,8 +19,8 @@ class Background:
 
     Args:
         review: the session.
-        finish: labels the whole pool ("teach") or certifies by an audit ("audit"); gets the mode and
-            returns a sentence about the result.
+        finish: labels the whole pool ("teach", "unsure"), writes corrected labels ("check") or certifies
+            ("audit"); gets the mode and returns a sentence about the result.
 
     Attributes:
         state: of labelling, one of `FINISHING`.
@@ -92,7 +92,7 @@ class Background:
     def _label(self, mode: str) -> None:
         try:
             self.sentence = self._finish(mode)
-            self.state, self.report = "done", True
+            self.state, self.report = "done", mode != "check"
         except Exception as error:
             _log.exception("labelling failed")
             self.state, self.sentence = "failed", str(error)

@@ -102,6 +102,13 @@ def finish_review(
     return result
 
 
+def _checked(review: Review) -> tuple[int, int]:
+    """Returns how many given labels people looked at, and how many of these are another label now."""
+    given = review.material.given
+    looked = [one for one in review.ledger.verdicts("check") if one.kind != "skip"]
+    return len(looked), sum(one.label != given.get(one.item, "") for one in looked)
+
+
 def finisher(review: Review, cache_dir: Place | None = None) -> Callable[[str], str]:
     """Returns what a page calls to end a mode; it returns a sentence about the result.
 
@@ -118,6 +125,10 @@ def finisher(review: Review, cache_dir: Place | None = None) -> Callable[[str], 
             return (
                 f"{done.answered} labels were checked, {done.wrong} are wrong. {done.certificate.sentence()}"
             )
+        if mode == "check":
+            _, labels = write_answers(review, out)
+            looked, changed = _checked(review)
+            return f"{looked} given labels were looked at, {changed} changed. {labels} holds them for `run`."
         counts = finish_review(review, cache_dir=cache_dir, progress=False).record["counts"]
         return f"{counts['to_label']:,} examples were labelled, {counts['accepted']:,} labels are accepted."
 

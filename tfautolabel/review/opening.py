@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from tfautolabel.data import Dataset
+from tfautolabel.jobs.checked_files import RECORD as CHECK_RECORD
 from tfautolabel.labeler import select_backbone
 from tfautolabel.labeler.choose import DEFAULT_BACKBONES
 from tfautolabel.labeler.reading import Reading
-from tfautolabel.review.after_run import lists_of_run
+from tfautolabel.review.after_run import lists_of_check, lists_of_run
 from tfautolabel.review.material import Material
 from tfautolabel.review.session import Review
 from tfautolabel.review.settings import ReviewSettings
 from tfautolabel.runs.answers import Answers
 from tfautolabel.runs.files import ANSWERS, RECORD
 from tfautolabel.runs.inputs import Place, Source, check_source, load_by, make_folder
-from tfautolabel.runs.record import read_record, settings_of
+from tfautolabel.runs.record import read_record
 from tfautolabel.runs.settings import RunSettings
 
 _SESSION = "session"
@@ -41,7 +43,7 @@ def open_review(
 
     Args:
         data: a folder, a file that holds a row for each example, or a frame; or, without `out`, a folder
-            of results of `run` or of an earlier session, which names the data.
+            of results of `run`, `check_labels` or an earlier session, which names the data.
         out: the folder of results; the answers are in out/answers.sqlite.
         labels: a file of labels, to go on from.
         classes: names of classes, if there are no labels yet; more can be added later.
@@ -88,7 +90,9 @@ def open_review(
             "settings": source.settings.to_dict(),
         }
         answers.set_facts({_SESSION: described})
-    lists = {} if record is None else lists_of_run(out, record, material)
+    lists = lists_of_check(out, material)
+    if record is not None:
+        lists |= lists_of_run(out, record, material)
     return Review(material, answers, classes=classes, settings=review, lists=lists)
 
 
@@ -149,12 +153,16 @@ def _source(
     if earlier:
         known = settings or RunSettings.from_dict(earlier["settings"])
         return Source(earlier["data"], labels or earlier["labels"], None, known), earlier
+    if record is None and (out / CHECK_RECORD).is_file():
+        record = json.loads((out / CHECK_RECORD).read_text(encoding="utf-8"))
     if record is None:
         raise FileNotFoundError(
-            "a review goes on in a folder that `run` or `review` wrote; to begin one, give the data and "
-            f"out (--out). Received: {out}"
+            "a review goes on in a folder that `run`, `review` or `check-labels` wrote; to begin one, "
+            f"give the data and out (--out). Received: {out}"
         )
     source = Source.from_record(record)
+    if handle := (record.get("backbone") or {}).get("handle"):
+        source = replace(source, settings=replace(source.settings, backbone=handle))
     if source.labelled is not None:
         source = Source(source.data, None, None, source.settings)
-    return replace(source, labels=labels or source.labels, settings=settings or settings_of(record)), earlier
+    return replace(source, labels=labels or source.labels, settings=settings or source.settings), earlier
