@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from tfautolabel.review.class_changes import class_change
 from tfautolabel.review.learner import Learner, Lesson
 from tfautolabel.review.material import Material, key_of
 from tfautolabel.review.panel import Panel, Status, panel_of
@@ -245,20 +246,8 @@ class Review:
         Raises:
             ValueError: If a name is empty, or exists where it must not, or does not exist where it must.
         """
-        classes = self.classes
-        if act and self.ledger.has(act):
-            return
-        wrong = {
-            "add": name in classes,
-            "rename": name not in classes or into in classes,
-            "merge": name not in classes or into not in classes or name == into,
-        }
-        if kind not in wrong or not name.strip() or (kind != "add" and not into.strip()) or wrong[kind]:
-            raise ValueError(
-                "a new name is not among the classes, and an old one is: "
-                f"{', '.join(classes) or 'there are none'}. Received: {kind} {name!r} {into!r}"
-            )
-        self.store([Event(act or uuid.uuid4().hex, who, kind, label=name.strip(), into=into.strip())])
+        if not (act and self.ledger.has(act)):
+            self.store([class_change(self.classes, who, kind, name, into, act)])
 
     def drawn(self) -> set[str]:
         """Returns the ids of the random sample, answered or not; see `tfautolabel.active.random_sample`."""
