@@ -122,3 +122,13 @@ def test_an_audit_counts_until_the_first_open_item(tmp_path):
     with pytest.raises(FileNotFoundError):  # there is no run here; the list is written before that shows
         certify_answers(tmp_path, record, ledger)
     assert [item.answer for item in read_audit_list(tmp_path / "audit.csv")] == ["x", "no", "", "", ""]
+
+
+def test_mistakes_leave_nothing_behind(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder or file"):
+        open_review(tmp_path / "none", tmp_path / "out", progress=False)
+    with pytest.raises(FileNotFoundError, match="a review goes on in a folder that"):
+        open_review(tmp_path / "none", progress=False)
+    with pytest.raises(ValueError, match="needs a folder for its results"):
+        open_review(["text one", "text two"], progress=False)
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -103,7 +104,7 @@ def review(
     quiet: Quiet = False,
 ) -> None:
     """Open a page that asks the examples that teach most, learns from the answers and labels the rest."""
-    from tfautolabel.review.server import check_extra, page_settings
+    from tfautolabel.review.server import check_extra, listen, page_settings
 
     settings = RunSettings(
         input_column=input_column,
@@ -132,8 +133,11 @@ def review(
         seed=seed,
     )
     server = page_settings(host, port, tuple(allow_host or ()))
+    asks.check()
+    listening = None
     if not finish:
-        check_extra()  # reported before TensorFlow loads
+        check_extra()  # reported before TensorFlow loads, as an address in use is
+        listening = listen(host, port)
     from tfautolabel.review.opening import open_review
 
     session = open_review(
@@ -150,7 +154,7 @@ def review(
     if finish:
         _finish(session, cache_dir, quiet)
     else:
-        _serve(session, server, cache_dir, browser)
+        _serve(session, server, cache_dir, browser, listening)
     session.answers.close()
 
 
@@ -163,7 +167,9 @@ def _finish(session: Review, cache_dir: Path | None, quiet: bool) -> None:
         summaries.show_run(result)
 
 
-def _serve(session: Review, server: Settings, cache_dir: Path | None, browser: bool) -> None:
+def _serve(
+    session: Review, server: Settings, cache_dir: Path | None, browser: bool, listening: socket.socket | None
+) -> None:
     from tfautolabel.review.finishing import finisher
     from tfautolabel.review.server import serve_review
 
@@ -174,4 +180,5 @@ def _serve(session: Review, server: Settings, cache_dir: Path | None, browser: b
             say("no browser could be opened: open the address yourself")
 
     report = session.answers.file.parent / REPORT
-    serve_review(session, server, finish=finisher(session, cache_dir), report=report, on_ready=ready)
+    finish = finisher(session, cache_dir)
+    serve_review(session, server, finish=finish, report=report, on_ready=ready, listening=listening)

@@ -71,6 +71,8 @@ def open_review(
     record = read_record(out) if (out / RECORD).is_file() else None
     source, known = _source(data, out, labels, settings, record)
     check_source(replace(source, labels=source.labels or "auto") if source.is_folder else source, out)
+    # The data is listed first, so that a mistake in it leaves no folder behind.
+    everything = _listed(source, out, say)
     make_folder(out)
     answers = Answers(out / ANSWERS)
     classes = list(classes) or known.get("classes", [])
@@ -81,7 +83,7 @@ def open_review(
         sampling=source.settings.sampling,
         seed=source.settings.seed,
     )
-    material = read_material(source, out, cache_dir=cache_dir, progress=progress, say=say)
+    material = _material(source, everything, cache_dir, progress, say)
     if source.path is not None:
         described = {
             "data": os.path.abspath(source.path),
@@ -96,35 +98,26 @@ def open_review(
     return Review(material, answers, classes=classes, settings=review, lists=lists)
 
 
-def read_material(
-    source: Source,
-    out: Path,
-    *,
-    cache_dir: Place | None = None,
-    progress: bool = True,
-    say: Callable[[str], None] = lambda _: None,
-) -> Material:
-    """Reads the data of a source, and extracts the features of all examples.
-
-    Args:
-        source: the location of the data.
-        out: the folder of results, which is left out of the data.
-        cache_dir: the folder where features are kept between runs.
-        progress: shows progress bars where standard error is a terminal.
-        say: is called with what was recognised or guessed.
-
-    Raises:
-        ValueError: If the data cannot be used.
-        FileNotFoundError: If it does not exist.
-    """
-    if source.labels is not None:
-        labels: Any = source.labels
-    else:
-        labels = None if source.is_folder else "auto"
+def _listed(source: Source, out: Path, say: Callable[[str], None]) -> Dataset:
+    """Returns all examples of a source, with the labels that they have."""
+    labels: Any = source.labels
+    if labels is None and not source.is_folder:
+        labels = "auto"
     exclude = [Path(place) for place in (out, source.labels) if place is not None]
     everything = load_by(source.settings, source.data, labels, exclude)
     for note in everything.notes:
         say(note)
+    return everything
+
+
+def _material(
+    source: Source,
+    everything: Dataset,
+    cache_dir: Place | None,
+    progress: bool,
+    say: Callable[[str], None],
+) -> Material:
+    """Extracts the features of all examples."""
     settings = source.settings
     handle = settings.backbone or DEFAULT_BACKBONES[everything.modality]
     backbone, _ = select_backbone(
@@ -134,7 +127,7 @@ def read_material(
     source = replace(source, settings=replace(settings, backbone=backbone.handle))
     extraction = Reading(backbone, settings.batch_size, cache_dir, progress).extract(everything)
     unreadable = tuple(sorted({*everything.unreadable, *extraction.unreadable}))
-    readable: Dataset = everything.subset(extraction.rows)
+    readable = everything.subset(extraction.rows)
     title = source.name if source.path is None else source.path.name or source.name
     return Material(readable, extraction.features, title, unreadable, everything.notes, source)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ def serve_review(
     finish: Callable[[str], str],
     report: Path,
     on_ready: Callable[[str], None] = lambda _: None,
+    listening: socket.socket | None = None,
 ) -> None:
     """Serves the page of a session until SIGTERM or SIGINT.
 
@@ -68,13 +70,15 @@ def serve_review(
         finish: see `Background`.
         report: the report that finishing leaves.
         on_ready: is called with the address of the page, a link that works once.
+        listening: a socket from `listen`, made before the data is read, so that an address in use is told at
+            once; by default one is made here.
 
     Raises:
         MissingExtraError: If the extra is not installed.
         OSError: If the address is already in use.
     """
     check_extra()
-    listening = listen(settings.host, settings.port)
+    listening = listening or listen(settings.host, settings.port)
     try:
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in str(host) else host

@@ -45,8 +45,10 @@ class ReviewSettings:
             ValueError: If one is out of range.
         """
         # Imported late: the command line takes its defaults from here and must not wait for it.
+        from tfautolabel.active.strategies import strategy_of
         from tfautolabel.data.shares import check_sampling
 
+        strategy_of(self.strategy)
         check_sampling(self.sampling)
         for name in ("random_share", "overlap", "min_confidence"):
             if not 0.0 <= getattr(self, name) <= 1.0:
