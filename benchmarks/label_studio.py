@@ -73,6 +73,7 @@ class Studio:
         settings = {
             "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
             "ML_BLOCK_LOCAL_IP": "false",
+            "SSRF_PROTECTION_ENABLED": "false",  # else the webhook of a local model is refused
             "LOCAL_FILES_SERVING_ENABLED": "true",
             "LOCAL_FILES_DOCUMENT_ROOT": str(media),
             "LABEL_STUDIO_HOST": self.url,

@@ -11,7 +11,7 @@ from tfautolabel.data.label_texts import SHOWN, label_text
 from tfautolabel.data.label_values import is_label
 from tfautolabel.data.path_names import PathFinder
 from tfautolabel.data.tables.columns import find_label, first_known
-from tfautolabel.data.tables.label_studio import FLAT_NOTE, OWN_ID, drops_skipped
+from tfautolabel.data.tables.label_studio import FLAT_NOTE, OWN_ID, TASK_ID, drops_skipped
 from tfautolabel.data.tables.open_table import open_table
 from tfautolabel.data.written_paths import looks_like_path
 from tfautolabel.labels import Unreadable
@@ -23,6 +23,9 @@ NAME_COLUMNS = (
     "name",
 )  # fmt: skip
 """Possible names of the name column, the surest first: paths below a folder, or ids of rows."""
+
+TEXT_COLUMNS = ("text", "sentence", "review", "content", "message", "body", "tweet", "utterance", "question")
+"""Possible names of the text in tasks of Label Studio that have no name."""
 
 CHECKED = "given"
 """The label column of `check_labels.csv`, so that a person can correct that file and use it as labels."""
@@ -50,12 +53,14 @@ class LabelList(NamedTuple):
         notes: sentences that say how the list was understood.
         source: the file's name, for messages.
         folder: the folder of that file, for relative paths; None for a list in memory.
+        by_text: whether the paths are texts, which name the examples themselves.
     """
 
     rows: list[LabelRow]
     notes: tuple[str, ...] = ()
     source: str = "labels"
     folder: str | None = None
+    by_text: bool = False
 
 
 class Matched(NamedTuple):
@@ -101,7 +106,13 @@ def read_label_file(path: str | os.PathLike[str], encoding: str | None = None) -
         raise ValueError(
             f"labels must be a file that can be read ({error.strerror}). Received: {shown!r}"
         ) from error
-    name_column, label_column = _columns(shown, table.columns, sample)
+    columns = table.columns
+    of_tasks = TASK_ID in columns or drops_skipped(columns)
+    if of_tasks:  # whose numbers name no rows of ours
+        columns = tuple(name for name in columns if name not in (TASK_ID, "id"))
+    by_text = of_tasks and first_known(NAME_COLUMNS, columns) is None
+    text_column = first_known(TEXT_COLUMNS, columns) if by_text else None
+    name_column, label_column = _columns(shown, columns, sample, text_column)
     # Tasks that were added in Label Studio itself have no id of ours.
     other = first_known(NAME_COLUMNS[1:], table.columns) if name_column == OWN_ID else None
     rows = []
@@ -130,7 +141,7 @@ def read_label_file(path: str | os.PathLike[str], encoding: str | None = None) -
         notes += (
             f"{shown}: names are taken from column {name_column!r}, labels from column {label_column!r}",
         )
-    return LabelList(rows, notes, shown, os.path.dirname(os.path.abspath(shown)))
+    return LabelList(rows, notes, shown, os.path.dirname(os.path.abspath(shown)), text_column is not None)
 
 
 def match_labels(
@@ -237,10 +248,13 @@ def _settle(found: Iterable[tuple[str, LabelRow]], source: str) -> tuple[dict[st
 
 
 def _columns(
-    shown: str, columns: Sequence[str], sample: Sequence[Mapping[str, bytes | None]]
+    shown: str,
+    columns: Sequence[str],
+    sample: Sequence[Mapping[str, bytes | None]],
+    text_column: str | None,
 ) -> tuple[str, str]:
-    """Returns the column of names and the column of labels."""
-    name = first_known(NAME_COLUMNS, columns)
+    """Returns the column of names, or of texts that name themselves, and the column of labels."""
+    name = text_column or first_known(NAME_COLUMNS, columns)
     label = find_label([column for column in columns if column != name])
     if label is None and CHECKED in columns:
         label = CHECKED

@@ -14,6 +14,7 @@ from tfautolabel.data.label_values import Rules, label_rules, resolve
 from tfautolabel.data.modality import MODALITIES, PLURALS
 from tfautolabel.data.tables import load_table
 from tfautolabel.data.tables.frames import in_order_of, index_names
+from tfautolabel.data.text_names import match_texts
 
 
 def load_dataset(
@@ -156,8 +157,11 @@ def _labelled(
         if given.folder is not None and not any(names):
             raise ValueError(f"{given.source}: none of its {len(names):,} rows has a label")
         rows = [row._replace(label=name or "") for row, name in zip(given.rows, names, strict=True)]
-        matched = match_labels(
-            given._replace(rows=rows), dataset.ids.tolist(), root, dataset.unreadable, numbered
+        given = given._replace(rows=rows)
+        matched = (
+            match_texts(given, dataset)
+            if given.by_text
+            else match_labels(given, dataset.ids.tolist(), root, dataset.unreadable, numbered)
         )
         values, notes = matched.labels, (*given.notes, *settled, *matched.notes)
         rules = Rules(keep=True)

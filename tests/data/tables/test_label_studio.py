@@ -73,3 +73,35 @@ def test_an_export_is_also_a_table_of_texts(tmp_path):
     assert found.ids.tolist() == ["r7", "r8", "r9"]
     assert found.read([0, 1]) == [b"text 1", b"text 2"]
     assert found.classes == ("x", "y")
+
+
+ROWS = "id,text\n5,text 2\n1,text 5\n2,  text 1\n3,text 9\n4,text 1\n"
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_numbers_of_tasks_name_no_rows_but_texts_do(tmp_path, flat):
+    (tmp_path / "rows.csv").write_text(ROWS)
+    tasks = [task(1, annotation("x")), task(2, annotation("y")), task(3), task(5, annotation("x"))]
+    if flat:
+        tasks = [
+            {"id": one["id"], "text": one["data"]["text"], "label": label, "annotator": 1, "lead_time": 2}
+            for one, label in zip(tasks, ("x", "y", None, "x"), strict=True)
+        ]
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    found = load_dataset(tmp_path / "rows.csv", tmp_path / "export.json")
+    labels = [None if i < 0 else found.classes[i] for i in found.class_ids]
+    assert dict(zip(found.ids.tolist(), labels, strict=True)) == {
+        "5": "y", "1": "x", "2": "x", "3": None, "4": "x",
+    }  # fmt: skip
+    assert any("the texts name the examples; 1 of 4 texts are no example" in note for note in found.notes)
+
+
+def test_texts_that_do_not_decide_are_refused(tmp_path):
+    (tmp_path / "rows.csv").write_text(ROWS)
+    export = tmp_path / "export.json"
+    export.write_text(json.dumps([task(1, annotation("x")), {**task(1, annotation("y")), "id": 2}]))
+    with pytest.raises(ValueError, match="'text 1' is 'x' in item 1 and 'y' in item 2"):
+        load_dataset(tmp_path / "rows.csv", export)
+    export.write_text(json.dumps([task(77, annotation("x"))]))
+    with pytest.raises(ValueError, match="none of its 1 texts is an example"):
+        load_dataset(tmp_path / "rows.csv", export)

@@ -14,6 +14,9 @@ from tfautolabel.data.label_texts import SHOWN
 OWN_ID, OWN_UNCERTAINTY = "tal_id", "tal_uncertainty"
 """Entries of a task's data that `tfautolabel export-tasks` writes: the example's id, and 1 - confidence."""
 
+TASK_ID = "task_id"
+"""The column of Label Studio's own numbers."""
+
 
 def is_task(item: Mapping[str, Any]) -> bool:
     """Returns whether an object is a task."""
@@ -43,7 +46,7 @@ class Tasks:
     def row(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the data of a task, its name, and its label, which is None if nobody gave one.
 
-        The name is the id that `tfautolabel export-tasks` gave it, else Label Studio's.
+        The name is the id that `tfautolabel export-tasks` gave it, else the task's number.
         """
         data = task["data"]
         row = {key: value for key, value in data.items() if key not in ("label", "id", OWN_UNCERTAINTY)}
@@ -58,7 +61,9 @@ class Tasks:
             self._differ += 1
             if len(self._shown) < SHOWN:
                 self._shown.append(repr(name))
-        return {"id": name, **row, "label": answers[-1] if answers else None}
+        # Numbers of tasks must not be taken for the ids of a user's rows.
+        key = TASK_ID if own is None else "id"
+        return {key: name, **row, "label": answers[-1] if answers else None}
 
     def notes(self, name: str) -> tuple[str, ...]:
         """Returns sentences that say what the rows do not show.
