@@ -8,6 +8,7 @@ import pytest
 from command import assert_one_sentence, tfautolabel
 from hub_modules import make_image_module, make_text_module
 from separable import write_flat
+from unchecked_exports import unchecked_exports
 
 from tfautolabel.jobs import run
 from tfautolabel.jobs.export_tasks import export_tasks
@@ -15,6 +16,12 @@ from tfautolabel.runs import RunSettings
 from tfautolabel.runs.label_config import parse_label_config
 
 WORDS = {"praise": "good great film", "blame": "bad poor film"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with unchecked_exports():
+        yield
 
 
 def rows_of(file):

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from hub_modules import make_text_module
+from unchecked_exports import unchecked_exports
 
 from tfautolabel.jobs import run
 from tfautolabel.jobs.refit import refit
@@ -12,6 +13,12 @@ from tfautolabel.runs import RunSettings
 from tfautolabel.runs.said import read_said
 
 WORDS = {"praise": "good great film", "blame": "bad poor film"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with unchecked_exports():
+        yield
 
 
 def rows_of(file):
