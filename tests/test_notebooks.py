@@ -27,13 +27,14 @@ def texts(output):
     return "".join(value for kind, value in output.get("data", {}).items() if kind.startswith("text/"))
 
 
-def test_there_are_five_in_their_order():
+def test_they_stand_in_their_order():
     assert [path.stem for path in NOTEBOOKS] == [
         "1-pictures",
         "2-texts",
         "3-speech",
         "4-tuning",
         "5-serving",
+        "6-review",
     ]
 
 

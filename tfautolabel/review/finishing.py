@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.writers import as_utf8, unix_csv
+from tfautolabel.jobs.audit import draw_audit_list
 from tfautolabel.jobs.run import RunResult, run
 from tfautolabel.review.after_run import certify_answers, lists_of_run
 from tfautolabel.review.session import Review
@@ -102,6 +103,19 @@ def finish_review(
     return result
 
 
+def _certified(review: Review, out: Path) -> str:
+    """Certifies by the audit's answers; if more are needed, their examples are listed next."""
+    record = read_record(out)
+    done = certify_answers(out, record, review.ledger)
+    said = f"{done.answered} labels were checked, {done.wrong} are wrong. "
+    if done.state != "undecided":
+        return said + done.certificate.sentence()
+    _, listed, needed = draw_audit_list(out)
+    review.set_lists(lists_of_run(out, read_record(out), review.material))
+    more = (needed.expected or needed.if_right or listed) - done.answered
+    return f"{said}Nothing is certified yet: about {max(more, 1)} more answers are needed."
+
+
 def _checked(review: Review) -> tuple[int, int]:
     """Returns how many given labels people looked at, and how many of these are another label now."""
     given = review.material.given
@@ -121,10 +135,7 @@ def finisher(review: Review, cache_dir: Place | None = None) -> Callable[[str], 
     def finish(mode: str) -> str:
         if mode == "audit":
             write_answers(review, out)
-            done = certify_answers(out, read_record(out), review.ledger)
-            return (
-                f"{done.answered} labels were checked, {done.wrong} are wrong. {done.certificate.sentence()}"
-            )
+            return _certified(review, out)
         if mode == "check":
             _, labels = write_answers(review, out)
             looked, changed = _checked(review)
