@@ -295,3 +295,15 @@ def test_a_broken_clip_alone_is_silent():
     assert alone.readable.numpy().tolist() == [False]
     np.testing.assert_array_equal(alone.inputs[0], np.zeros((1, 100)))
     assert [value.numpy().tolist() for value in (alone.inputs[1], alone.example)] == [[1], [0]]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_batches_whose_size_the_graph_knows(count):
+    """A graph for exactly so many clips gives what a graph for any number of them gives."""
+    layer = WavePreprocessor(RATE)
+    clips = tf.constant([wav(tones(seconds=0.4, seed=seed)) for seed in range(count)])
+    fixed = tf.function(layer.call, input_signature=[tf.TensorSpec([count], tf.string)], autograph=False)
+    for found, expected in zip(
+        tf.nest.flatten(fixed(clips)), tf.nest.flatten(prepared(clips.numpy().tolist())), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)

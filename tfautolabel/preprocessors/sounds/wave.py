@@ -82,6 +82,8 @@ class WavePreprocessor(Preprocessor):
             return self._alone(clip.map(lambda row, encoded: decode(row, tf.reshape(encoded, []))))
 
         # A long clip is alone in its batch, and its windows need no copies.
+        if examples.shape[0] is not None:  # TensorFlow would refuse the other branch
+            return single() if examples.shape[0] == 1 else several()
         prepared: Preprocessed = tf.cond(tf.equal(count, 1), single, several)
         return prepared
 
