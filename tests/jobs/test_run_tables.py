@@ -63,7 +63,8 @@ def test_rows_without_a_label_are_labelled(modules, kind, tmp_path):
     served = tal.load_exported(tmp_path / "out" / "model")
     assert served.modality == "text"
     (part,) = served.label_parts(tal.Dataset.from_inputs(["good good", "poor bad"]), progress=False)
-    assert [part.classes[class_id] for class_id in part.class_ids] == ["good", "bad"]
+    # These few texts are copies of four, so that held-out ones do not support accepting a label.
+    assert part.predicted.tolist() == ["good", "bad"]
 
 
 def test_the_commands_on_a_table(modules, tmp_path):
