@@ -34,6 +34,7 @@ ORDER = (
         "trust_unlike",
         "trust_earned",
         "label_errors",
+        "review",
         "report",
         "tuning",
         "serving",
@@ -71,6 +72,7 @@ HEADINGS = {
     "trust_conformal": "Label sets",
     "trust_unlike": "What is unlike everything labelled",
     "trust_earned": "Labels are accepted only where that was earned",
+    "review": "Sessions with a person: certificates, the time of a key, kills",
     "label_errors": "Given labels that are wrong, and files that occur twice",
     "report": "Report",
 }

@@ -46,6 +46,7 @@ QUICK = {
     "trust_conformal": [],
     "trust_unlike": [],
     "trust_earned": ["--parts", "unequal", "--sets", "tiles"],
+    "review": ["--sessions", "5", "--sets", "uci", "--keys", "20", "--kills", "3"],
     "label_errors": ["--seeds", "1", "--sets", "tiles", "uci-e5"],
     "report": [],
 }
