@@ -10,6 +10,7 @@ from unchecked_exports import unchecked_exports
 from tfautolabel.jobs import run
 from tfautolabel.jobs.refit import refit
 from tfautolabel.runs import RunSettings
+from tfautolabel.runs.inputs import Source
 from tfautolabel.runs.said import read_said
 
 WORDS = {"praise": "good great film", "blame": "bad poor film"}
@@ -65,7 +66,7 @@ def test_answers_are_added_to_the_labels_and_learnt_from(tmp_path):
     assert again.record["settings"] == first.record["settings"]
     assert again.record["id"] != first.record["id"]
     assert set(rows_of(out / "predictions.csv")) == {str(n) for n in range(16)} - set(rows_of_known(rows))
-    said = read_said(out / "label_studio.1.csv", [*rows], None)
+    said = read_said(Source("no folder", out / "label_studio.1.csv"), [*rows])
     assert said.drawn == {"0", "1", "2", "3", "4", "5"}
 
     # With all of them answered, nothing is left to label: what was there stays.

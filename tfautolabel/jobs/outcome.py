@@ -88,7 +88,7 @@ def label_pool(
     examples, n_classes, settings = inputs.examples, len(labeler.classes), source.settings
     sample = _sample(inputs.pool, labeler.seed)
     everything = [*map(str, examples.ids), *map(str, inputs.pool.ids)]
-    said = read_said(source.labels, everything, source.path if source.is_folder else None)
+    said = read_said(source, everything)
     if extraction is None:
         with clock("features"):
             extraction = labeler.extract(examples)

@@ -141,7 +141,7 @@ def query_list(
             writer.writerow([as_utf8(name), "", reason, *texts[number : number + 1]])
         for name, class_id in zip(pool.ids[known].tolist(), pool.class_ids[known].tolist(), strict=True):
             writer.writerow([as_utf8(name), as_utf8(pool.classes[class_id]), KNOWN, *([""] if texts else [])])
-    before = read_said(source.labels, [*map(str, pool.ids)], source.path if source.is_folder else None)
+    before = read_said(source, [*map(str, pool.ids)])
     given = [name for name in map(str, pool.ids[known]) if before.drawn is None or name in before.drawn]
     write_drawn(file, [*map(str, pool.ids[found.drawn]), *given])
     classes = pool.classes if apart is None else apart.classes
@@ -159,13 +159,12 @@ def _texts(pool: Dataset, rows: np.ndarray) -> list[str]:
 
 def _of_run(out: Path) -> Source:
     """Returns the data of a run, with the backbone that it used."""
-    record = read_record(out)
-    source = Source.from_record(record)
+    source = Source.with_backbone_of(read_record(out))
     if not os.path.exists(source.data):
         raise FileNotFoundError(
             f"the data of a run must still be where it was. Received: {out}, whose data was {source.data}"
         )
-    return replace(source, settings=replace(source.settings, backbone=record["backbone"].get("handle")))
+    return source
 
 
 def _read(source: Source, exclude: list[Path]) -> tuple[Dataset, Dataset | None]:

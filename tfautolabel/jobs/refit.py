@@ -71,7 +71,7 @@ def refit(
     new = [None if (i := given.get(name, ABSTAIN)) == ABSTAIN else answered.classes[i] for name in names]
     if all(answer is None or answer == label for answer, label in zip(new, old, strict=True)):
         raise ValueError(f"a new answer is needed to learn from. Received: {len(names):,} tasks without one")
-    said = read_said(source.labels, names, source.path if source.is_folder else None)
+    said = read_said(source, names)
     all_chosen = source.settings.sampling == "chosen" and said.drawn is None
     file = _new_file(out)
     with atomic_write(file) as stream:

@@ -153,9 +153,7 @@ def _source(
             "a review goes on in a folder that `run`, `review` or `check-labels` wrote; to begin one, "
             f"give the data and out (--out). Received: {out}"
         )
-    source = Source.from_record(record)
-    if handle := (record.get("backbone") or {}).get("handle"):
-        source = replace(source, settings=replace(source.settings, backbone=handle))
+    source = Source.with_backbone_of(record)
     if source.labelled is not None:
         source = Source(source.data, None, None, source.settings)
     return replace(source, labels=labels or source.labels, settings=settings or source.settings), earlier

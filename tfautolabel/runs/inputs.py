@@ -45,6 +45,13 @@ class Source:
         settings = replace(settings_of(record), modality=inputs.get("modality"))
         return cls(inputs["data"], inputs.get("labels"), inputs.get("labelled"), settings)
 
+    @classmethod
+    def with_backbone_of(cls, record: dict[str, Any]) -> Source:
+        """Returns the source that a record names, with the backbone that was used."""
+        source = cls.from_record(record)
+        handle = record["backbone"].get("handle")
+        return replace(source, settings=replace(source.settings, backbone=handle))
+
     def described(self, modality: str, labelled_digest: str, pool_digest: str) -> dict[str, Any]:
         """Returns the inputs as run.json stores them."""
         labels, labelled = self.labels, self.labelled

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.label_file import LabelList, LabelRow, match_labels, read_label_file
 from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.tables.open_table import open_table
-from tfautolabel.runs.inputs import Place
+from tfautolabel.runs.inputs import Source
 
 ASKED, ANSWER = "asked", "answer"
 RANDOM, CHOSEN, GIVEN = "random", "chosen", "given"
@@ -43,25 +43,40 @@ class Said:
     no_class: dict[str, str] = field(default_factory=dict)
 
 
-def read_said(labels: Place | None, ids: Sequence[str], root: Place | None) -> Said:
-    """Reads both columns, if a list has them.
+def read_said(source: Source, ids: Sequence[str]) -> Said:
+    """Reads both columns of a source's list of labels, if it has them.
 
     Args:
-        labels: the list, as for `run`; None for none.
+        source: where the data and the list are.
         ids: the ids of all examples.
-        root: the folder of the data; None for a table.
     """
-    if labels is None:
+    if source.labels is None:
         return Said()
-    columns = {name.strip().lower(): name for name in open_table(str(labels), ()).columns}
-    asked = _column(labels, columns[ASKED], ids, root) if ASKED in columns else {}
-    answered = _column(labels, columns[ANSWER], ids, root) if ANSWER in columns else {}
-    drawn = None
+    labels, encoding = Path(source.labels), source.settings.encoding
+    table = open_table(str(labels), (), encoding)
+    columns = {name.strip().lower(): name for name in table.columns}
+    rows: list[tuple[LabelRow, Mapping[str, bytes | None]]] = []
+    if columns.keys() & {ASKED, ANSWER}:
+        records = [values for _, values, _ in table.records() if values is not None]
+        rows = list(zip(read_label_file(labels, encoding).rows, records, strict=True))
+
+    def by_id(name: str) -> dict[str, str]:
+        if name not in columns:
+            return {}
+        given = [row._replace(label=_text(values.get(columns[name]))) for row, values in rows]
+        found = LabelList(given, (), str(labels), str(labels.resolve().parent))
+        root = source.path if source.is_folder else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # reading the labels has told of names that do not exist
+            values = match_labels(found, ids, root, numbered=False).labels
+        return {one: value for one, value in zip(ids, values, strict=True) if value}
+
+    asked, drawn = by_id(ASKED), None
     if {*asked.values()} and {*asked.values()} <= {RANDOM, CHOSEN, GIVEN}:
         drawn = frozenset(name for name, how in asked.items() if how != CHOSEN)
-    elif (digests := _drawn_beside(Path(labels))) is not None:
+    elif (digests := _drawn_beside(labels)) is not None:
         drawn = frozenset(name for name in ids if _digest(name) in digests)
-    return Said(drawn, {name: said for name, said in answered.items() if said in NO_CLASS})
+    return Said(drawn, {name: said for name, said in by_id(ANSWER).items() if said in NO_CLASS})
 
 
 def write_drawn(labels: Path, drawn: Iterable[str]) -> None:
@@ -93,16 +108,5 @@ def _digest(name: str) -> str:
     return hashlib.sha256(f"drawn {name}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
-def _column(labels: Place, column: str, ids: Sequence[str], root: Place | None) -> dict[str, str]:
-    """Returns the values of a column by the ids that its rows belong to."""
-    named = read_label_file(labels)
-    records = [values for _, values, _ in open_table(str(labels), ()).records() if values is not None]
-    rows = [
-        LabelRow(row.place, row.path, (label_text(values.get(column)) or "").strip())
-        for row, values in zip(named.rows, records, strict=True)
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # reading the labels has told of names that do not exist
-        folder = str(Path(labels).resolve().parent)
-        found = match_labels(LabelList(rows, (), str(labels), folder), ids, root, numbered=False).labels
-    return {name: value for name, value in zip(ids, found, strict=True) if value}
+def _text(cell: bytes | None) -> str:
+    return (label_text(cell) or "").strip()
