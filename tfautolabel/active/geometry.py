@@ -135,14 +135,12 @@ class PoolGeometry:
         return read
 
     def _normalized(self, read: np.ndarray) -> np.ndarray:
-        raised = np.sign(read) * np.power(np.abs(read) + np.float32(_SMALL), np.float32(self._power))
-        squares = np.sum(raised * raised, axis=1, keepdims=True)
-        return np.asarray(raised / np.sqrt(np.maximum(squares, np.float32(_LEAST_SQUARE))), np.float32)
+        return power_normalized(read, self._power)
 
     @functools.cached_property
     def _first_read(self) -> tuple[float, np.ndarray]:
         read = self._read(self.reference)
-        return (_SQUARE_ROOT if read.size and read.min() >= 0.0 else 1.0), read
+        return suited_power(read), read
 
     @property
     def _power(self) -> float:
@@ -183,6 +181,26 @@ class PoolGeometry:
         values, axes = np.linalg.eigh(covariance.astype(np.float64))
         kept = min(LOW_DIM, *units.shape)
         return centre, np.asarray(axes[:, np.argsort(-values)[:kept]], np.float32)
+
+
+def suited_power(features: np.ndarray) -> float:
+    """Returns the power that suits (n, d) features, as `PowerNormalization.adapt` chooses it."""
+    return _SQUARE_ROOT if features.size and features.min() >= 0.0 else 1.0
+
+
+def power_normalized(features: np.ndarray, power: float) -> np.ndarray:
+    """Returns what `tfautolabel.heads.normalization.PowerNormalization` gives, without TensorFlow.
+
+    Args:
+        features: (n, d) float32.
+        power: see `suited_power`.
+
+    Returns:
+        (n, d) float32, rows of length one.
+    """
+    raised = np.sign(features) * np.power(np.abs(features) + np.float32(_SMALL), np.float32(power))
+    squares = np.sum(raised * raised, axis=1, keepdims=True)
+    return np.asarray(raised / np.sqrt(np.maximum(squares, np.float32(_LEAST_SQUARE))), np.float32)
 
 
 def _squared_distances(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
+from tfautolabel.active.geometry import power_normalized, suited_power
 from tfautolabel.data.folds import content_order, stratified_folds
 from tfautolabel.data.shares import share_weights
 from tfautolabel.heads.softmax_regression import fit_softmax_regression
@@ -19,7 +20,6 @@ from tfautolabel.measures import accuracy_interval
 
 FOLDS = 5
 _ROWS = 16_384
-_SMALL = np.float32(1e-6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +75,11 @@ class Learner:
     def __init__(self, features: np.ndarray, seed: int = 0) -> None:
         self.seed = seed
         self._features = features
-        self._power = 0.5 if len(features) and float(features.min()) >= 0.0 else 1.0
+        self._power = suited_power(features)
 
     def normalised(self, rows: np.ndarray | slice) -> np.ndarray:
         """Returns features as the head takes them, see `tfautolabel.heads.normalization`."""
-        chosen = np.asarray(self._features[rows], np.float32)
-        chosen = np.sign(chosen) * (np.abs(chosen) + _SMALL) ** np.float32(self._power)
-        length = np.sqrt(np.maximum((chosen * chosen).sum(axis=1, keepdims=True), 1e-14))
-        return np.asarray(chosen / length, np.float32)
+        return power_normalized(np.asarray(self._features[rows], np.float32), self._power)
 
     def learn(
         self, rows: np.ndarray, class_ids: np.ndarray, is_random: np.ndarray, classes: tuple[str, ...]
