@@ -28,7 +28,7 @@ from tfautolabel.cli.options import (
     Sampling,
     Seed,
 )
-from tfautolabel.review.settings import ReviewSettings
+from tfautolabel.review.settings import PORT, ReviewSettings
 from tfautolabel.runs import RunSettings
 from tfautolabel.runs.files import REPORT
 
@@ -92,7 +92,7 @@ def review(
     host: Annotated[
         str, typer.Option("--host", help="Address to listen at; 0.0.0.0 lets other machines in, with a link.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to listen at; 0 for a free one.")] = 8502,
+    port: Annotated[int, typer.Option("--port", help="Port to listen at; 0 for a free one.")] = PORT,
     allow_host: Annotated[
         list[str] | None, typer.Option("--allow-host", help="Name by which other machines know this one.")
     ] = None,

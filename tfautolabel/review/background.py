@@ -11,8 +11,6 @@ from tfautolabel.review.session import Review
 
 _log = logging.getLogger("tfautolabel.review")
 
-FINISHING = ("none", "running", "done", "failed")
-
 
 class Background:
     """One thread that learns, and one that labels.
@@ -23,7 +21,7 @@ class Background:
             ("audit"); gets the mode and returns a sentence about the result.
 
     Attributes:
-        state: of labelling, one of `FINISHING`.
+        state: of labelling: "none", "running", "done" or "failed".
         sentence: the result, or why it failed.
         report: whether there is a report to open.
     """

@@ -16,11 +16,11 @@ from tfautolabel.review.desk import Desk
 from tfautolabel.review.finding import Finder
 from tfautolabel.review.links import Links
 from tfautolabel.review.session import Review
+from tfautolabel.review.settings import PORT
 from tfautolabel.serving.http_protocol import bounded_protocol
 from tfautolabel.serving.server import BACKLOG, KEEP_ALIVE_SECONDS, listen
 from tfautolabel.serving.settings import Settings
 
-PORT = 8502
 GRACE_SECONDS = 3
 MAX_BODY = 4_000_000
 

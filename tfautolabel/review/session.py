@@ -326,10 +326,8 @@ class Review:
         self._sync()
         with self._lock:
             leased = self.answers.leased(purpose=TEACH)
-            items = {item for item, people in leased.items() if people != {who}}
-            items.update(self.labels(), self.without_class())
-            rows = [self.material.row_of[item] for item in items if item in self.material.row_of]
-            return np.array(sorted(rows), np.int64)
+            others = {item for item, people in leased.items() if people != {who}}
+            return self._rows_of(others.union(self.labels(), self.without_class()))
 
     def reserve(self, who: str, rows: Sequence[int]) -> list[int]:
         """Leases examples of a person's own choice; returns those that nobody else has."""
@@ -379,11 +377,13 @@ class Review:
 
     def _closed(self) -> np.ndarray:
         """Rows that must not be chosen: answered without a class, or with somebody now."""
-        items = {*self.answers.leased(purpose=TEACH)}
-        items.update(found.item for found in self.ledger.verdicts(TEACH) if found.kind != "label")
-        items.update(self.labels())
-        rows = [self.material.row_of[item] for item in items if item in self.material.row_of]
-        return np.array(sorted(rows), np.int64)
+        unlabelled = (found.item for found in self.ledger.verdicts(TEACH) if found.kind != "label")
+        return self._rows_of({*self.answers.leased(purpose=TEACH), *unlabelled, *self.labels()})
+
+    def _rows_of(self, items: Iterable[str]) -> np.ndarray:
+        """Ascending rows of the items that are among the examples."""
+        row_of = self.material.row_of
+        return np.array(sorted(row_of[item] for item in items if item in row_of), np.int64)
 
     def _changed(self) -> int:
         with self._lock:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from tfautolabel.labels import MIN_CONFIDENCE
 
+PORT = 8502
+"""Where the page is served unless somebody says otherwise; it stays, so that an open page goes on."""
+
 
 @dataclass(frozen=True)
 class ReviewSettings:

@@ -19,7 +19,6 @@ class Verdict:
         label: the class; "" unless the kind is "label".
         people: how many people answered it, without those who skipped it.
         agreed: whether they all said the same.
-        seconds: how long it took them together.
     """
 
     item: str
@@ -27,7 +26,6 @@ class Verdict:
     label: str
     people: int
     agreed: bool
-    seconds: float
 
 
 class Ledger:
@@ -114,7 +112,6 @@ class Ledger:
             last.label,
             sum(event.kind != "skip" for event in answers),
             len(votes) == 1,
-            sum(event.seconds for event in answers),
         )
 
     def verdicts(self, purpose: str = "teach") -> list[Verdict]:
