@@ -1,0 +1,64 @@
+"""The contract for every rule: from some examples to one vote for each, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from tfautolabel.data import Dataset
+
+Vote = str | int | None
+"""What a rule says of one example: the name of a class or its id; None, "" or `ABSTAIN` for nothing."""
+
+
+@dataclass(frozen=True)
+class RuleFailure:
+    """A rule could not say anything of one example.
+
+    Attributes:
+        reason: for people to read.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some examples that rules look at together; all of them could be read.
+
+    Attributes:
+        examples: p examples, for rules that need a model.
+        inputs: p texts, or p encoded pictures or clips.
+        look_up: makes `rows`; called at most once, when a rule needs it.
+    """
+
+    examples: Dataset
+    inputs: Sequence[Any]
+    look_up: Callable[[Dataset], Sequence[Mapping[str, Any]]]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @cached_property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """p rows: what is known of each example, by name; see `tfautolabel.rules.fields`."""
+        return self.look_up(self.examples)
+
+
+class Rule(Protocol):
+    """A weak label source: it votes for a class where it can, and abstains elsewhere.
+
+    Several threads call `vote` at the same time, each with another part.
+
+    Attributes:
+        name: unique among the rules that are applied together.
+        classes: the names of the classes that it can vote for; empty if that is not known beforehand.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+
+    def vote(self, part: Part) -> Sequence[Vote | RuleFailure]:
+        """Returns one vote, or a failure, for each example of the part."""
