@@ -43,7 +43,7 @@ class Part:
 
     @cached_property
     def rows(self) -> Sequence[Mapping[str, Any]]:
-        """p rows: what is known of each example, by name; see `tfautolabel.rules.fields`."""
+        """P rows: what is known of each example, by name; see `tfautolabel.rules.fields`."""
         return self.look_up(self.examples)
 
 
