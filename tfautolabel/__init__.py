@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from tfautolabel.review.opening import open_review as open_review
     from tfautolabel.review.session import Review as Review
     from tfautolabel.review.settings import ReviewSettings as ReviewSettings
+    from tfautolabel.rules import apply_rules as apply_rules
+    from tfautolabel.rules import labeling_function as labeling_function
+    from tfautolabel.rules import model_rule as model_rule
     from tfautolabel.runs.settings import RunSettings as RunSettings
     from tfautolabel.training import ContrastiveSettings as ContrastiveSettings
     from tfautolabel.training import FineTuneSettings as FineTuneSettings
@@ -93,6 +96,7 @@ _HOMES = {
     "RunResult": "jobs",
     "RunSettings": "runs.settings",
     "Unreadable": "labels",
+    "apply_rules": "rules",
     "audit": "jobs",
     "build_head": "heads",
     "build_model": "labeler",
@@ -107,9 +111,11 @@ _HOMES = {
     "fine_tune": "training",
     "finish_review": "review.finishing",
     "label": "jobs.label",
+    "labeling_function": "rules",
     "load_backbone": "backbones",
     "load_dataset": "data",
     "load_exported": "export",
+    "model_rule": "rules",
     "open_review": "review.opening",
     "query": "active.query",
     "run": "jobs",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -32,19 +32,28 @@ class Part:
         examples: p examples, for rules that need a model.
         inputs: p texts, or p encoded pictures or clips.
         look_up: makes `rows`; called at most once, when a rule needs it.
+        prepared: what preprocessors made of the inputs or rows, so that rules share the work.
     """
 
     examples: Dataset
     inputs: Sequence[Any]
     look_up: Callable[[Dataset], Sequence[Mapping[str, Any]]]
+    prepared: dict[Hashable, Sequence[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     @cached_property
     def rows(self) -> Sequence[Mapping[str, Any]]:
-        """P rows: what is known of each example, by name; see `tfautolabel.rules.fields`."""
+        """What is known of each example, by name: p mappings; see `tfautolabel.rules.fields`."""
         return self.look_up(self.examples)
+
+
+class RuleStopped(Exception):  # noqa: N818 - a rule ends itself; nothing else is wrong
+    """A rule gives up, such as a pattern that takes too long: all its votes are dropped, and this is said.
+
+    The message is the reason.
+    """
 
 
 class Rule(Protocol):
@@ -61,4 +70,8 @@ class Rule(Protocol):
     classes: tuple[str, ...]
 
     def vote(self, part: Part) -> Sequence[Vote | RuleFailure]:
-        """Returns one vote, or a failure, for each example of the part."""
+        """Returns one vote, or a failure, for each example of the part.
+
+        Raises:
+            RuleStopped: If the rule gives up, for all examples.
+        """
