@@ -19,6 +19,10 @@ CHANNELS = {
     "opposite signs but for rounding": ([TONE, -0.999 * TONE], 0),
     "opposite signs, the second louder": ([0.6 * TONE, -TONE], 1),
     "opposite signs with noise": ([TONE, -TONE + 0.01 * OTHER], 0),
+    "opposite signs and one offset": ([TONE + 0.5, 0.5 - TONE], 0),
+    "opposite signs and other offsets": ([0.6 * TONE - 0.2, 0.3 - TONE], 1),
+    "offsets of opposite signs": ([0.1 * TONE + 0.5, 0.1 * TONE - 0.5], None),
+    "two offsets alone": ([0 * TONE + 0.3, 0 * TONE - 0.3], None),
     "opposite signs and two of silence": ([0 * TONE, TONE, 0 * TONE, -TONE], 1),
 }
 

@@ -74,6 +74,14 @@ def test_channels_that_cancel_give_the_louder_one(kind):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5)
 
 
+def test_a_shared_offset_does_not_hide_that_channels_cancel():
+    one_side = 0.4 * tones()
+    samples = np.concatenate([0.3 + one_side, 0.3 - one_side], axis=1)
+    np.testing.assert_allclose(one(wav(samples, FLOAT, 32)), samples[:, 0], atol=1e-6)
+    offsets = np.full_like(samples, [0.3, -0.2])
+    np.testing.assert_allclose(one(wav(offsets, FLOAT, 32)), offsets.mean(axis=1), atol=1e-6)
+
+
 @pytest.mark.parametrize("bits", [8, 16, 24, 32])
 def test_extremes_of_whole_numbers(bits):
     np.testing.assert_allclose(one(wav([-1.0, 0.0, 1.0], PCM, bits)), [-1, 0, 1], atol=2.0 ** -(bits - 1))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfautolabel.data.sound_mixing import ALIKE, CANCELLED
+from tfautolabel.data.sound_mixing import ALIKE, CANCELLED, STILL
 from tfautolabel.preprocessors.traced_once import traced_once
 
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
@@ -110,11 +110,15 @@ def in_range(samples: tf.Tensor) -> tf.Tensor:
 def _mixed(samples: tf.Tensor) -> tf.Tensor:
     """Mixes (t, c) samples to (t,), see `data.sound_mixing`."""
     mean = tf.reduce_mean(samples, axis=1)
-    each = tf.reduce_sum(tf.square(samples), axis=0)
-    together = tf.reduce_sum(tf.square(mean)) * tf.cast(tf.size(each), tf.float32) ** 2
+    moving = samples - tf.reduce_mean(samples, axis=0)
+    moving -= tf.reduce_mean(moving, axis=0)  # the first mean of many numbers has a rounding error
+    each = tf.reduce_sum(tf.square(moving), axis=0)
+    together = tf.reduce_sum(tf.square(tf.reduce_sum(moving, axis=1)))
     loudest = tf.reduce_max(each)
     channel = tf.argmax(tf.cast(each >= ALIKE * loudest, tf.int32), output_type=tf.int32)
-    return tf.cond(together < CANCELLED * loudest, lambda: samples[:, channel], lambda: mean)
+    still = loudest <= STILL * tf.reduce_max(tf.reduce_sum(tf.square(samples), axis=0))
+    cancel = (together < CANCELLED * loudest) & ~still
+    return tf.cond(cancel, lambda: samples[:, channel], lambda: mean)
 
 
 def _chunks(encoded: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
