@@ -30,6 +30,11 @@ CSV = "text,label\nI loved it,pos\nI hated it,neg\nIt was fine,\n"
 BARE = CSV.partition("\n")[2]
 
 
+def quoted(between):
+    """The table with quotes around each field."""
+    return "".join(f'"{line}"\n'.replace(",", between) for line in CSV.splitlines())
+
+
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [
@@ -44,6 +49,11 @@ BARE = CSV.partition("\n")[2]
         ("title.csv", "# made by a program\n\n" + CSV, "above the header were left out: '# made by a"),
         ("title.csv", "sep=;\nSurvey\n" + CSV.replace(",", ";"), "above the header were left out: 'Survey'"),
         ("spaces.csv", CSV.replace(",", ", "), ""),
+        ("padded.csv", quoted('" ,"'), ""),
+        ("padded.csv", quoted('"\t, "'), ""),
+        ("padded.csv", quoted('" , "').replace("\n", " \r\n"), ""),
+        ("padded.csv", quoted('" ;"'), ""),
+        ("padded.csv", quoted('", "'), ""),
         ("empty columns.csv", CSV.replace("\n", ",,\n"), ""),
         ("empty columns.csv", CSV.replace(",", ";").replace("\n", ";;;\r\n"), ""),
         ("longer rows.csv", CSV.replace("pos\n", "pos,,\n"), ""),
@@ -357,3 +367,15 @@ def test_any_texts_come_back(tmp_path, rows, mark, encoding, end, sep):
     dataset = load_dataset(written(tmp_path, "t.csv", end.join(lines).encode(encoding)), modality="text")
     assert not any(isinstance(value, ReadFailure) for value, _ in rows_of(dataset))
     assert rows_of(dataset) == [(text.encode(), label or None) for text, label in rows]
+
+
+QUOTED = st.lists(st.text("a \",;\n'|", min_size=1, max_size=8).filter(str.strip), min_size=2, max_size=6)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(QUOTED, st.sampled_from(",;\t|"), st.sampled_from([" ", "  "]), st.booleans())
+def test_blanks_beside_quotes_change_no_text(tmp_path, texts, mark, blank, before):
+    between = f'"{blank}{mark}{blank if before else ""}"'
+    lines = [f'"text{between}label"', *(f'"{t.replace(chr(34), chr(34) * 2)}{between}a"' for t in texts)]
+    path = written(tmp_path, "padded.csv", "\n".join(lines) + "\n")
+    assert rows_of(load_dataset(path, modality="text")) == [(text.encode(), "a") for text in texts]

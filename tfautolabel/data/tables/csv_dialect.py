@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from tfautolabel.data.tables.columns import INPUTS, LABELS, NAMES, plain_name
+from tfautolabel.data.tables.padded_quotes import without_padding
 from tfautolabel.data.written_paths import looks_like_path
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -38,12 +39,14 @@ class Marks(NamedTuple):
         quoted: whether quotes enclose fields.
         quote: the quote character.
         spaced: whether a space after the delimiter is ignored.
+        padded: whether blanks between a closing quote and the delimiter are ignored.
     """
 
     delimiter: str
     quoted: bool = True
     quote: str = '"'
     spaced: bool = False
+    padded: bool = False
 
 
 class Dialect(NamedTuple):
@@ -113,7 +116,7 @@ def csv_reader(lines: Iterable[str], marks: Marks, strict: bool = True) -> Any:
     """Returns Python's CSV reader for these marks."""
     quoting = csv.QUOTE_MINIMAL if marks.quoted else csv.QUOTE_NONE
     return csv.reader(
-        lines,
+        without_padding(lines, marks.delimiter, marks.quote, marks.spaced) if marks.padded else lines,
         delimiter=marks.delimiter,
         quotechar=marks.quote,
         quoting=quoting,  # type: ignore[arg-type]
@@ -147,20 +150,41 @@ def _cells(line: str, mark: str) -> list[str]:
 
 
 def _best_marks(text: str, marks: Marks) -> Marks:
-    """Tries a space before quotes, or single quotes, and keeps what leaves fewer broken records."""
+    """Tries blanks around quotes, and single quotes, and keeps what leaves fewer broken records."""
+    padded = re.compile(r'[ \t]+".*"[ \t]*', re.DOTALL)
 
     def broken(some: Marks) -> int:
         rows = _rows(text, some)
         # Double quotes are never part of a field, whatever else is quoted.
         if some.quote != '"' and any(cell.startswith('"') for row in rows for cell in row):
             return least
-        return sum(len(_trimmed(row, len(rows[0]))) != len(rows[0]) for row in rows[1:])
+        uneven = sum(len(_trimmed(row, len(rows[0]))) != len(rows[0]) for row in rows[1:])
+        return uneven + sum(any(map(padded.fullmatch, row)) for row in rows) + _errors(text, some)
 
     least = broken(marks)
-    for other in (marks._replace(spaced=True), marks._replace(quote="'")) if least else ():
+    others = (
+        marks._replace(spaced=True),
+        marks._replace(padded=True),
+        marks._replace(spaced=True, padded=True),
+        marks._replace(quote="'"),
+    )
+    for other in others if least else ():
         if (count := broken(other)) < least:
             marks, least = other, count
     return marks
+
+
+def _errors(text: str, marks: Marks) -> int:
+    """Counts the first records that break the rules of quotes."""
+    reader = csv_reader(io.StringIO(text, newline=""), marks)
+    errors = 0
+    for _ in range(LOOKED_AT):
+        try:
+            if next(reader, None) is None:
+                break
+        except csv.Error:
+            errors += 1
+    return errors
 
 
 def _delimiter(text: str, wanted: frozenset[str]) -> str:
@@ -221,18 +245,22 @@ def _quotes_hold(path: str, begin: int) -> bool:
         file.seek(begin)
         if not any(re.search(rb'(?:^|\t)"', line) for line in file):
             return True
-    with_quotes, lines = _broken(path, begin, True)
-    without, _ = _broken(path, begin, False)
+    with_quotes, lines = _broken(path, begin, Marks("\t"))
+    if with_quotes:
+        with_quotes, lines = min(
+            (with_quotes, lines), _broken(path, begin, Marks("\t", spaced=True, padded=True))
+        )
+    without, _ = _broken(path, begin, Marks("\t", quoted=False))
     return with_quotes < without if with_quotes != without else with_quotes > 0 or not lines
 
 
-def _broken(path: str, begin: int, quoted: bool) -> tuple[int, bool]:
+def _broken(path: str, begin: int, marks: Marks) -> tuple[int, bool]:
     """Counts records with another number of fields than the first; also tells if one runs over lines."""
     broken = width = 0
     over_lines = False
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
         file.seek(begin)
-        reader = csv_reader(file, Marks("\t", quoted))
+        reader = csv_reader(file, marks)
         while True:
             line = reader.line_num
             try:
