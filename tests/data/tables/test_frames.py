@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from tfautolabel.data import Dataset, load_dataset
@@ -194,3 +195,37 @@ def test_tensors_are_labels_and_uneven_strings_no_batches():
     ragged = tf.data.Dataset.from_tensor_slices(tf.ragged.constant([["a"], ["b", "c"]]))
     with pytest.raises(TypeError, match="batches of one size"):
         load_dataset(ragged)
+
+
+@pytest.mark.parametrize(
+    ("index", "names"),
+    [
+        (pd.RangeIndex(3), ["0", "1", "2"]),
+        (pd.RangeIndex(3, name="number"), ["0", "1", "2"]),
+        (pd.RangeIndex(10, 13), ["10", "11", "12"]),
+        (pd.RangeIndex(0, 6, 2, name="number"), ["0", "2", "4"]),
+        (pd.RangeIndex(2, -1, -1), ["2", "1", "0"]),
+        (pd.Index([7, 3, 5]), ["7", "3", "5"]),
+        (pd.Index(["x", "y", "z"], name="code"), ["x", "y", "z"]),
+    ],
+)
+def test_the_index_that_pandas_wrote_names_the_rows(tmp_path, index, names):
+    frame = pd.DataFrame({"text": ["a b", "c d", "e f"], "index": ["u", "v", "u"]}, index)
+    frame.to_parquet(tmp_path / "t.parquet", row_group_size=2)
+    for data in (frame, tmp_path / "t.parquet", pa.Table.from_pandas(frame)):
+        dataset = load_dataset(data, {names[1]: "pos"})
+        assert dataset.ids.tolist() == names
+        assert dataset.read([1, 2]) == [b"c d", b"e f"]
+        assert dataset.class_ids.tolist() == [-1, 0, -1]
+
+
+def test_an_index_in_metadata_is_no_input_and_counts_only_for_all_rows(tmp_path):
+    frame = pd.DataFrame({"text": ["a b", "c d", "e f"]}, pd.RangeIndex(4, 7))
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert load_dataset(tmp_path / "t.parquet", id_column="none").ids.tolist() == ["0", "1", "2"]
+    with pytest.raises(ValueError, match="'index' can only name rows"):
+        load_dataset(tmp_path / "t.parquet", input_column="index")
+    assert load_dataset(pa.Table.from_pandas(frame)[1:]).ids.tolist() == ["0", "1"]
+    frame.assign(label=["x", None, "y"]).drop(columns="text").to_parquet(tmp_path / "labels.parquet")
+    labelled = load_dataset(tmp_path / "t.parquet", tmp_path / "labels.parquet").labelled
+    assert labelled.ids.tolist() == ["4", "6"]

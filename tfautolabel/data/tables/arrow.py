@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
+from tfautolabel.data.tables.written_index import written_index
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,37 +40,62 @@ class ParquetTable:
         self.path = self.name = os.fspath(path)
         self._file = _open(self.path)
         self.unnamed = False
-        self.id_hint: str | None = None
         self.notes: tuple[str, ...] = ()
-        self.columns = tuple(self._file.schema_arrow.names)
+        schema = self._file.schema_arrow
+        index = written_index(schema.metadata, schema.names, self._file.metadata.num_rows)
+        self.id_hint = None if index is None else index.name
+        self._numbers = None if index is None else index.numbers
+        self.columns = (*schema.names, *([index.name] if index and index.numbers is not None else ()))
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
         """Returns the values of the first rows."""
         with _said_of(self.path):
             batch = next(self._file.iter_batches(batch_size=count), None)
-            return [] if batch is None else _sample(batch)
+            return [] if batch is None else _sample(self._with_index(batch, 0))
 
     def records(self) -> Iterator[Record]:
         """Yields each row's values."""
         number = 0
         with _said_of(self.path):
             for batch in self._file.iter_batches(batch_size=SLICE_ROWS):
-                for values in batch.to_pylist():
+                for values in self._with_index(batch, number).to_pylist():
                     yield Record(f"row {number}", values, None)
                     number += 1
 
     def scan(self, columns: Columns) -> Scan:
         """Reads the columns of labels and names once; see `Table.scan`."""
+        if self._numbers is not None and self.id_hint in columns[:2]:
+            raise ValueError(f"{self.name}: the index {self.id_hint!r} can only name rows")
         wanted = [name for name in (columns.label, columns.id) if name is not None]
         collector = RowCollector(self.name, columns)
         if wanted:
-            parts: Any = self._file.iter_batches(batch_size=65_536, columns=list(dict.fromkeys(wanted)))
+            parts: Any = self._batches(list(dict.fromkeys(wanted)))
         else:
             counts = range(self._file.metadata.num_row_groups)
             parts = (self._file.metadata.row_group(number).num_rows for number in counts)
         with _said_of(self.path):
             kept = _collect(collector, parts, columns)
         return collector.finish(ParquetReader(self.path, columns.input, kept))
+
+    def _batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Yields some columns, piece by piece."""
+        place = 0
+        stored = [name for name in columns if name != self.id_hint or self._numbers is None]
+        # Without a column, Arrow would give no rows.
+        for batch in self._file.iter_batches(batch_size=65_536, columns=stored or self.columns[:1]):
+            yield self._with_index(batch, place)
+            place += batch.num_rows
+
+    def _with_index(self, batch: Any, place: int) -> Any:
+        """Adds the index that only the metadata hold, for rows from `place` on."""
+        import pyarrow as pa
+
+        if self._numbers is None:
+            return batch
+        numbers = pa.array(self._numbers[place : place + batch.num_rows], pa.int64())
+        return pa.RecordBatch.from_arrays(
+            [*batch.columns, numbers], names=[*batch.schema.names, str(self.id_hint)]
+        )
 
 
 class FrameTable:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.tables.arrow import FrameTable
+from tfautolabel.data.tables.written_index import written_index
 
 HOLDERS = (
     "a pandas or Polars DataFrame, a Hugging Face Dataset, an Arrow table, a tf.data.Dataset, or a list of "
@@ -51,7 +52,10 @@ def as_table(frame: object) -> FrameTable | None:
         # Arrow gives files as they are stored; the default format would decode every picture.
         return FrameTable(frame.with_format("arrow")[:], kind, _class_names(frame.features))
     if isinstance(frame, pa.Table):
-        return FrameTable(frame, kind)
+        index = written_index(frame.schema.metadata, frame.column_names, frame.num_rows)
+        if index is not None and index.numbers is not None:
+            frame = frame.append_column(index.name, pa.array(index.numbers, pa.int64()))
+        return FrameTable(frame, kind, id_hint=None if index is None else index.name)
     if hasattr(frame, "as_numpy_iterator"):
         if hasattr(frame, "cardinality") and int(frame.cardinality()) == -1:
             raise ValueError(
