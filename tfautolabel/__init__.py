@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from tfautolabel.rules import apply_rules as apply_rules
     from tfautolabel.rules import labeling_function as labeling_function
     from tfautolabel.rules import model_rule as model_rule
+    from tfautolabel.rules import read_rules as read_rules
     from tfautolabel.runs.settings import RunSettings as RunSettings
     from tfautolabel.training import ContrastiveSettings as ContrastiveSettings
     from tfautolabel.training import FineTuneSettings as FineTuneSettings
@@ -118,6 +119,7 @@ _HOMES = {
     "model_rule": "rules",
     "open_review": "review.opening",
     "query": "active.query",
+    "read_rules": "rules",
     "run": "jobs",
     "simulate": "active",
     "tune_head": "tuning",

@@ -1,7 +1,16 @@
 """Rules: weak label sources, what they say together, and label models that turn votes into labels."""
 
 from tfautolabel.rules.apply import apply_rules
+from tfautolabel.rules.files import FileRule, read_rules
 from tfautolabel.rules.functions import LabelingFunction, labeling_function, model_rule
 from tfautolabel.rules.votes import Votes
 
-__all__ = ["LabelingFunction", "Votes", "apply_rules", "labeling_function", "model_rule"]
+__all__ = [
+    "FileRule",
+    "LabelingFunction",
+    "Votes",
+    "apply_rules",
+    "labeling_function",
+    "model_rule",
+    "read_rules",
+]
