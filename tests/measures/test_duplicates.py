@@ -65,12 +65,27 @@ def test_pictures_are_alike_whatever_their_brightness_and_fine_structure():
     changed = [pictures[0] * 0.6, pictures[1] + 20, pictures[2] + rng.normal(0, 10, (64, 64, 3))]
     blank = np.full((2, 64, 64, 3), 255.0) - np.array([0.0, 9.0])[:, None, None, None]
     vectors = picture_vectors(np.concatenate([pictures, changed, blank]))
-    assert {(pair.first, pair.second) for pair in near_pairs(vectors)} == {(0, 30), (1, 31), (2, 32)}
+    pairs = near_pairs(vectors[:, 0], vectors[:, 1:])
+    assert {(pair.first, pair.second) for pair in pairs} == {(0, 30), (1, 31), (2, 32)}
     assert not vectors[33:].any()
+
+
+def test_a_copy_that_lost_its_bright_parts_is_found():
+    rng = np.random.default_rng(0)
+    # Bright pictures: a third of each becomes white, where only the copy is flat.
+    pictures = np.stack([55.0 + picture(rng) for _ in range(30)]).clip(0, 255)
+    copies = (1.4 * pictures[:10]).clip(0, 255)
+    assert (copies == 255).mean() > 0.2
+    vectors = picture_vectors(np.concatenate([pictures, copies]))
+    wanted = {(row, 30 + row) for row in range(10)}
+    assert {pair[:2] for pair in near_pairs(vectors[:, 0])} < wanted
+    pairs = near_pairs(vectors[:, 0], vectors[:, 1:])
+    assert {pair[:2] for pair in pairs} == wanted
+    assert [pair.distance for pair in pairs] == sorted(pair.distance for pair in pairs)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_a_handful_of_examples(n):
     vectors = feature_vectors(np.random.default_rng(0).normal(size=(n, 5)))
     assert near_pairs(vectors) == []
-    assert picture_vectors(np.zeros((n, 8, 8, 3))).shape == (n, 64)
+    assert picture_vectors(np.zeros((n, 8, 8, 3))).shape == (n, 3, 64)

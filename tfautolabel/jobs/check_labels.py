@@ -175,12 +175,10 @@ def _near_copies(examples: Dataset, features: np.ndarray, copies: list[Copies]) 
     rows = np.array([row for row in range(len(examples)) if row not in repeated], np.int64)
     if examples.modality == "image":
         vectors = small_picture_vectors(examples.subset(rows))
+        pairs = near_pairs(vectors[:, 0], vectors[:, 1:])
     else:
-        vectors = feature_vectors(features[rows])
-    return [
-        NearPair(int(rows[first]), int(rows[second]), distance)
-        for first, second, distance in near_pairs(vectors)
-    ]
+        pairs = near_pairs(feature_vectors(features[rows]))
+    return [NearPair(int(rows[first]), int(rows[second]), distance) for first, second, distance in pairs]
 
 
 def _most_unlike(features: np.ndarray, given: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfautolabel.data import Dataset, ReadFailure
 from tfautolabel.data.row_groups import read_in_groups
-from tfautolabel.measures.duplicates import GRID, picture_vectors
+from tfautolabel.measures.duplicates import BRIGHTER, GRID, picture_vectors
 
 _SIDE = 8 * GRID
 _BATCH = 64
@@ -19,7 +19,7 @@ def small_picture_vectors(dataset: Dataset) -> np.ndarray:
         dataset: n pictures.
 
     Returns:
-        (n, 64) float32; zeros for a picture that cannot be read.
+        (n, 1 + b, 64) float32, as `picture_vectors` does; zeros for a picture that cannot be read.
     """
     import tensorflow as tf
 
@@ -29,7 +29,7 @@ def small_picture_vectors(dataset: Dataset) -> np.ndarray:
     preprocess = tf.function(
         ImagePreprocessor(_SIDE).call, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
     )
-    vectors = np.zeros((len(dataset), GRID * GRID), np.float32)
+    vectors = np.zeros((len(dataset), 1 + len(BRIGHTER), GRID * GRID), np.float32)
     for rows, values in read_in_groups(dataset, _BATCH):
         read = [(row, one) for row, one in zip(rows, values, strict=True) if not isinstance(one, ReadFailure)]
         if read:
