@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from tfautolabel.review.opening import open_review as open_review
     from tfautolabel.review.session import Review as Review
     from tfautolabel.review.settings import ReviewSettings as ReviewSettings
+    from tfautolabel.rules import RuleAnalysis as RuleAnalysis
     from tfautolabel.rules import apply_rules as apply_rules
     from tfautolabel.rules import labeling_function as labeling_function
     from tfautolabel.rules import model_rule as model_rule
@@ -94,6 +95,7 @@ _HOMES = {
     "Query": "active.query",
     "Review": "review.session",
     "ReviewSettings": "review.settings",
+    "RuleAnalysis": "rules",
     "RunResult": "jobs",
     "RunSettings": "runs.settings",
     "Unreadable": "labels",

@@ -1,5 +1,6 @@
 """Rules: weak label sources, what they say together, and label models that turn votes into labels."""
 
+from tfautolabel.rules.analysis import RuleAnalysis
 from tfautolabel.rules.apply import apply_rules
 from tfautolabel.rules.files import FileRule, read_rules
 from tfautolabel.rules.functions import LabelingFunction, labeling_function, model_rule
@@ -8,6 +9,7 @@ from tfautolabel.rules.votes import Votes
 __all__ = [
     "FileRule",
     "LabelingFunction",
+    "RuleAnalysis",
     "Votes",
     "apply_rules",
     "labeling_function",

@@ -46,6 +46,7 @@ class ParquetTable:
         self.id_hint = None if index is None else index.name
         self._numbers = None if index is None else index.numbers
         self.columns = (*schema.names, *([index.name] if index and index.numbers is not None else ()))
+        self.types = dict(zip(schema.names, schema.types, strict=True))
 
     def sample(self, count: int) -> list[dict[str, bytes | None]]:
         """Returns the values of the first rows."""
@@ -121,6 +122,7 @@ class FrameTable:
         self.unnamed = False
         self.notes: tuple[str, ...] = ()
         self.columns = tuple(table.column_names)
+        self.types = dict(zip(table.column_names, table.schema.types, strict=True))
         self._table = table
         self._class_names = class_names or {}
         self._unusable = unusable or {}

@@ -49,6 +49,10 @@ class NoNamesError(ValueError):
     """A guessed column of names does not give every row its own name; the message says why."""
 
 
+class NoRowsError(ValueError):
+    """No row of a table can be used; the message shows why."""
+
+
 class Scan(NamedTuple):
     """The result of one pass over a table, for the n usable rows.
 
@@ -161,7 +165,7 @@ class RowCollector:
         """
         if not self._numbers:
             first = f", the first: {self.unreadable[0].reason}" if self.unreadable else ""
-            raise ValueError(
+            raise NoRowsError(
                 f"{self.source}: no row can be used. Received: {len(self.unreadable)} rows set aside{first}"
             )
         numbers = np.frombuffer(self._numbers, np.int64)

@@ -39,6 +39,7 @@ class LoadedTable(NamedTuple):
         notes: sentences that say what was guessed.
         warnings: sentences about likely mistakes in the data.
         numbered: whether the rows are named by their numbers.
+        id_column: the column that names them, or None.
     """
 
     scan: Scan
@@ -46,6 +47,7 @@ class LoadedTable(NamedTuple):
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     numbered: bool
+    id_column: str | None
 
 
 def load_table(
@@ -141,7 +143,7 @@ def _loaded(
     described = _described(table, columns, scan, found, place)
     flat = (f"{table.name}: {FLAT_NOTE}",) if drops_skipped(table.columns) else ()
     notes = (described, *table.notes, *flat, *notes, *scan.notes)
-    return LoadedTable(scan, found, notes, scan.warnings, columns.id is None)
+    return LoadedTable(scan, found, notes, scan.warnings, columns.id is None, columns.id)
 
 
 def _numbered(table: Table, why: str) -> str:
