@@ -77,6 +77,7 @@ def test_whether_somebody_wrote_something(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (b"number,id,label,remark\n1,a,b,yes\n", "has the columns number, id, label, correct"),
         (b"a,b\n1,2\n", "has the columns number, id, label, correct"),
         ("id,label\nкот,x\nпёс,y\n".encode("cp1251"), "must be UTF-8"),
         (b"id,label\n" + b"x" * 200_000 + b",y\n", "is a CSV file"),
@@ -132,3 +133,11 @@ def test_a_list_saved_as_a_workbook_is_read(tmp_path):
         book.active.append(list(row))
     book.save(tmp_path / "audit.xlsx")
     assert [item.answer.lower() for item in read_audit_list(tmp_path / "audit.xlsx")] == ["true", "false", ""]
+
+
+def test_blanks_behind_quotes_are_no_part_of_a_name(tmp_path):
+    (tmp_path / "audit.csv").write_text(
+        '"number" ,"id" ,"label" ,"correct"\n"1" ,"a, b.jpg" ,"cat" ,"yes" \n'
+    )
+    (item,) = read_audit_list(tmp_path / "audit.csv")
+    assert (item.id, item.label, item.answer) == ("a, b.jpg", "cat", "yes")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.tables.excel import as_csv, is_workbook
+from tfautolabel.data.tables.padded_quotes import without_padding
 from tfautolabel.data.tables.text_file import open_text
 from tfautolabel.data.writers import as_utf8, unix_csv
 
@@ -63,9 +64,11 @@ def read_audit_list(file: Path) -> list[AuditItem]:
             if header.lower().startswith(("sep=", '"sep=')):
                 header = stream.readline()
             mark = max(",;\t", key=header.count)
+            header = next(without_padding([header], mark, '"', spaced=False))
             names = [_column(name) for name in next(csv.reader([header], delimiter=mark), [])]
             # There are more cells than columns, because of a comma in a note without quotes.
-            reader = csv.DictReader(stream, names, restkey="", restval="", delimiter=mark)
+            lines = without_padding(stream, mark, '"', spaced=False)
+            reader = csv.DictReader(lines, names, restkey="", restval="", delimiter=mark)
             rows = [
                 {name: _text(cell) for name, cell in row.items()}
                 for row in reader
@@ -73,7 +76,7 @@ def read_audit_list(file: Path) -> list[AuditItem]:
             ]
     except csv.Error as error:
         raise ValueError(f"a list of audited items is a CSV file. Received: {file}, {error}") from error
-    if not {"id", "label"} <= {*names}:
+    if not {"id", "label"} <= {*names} or not {"correct", RIGHT_LABEL} & {*names}:
         raise ValueError(f"a list of audited items has the columns {', '.join(COLUMNS)}. Received: {file}")
     numbers = [_number(row.get("number", "")) for row in rows]
     if sorted(numbers) == list(range(1, len(rows) + 1)):  # a person sorted it by another column
