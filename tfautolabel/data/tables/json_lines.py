@@ -14,6 +14,7 @@ from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
 from tfautolabel.data.tables.places import PlacedReader, skip_line
+from tfautolabel.data.tables.prodigy import NOTE, is_answered, with_answer
 from tfautolabel.data.tables.text_file import TextFile, open_text
 
 MAX_LINE = 256 * 1024 * 1024
@@ -43,6 +44,8 @@ class JsonLinesTable:
             raise ValueError(
                 f"{self.name}: each {row_word} must be a JSON object. Received: none in the first {row_word}s"
             )
+        if any(map(is_answered, self._first)):
+            self.notes += (f"{self.name}: {NOTE}",)
         self.id_hint: str | None = None
         self.unnamed = all(re.fullmatch(r"column \d+", name) for name in self.columns)
 
@@ -126,7 +129,11 @@ def _parsed(line: bytes) -> tuple[dict[str, Any] | None, str | None]:
         return None, f"not UTF-8 (byte 0x{line[error.start]:02x})"
     except (ValueError, RecursionError) as error:
         return None, f"not valid JSON ({str(error)[:100]})"
-    return (value, None) if isinstance(value, dict) else (None, f"not an object but {type(value).__name__}")
+    return (
+        (with_answer(value), None)
+        if isinstance(value, dict)
+        else (None, f"not an object but {type(value).__name__}")
+    )
 
 
 def input_bytes(value: object) -> bytes | None:

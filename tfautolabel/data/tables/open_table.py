@@ -10,6 +10,7 @@ from tfautolabel.data.tables.arrow import ParquetTable
 from tfautolabel.data.tables.contract import Table
 from tfautolabel.data.tables.csv_table import CsvTable
 from tfautolabel.data.tables.excel import as_csv, is_workbook
+from tfautolabel.data.tables.fasttext import is_fasttext, labels_as_json_lines
 from tfautolabel.data.tables.json_document import as_json_lines, is_document
 from tfautolabel.data.tables.json_lines import JsonLinesTable
 from tfautolabel.data.tables.text_file import is_binary, open_text
@@ -91,6 +92,8 @@ def open_table(path: str, wanted: Iterable[str] = (), encoding: str | None = Non
     if not start:
         raise ValueError(f"{path}: must hold rows. Received: blank lines")
     ending = os.path.splitext(path)[1].lower()
+    if is_fasttext(start):
+        return JsonLinesTable(labels_as_json_lines(text))
     if start.startswith(b"{") or (start.startswith(b"[") and _is_array(start, ending)):
         if is_document(text.path):
             return JsonLinesTable(as_json_lines(text), "item")
