@@ -114,8 +114,8 @@ def test_texts_stay_texts_whatever_files_have_their_names(tmp_path, folders):
 
 def test_a_column_of_few_words_is_not_taken_for_texts(tmp_path):
     table = tmp_path / "t.csv"
-    table.write_text("id,breed\n" + "".join(f"x{n},{'ab'[n % 2]}\n" for n in range(8)))
-    with pytest.raises(ValueError, match="'breed' seems to hold labels"):
+    table.write_text("id,verdict\n" + "".join(f"x{n},{'ab'[n % 2]}\n" for n in range(8)))
+    with pytest.raises(ValueError, match="'verdict' seems to hold labels"):
         load_dataset(table)
     table.write_text("id,words\n" + "".join(f"x{n},some {n}\n" for n in range(8)))
     assert load_dataset(table).modality == "text"

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from tfautolabel.data.label_texts import SHOWN, label_text
 from tfautolabel.data.label_values import is_label
 from tfautolabel.data.path_names import PathFinder
+from tfautolabel.data.tables.column_words import PLACE_WORDS
 from tfautolabel.data.tables.columns import find_label, first_known
 from tfautolabel.data.tables.label_studio import FLAT_NOTE, OWN_ID, TASK_ID, drops_skipped
 from tfautolabel.data.tables.open_table import open_table
@@ -19,7 +20,8 @@ from tfautolabel.labels import Unreadable
 NAME_COLUMNS = (
     OWN_ID, "path", "filepath", "file_path", "filename", "file_name", "file", "image", "image_path", "img",
     "img_path", "image_name", "picture", "photo", "audio", "audio_path", "clip", "sound", "wav", "text_file",
-    "document", "id", "image_id", "img_id", "id_code", "uid", "guid", "uuid", "key", "row_id", "index",
+    *PLACE_WORDS, "document",
+    "id", "image_id", "img_id", "id_code", "uid", "guid", "uuid", "key", "row_id", "index",
     "name",
 )  # fmt: skip
 """Possible names of the name column, the surest first: paths below a folder, or ids of rows."""

@@ -37,6 +37,12 @@ def chosen(rows, **named):
         ({"lesion_id": "HAM_118", "image_id": "ISIC_0027419", "place": "scalp"}, "image_id"),
         ({"published": "2020-01-01 10:00:00", "news": "short"}, "news"),
         ({"created_at": "on the first of January", "news": "short"}, "news"),
+        ({"when": "Mon Apr 06 22:19:45 PDT 2009", "news": "short"}, "news"),
+        ({"Kommentar": LONG, "Satz": "short"}, "Satz"),
+        ({"commentaire": LONG, "Texte": "short"}, "Texte"),
+        ({"nota": LONG, "Rese\u00f1a": "short"}, "Rese\u00f1a"),
+        ({"备注": LONG, "文本": "short"}, "文本"),
+        ({"Nachricht vom Kunden": "short", "Dateiname": "a.jpg"}, "Dateiname"),
     ],
 )
 def test_which_column_is_read(row, expected):
@@ -59,6 +65,14 @@ def test_a_column_that_is_mostly_empty_is_not_read():
         (["text", "class name"], "class name"),
         (["text", "category", "class_weight"], "category"),
         (["text", "verdict"], None),
+        (["Satz", "Klasse"], "Klasse"),
+        (["texte", "\u00c9tiquette"], "\u00c9tiquette"),
+        (["texto", "categori\u0301a"], "categori\u0301a"),
+        (["отзыв", "Тональность"], "Тональность"),
+        (["文本", "标签"], "标签"),
+        (["テキスト", "ラベル"], "ラベル"),
+        (["문장", "레이블"], "레이블"),
+        (["label", "Klasse"], "label"),
     ],
 )
 def test_which_column_labels(columns, expected):

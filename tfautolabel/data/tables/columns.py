@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from tfautolabel.data.label_values import Rules
+from tfautolabel.data.plain_words import without_accents
+from tfautolabel.data.tables.column_words import LABEL_WORDS, PLACE_WORDS, TEXT_WORDS
 from tfautolabel.data.tables.contract import Columns
 from tfautolabel.data.written_paths import looks_like_path
 
@@ -13,7 +15,7 @@ INPUTS = (
     "text", "sentence", "review", "content", "message", "body", "document", "tweet", "utterance", "question",
     "image/encoded", "audio/encoded", "image", "img", "picture", "photo", "audio", "sound", "clip", "wav",
     "file", "filename", "file_name", "path", "filepath", "file_path", "image_path", "img_path", "audio_path",
-    "image_name", "input", "inputs",
+    "image_name", "input", "inputs", *TEXT_WORDS, *PLACE_WORDS,
 )  # fmt: skip
 """Names of input columns, the surest first."""
 
@@ -21,7 +23,7 @@ LABELS = (
     "label", "labels", "class", "category", "target", "sentiment", "intent", "image/class/text",
     "image/class/label", "topic", "tag", "class_name", "classname", "class_label", "label_name", "label_text",
     "gold_label", "gold", "ground_truth", "choice", "classes", "categories", "y", "y_true", "category_name",
-    "classlabel", "classification", "annotation",
+    "classlabel", "classification", "annotation", *LABEL_WORDS,
 )  # fmt: skip
 NAMES = ("id", "uid", "guid", "uuid", "key", "example_id", "row_id", "index")
 
@@ -30,7 +32,7 @@ NO_NAMES = "none"
 
 FILE_WORDS = frozenset((
     "image", "img", "picture", "photo", "audio", "sound", "clip", "wav", "file", "filename", "path",
-    "filepath", "imagename", "imagepath",
+    "filepath", "imagename", "imagepath", *PLACE_WORDS,
 ))  # fmt: skip
 """If a column name has one of these words, its values of a few words are file names."""
 
@@ -58,7 +60,10 @@ _FACTS = frozenset((
 """Words of columns that are inputs only if nothing else is."""
 
 _REMARKS = frozenset(["comment", "comments", "note", "notes", "remark", "remarks"])
-_DATE = re.compile(rb"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.{0,30})?\s*")
+_DATE = re.compile(
+    rb"\s*(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.{0,30})?|"
+    rb"[A-Z][a-z]{2},? .{2,14} \d{1,2}:\d{2}(:\d{2})?.{0,15})\s*"
+)
 _INDEX = re.compile(r"(Unnamed: 0|column 1|__index_level_0__)")
 """Names of a frame's index after `to_csv` and `to_parquet`."""
 
@@ -162,7 +167,8 @@ def first_row(sample: Sample) -> str:
 
 def words_of(name: str) -> list[str]:
     """Returns the words of a column name: "reviewText" and "Review text" are "review" and "text"."""
-    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
+    plain = without_accents(name)
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_A-Za-z]+", plain)]
 
 
 def first_known(known: Sequence[str], columns: Sequence[str]) -> str | None:
@@ -174,7 +180,7 @@ def first_known(known: Sequence[str], columns: Sequence[str]) -> str | None:
 def plain_name(name: str) -> str:
     """Returns a name in the form of `INPUTS`: "File Name" is "file_name", "Text (English)" is "text"."""
     plain = re.sub(r"\s*[(\[].*[)\]]$", "", name.strip()) or name.strip()
-    return re.sub(r"[\s\-]+", "_", plain.lower())
+    return re.sub(r"[\s\-]+", "_", without_accents(plain).lower())
 
 
 def find_label(columns: Sequence[str]) -> str | None:
@@ -191,7 +197,7 @@ def _repeating(columns: Sequence[str], sample: Sample) -> str | None:
     found = []
     for name in columns:
         values = [value for row in sample if (value := row.get(name))]
-        if values and max(map(len, values)) <= 40 and len(set(values)) * 2 <= len(sample) + 2:
+        if len(set(values)) > 1 and max(map(len, values)) <= 40 and len(set(values)) * 2 <= len(sample) + 2:
             found.append((len(set(values)), name))
     longest = _input(columns, sample)
     found = sorted((count, name) for count, name in found if name != longest)
