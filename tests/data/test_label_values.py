@@ -39,8 +39,20 @@ def test_words_for_no_label(word):
 
 
 @pytest.mark.parametrize(
+    "spelled",
+    ["(no label)", "[Unlabeled]", "<none>", "__unlabelled__", "unlabeled.", "N/A.", "sem r\u00f3tulo"],
+)
+def test_marks_and_accents_around_words_for_no_label(spelled):
+    assert read(["ham", spelled, "spam"])[0] == ["ham", None, "spam"]
+    own = label_rules(missing=["no label", "unlabeled", "unlabelled", "none", "n/a", "sem rotulo"])
+    assert read(["ham", spelled, "spam"], own)[0] == ["ham", class_name(spelled), "spam"]
+
+
+@pytest.mark.parametrize(
     ("values", "names", "said"),
     [
+        (["0", "1", "\u22121"], ["0", "1", None], "rows labelled"),
+        (["ham", "UNK", "spam"], ["ham", "UNK", "spam"], "'UNK' is taken for a class"),
         ([0, 1, -1], ["0", "1", None], "rows labelled '-1' (1 row) are taken for rows without a label"),
         (["0", "2", "-1", "-1.0"], ["0", "2", None, None], "'-1' (1 row), '-1.0' (1 row) are taken"),
         (["1", "2", "3", "-100"], ["1", "2", "3", None], "'-100' (1 row) are taken"),
@@ -234,3 +246,25 @@ def test_classes_of_a_model_match_other_spellings():
     assert data.with_classes(model).class_ids.tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="none of the classes"):
         Dataset.from_inputs([b""], ["New York"]).with_classes(model)
+
+
+@pytest.mark.parametrize("mark", "、，；／・")
+def test_full_width_marks_separate_labels(mark):
+    with pytest.raises(ValueError, match="names several"):
+        read(["cat", "dog", f"cat{mark}dog"])
+    assert read(["cat", "dog", f"cat{mark}bird"])[0][2] == f"cat{mark}bird"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Q&A", "Q&amp;A"), ("t-shirt", "t\u2010shirt"), ("men's", "men\u2019s"), ("izmir", "\u0130zmir")],
+)
+def test_signs_that_look_alike_are_said(one, other):
+    names, _, (warning,) = read([one, other, "dog"])
+    assert names == [one, other, "dog"]
+    assert "kept apart" in warning
+
+
+def test_a_class_of_two_names_is_said():
+    _, _, (warning,) = read(["cat", "dog", "cat and dog"])
+    assert "made of the names of others" in warning

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from html import unescape
 
 KEEP = "label_values='keep' (--label-values keep)"
 
@@ -16,12 +17,18 @@ INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u200e\u200f\u202a-\u202e\u2066
 
 JOINERS = "\u200c\u200d"
 
+_JOINING = frozenset(("and", "or", "und", "oder", "et", "ou", "y", "o", "e", "en", "of", "и", "или"))
+
 _GROUPS = 3
 """How many groups a sentence names."""
 
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d{1,2}|\.\d+)?(e[+-]?\d{1,2})?")
 _LETTERS = str.maketrans("аеорсухіјѕԁԛԝһѵоιορνατκ\u2212", "aeopcyxijsdqwhvoiopvatk-")
 """Small Cyrillic and Greek letters and the minus sign, mapped to the characters that look like them."""
+
+
+_SIGNS = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2018\u2019\u02bc\u00b4`", "-----'''''")
+"""Kinds of dashes and apostrophes, mapped to the plain ones."""
 
 
 def lookalikes(totals: Mapping[str, int]) -> list[str]:
@@ -43,11 +50,16 @@ def lookalikes(totals: Mapping[str, int]) -> list[str]:
         shown = "; ".join(listed(group, 5) for group in alike[:_GROUPS])
         more = f"; and {len(alike) - _GROUPS} more such groups" if len(alike) > _GROUPS else ""
         found.append(f"classes differ in case or spelling only, and are kept apart: {shown}{more}")
-    made = {name: count for name, count in totals.items() if len(name.split()) > 1 and
-            all(word in totals for word in name.split())}  # fmt: skip
+    made = {name: count for name, count in totals.items() if len(_named_in(name)) > 1 and
+            all(word in totals for word in _named_in(name))}  # fmt: skip
     if made:
         found.append(f"classes are made of the names of others, and are kept as they are: {listed(made, 5)}")
     return found
+
+
+def _named_in(name: str) -> list[str]:
+    """Returns the words of a name, except those that join two names."""
+    return [word for word in name.split() if word.casefold() not in _JOINING]
 
 
 def listed(counts: Mapping[str, int], shown: int = 8) -> str:
@@ -69,7 +81,9 @@ def rows(count: int) -> str:
 
 def _key(name: str, truth: bool) -> str:
     """Returns a key that is equal for names that look alike."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
+    folded = (
+        unicodedata.normalize("NFKC", unescape(name)).casefold().translate(_SIGNS).replace("i\u0307", "i")
+    )
     folded = "".join(c for c in folded if c not in JOINERS)
     if truth and folded in TRUTH:
         return str(float(folded == "true"))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from tfautolabel.data.label_lookalikes import INVISIBLE, JOINERS, KEEP, TRUTH, listed, lookalikes
 from tfautolabel.data.label_texts import label_text
+from tfautolabel.data.plain_words import without_accents
 from tfautolabel.data.several_labels import of_list, refuse_several
 
 MISSING = (
@@ -18,11 +19,18 @@ MISSING = (
     "not labelled", "no label", "to label", "not annotated", "unannotated", "todo", "tbd", "unsup", "none.",
     "n.a.", "n.a", "na.", "-", "--", "---", "\u2013", "\u2014", "??", "???", "(null)", "(none)", "(blank)",
     "(empty)", "<null>", "<blank>", "<empty>", "#null!", "#ref!", "#value!", "#div/0!", "#name?", "#num!",
-    "#spill!",
+    "#spill!", "not yet labeled", "not yet labelled", "not labeled yet", "not labelled yet", "none yet",
+    "not annotated yet", "not yet annotated", "to be labeled", "to be labelled", "to be annotated", "to do",
+    "to annotate", "no annotation", "no labels", "untagged", "not tagged",
+    "nicht gelabelt", "ungelabelt", "nicht annotiert", "ohne label", "kein label", "sin etiquetar",
+    "sin etiqueta", "no etiquetado", "non etiquete", "sans etiquette", "non annote", "sem rotulo",
+    "sem etiqueta", "nao rotulado", "senza etichetta", "non etichettato", "niet gelabeld", "geen label",
+    "bez etykiety", "не размечено", "неразмечено", "без метки", "未标注", "未标记", "未標註", "无标签",
+    "無標籤", "ラベルなし", "未ラベル", "레이블 없음", "라벨 없음",
 )  # fmt: skip
-"""Values that mean "no label", in any case, with any mark between the words; also spreadsheet errors.
+"""Values that mean "no label", in any case, with any mark between or around the words.
 
-A dash beside a plus is a class."""
+Errors of spreadsheets are among them. Accents do not count. A dash beside a plus is a class."""
 
 NEGATIVE = ("-1", "-100", "-99", "-999", "-9999")
 """Negative numbers that mean "no label" beside ids from 0 on, unless a user lists the words."""
@@ -32,7 +40,9 @@ LABEL_VALUES = ("usual", "keep")
 
 DOUBTFUL = frozenset((
     "missing", "undefined", "unknown", "blank", "empty", "skip", "skipped", "unsure", "not sure",
-    "unassigned", "not applicable", "pending", "inf", "-inf",
+    "unassigned", "not applicable", "pending", "inf", "-inf", "unk", "unclassified", "not classified", "n/d",
+    "unbekannt", "keine angabe", "k.a.", "desconocido", "desconhecido", "inconnu", "sconosciuto", "onbekend",
+    "неизвестно", "未知", "未分类", "未分類", "不明", "미분류",
 ))  # fmt: skip
 """Words that may mean "no label" but are kept as classes; a note says so."""
 
@@ -52,11 +62,13 @@ class Rules(NamedTuple):
         missing: the words for "no label", compared without case.
         negative: numbers that mean "no label" beside ids that are not negative.
         keep: whether each value is a class as it is written.
+        loose: whether brackets, a full stop or accents around and in these words do not count.
     """
 
     missing: frozenset[str] = frozenset(MISSING)
     negative: frozenset[str] = frozenset(NEGATIVE)
     keep: bool = False
+    loose: bool = True
 
 
 class Settled(NamedTuple):
@@ -91,7 +103,7 @@ def label_rules(label_values: str = "usual", missing: Iterable[str] | None = Non
     if missing is None:
         return Rules(keep=label_values == "keep")
     words = frozenset(str(word).strip().casefold() for word in missing)
-    return Rules(words, frozenset(), label_values == "keep")
+    return Rules(words, frozenset(), label_values == "keep", loose=False)
 
 
 def is_label(value: object) -> bool:
@@ -118,7 +130,7 @@ def class_name(value: str) -> str:
 
 def class_key(name: str) -> str:
     """Returns a key that is equal for all spellings of one class: 1 and 1.0, True and true."""
-    name = _STYLE.sub("", class_name(name))
+    name = _STYLE.sub("", class_name(name)).replace("\u2212", "-")
     whole = _WHOLE.fullmatch(name)
     if whole:
         return whole[2] if whole[1] in ("", "+") or whole[2] == "0" else f"-{whole[2]}"
@@ -143,7 +155,7 @@ def settle_labels(counts: Mapping[str, int], source: str, rules: Rules) -> Settl
     pluses = any(value.strip() and not value.strip(" +") for value in counts)
     for value, count in counts.items():
         name = class_name(of_list(value, count, source))
-        is_word = bool(rules.missing & {name.casefold(), _MARKS.sub(" ", name.casefold())})
+        is_word = bool(rules.missing & _spellings(name, rules.loose))
         if is_word and name in DASHES and pluses:
             is_word = False
         meaning[value] = None if is_word or not name else name
@@ -167,6 +179,16 @@ def settle_labels(counts: Mapping[str, int], source: str, rules: Rules) -> Settl
         tuple(prefix + note for note in notes),
         tuple(prefix + warning for warning in lookalikes(_totals(meaning, counts))),
     )
+
+
+def _spellings(name: str, loose: bool) -> set[str]:
+    """Returns the forms in which a value is looked for among the words for "no label"."""
+    folded = name.casefold()
+    found = {folded, _MARKS.sub(" ", folded)}
+    if loose and any(map(str.isalpha, folded)):
+        bare = without_accents(_MARKS.sub(" ", folded.strip("()[]<>{}_*\"' "))).strip()
+        found |= {bare, bare.removesuffix(".")}
+    return found
 
 
 def _a_class(names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ _NO_LABEL = re.compile(r"\[\s*(?:nan|None|null|NaN)\s*\]|\{\s*(?:nan|None)\s*\}|
 _NAMES = frozenset(
     ("name", "label", "class", "category", "value", "text", "choice", "choices", "labels", "id")
 )
-_MARKS = ("##", "#", "::", "->", ">", ";", ",", "/", "\\", "+", "&", "\n", "\t")
+_MARKS = ("##", "#", "::", "->", ">", ";", ",", "/", "\\", "+", "&", "\n", "\t", "、", "，", "；", "／", "・")
 
 
 def of_list(value: str, count: int, source: str) -> str:
