@@ -50,6 +50,14 @@ CLASSES = ["cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"]
         ("seg_train", "seg_test"),
         ("train2017", "val2017"),
         ("fold1", "fold2", "fold10"),
+        ("trn", "tst"),
+        ("entrenamiento", "validaci\u00f3n", "prueba"),
+        ("entrenamiento", "validacio\u0301n"),
+        ("treino", "teste"),
+        ("apprentissage", "validation"),
+        ("обучение", "тест"),
+        ("训练集", "验证集", "测试集"),
+        ("学習", "検証", "テスト"),
     ],
 )
 def test_parts_of_a_data_set_are_no_classes(tmp_path, how, names):
@@ -172,7 +180,7 @@ def test_a_few_pictures_among_many_texts_are_not_what_is_meant(tmp_path):
 @pytest.mark.parametrize(
     "name",
     ["README.txt", "readme", "LICENSE", "LICENCE.md", "CITATION.cff", "labels.csv", "SHA256SUMS",
-     "Readme.rtf", "images.zip", "4.jpg.part", "notes.txt~"],
+     "Readme.rtf", "LIESMICH.txt", "Lisez-moi.txt", "images.zip", "4.jpg.part", "notes.txt~"],
 )  # fmt: skip
 @pytest.mark.parametrize("ending", ["png", "txt"])
 def test_documents_beside_classes(tmp_path, name, ending):
@@ -193,13 +201,45 @@ def test_why_there_are_no_classes_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "system", ["@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", ".thumbnails", ".@__thumb"]
+    "system",
+    ["@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", ".thumbnails", ".@__thumb", "@__thumb", "Thumbnails"],
 )
 def test_thumbnails_and_what_was_deleted_are_left_out(tmp_path, system):
     make(tmp_path, *CLASSES, f"cat/{system}/1.png/small.png", f"{system}/x.png")
     dataset = load_dataset(tmp_path)
     assert dataset.ids.tolist() == CLASSES
     assert system.startswith(".") or any(repr(system) in note for note in dataset.notes)
+
+
+def test_thumbnails_are_read_where_there_is_nothing_else(tmp_path):
+    names = [f"thumbnails/{name}" for name in CLASSES]
+    make(tmp_path, *names)
+    assert load_dataset(tmp_path).ids.tolist() == names
+
+
+def test_a_flat_part_beside_parts_with_classes_has_no_label(tmp_path):
+    make(tmp_path, *(f"train/{name}" for name in CLASSES), "val/images/8.png", "val/images/9.png")
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes == ("cat", "dog")
+    assert [labels_of(dataset)[f"val/images/{n}.png"] for n in (8, 9)] == [None, None]
+    assert any("the files of val lie in no class folder" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"version https://git-lfs.github.com/spec/v1\noid 0\n", b"<!DOCTYPE html><html></html>"],
+)
+def test_what_was_saved_in_place_of_pictures_is_no_text(tmp_path, content):
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(content)
+    assert load_dataset(tmp_path).modality == "image"
+
+
+def test_sounds_among_pictures_are_said(tmp_path):
+    make(tmp_path, *CLASSES, "cat/8.wav", "dog/9.wav")
+    (note,) = [note for note in load_dataset(tmp_path).notes if "names of sound clips" in note]
+    assert "2 of these" in note
+    assert "--modality audio" in note
 
 
 def test_links_are_followed_if_asked(tmp_path):

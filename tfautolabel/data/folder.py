@@ -19,9 +19,12 @@ SYSTEM_FILES = frozenset((
 
 SYSTEM_FOLDERS = frozenset((
     "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp", "@sharebin", "__macosx",
-    "$recycle.bin", "system volume information", "lost+found", "__pycache__",
+    "$recycle.bin", "system volume information", "lost+found", "__pycache__", "@__thumb",
 ))  # fmt: skip
 """Folders that servers and systems create: thumbnails, deleted files, unpacked files."""
+
+THUMBNAILS = frozenset(("thumbnails", "thumbnail", "thumbs", "_thumbs", "_thumbnails", "_thumb"))
+"""Folders of small copies of the pictures; they are left out where there are other files."""
 
 LEADS_OUT = "a link that leads out of the folder"
 
@@ -100,11 +103,21 @@ class _Walk:
         self.targets: dict[str, str] = {}
         self.unreadable: list[Unreadable] = []
         self.directories = [""]
+        self.thumbnails: list[str] = []
         self.follow_links = follow_links
         self.seen = {root}
         self.left_out: dict[str, int] = {}
 
     def run(self) -> None:
+        self.visit_all()
+        if self.paths:
+            for path in self.thumbnails:
+                self.leave_out(os.path.basename(path))
+        else:
+            self.directories, self.thumbnails = self.thumbnails, []
+            self.visit_all()
+
+    def visit_all(self) -> None:
         while self.directories:
             directory = self.directories.pop()
             try:
@@ -128,7 +141,10 @@ class _Walk:
                 self.visit_link(path)
             elif entry.is_dir(follow_symlinks=False):
                 if entry.name.lower() in SYSTEM_FOLDERS:
-                    self.left_out[entry.name] = self.left_out.get(entry.name, 0) + 1
+                    self.leave_out(entry.name)
+                    return
+                if entry.name.lower() in THUMBNAILS:
+                    self.thumbnails.append(path)
                     return
                 self.directories.append(path)
                 if entry.name.lower().endswith(IMAGES):
@@ -166,6 +182,9 @@ class _Walk:
             self.paths.append(path)
             self.targets[path] = target.removeprefix(self.inside)
 
+    def leave_out(self, name: str) -> None:
+        self.left_out[name] = self.left_out.get(name, 0) + 1
+
     def is_excluded(self, target: str) -> bool:
         return any(target == path or target.startswith(os.path.join(path, "")) for path in self.excluded)
 
@@ -193,7 +212,7 @@ class _Walk:
     def notes(self) -> Iterator[str]:
         if self.left_out:
             names = ", ".join(f"{name!r} ({count:,})" for name, count in sorted(self.left_out.items())[:5])
-            yield f"{self.root}: folders that a system wrote were left out: {names}"
+            yield f"{self.root}: folders of thumbnails or of a system were left out: {names}"
         out = sum(item.reason == LEADS_OUT for item in self.unreadable)
         if out:
             noun = "link leads" if out == 1 else "links lead"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfautolabel.data.dataset import Dataset
-from tfautolabel.data.endings import ending_of
+from tfautolabel.data.endings import IMAGES, SOUNDS, ending_of
 from tfautolabel.data.folder import LEADS_OUT, FolderListing, list_folder
 from tfautolabel.data.folder_layout import (
     ClassFolders,
@@ -70,7 +70,14 @@ def load_folder(
     media = find_media(listing.ids)
     notes = [*listing.notes]
     samples = _samples(listing, media)
-    known = modality or recognise_modality(samples) or expected or media.kind or "image"
+    found = recognise_modality(samples)
+    if (
+        found == "text"
+        and media.kind is not None
+        and sum(map(_stands_for_another, samples)) * 2 > len(samples)
+    ):
+        found = media.kind
+    known = modality or found or expected or media.kind or "image"
     if modality is None and expected is not None and media.kind == expected:
         known = expected  # even if most of its pictures are damaged
     if known == "image" and (note := note_of_range(samples)):
@@ -91,6 +98,8 @@ def load_folder(
             notes.append(
                 f"{root}: its folders are not taken for classes, since {_why_no_classes(listing.ids)}"
             )
+    if modality is None and (note := _others(listing, known)):
+        notes.insert(0, note)
     if modality is None:
         notes.insert(0, f"{listing.root}: {len(listing.ids):,} files, taken for {PLURALS[known]}")
     dataset = Dataset(
@@ -107,6 +116,24 @@ def _why_no_classes(ids: Sequence[str]) -> str:
     if only_parts(ids):
         return "they are called as the parts of a data set are"
     return "files lie beside them or there is only one; labels='folder' takes them for such"
+
+
+def _others(listing: FolderListing, known: str) -> str | None:
+    """Says that there are sounds among pictures, or pictures among sounds."""
+    other = {"image": "audio", "audio": "image"}.get(known)
+    endings = IMAGES if other == "image" else SOUNDS
+    count = sum(ending_of(name) in endings for name in listing.ids) if other else 0
+    if not count or other is None:
+        return None
+    return (
+        f"{listing.root}: {count:,} of these have names of {PLURALS[other]}, which cannot be read as "
+        f"{PLURALS[known]}; modality={other!r} (--modality {other}) reads them instead"
+    )
+
+
+def _stands_for_another(data: bytes) -> bool:
+    """Returns whether a text was saved in place of a file: a pointer of Git LFS, or the page of an error."""
+    return data[:100].lstrip().lower().startswith((b"version https://git-lfs", b"<!doctype html", b"<html"))
 
 
 def _samples(listing: FolderListing, media: Media) -> list[bytes]:

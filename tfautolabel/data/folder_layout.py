@@ -8,10 +8,14 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from tfautolabel.data.endings import ARCHIVES, IMAGES, PROSE, SIDECARS, SOUNDS, VIDEOS, ending_of
+from tfautolabel.data.plain_words import without_accents
 
 _ROLES = re.compile(
     r"(?P<before>\w+[-_. ])??(?P<role>train(?:ing)?s?|valid(?:ation|ierung)?s?|val|dev(?:elopment)?|"
-    r"test(?:ing)?s?|eval(?:uation)?|label+ed|annotated|h[eo]ld[-_ ]?out|"
+    r"test(?:ing)?s?|eval(?:uation)?|label+ed|annotated|h[eo]ld[-_ ]?out|trn|tst|"
+    r"entrenamiento|prueba|validacion|trein(?:o|amento)|testes?|validacao|apprentissage|entrainement|"
+    r"validazione|addestramento|обучение|тренировка|тест|валидация|"
+    r"(?:训练|訓練|学习|学習|验证|驗證|検証|测试|測試|テスト|학습|훈련|검증|테스트)(?:集|セット|데이터|세트)?|"
     r"(?:fold|split)(?=[-_ ]?\d))"
     r"(?:[-_. ]?(?:data|daten|images|imgs|pics|files|samples|examples|clips|audio|texts|part))?"
     r"(?:[-_. ]?(?:set|split|data|folder))?(?P<number>[-_. ]?v?\d+)?",
@@ -29,7 +33,8 @@ _NO_LABELS = re.compile(
 _DOCUMENT = re.compile(
     r"(read[-_ ]?me|licen[cs]e|copying|notice|authors|contributors|citation|changelog|changes|about|"
     r"description|dataset[-_ ]?card|index|classes|labels|metadata|info|credits|attribution|sources?|manifest|"
-    r"makefile|data[-_ ]?sheet|summary|terms|(sha\d+|md5|check)[-_ ]?sums?|dicomdir)"
+    r"makefile|lies[-_ ]?mich|lisez[-_ ]?moi|leeme|leggimi|leiame|lizenz|licencia|"
+    r"data[-_ ]?sheet|summary|terms|(sha\d+|md5|check)[-_ ]?sums?|dicomdir)"
     r"([-_. ].*)?$",
     re.IGNORECASE,
 )
@@ -53,6 +58,11 @@ class Media(NamedTuple):
     kind: str | None
     rows: list[int]
     beside: list[int]
+
+
+def _role(name: str) -> re.Match[str] | None:
+    """Returns the role that a folder's name says, whatever its accents."""
+    return _ROLES.fullmatch(without_accents(name))
 
 
 class ClassFolders(NamedTuple):
@@ -144,8 +154,13 @@ def find_classes(ids: Sequence[str]) -> ClassFolders | None:
                 f"the folders {', '.join(sorted(tops))} are taken for parts of one data set, and the folders "
                 f"below them for classes; all parts are read: give one of them alone to leave the others out"
             )
+            flat = _without_classes(below, within, depth)
+            if flat:
+                notes.append(f"the files of {', '.join(flat)} lie in no class folder and have no label")
             labels = [
-                names[level + depth] if len(names) > level + depth + 1 and names[level] in within else None
+                names[level + depth]
+                if len(names) > level + depth + 1 and names[level] in within - set(flat)
+                else None
                 for names in parts
             ]
             return ClassFolders(level + depth, labels, tuple(notes))
@@ -171,7 +186,7 @@ def _are_parts(names: Collection[str]) -> bool:
     A prefix ("seg_train") and numbers ("val2017") count only if at least two different roles occur:
     "steam_train" and "bullet_train" are classes, and so are "test1" and "test2".
     """
-    found = [_ROLES.fullmatch(name) for name in names if not _NO_LABELS.fullmatch(name)]
+    found = [_role(name) for name in names if not _NO_LABELS.fullmatch(name)]
     matches = [match for match in found if match is not None]
     if not matches or len(matches) < len(found):
         return False
@@ -188,7 +203,7 @@ def _parts_among(names: Collection[str], below: Sequence[Sequence[str]]) -> set[
         names: the folders.
         below: the paths of their contents.
     """
-    some = {name for name in names if _ROLES.fullmatch(name) and not _NO_LABELS.fullmatch(name)}
+    some = {name for name in names if _role(name) and not _NO_LABELS.fullmatch(name)}
     if _are_parts(names):
         return some
     if len(some) < 2 or not _are_parts(some) or len({name[:2].lower() for name in some}) < 2:
@@ -216,6 +231,17 @@ def _depth_of_classes(below: Sequence[Sequence[str]], within: Collection[str]) -
         if not folders or not around or not (len(names) == 1 or _are_parts(names)):
             return depth if len(names) >= 2 else 0
         depth += 1
+
+
+def _without_classes(below: Sequence[Sequence[str]], within: Collection[str], depth: int) -> list[str]:
+    """Returns the parts whose one folder is no class of the others: "images" in "val/images"."""
+    folders: dict[str, set[str]] = {}
+    for path in below:
+        if path[0] in within and len(path) > depth + 1:
+            folders.setdefault(path[0], set()).add(path[depth])
+    several = set().union(*(some for some in folders.values() if len(some) > 1))
+    return sorted(part for part, some in folders.items() if len(several) > 1 and len(some) == 1
+                  and not some & several)  # fmt: skip
 
 
 def _holds_files(parts: Sequence[Sequence[str]], level: int) -> bool:
