@@ -21,6 +21,7 @@ FOREIGN = {
     "aac": b"\xff\xf1\x50\x80\x2e\x7f\xfc",
     "amr": b"#!AMR\n\x3c\x08\xe5",
     "avi": b"RIFF\x00\x10\0\0AVI LIST",
+    "iff": b"FORM\0\0\0\x2c8SVXVHDR",
     "flv": b"FLV\x01\x05\0\0\0\x09",
     "mpg": b"\0\0\1\xba\x44\0\4\0",
     "ts": (b"G\x40\0\x10" + b"\xff" * 184) * 3,

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tfautolabel.data.written_paths import from_base64, is_base64
+from tfautolabel.data.written_paths import from_base64, is_base64, spellings
 
 STARTS = {
     "JPEG": b"\xff\xd8\xff\xe0",
@@ -46,3 +46,16 @@ def test_files_in_base64_are_known_by_how_they_begin(kind):
 )  # fmt: skip
 def test_texts_are_none(text):
     assert not is_base64(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("a/b.jpg?w=200&h=3", "a/b.jpg"),
+        ("http://localhost:8080/data/local-files/?d=a%2Fb.jpg", "a/b.jpg"),
+        ("https://studio.example.org/data/upload/1/0a1b2c3d-b.jpg", "b.jpg"),
+    ],
+)
+def test_paths_within_addresses(written, path):
+    assert path in list(spellings(written))
+    assert written in list(spellings(written)) or written.startswith("http")

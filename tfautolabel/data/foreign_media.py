@@ -79,6 +79,8 @@ def foreign_media(data: bytes) -> ForeignMedia | None:
         return ForeignMedia("WebM", "webm") if b"webm" in data[:64] else ForeignMedia("Matroska", "mkv")
     if data.startswith(b"RIFF") and data[8:12] in (b"AVI ", b"AVIX"):
         return ForeignMedia("AVI", "avi")
+    if data.startswith(b"FORM") and data[8:12] in (b"8SVX", b"16SV"):
+        return ForeignMedia("IFF 8SVX", "iff")
     if data.startswith(b"RIFF") and data[8:12] == b"RMID":
         return ForeignMedia("MIDI", "mid")
     if data.startswith(b"OggS") and (b"\x80theora" in data[:256] or b"Speex   " in data[:256]):

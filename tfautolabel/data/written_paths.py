@@ -41,6 +41,9 @@ _AROUND = "'\"\u200b\u2060\ufeff\u200e\u200f"
 _OF_ADDRESSES = str.maketrans("-_", "+/")
 """Maps the two characters that differ in the base64 variant for addresses."""
 
+_LABEL_STUDIO = re.compile(r"^https?://[^/]+/data/(?=upload/|local-files/)")
+"""The beginning of an address of Label Studio, before its own paths."""
+
 _UPLOAD = re.compile(r"^(?:[0-9a-f]{8})-(?=.)")
 
 
@@ -134,6 +137,7 @@ def spellings(written: str) -> Iterator[str]:
         found.append(given)
         if given != written.strip():
             found.insert(0, written.strip())
+    given = _LABEL_STUDIO.sub("/data/", given)
     if given.startswith("/data/"):
         query = parse_qs(urlsplit(given).query).get("d")
         if query:
@@ -141,6 +145,8 @@ def spellings(written: str) -> Iterator[str]:
         if given.startswith("/data/upload/"):
             name = given.rpartition("/")[2]
             found += [name, _UPLOAD.sub("", name)]
+    queries = [path.partition("?")[0] for path in found if "?" in path]
+    found += [path for path in queries if ending_of(path) in FILES]
     found += [unquote(path) for path in found if "%" in path]
     # Disks and tables write "é" as one character or as two.
     found += [normalize(form, path) for path in found if not path.isascii() for form in ("NFC", "NFD")]

@@ -94,3 +94,15 @@ def test_cut_files_always_get_one_line(kind, end):
     reason = why_unreadable(PICTURES[kind]()[:end])
     assert reason.strip()
     assert len(reason.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"),
+        (b"\xff\x4f\xff\x51\0\x2f", "a JPEG 2000 picture"),
+        (b"\0\0\1\0\1\0\x10\x10", "an icon"),
+    ],
+)
+def test_other_kinds_of_pictures_are_named(start, kind):
+    assert kind in why_unreadable(start + bytes(99))
