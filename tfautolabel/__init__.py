@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from tfautolabel.review.opening import open_review as open_review
     from tfautolabel.review.session import Review as Review
     from tfautolabel.review.settings import ReviewSettings as ReviewSettings
+    from tfautolabel.rules import LabelModel as LabelModel
+    from tfautolabel.rules import MajorityVote as MajorityVote
     from tfautolabel.rules import RuleAnalysis as RuleAnalysis
     from tfautolabel.rules import apply_rules as apply_rules
     from tfautolabel.rules import labeling_function as labeling_function
@@ -85,10 +87,12 @@ _HOMES = {
     "HeadHyperModel": "tuning",
     "HeadSearch": "tuning",
     "LabelCheck": "jobs.label_check",
+    "LabelModel": "rules",
     "LabelResult": "jobs.label",
     "Labeler": "labeler",
     "Labels": "labels",
     "LabelsWriter": "data",
+    "MajorityVote": "rules",
     "Oracle": "active",
     "ProbabilityEvaluation": "measures",
     "QUERY_STRATEGIES": "active",
