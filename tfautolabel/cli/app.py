@@ -19,6 +19,7 @@ from tfautolabel.cli import (
     models,
     query,
     review,
+    rules,
     run,
     serve,
     tune,
@@ -42,6 +43,8 @@ backbones_app = typer.Typer(
     no_args_is_help=True, help="The backbones whose weights come from the package index."
 )
 app.add_typer(backbones_app, name="backbones")
+rules_app = typer.Typer(no_args_is_help=True, help="Rules that label data: what they do.")
+app.add_typer(rules_app, name="rules")
 
 
 def _show_version(wanted: bool) -> None:
@@ -80,6 +83,7 @@ for command in (
     tune.tune,
 ):
     app.command(epilog=READ if command in READERS else None)(command)
+rules_app.command("check", epilog=f"{rules.FORMAT}\n\n{READ}")(rules.check)
 backbones_app.command("list")(models.list_backbones)
 backbones_app.command("fetch")(models.fetch_backbones)
 

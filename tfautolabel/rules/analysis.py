@@ -26,6 +26,9 @@ SURE = 3.0
 FEWEST = 20
 """Of fewer common votes, or votes on labelled examples, nothing is said."""
 
+FEWEST_COPIED = 5
+"""Two rules with fewer votes may have the same ones by chance."""
+
 NARROW, WIDE = 12, 24
 """Names and classes are cut to so many signs in a printed table; other cells are never cut."""
 
@@ -195,7 +198,7 @@ class RuleAnalysis:
         """Says which earlier rule gives all the same votes."""
         fired = counts.fired
         same = (counts.agreed[rule, :rule] == fired[rule]) & (fired[:rule] == fired[rule])
-        if not fired[rule] or not same.any():
+        if fired[rule] < FEWEST_COPIED or not same.any():
             return ""
         return f"gives the same votes as rule {self.names[int(same.argmax())]!r}"
 

@@ -37,7 +37,7 @@ class FileRule:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.name = line.name
-        self.classes = (line.label,)
+        self.classes: tuple[str, ...] = (line.label,)
         self.field = line.field
         self._test = KINDS[line.kind](line)
 

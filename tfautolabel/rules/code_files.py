@@ -1,0 +1,38 @@
+"""Rules in a Python file of the user's: its code is run, and its labeling functions are taken."""
+
+from __future__ import annotations
+
+import os
+import runpy
+
+from tfautolabel.rules.contract import Rule
+from tfautolabel.rules.files import read_rules
+from tfautolabel.rules.functions import LabelingFunction
+
+CODE = ".py"
+
+
+def rules_of(path: str | os.PathLike[str]) -> tuple[Rule, ...]:
+    """Reads a file of rules; or if its name ends in .py, runs it and takes its labeling functions.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ValueError: If there is no rule in it, a rule is not valid, or its code fails.
+        FileNotFoundError: If there is no such file.
+    """
+    shown = os.fspath(path)
+    if not shown.lower().endswith(CODE):
+        return read_rules(path)
+    if not os.path.isfile(shown):
+        raise FileNotFoundError(f"there is no file of rules {shown!r}")
+    try:
+        found = runpy.run_path(shown)
+    except Exception as error:
+        said = str(error).partition("\n")[0]
+        raise ValueError(f"{shown}: its code must run ({type(error).__name__}: {said})") from error
+    rules = tuple(dict.fromkeys(value for value in found.values() if isinstance(value, LabelingFunction)))
+    if not rules:
+        raise ValueError(f"{shown}: must hold functions under @labeling_function(). Received: none")
+    return rules
