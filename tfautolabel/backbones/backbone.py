@@ -22,6 +22,7 @@ from tfautolabel.backbones.registered import HOMES, PACKAGE, registered_class
 from tfautolabel.backbones.weights_digest import WeightsDigest
 from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.preprocessors import Preprocessor
+from tfautolabel.preprocessors.graphs import graph_of
 
 _CONFIG, _NETWORK, _MODULE, _VARIABLES, _ASSETS = (
     "backbone.json",
@@ -89,10 +90,7 @@ class Backbone:
     @functools.cached_property
     def prepare(self) -> Any:
         """Returns the preprocessor as a `tf.function` of (n,) strings, so that all calls share its graph."""
-        import tensorflow as tf
-
-        strings = tf.TensorSpec([None], tf.string)
-        return tf.function(self.preprocessor, input_signature=[strings], autograph=False)
+        return graph_of(self.preprocessor)
 
     @property
     def fingerprint(self) -> str:

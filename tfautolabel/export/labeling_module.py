@@ -67,11 +67,14 @@ class LabelingModule(tf.Module):
         self.preprocess = backbone.preprocessor
         self.parts = [*self._network.parts, *self._head.parts]
         examples = tf.TensorSpec([None], tf.string, name="examples")
-        # This is traced once for both labels and features.
+        inputs = [tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in backbone.network.inputs]
+        # This and `extract` are traced once for all functions that call them.
+        prepare = tf.function(backbone.preprocessor, input_signature=[examples], autograph=False)
+        if all(spec.dtype.is_numeric for spec in inputs):
+            self.prepare = prepare
+            self.network = tf.function(self._network_alone, input_signature=inputs, autograph=False)
         self.extract = tf.function(
-            lambda examples: self._extract(self.preprocess, examples),
-            input_signature=[examples],
-            autograph=False,
+            lambda examples: self._extract(prepare, examples), input_signature=[examples], autograph=False
         )
         # Everything known about each example, for `ExportedLabeler`. A signature only gives what a server
         # needs.
@@ -82,10 +85,6 @@ class LabelingModule(tf.Module):
         self.features = tf.function(self._features, input_signature=[examples], autograph=False)
         # With this, a reader of labeler.json can check that its classes are the model's.
         self.class_names = tf.function(lambda: self._names, input_signature=[], autograph=False)
-        inputs = [tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in backbone.network.inputs]
-        if all(spec.dtype.is_numeric for spec in inputs):
-            self.prepare = tf.function(backbone.preprocessor, input_signature=[examples], autograph=False)
-            self.network = tf.function(self._network_alone, input_signature=inputs, autograph=False)
         if isinstance(self.preprocess, WavePreprocessor):
             specs = [
                 tf.TensorSpec([None, None], tf.float32, name="waveforms"),

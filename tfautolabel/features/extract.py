@@ -27,6 +27,7 @@ from tfautolabel.features.batches import Example, cut, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
 from tfautolabel.features.frozen import CalledNetwork, FrozenNetwork, inference_network
 from tfautolabel.preprocessors import Preprocessed
+from tfautolabel.preprocessors.graphs import graph_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,10 +217,7 @@ class _Graphs:
     def _make(self) -> tuple[_Preprocess, Future[_Network]]:
         with self._lock:
             if self._made is None:
-                strings = tf.TensorSpec([None], tf.string)
-                preprocess = tf.function(
-                    self._preprocessor.call, input_signature=[strings], autograph=False
-                ).get_concrete_function()
+                preprocess = graph_of(self._preprocessor).get_concrete_function()
                 network: Future[_Network] = Future()
                 threading.Thread(target=self._make_network, args=[network], daemon=True).start()
                 self._made = preprocess, network

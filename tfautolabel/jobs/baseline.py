@@ -148,9 +148,9 @@ def _thumbnails(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     import tensorflow as tf
 
     from tfautolabel.preprocessors import ImagePreprocessor
+    from tfautolabel.preprocessors.graphs import graph_of
 
-    preprocess = ImagePreprocessor(_SIDE)
-    ready = preprocess(tf.constant(encoded, tf.string))
+    ready = graph_of(ImagePreprocessor(_SIDE))(tf.constant(encoded, tf.string))
     return ready.inputs[0].numpy().reshape(len(encoded), -1), ready.readable.numpy()
 
 
@@ -158,9 +158,10 @@ def _spectra(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """Returns (n, 80) mean and spread of each log-mel band, and (n,) bool, whether each could be read."""
     import tensorflow as tf
 
+    from tfautolabel.preprocessors.graphs import graph_of
     from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
-    preprocess = WavePreprocessor(_RATE, min_samples=400)
+    preprocess = graph_of(WavePreprocessor(_RATE, min_samples=400))
     mel = tf.signal.linear_to_mel_weight_matrix(_MELS, 257, _RATE, 60.0, 7_600.0)
     ready = preprocess(tf.constant(encoded, tf.string))
     spectrum = tf.abs(tf.signal.stft(ready.inputs[0], 400, 160, 512))

@@ -24,11 +24,10 @@ def small_picture_vectors(dataset: Dataset) -> np.ndarray:
     import tensorflow as tf
 
     from tfautolabel.preprocessors import ImagePreprocessor
+    from tfautolabel.preprocessors.graphs import graph_of
 
     # One graph for all batches: each call outside of a graph would trace the decoding again.
-    preprocess = tf.function(
-        ImagePreprocessor(_SIDE).call, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
-    )
+    preprocess = graph_of(ImagePreprocessor(_SIDE))
     vectors = np.zeros((len(dataset), 1 + len(BRIGHTER), GRID * GRID), np.float32)
     for rows, values in read_in_groups(dataset, _BATCH):
         read = [(row, one) for row, one in zip(rows, values, strict=True) if not isinstance(one, ReadFailure)]

@@ -16,6 +16,7 @@ from tfautolabel.preprocessors.contract import (
     one_window_each,
     output_spec,
 )
+from tfautolabel.preprocessors.graphs import graph_of, runs_alone
 from tfautolabel.preprocessors.pictures.image_formats import decode_picture
 from tfautolabel.preprocessors.pictures.orientation import orientations
 from tfautolabel.preprocessors.pictures.unreadable import MAX_PIXELS
@@ -56,6 +57,9 @@ class ImagePreprocessor(Preprocessor):
         examples = tf.reshape(examples, [-1])
         if tf.executing_eagerly():
             examples = _converted(examples)
+        if runs_alone(self, ImagePreprocessor):
+            ready: Preprocessed = graph_of(self)(examples)
+            return ready
         count = tf.size(examples, out_type=tf.int64)
 
         def decode(row: tf.Tensor, encoded: tf.Tensor, orientation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

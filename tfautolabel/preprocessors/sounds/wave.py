@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfautolabel.data.sound_files import MAX_SECONDS
 from tfautolabel.preprocessors.contract import Preprocessed, Preprocessor, output_spec
+from tfautolabel.preprocessors.graphs import graph_of, runs_alone
 from tfautolabel.preprocessors.sounds.resample import resample
 from tfautolabel.preprocessors.sounds.riff import MAX_RATE, MIN_RATE, decode_wav, in_range
 
@@ -63,6 +64,9 @@ class WavePreprocessor(Preprocessor):
     def call(self, examples: tf.Tensor) -> Preprocessed:
         """See the class."""
         examples = tf.reshape(examples, [-1])
+        if runs_alone(self, WavePreprocessor):
+            ready: Preprocessed = graph_of(self)(examples)
+            return ready
 
         def decode(row: tf.Tensor, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             sound = decode_wav(encoded)
