@@ -5,6 +5,7 @@ What comes out goes to a scratch folder and is thrown away, so that a run leaves
 
     pip install -e '.[test]'
     python .ci/notebooks.py [--write] [NAME ...]        # 1-pictures 2-texts …; all by default
+    python .ci/notebooks.py --part 1/2                  # every second one; another process has the others
 """
 
 from __future__ import annotations
@@ -83,7 +84,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"among {', '.join(names)}")
     parser.add_argument("--write", action="store_true", help="renew the outputs in notebooks/")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="every nth one, from the ith")
     arguments = parser.parse_args()
+    if not (part := re.fullmatch(r"([1-9])/([1-9])", arguments.part)) or part[1] > part[2]:
+        parser.error(f"--part must be such as 1/2. Received: {arguments.part}")
+    chosen = (arguments.names or names)[int(part[1]) - 1 :: int(part[2])]
     unknown = sorted(set(arguments.names) - set(names))
     if unknown:
         parser.error(f"notebooks are {', '.join(names)}. Received: {', '.join(unknown)}")
@@ -92,7 +97,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tfautolabel-notebooks-") as scratch:
         # What the notebooks put into temporary files is gone afterwards too.
         os.environ["TMPDIR"] = scratch
-        for name in arguments.names or names:
+        for name in chosen:
             notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
             start = time.perf_counter()
             try:
