@@ -14,8 +14,8 @@ READ = "\n\n".join(
         "--encoding",
         "- a header, unless the first line reads as a row: --input-column with one of its words, or 'column "
         "1'",
-        "- columns, by name, then by content: --input-column, --label-column, --id-column (none: row "
-        "numbers)",
+        "- columns, by name in English and other languages, then by content: --input-column, "
+        "--label-column, --id-column (none: row numbers)",
         "- paths, beside the table, in the working directory or in full; never texts: --modality text",
         "- nan, None, N/A, ? and -1 beside ids are no label; spellings of a name are one: --label-values "
         "keep",
