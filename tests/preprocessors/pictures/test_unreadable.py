@@ -102,6 +102,7 @@ def test_cut_files_always_get_one_line(kind, end):
         (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"),
         (b"\xff\x4f\xff\x51\0\x2f", "a JPEG 2000 picture"),
         (b"\0\0\1\0\1\0\x10\x10", "an icon"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
     ],
 )
 def test_other_kinds_of_pictures_are_named(start, kind):

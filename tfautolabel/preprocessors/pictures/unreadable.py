@@ -18,6 +18,7 @@ _OTHER_KINDS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
     (b"\x00\x00\x01\x00", "an icon (ICO)"),
     (b"8BPS", "a Photoshop document"),
+    (b"version https://git-lfs", "a pointer of Git LFS, and `git lfs pull` fetches the file"),
     (b"<svg", "an SVG drawing"),
     (b"<?xml", "an XML or SVG document"),
     (b"<!doctype html", "a web page"),
