@@ -242,6 +242,13 @@ def test_sounds_among_pictures_are_said(tmp_path):
     assert "--modality audio" in note
 
 
+def test_outer_folders_that_hold_the_same_folders_are_said(tmp_path):
+    make(tmp_path, *(f"{year}/{name}" for year in (2021, 2022) for name in CLASSES))
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes == ("2021", "2022")
+    assert any("if these are the classes, give one outer folder" in note for note in dataset.notes)
+
+
 def test_links_are_followed_if_asked(tmp_path):
     make(tmp_path / "blobs", "x.png", "deep/y.png")
     hub = tmp_path / "hub"

@@ -171,6 +171,13 @@ def find_classes(ids: Sequence[str]) -> ClassFolders | None:
         if len(tops) < 2 or beside or _are_parts(tops):
             return None
         break
+    inner = [{names[level + 1] for names in inside if names[level] == top and len(names) > level + 2}
+             for top in sorted(tops)] if len(tops) <= 10 else []  # fmt: skip
+    if inner and len(inner[0]) >= 2 and all(some == inner[0] for some in inner):
+        notes.append(
+            f"the folders {', '.join(sorted(tops))} are taken for classes, although each holds the folders "
+            f"{', '.join(sorted(inner[0])[:5])}; if these are the classes, give one outer folder alone"
+        )
     labels = [names[level] if len(names) > level + 1 else None for names in parts]
     return ClassFolders(level, labels, tuple(notes))
 
