@@ -26,6 +26,7 @@ QUICK = {
     "active_learning": ["--parts", "curves", "--seeds", "2", "--sets", "uci", "--strategies", "margin"],
     "text_throughput": ["--texts", "200", "--rounds", "1"],
     "memory": ["--rows", "1000", "10000"],
+    "rule_votes": ["--rows", "1000", "10000", "--timed", "1000", "--rounds", "1"],
     "dialect": ["--seeds", "1"],
     "tutorial": ["--labels", "10", "--pool", "10"],
     "linear_head": ["--sizes", "100", "--repeats", "1"],

@@ -1,7 +1,9 @@
 import csv
 import itertools
 import random
+import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -312,3 +314,22 @@ def test_damaged_files_are_refused_in_one_sentence(tmp_path, name):
         read += 1
         assert all(rule.name and rule.classes[0] for rule in rules)
     assert 20 < read < 990
+
+
+DOCUMENTED = (Path(__file__).parents[2] / "docs" / "rules.md").read_text("utf-8")
+
+
+def test_the_documentation_has_every_kind_and_its_examples_are_read(rules_of, tmp_path):
+    rows = "".join(re.findall(r"^\| (`.+?) \|", DOCUMENTED, re.MULTILINE))
+    assert set(KINDS) | {"label", "pattern", "kind", "field", "rule", "name"} <= set(
+        re.findall("`([a-z]+)`", rows)
+    )
+    (tmp_path / "complaints.txt").write_text("awful\n", encoding="utf-8")
+    (table,) = re.findall(r"```csv\n(.*?)```", DOCUMENTED, re.DOTALL)
+    assert [rule.line.kind for rule in rules_of(table)] == ["keyword", "phrase", "regex", "list", "min"]
+    (mapping,) = re.findall(r"```yaml\n(.*?)```", DOCUMENTED, re.DOTALL)
+    assert [rule.line.kind for rule in rules_of(mapping, "rules.yaml")] == ["keyword", "phrase", "regex"]
+    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENTED, re.DOTALL)
+    assert "examples/reviews.csv" in code
+    root = Path(__file__).parents[2].as_posix()
+    exec(code.replace("examples/", f"{root}/examples/"), {})

@@ -84,8 +84,8 @@ class Terms:
     r"""Terms that are looked for as whole words: no letter, digit or low line may stand at their ends.
 
     A term that begins or ends with another sign, or with a letter of a script that puts no space between
-    words (Chinese, Japanese, Thai, …), needs no border there. Tens of thousands of terms cost hardly more
-    than one: the words of a text lead to the terms that may be in it.
+    words (Chinese, Japanese, Thai, …), needs no border there. Tens of thousands of terms take hardly
+    longer than one: the words of a text lead to the terms that may be in it.
 
     Args:
         terms: in any spelling; what is empty when folded is left out.
