@@ -22,7 +22,7 @@ from tfautolabel.backbones.registered import HOMES, PACKAGE, registered_class
 from tfautolabel.backbones.weights_digest import WeightsDigest
 from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.preprocessors import Preprocessor
-from tfautolabel.preprocessors.graphs import graph_of
+from tfautolabel.preprocessors.graphs import PreprocessorGraph, graph_of
 
 _CONFIG, _NETWORK, _MODULE, _VARIABLES, _ASSETS = (
     "backbone.json",
@@ -88,7 +88,7 @@ class Backbone:
         return f"Backbone({self.handle!r}, {self.modality}, {self.feature_dim} features)"
 
     @functools.cached_property
-    def prepare(self) -> Any:
+    def prepare(self) -> PreprocessorGraph:
         """Returns the preprocessor as a `tf.function` of (n,) strings, so that all calls share its graph."""
         return graph_of(self.preprocessor)
 

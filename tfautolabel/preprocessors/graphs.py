@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any
+from typing import Protocol
 
 import tensorflow as tf
 
-from tfautolabel.preprocessors.contract import Preprocessor
+from tfautolabel.preprocessors.contract import Preprocessed, Preprocessor
 
 _KEPT = 16
 """Graphs that stay in memory, each of a few megabytes."""
 
 
-def graph_of(preprocessor: Preprocessor) -> Any:
+class ConcretePreprocessor(Protocol):
+    """A traced graph from (n,) strings to a `Preprocessed`, with the shapes and types of what it gives."""
+
+    structured_outputs: Preprocessed
+
+    def __call__(self, examples: tf.Tensor) -> Preprocessed:
+        """Prepares examples for the network."""
+
+
+class PreprocessorGraph(Protocol):
+    """A `tf.function` that traces one such graph when it is first needed."""
+
+    def __call__(self, examples: tf.Tensor) -> Preprocessed:
+        """Prepares examples for the network."""
+
+    def get_concrete_function(self) -> ConcretePreprocessor:
+        """Returns its only graph."""
+
+
+def graph_of(preprocessor: Preprocessor) -> PreprocessorGraph:
     """Returns `call` as a `tf.function` of (n,) strings with one graph for any n.
 
     TensorFlow needs about a second for a graph that decodes pictures or sounds when it first runs it. So
@@ -28,7 +47,7 @@ def graph_of(preprocessor: Preprocessor) -> Any:
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def _shared(kind: type[Preprocessor], config: str) -> Any:
+def _shared(kind: type[Preprocessor], config: str) -> PreprocessorGraph:
     return _traced(kind.from_config(json.loads(config)))
 
 
@@ -41,5 +60,8 @@ def runs_alone(preprocessor: Preprocessor, kind: type[Preprocessor]) -> bool:
     return bool(alone and type(preprocessor) is kind)
 
 
-def _traced(preprocessor: Preprocessor) -> Any:
-    return tf.function(preprocessor.call, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+def _traced(preprocessor: Preprocessor) -> PreprocessorGraph:
+    traced: PreprocessorGraph = tf.function(
+        preprocessor.call, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+    )
+    return traced

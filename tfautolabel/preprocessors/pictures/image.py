@@ -58,8 +58,7 @@ class ImagePreprocessor(Preprocessor):
         if tf.executing_eagerly():
             examples = _converted(examples)
         if runs_alone(self, ImagePreprocessor):
-            ready: Preprocessed = graph_of(self)(examples)
-            return ready
+            return graph_of(self)(examples)
         count = tf.size(examples, out_type=tf.int64)
 
         def decode(row: tf.Tensor, encoded: tf.Tensor, orientation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

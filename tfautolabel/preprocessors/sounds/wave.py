@@ -65,8 +65,7 @@ class WavePreprocessor(Preprocessor):
         """See the class."""
         examples = tf.reshape(examples, [-1])
         if runs_alone(self, WavePreprocessor):
-            ready: Preprocessed = graph_of(self)(examples)
-            return ready
+            return graph_of(self)(examples)
 
         def decode(row: tf.Tensor, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             sound = decode_wav(encoded)
