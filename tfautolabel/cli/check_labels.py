@@ -10,25 +10,17 @@ import typer
 
 from tfautolabel.cli.console import remark, row, show, table
 from tfautolabel.cli.options import (
-    Backbone,
     Balanced,
     BatchSize,
     CacheDir,
     Data,
-    Encoding,
-    FollowLinks,
-    Frame,
-    IdColumn,
-    InputColumn,
-    LabelColumn,
     Labelled,
     Labels,
-    LabelValues,
-    LongText,
-    Modality,
     Quiet,
+    Reading,
     Sampling,
     Seed,
+    with_reading,
 )
 from tfautolabel.runs import RunSettings
 
@@ -41,21 +33,14 @@ SHOWN = 12
 """How many labels the terminal shows; check_labels.csv has all of them."""
 
 
+@with_reading
 def check_labels(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     labels: Labels = None,
     labelled: Labelled = None,
-    input_column: InputColumn = DEFAULTS.input_column,
-    label_column: LabelColumn = DEFAULTS.label_column,
-    id_column: IdColumn = DEFAULTS.id_column,
-    modality: Modality = DEFAULTS.modality,
-    label_values: LabelValues = DEFAULTS.label_values,
-    encoding: Encoding = DEFAULTS.encoding,
-    follow_links: FollowLinks = DEFAULTS.follow_links,
-    frame: Frame = DEFAULTS.frame,
-    backbone: Backbone = DEFAULTS.backbone,
-    long_text: LongText = DEFAULTS.long_text,
+    *,
+    reading: Reading,
     seed: Seed = DEFAULTS.seed,
     batch_size: BatchSize = DEFAULTS.batch_size,
     cache_dir: CacheDir = None,
@@ -70,16 +55,7 @@ def check_labels(
     from tfautolabel.jobs.check_labels import check_labels as check_labels_job
 
     settings = RunSettings(
-        input_column=input_column,
-        label_column=label_column,
-        id_column=id_column,
-        modality=modality,
-        label_values=label_values,
-        encoding=encoding,
-        follow_links=follow_links,
-        frame=frame,
-        backbone=backbone,
-        long_text=long_text,
+        **reading,
         seed=seed,
         batch_size=batch_size,
         class_weight="balanced" if balanced else None,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypedDict, get_type_hints
 
 import typer
+
+from tfautolabel.runs import RunSettings
 
 READ = "\n\n".join(
     (
@@ -144,3 +149,50 @@ BatchSize = Annotated[int, typer.Option("--batch-size", help="Examples in one fo
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")
 ]
+
+
+class Reading(TypedDict):
+    """The settings of `RunSettings` that say how data are read, as options of a command."""
+
+    input_column: InputColumn
+    label_column: LabelColumn
+    id_column: IdColumn
+    modality: Modality
+    label_values: LabelValues
+    encoding: Encoding
+    follow_links: FollowLinks
+    frame: Frame
+    backbone: Backbone
+    long_text: LongText
+
+
+def with_reading(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of `Reading` in the place of its parameter `reading`.
+
+    Args:
+        command: a function for Typer that has this parameter, behind a *.
+    """
+    settings, options = RunSettings(), get_type_hints(Reading, include_extras=True)
+
+    def parameter(name: str) -> inspect.Parameter:
+        default = getattr(settings, name)
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=options[name]
+        )
+
+    own = inspect.signature(command, eval_str=True).parameters
+    listed: dict[str, inspect.Parameter] = {}
+    for name, one in own.items():
+        if name == "reading":
+            listed |= {option: parameter(option) for option in options}
+        else:
+            listed[name] = one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        command(reading={name: given.pop(name) for name in options}, **given)
+
+    # Typer reads both.
+    run.__signature__ = inspect.Signature(list(listed.values()))  # type: ignore[attr-defined]
+    run.__annotations__ = {name: one.annotation for name, one in listed.items()}
+    return run

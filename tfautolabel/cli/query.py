@@ -10,28 +10,21 @@ import typer
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import remark
 from tfautolabel.cli.options import (
-    Backbone,
     BatchSize,
     CacheDir,
-    Encoding,
-    FollowLinks,
-    Frame,
-    IdColumn,
-    InputColumn,
-    LabelColumn,
     Labelled,
     Labels,
-    LabelValues,
-    LongText,
-    Modality,
     Quiet,
+    Reading,
     Seed,
+    with_reading,
 )
 from tfautolabel.runs import RunSettings
 
 DEFAULTS = RunSettings()
 
 
+@with_reading
 def query(
     data: Annotated[
         Path,
@@ -60,16 +53,8 @@ def query(
     ] = False,
     labels: Labels = None,
     labelled: Labelled = None,
-    input_column: InputColumn = DEFAULTS.input_column,
-    label_column: LabelColumn = DEFAULTS.label_column,
-    id_column: IdColumn = DEFAULTS.id_column,
-    modality: Modality = DEFAULTS.modality,
-    label_values: LabelValues = DEFAULTS.label_values,
-    encoding: Encoding = DEFAULTS.encoding,
-    follow_links: FollowLinks = DEFAULTS.follow_links,
-    frame: Frame = DEFAULTS.frame,
-    backbone: Backbone = DEFAULTS.backbone,
-    long_text: LongText = DEFAULTS.long_text,
+    *,
+    reading: Reading,
     seed: Seed = DEFAULTS.seed,
     batch_size: BatchSize = DEFAULTS.batch_size,
     cache_dir: CacheDir = None,
@@ -79,16 +64,7 @@ def query(
     from tfautolabel.jobs.query import query_list
 
     settings = RunSettings(
-        input_column=input_column,
-        label_column=label_column,
-        id_column=id_column,
-        modality=modality,
-        label_values=label_values,
-        encoding=encoding,
-        follow_links=follow_links,
-        frame=frame,
-        backbone=backbone,
-        long_text=long_text,
+        **reading,
         seed=seed,
         batch_size=batch_size,
     )

@@ -11,22 +11,14 @@ import typer
 
 from tfautolabel.cli.console import remark, say, show
 from tfautolabel.cli.options import (
-    Backbone,
     BatchSize,
     CacheDir,
-    Encoding,
-    FollowLinks,
-    Frame,
-    IdColumn,
-    InputColumn,
-    LabelColumn,
     Labels,
-    LabelValues,
-    LongText,
-    Modality,
     Quiet,
+    Reading,
     Sampling,
     Seed,
+    with_reading,
 )
 from tfautolabel.review.settings import PORT, ReviewSettings
 from tfautolabel.runs import RunSettings
@@ -40,6 +32,7 @@ DEFAULTS = RunSettings()
 ASKS = ReviewSettings()
 
 
+@with_reading
 def review(
     data: Annotated[
         Path,
@@ -54,16 +47,8 @@ def review(
         typer.Option("--classes", help="Names of the classes, such as rust,clean; more can be added."),
     ] = None,
     labels: Labels = None,
-    input_column: InputColumn = DEFAULTS.input_column,
-    label_column: LabelColumn = DEFAULTS.label_column,
-    id_column: IdColumn = DEFAULTS.id_column,
-    modality: Modality = DEFAULTS.modality,
-    label_values: LabelValues = DEFAULTS.label_values,
-    encoding: Encoding = DEFAULTS.encoding,
-    follow_links: FollowLinks = DEFAULTS.follow_links,
-    frame: Frame = DEFAULTS.frame,
-    backbone: Backbone = DEFAULTS.backbone,
-    long_text: LongText = DEFAULTS.long_text,
+    *,
+    reading: Reading,
     sampling: Sampling = DEFAULTS.sampling,
     seed: Seed = DEFAULTS.seed,
     batch_size: BatchSize = DEFAULTS.batch_size,
@@ -107,16 +92,7 @@ def review(
     from tfautolabel.review.server import check_extra, listen, page_settings
 
     settings = RunSettings(
-        input_column=input_column,
-        label_column=label_column,
-        id_column=id_column,
-        modality=modality,
-        label_values=label_values,
-        encoding=encoding,
-        follow_links=follow_links,
-        frame=frame,
-        backbone=backbone,
-        long_text=long_text,
+        **reading,
         sampling=sampling,
         seed=seed,
         batch_size=batch_size,

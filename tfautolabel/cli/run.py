@@ -10,48 +10,33 @@ import typer
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import remark, say
 from tfautolabel.cli.options import (
-    Backbone,
     Balanced,
     BatchSize,
     CacheDir,
     Data,
-    Encoding,
-    FollowLinks,
-    Frame,
-    IdColumn,
-    InputColumn,
-    LabelColumn,
     Labelled,
     Labels,
-    LabelValues,
-    LongText,
-    Modality,
     Quiet,
+    Reading,
     Sampling,
     Seed,
     TimeBudget,
     Transfer,
+    with_reading,
 )
 from tfautolabel.runs import RunSettings
 
 DEFAULTS = RunSettings()
 
 
+@with_reading
 def run(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     labels: Labels = None,
     labelled: Labelled = None,
-    input_column: InputColumn = DEFAULTS.input_column,
-    label_column: LabelColumn = DEFAULTS.label_column,
-    id_column: IdColumn = DEFAULTS.id_column,
-    modality: Modality = DEFAULTS.modality,
-    label_values: LabelValues = DEFAULTS.label_values,
-    encoding: Encoding = DEFAULTS.encoding,
-    follow_links: FollowLinks = DEFAULTS.follow_links,
-    frame: Frame = DEFAULTS.frame,
-    backbone: Backbone = DEFAULTS.backbone,
-    long_text: LongText = DEFAULTS.long_text,
+    *,
+    reading: Reading,
     head: Annotated[str, typer.Option("--head", help="linear or mlp.")] = DEFAULTS.head,
     seed: Seed = DEFAULTS.seed,
     batch_size: BatchSize = DEFAULTS.batch_size,
@@ -92,16 +77,7 @@ def run(
     from tfautolabel.jobs import run as run_job
 
     settings = RunSettings(
-        input_column=input_column,
-        label_column=label_column,
-        id_column=id_column,
-        modality=modality,
-        label_values=label_values,
-        encoding=encoding,
-        follow_links=follow_links,
-        frame=frame,
-        backbone=backbone,
-        long_text=long_text,
+        **reading,
         head=head,
         seed=seed,
         batch_size=batch_size,

@@ -9,27 +9,19 @@ import typer
 
 from tfautolabel.cli.console import remark, row, show, table
 from tfautolabel.cli.options import (
-    Backbone,
     Balanced,
     BatchSize,
     CacheDir,
     Data,
-    Encoding,
-    FollowLinks,
-    Frame,
-    IdColumn,
-    InputColumn,
-    LabelColumn,
     Labelled,
     Labels,
-    LabelValues,
-    LongText,
-    Modality,
     Quiet,
+    Reading,
     Sampling,
     Seed,
     TimeBudget,
     Transfer,
+    with_reading,
 )
 from tfautolabel.runs import RunSettings
 
@@ -42,6 +34,7 @@ if TYPE_CHECKING:
 DEFAULTS = RunSettings()
 
 
+@with_reading
 def tune(
     data: Data,
     out: Annotated[
@@ -49,16 +42,8 @@ def tune(
     ],
     labels: Labels = None,
     labelled: Labelled = None,
-    input_column: InputColumn = DEFAULTS.input_column,
-    label_column: LabelColumn = DEFAULTS.label_column,
-    id_column: IdColumn = DEFAULTS.id_column,
-    modality: Modality = DEFAULTS.modality,
-    label_values: LabelValues = DEFAULTS.label_values,
-    encoding: Encoding = DEFAULTS.encoding,
-    follow_links: FollowLinks = DEFAULTS.follow_links,
-    frame: Frame = DEFAULTS.frame,
-    backbone: Backbone = DEFAULTS.backbone,
-    long_text: LongText = DEFAULTS.long_text,
+    *,
+    reading: Reading,
     tuner: Annotated[str, typer.Option("--tuner", help="random, bayesian or hyperband.")] = DEFAULTS.tuner,
     trials: Annotated[int, typer.Option("--trials", help="How many heads are tried.")] = DEFAULTS.trials,
     seed: Seed = DEFAULTS.seed,
@@ -77,16 +62,7 @@ def tune(
     from tfautolabel.jobs.tune import tune as tune_job
 
     settings = RunSettings(
-        input_column=input_column,
-        label_column=label_column,
-        id_column=id_column,
-        modality=modality,
-        label_values=label_values,
-        encoding=encoding,
-        follow_links=follow_links,
-        frame=frame,
-        backbone=backbone,
-        long_text=long_text,
+        **reading,
         tuner=tuner,
         trials=trials,
         seed=seed,
