@@ -84,3 +84,25 @@ def test_value_never_rises():
     function, start = rosenbrock()
     values = [function(minimize(function, start, tolerance=0.0, max_steps=steps))[0] for steps in range(30)]
     assert all(after <= before for before, after in pairwise(values))
+
+
+@pytest.mark.parametrize("beyond", [np.nan, np.inf])
+def test_a_point_without_a_value_is_no_result(beyond):
+    def bounded(x):
+        inside = float(x[0]) > 0.0
+        return (float((x[0] - 1.0) ** 2), 2.0 * (x - 1.0)) if inside else (beyond, np.full_like(x, beyond))
+
+    np.testing.assert_allclose(minimize(bounded, np.array([9.0], np.float32), tolerance=1e-9), 1.0, atol=1e-3)
+
+    def only_the_start(x):
+        return (1.0, np.ones_like(x)) if not x.any() else (beyond, np.full_like(x, beyond))
+
+    np.testing.assert_array_equal(minimize(only_the_start, np.zeros(2, np.float32), tolerance=1e-6), 0.0)
+
+
+def test_gradients_too_small_for_their_squares_do_no_harm():
+    scale = np.float32(1e-22)
+    found = minimize(
+        lambda x: (float(scale) * float((x**2).sum()), 2 * scale * x), np.ones(3, np.float32), tolerance=1e-9
+    )
+    assert np.isfinite(found).all()

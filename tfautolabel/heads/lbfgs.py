@@ -15,6 +15,7 @@ MEMORY = 10
 _ENOUGH_DECREASE = 1e-4
 _SHORTEST_STEP = 1e-10
 _SMALL_STEPS = 3
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 def minimize(
@@ -48,7 +49,7 @@ def minimize(
     for _ in range(max_steps):
         direction = _direction(gradient, history)
         slope = float(np.vdot(gradient, direction))
-        if slope >= 0.0:
+        if not slope < 0.0:
             break
         # While the curvature is unknown, the gradient's length says nothing about a good step.
         step = 1.0 if history else min(1.0, 1.0 / float(np.linalg.norm(gradient)))
@@ -58,11 +59,12 @@ def minimize(
             if new_value <= value + _ENOUGH_DECREASE * step * slope or step < _SHORTEST_STEP:
                 break
             step *= 0.5
-        if new_value >= value:
+        if not new_value < value:  # or no number: too long a step from where the curvature is hardly known
             break
         moved, turned = new_point - point, new_gradient - gradient
         curvature = float(np.vdot(moved, turned))
-        if curvature > 0.0:
+        # Their quotient is a length: numbers smaller than float32 can tell make it infinite or nothing.
+        if min(curvature, float(np.vdot(turned, turned))) > _TINY:
             history.append((moved, turned, curvature))
         small_in_a_row = small_in_a_row + 1 if value - new_value <= tolerance * abs(value) else 0
         point, value, gradient = new_point, new_value, new_gradient
