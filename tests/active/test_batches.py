@@ -96,6 +96,24 @@ def test_labels_from_before_make_the_first_batches_random():
     assert next_batch(state_of(labelled), 10, asked=0, seed=0).is_random.sum() <= 2
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_the_strategy_does_not_know_that_drawn_rows_have_a_label(said):
+    order, seen = random_order(N, 0), []
+
+    def own(state, n, *, seed):
+        seen.append(state)
+        return QUERY_STRATEGIES["margin"](state, n, seed=seed)
+
+    labelled = order[[0, 1, 60, 61]]
+    judging = {"judging": order[:1]} if said else {}
+    batch = next_batch(state_of(labelled, order[[70]]), 10, strategy=own, asked=11, seed=0, **judging)
+    assert batch.drawn == 4
+    known = order[[1, 60, 61]] if said else order[[60, 61]]
+    assert set(seen[0].labelled.tolist()) == set(known.tolist())
+    assert set(seen[0].closed.tolist()) == {*order[[0, 1, 2, 3, 70]].tolist()} - {*known.tolist()}
+    assert not np.isin(batch.rows, labelled).any()
+
+
 def test_random_asks_only_at_random():
     found, asked = session(3, strategy="random")
     assert all(batch.is_random.all() for batch in found)

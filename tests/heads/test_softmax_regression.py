@@ -10,6 +10,7 @@ from tfautolabel.heads.softmax_regression import (
     PRIOR_WIDTH,
     USUAL_C,
     fit_softmax_regression,
+    left_out_probabilities,
 )
 
 
@@ -162,6 +163,19 @@ def test_out_of_fold_equals_separate_fits():
     model = fit_softmax_regression(features, class_ids, 3, folds=folds, Cs=[16.0])
     scores = model.scale * peer_scores(features, class_ids, folds, 16.0)
     np.testing.assert_allclose(model.out_of_fold, softmax(scores, axis=1), atol=0.02)
+
+
+@pytest.mark.parametrize(("n", "d", "spread"), [(60, 12, 2), (60, 200, 2), (60, 12, 0.3)])
+def test_examples_left_out_get_what_cross_validation_says(n, d, spread):
+    features, class_ids = blobs(n, d, spread=spread)
+    folds = stratified_folds(class_ids, 5, 0)
+    weight = np.linspace(0.5, 2.0, n).astype(np.float32)
+    model = fit_softmax_regression(features, class_ids, 3, folds=folds, sample_weight=weight)
+    found = left_out_probabilities(
+        model, features, class_ids, np.where(folds == 0, -1, folds), sample_weight=weight
+    )
+    np.testing.assert_allclose(found[folds > 0], model.out_of_fold[folds > 0], atol=0.02)
+    assert not found[folds == 0].any()
 
 
 def test_weighted_example_counts_like_copies():

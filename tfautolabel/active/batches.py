@@ -52,6 +52,7 @@ def next_batch(
     random_share: float = RANDOM_SHARE,
     asked: int | None = None,
     order: np.ndarray | None = None,
+    judging: np.ndarray | None = None,
     seed: int = 0,
 ) -> Batch:
     """Chooses the next questions; see `tfautolabel.active.random_sample` for the random ones.
@@ -67,6 +68,10 @@ def next_batch(
             draw at random until the random sample is as long as the share says.
         order: (o,) int64, the session's `random_order`, if it is known or leaves out some rows; by default of
             all rows.
+        judging: (j,) int64, rows that were asked because they were drawn; by default all that were drawn. The
+            strategy does not know that they have a label: it asks near them as near any other row. Otherwise
+            a head that has not seen them would know them worse than any other, and its accuracy would look
+            too low.
         seed: the session's; the same for all of its batches.
 
     Returns:
@@ -87,8 +92,12 @@ def next_batch(
     drawn = min(draws_after(before + n, share), len(order))
     random_rows = order[:drawn]
     random_rows = random_rows[np.isin(random_rows, free)][:n]
-    # What is drawn will have a label too, so the strategy looks for something else.
-    rest = replace(state, labelled=np.concatenate([state.labelled, random_rows]))
+    hidden = order[:drawn] if judging is None else np.union1d(judging, random_rows)
+    rest = replace(
+        state,
+        labelled=np.setdiff1d(state.labelled, hidden),
+        closed=np.union1d(state.closed, np.union1d(random_rows, np.intersect1d(state.labelled, hidden))),
+    )
     # Another seed for each batch, or equal examples would always have the same order.
     chosen = choose(rest, n - len(random_rows), seed=seed + len(known))
     rng = np.random.default_rng([seed, len(known)])

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from tfautolabel.active.answer_head import NormalizedFeatures, learn_answers
 from tfautolabel.active.batches import next_batch
 from tfautolabel.active.contract import PoolState, Strategy
 from tfautolabel.active.geometry import PoolGeometry
 from tfautolabel.active.oracle import Oracle
 from tfautolabel.active.strategies import DEFAULT_STRATEGY
-from tfautolabel.data.shares import share_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +86,10 @@ def simulate(
     is_random = np.zeros(len(rows), bool)
     oracle = Oracle(truth, n_classes, error_rate=error_rate, seed=seed)
     geometry = PoolGeometry(features, seed)
-    head = _fit(features, rows, answers, n_classes, sampling, seed)
-    pool, test = _Examples(features), None if test_features is None else _Examples(test_features)
-    known = head.probabilities(pool)
+    pool = NormalizedFeatures(features)
+    test = None if test_features is None else NormalizedFeatures(test_features, pool.power)
+    head = learn_answers(pool, rows, answers, n_classes, sampling=sampling, seed=seed)
+    known = None if head is None else head.probabilities(pool)
     first, drawn = len(rows), 0
     curves: list[tuple[int, float, float, int]] = []
     for size in sizes:
@@ -101,6 +101,7 @@ def simulate(
                 strategy=strategy,
                 random_share=random_share,
                 asked=len(rows) - first,
+                judging=rows[is_random],
                 seed=seed,
             )
             if not len(batch.rows):
@@ -108,13 +109,13 @@ def simulate(
             rows, drawn = np.concatenate([rows, batch.rows]), batch.drawn
             answers = np.concatenate([answers, oracle.answer(batch.rows)])
             is_random = np.concatenate([is_random, batch.is_random])
-            head = _fit(features, rows, answers, n_classes, sampling, seed)
-            known = head.probabilities(pool)
-        said = head.classes_of(known, len(features))
+            head = learn_answers(pool, rows, answers, n_classes, sampling=sampling, seed=seed)
+            known = None if head is None else head.probabilities(pool)
+        said = _classes_of(known, answers, len(pool))
         said[rows] = answers
         tested = np.nan
         if test is not None and test_truth is not None:
-            of_test = head.classes_of(head.probabilities(test), len(test.features))
+            of_test = _classes_of(None if head is None else head.probabilities(test), answers, len(test))
             tested = float((of_test == test_truth).mean())
         curves.append((len(rows), float((said == truth).mean()), tested, len(np.unique(answers))))
     columns = list(zip(*curves, strict=True)) or [(), (), (), ()]
@@ -130,65 +131,8 @@ def simulate(
     )
 
 
-class _Examples:
-    """Features that many heads predict, normalised once: the heads of a session hardly ever differ in it.
-
-    Args:
-        features: (n, d) float32.
-    """
-
-    def __init__(self, features: np.ndarray) -> None:
-        self.features = features
-        self._normalized: dict[float, Any] = {}
-
-    def normalized_by(self, head: Any) -> Any:
-        """Returns (n, d) float32, as a linear head normalises the features."""
-        power = float(head.normalization.power)
-        if power not in self._normalized:
-            self._normalized[power] = head.normalization(self.features)
-        return self._normalized[power]
-
-
-class _SeenClasses:
-    """The default head on the classes that have labels; no head before there are two.
-
-    Args:
-        seen: (s,) int64, the class ids that have a label.
-        n_classes: k.
-        head: a `LinearHead` of the seen classes; None for fewer than two.
-    """
-
-    def __init__(self, seen: np.ndarray, n_classes: int, head: Any) -> None:
-        self.seen, self.n_classes, self.head = seen, n_classes, head
-
-    def probabilities(self, examples: _Examples) -> np.ndarray | None:
-        """Returns (n, k) float32, 0 for classes without a label; None without a head."""
-        if self.head is None:
-            return None
-        found = np.zeros((len(examples.features), self.n_classes), np.float32)
-        found[:, self.seen] = np.asarray(self.head.dense(examples.normalized_by(self.head)))
-        return found
-
-    def classes_of(self, known: np.ndarray | None, n: int) -> np.ndarray:
-        """Returns (n,) int64 from (n, k) probabilities; the only class that was seen, or -1 before any."""
-        if known is None:
-            return np.full(n, self.seen[0] if len(self.seen) else -1, np.int64)
-        return np.asarray(known.argmax(axis=1), np.int64)
-
-
-def _fit(
-    features: np.ndarray, rows: np.ndarray, answers: np.ndarray, n_classes: int, sampling: str, seed: int
-) -> _SeenClasses:
-    # Imported late: strategies alone need no TensorFlow.
-    from tfautolabel.heads import build_head
-
-    seen, class_ids = np.unique(answers, return_inverse=True)
-    if len(seen) < 2:
-        return _SeenClasses(seen, n_classes, None)
-    head = build_head("linear", np.shape(features)[1], len(seen), seed)
-    head.fit(
-        np.asarray(features[rows], np.float32),
-        class_ids,
-        class_weight=share_weights(class_ids, len(seen), sampling),
-    )
-    return _SeenClasses(seen, n_classes, head)
+def _classes_of(known: np.ndarray | None, answers: np.ndarray, n: int) -> np.ndarray:
+    """Returns (n,) int64 from (n, k) probabilities; the only class that was seen, or -1 before any."""
+    if known is None:
+        return np.full(n, answers[0] if len(answers) else -1, np.int64)
+    return np.asarray(known.argmax(axis=1), np.int64)

@@ -137,6 +137,47 @@ def fit_softmax_regression(
     )
 
 
+def left_out_probabilities(
+    model: SoftmaxRegression,
+    features: np.ndarray,
+    class_ids: np.ndarray,
+    groups: np.ndarray,
+    *,
+    sample_weight: np.ndarray | None = None,
+) -> np.ndarray:
+    """Predicts some examples with models that have seen all examples but a few.
+
+    The folds that chose C leave out a fifth of the examples, so the models that judge them know less than the
+    final one. Where groups are small, these models know nearly as much. C and the scale stay as chosen.
+
+    Args:
+        model: as `fit_softmax_regression` has fitted it to the same examples.
+        features: (n, d) float32.
+        class_ids: (n,) int64 in [0, k).
+        groups: (n,) int64, the examples that are left out together; -1 for those that stay in each model.
+        sample_weight: as for the fit.
+
+    Returns:
+        (n, k) float32, rows of zeros where the group is -1.
+    """
+    weight = np.ones(len(features), np.float32) if sample_weight is None else sample_weight.astype(np.float32)
+    centre = np.average(features, axis=0, weights=weight).astype(np.float32)
+    basis, coordinates = _span(np.asarray(features, np.float32) - centre)
+    coordinates = np.hstack([coordinates, np.ones((len(coordinates), 1), np.float32)])
+    targets = np.eye(model.weights.shape[1], dtype=np.float32)[class_ids]
+    log_prior = _log_prior(targets, weight)
+    # Each model starts near its own solution: from that on all examples, before the scale.
+    own = model.weights if basis is None else basis.T @ model.weights
+    start = np.vstack([own, model.bias + centre @ model.weights]).astype(np.float32) / model.scale
+    found = np.zeros(targets.shape, np.float32)
+    for number in np.unique(groups[groups >= 0]):
+        out = groups == number
+        part = coordinates[~out], targets[~out], _with_shares_of_all(targets, weight, ~out)
+        solution = _solve(*part, model.C, start, _ROUGH_TOLERANCE)
+        found[out] = softmax(_scaled(coordinates[out] @ solution, log_prior, model.scale), axis=1)
+    return found
+
+
 def _span(features: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     """Returns an orthonormal basis (d, n) of the examples and their coordinates (n, n), if smaller."""
     n, d = features.shape

@@ -16,7 +16,6 @@ CLUSTERS = 24
 """Groups by likeness that a grid offers at most."""
 
 _CLUSTERED, _LOW_DIM = 5_000, 48
-_ROWS = 16_384
 _AT_ONCE = 512
 
 
@@ -75,11 +74,9 @@ class Finder:
 
     def like(self, row: int, n: int) -> list[int]:
         """Returns up to n rows whose features are most like those of a row, the most alike first."""
-        wanted = self._learner.normalised(np.array([row]))[0]
-        alike = np.empty(len(self._material), np.float32)
-        for start in range(0, len(alike), _ROWS):
-            part = slice(start, start + _ROWS)
-            alike[part] = self._learner.normalised(part) @ wanted
+        features = self._learner.features
+        wanted = features[np.array([row])][0]
+        alike = np.concatenate([rows @ wanted for _, rows in features.parts()])
         alike[row] = -np.inf
         nearest = np.argsort(-alike, kind="stable")[:n]
         return [found for found in nearest.tolist() if found != row]
@@ -115,15 +112,12 @@ class Finder:
         total = len(self._material)
         rng = np.random.default_rng(self._seed)
         sample = np.sort(rng.permutation(total)[:_CLUSTERED])
-        features = self._learner.normalised(sample)
+        features = self._learner.features[sample]
         low = PCA(min(_LOW_DIM, *features.shape), random_state=self._seed).fit(features)
         clusters = KMeans(min(CLUSTERS, max(len(sample) // 5, 1)), n_init=1, random_state=self._seed)
         clusters.fit(low.transform(features))
         distances = np.concatenate(
-            [
-                clusters.transform(low.transform(self._learner.normalised(slice(start, start + _ROWS))))
-                for start in range(0, total, _ROWS)
-            ]
+            [clusters.transform(low.transform(rows)) for _, rows in self._learner.features.parts()]
         )
         return distances.argmin(axis=1), distances.min(axis=1).astype(np.float32)
 

@@ -1,8 +1,7 @@
 """Learns from the answers so far; says by the randomly asked ones only how good that is.
 
 Examples that a strategy chose are no random sample: cross-validation on them can be 30 points away from the
-truth. Whatever is said about accuracy therefore comes from the randomly asked ones only, each predicted by
-a head that has not seen it.
+truth. Whatever is said about accuracy therefore comes from the randomly drawn ones only.
 """
 
 from __future__ import annotations
@@ -10,16 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import softmax
 
-from tfautolabel.active.geometry import power_normalized, suited_power
-from tfautolabel.data.folds import content_order, stratified_folds
-from tfautolabel.data.shares import share_weights
-from tfautolabel.heads.softmax_regression import fit_softmax_regression
+from tfautolabel.active.answer_head import NormalizedFeatures, learn_answers
 from tfautolabel.measures import accuracy_interval
-
-FOLDS = 5
-_ROWS = 16_384
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +24,8 @@ class Lesson:
         rows: (n,) int64, the labelled examples.
         out_of_fold: (n, k) float32, their probabilities from heads that have not seen them.
         class_ids: (n,) int64, their labels.
-        drawn: (n,) bool, which of them were asked at random.
+        drawn: (n,) bool, which of them are drawn at random.
+        chosen_before: (n,) bool, which of the drawn ones a strategy had chosen before.
     """
 
     classes: tuple[str, ...]
@@ -41,6 +34,7 @@ class Lesson:
     out_of_fold: np.ndarray
     class_ids: np.ndarray
     drawn: np.ndarray
+    chosen_before: np.ndarray
 
     @property
     def predicted(self) -> np.ndarray:
@@ -53,11 +47,17 @@ class Lesson:
         return np.asarray(self.probabilities.max(axis=1))
 
     def accuracy(self) -> tuple[float, float, float, int] | None:
-        """Returns the accuracy on the randomly asked ones, its 95 % interval, and their number.
+        """Returns the accuracy on the drawn ones, its 95 % interval, and their number.
 
-        None without a randomly asked one.
+        A drawn example stands for a share of all examples. Most of them have no label, so a head that has not
+        seen it predicts it. But where the strategy had chosen it before, it stands for examples that the head
+        learns from, whoever draws what: there counts what the head says of it now.
+
+        None without a drawn one.
         """
-        right = (self.out_of_fold.argmax(axis=1) == self.class_ids)[self.drawn]
+        unseen = self.out_of_fold.argmax(axis=1)
+        said = np.where(self.chosen_before, self.predicted[self.rows], unseen)
+        right = (said == self.class_ids)[self.drawn]
         if not len(right):
             return None
         low, high = accuracy_interval(int(right.sum()), len(right))
@@ -70,19 +70,22 @@ class Learner:
     Args:
         features: (m, d) float32, as a backbone gives them.
         seed: determines the folds.
+
+    Attributes:
+        features: the `NormalizedFeatures`.
     """
 
     def __init__(self, features: np.ndarray, seed: int = 0) -> None:
         self.seed = seed
-        self._features = features
-        self._power = suited_power(features)
-
-    def normalised(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Returns features as the head takes them, see `tfautolabel.heads.normalization`."""
-        return power_normalized(np.asarray(self._features[rows], np.float32), self._power)
+        self.features = NormalizedFeatures(features)
 
     def learn(
-        self, rows: np.ndarray, class_ids: np.ndarray, is_random: np.ndarray, classes: tuple[str, ...]
+        self,
+        rows: np.ndarray,
+        class_ids: np.ndarray,
+        is_random: np.ndarray,
+        classes: tuple[str, ...],
+        chosen_before: np.ndarray | None = None,
     ) -> Lesson | None:
         """Fits the head; None as long as there are not two classes with a label.
 
@@ -91,27 +94,11 @@ class Learner:
             class_ids: (n,) int64 in [0, k), their labels.
             is_random: (n,) bool, which were asked at random.
             classes: k names; some may have no label yet.
+            chosen_before: (n,) bool, which a strategy chose before they were drawn; by default none.
         """
-        seen, own = np.unique(class_ids, return_inverse=True)
-        if len(seen) < 2:
+        head = learn_answers(self.features, rows, class_ids, len(classes), drawn=is_random, seed=self.seed)
+        if head is None:
             return None
-        features = self.normalised(rows)
-        order = content_order(features, own)
-        features, own, rows, random = features[order], own[order], rows[order], is_random[order]
-        weights = share_weights(own, len(seen), "chosen")
-        per_example = None if weights is None else np.array([weights[int(c)] for c in own], np.float32)
-        found = fit_softmax_regression(
-            features,
-            own,
-            len(seen),
-            folds=stratified_folds(own, min(FOLDS, len(own)), self.seed, content=features),
-            sample_weight=per_example,
-        )
-        probabilities = np.zeros((len(self._features), len(classes)), np.float32)
-        for start in range(0, len(probabilities), _ROWS):
-            part = slice(start, start + _ROWS)
-            scores = self.normalised(part) @ found.weights + found.bias
-            probabilities[part][:, seen] = softmax(scores, axis=1)
-        held_out = np.zeros((len(rows), len(classes)), np.float32)
-        held_out[:, seen] = np.asarray(found.out_of_fold)
-        return Lesson(classes, probabilities, rows, held_out, seen[own], random)
+        probabilities = head.probabilities(self.features)
+        chosen = np.zeros(len(rows), bool) if chosen_before is None else chosen_before
+        return Lesson(classes, probabilities, rows, head.held_out, class_ids, is_random, chosen & is_random)

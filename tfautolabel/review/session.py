@@ -291,10 +291,10 @@ class Review:
                 class_ids = np.array(
                     [position[label] for name, label in labels.items() if name in self.material.row_of], int
                 )
-                closed = self._closed()
+                closed, before = self._closed(), self._teacher.chosen_before(rows, self.ledger)
             judging = self.judging()
             is_random = np.array([self.material.ids[row] in judging for row in rows.tolist()], bool)
-            lesson = self.learner.learn(rows, class_ids, is_random, classes)
+            lesson = self.learner.learn(rows, class_ids, is_random, classes, before)
             batch = max(self.settings.batch_size, len(classes), 2 * HELD)
             line = self._teacher.choose(rows, closed, lesson, len(classes), batch)
             panel = panel_of(self.panel, lesson, rows, self.settings)

@@ -7,11 +7,13 @@ import hashlib
 import numpy as np
 
 from tfautolabel.active import PoolGeometry, PoolState, next_batch, random_order
+from tfautolabel.active.strategies import RANDOM
 from tfautolabel.review.learner import Lesson
 from tfautolabel.review.material import Material
 from tfautolabel.review.questions import Question
 from tfautolabel.review.settings import ReviewSettings
 from tfautolabel.runs.answers import Answers
+from tfautolabel.runs.ledger import Ledger
 
 
 class Teacher:
@@ -47,6 +49,17 @@ class Teacher:
         """Returns (n,) bool: which rows are in the random sample."""
         return np.isin(rows, self.sample)
 
+    def chosen_before(self, rows: np.ndarray, ledger: Ledger) -> np.ndarray:
+        """Returns (n,) bool: which rows the strategy, or a person, chose and got an answer for undrawn."""
+        ids = self._material.ids
+        return np.array(
+            [
+                any(not event.is_random and event.strategy != RANDOM for event in ledger.answers(ids[row]))
+                for row in rows.tolist()
+            ],
+            bool,
+        )
+
     def choose(
         self, labelled: np.ndarray, closed: np.ndarray, lesson: Lesson | None, n_classes: int, n: int
     ) -> list[Question]:
@@ -75,13 +88,18 @@ class Teacher:
             strategy=self._settings.strategy,
             random_share=self._settings.random_share,
             asked=len(np.union1d(labelled, closed)),
+            judging=None if lesson is None else self._judging(lesson),
             seed=self._sample["seed"],
         )
         if batch.drawn > self._sample["drawn"]:
             self._sample = self._sample | {"drawn": int(batch.drawn)}
             self._answers.set_facts({"random_sample": self._sample})
-        strategies = ["random" if drawn else self._settings.strategy for drawn in batch.is_random.tolist()]
+        strategies = [RANDOM if drawn else self._settings.strategy for drawn in batch.is_random.tolist()]
         return self._remembered(batch.rows, strategies)
+
+    def _judging(self, lesson: Lesson) -> np.ndarray:
+        rows = lesson.rows[lesson.drawn & ~lesson.chosen_before]
+        return np.asarray(rows[self.is_random(rows)])
 
     def more(self, closed: np.ndarray, n: int) -> list[Question]:
         """Returns the next n examples of the random order at once, for people who are faster than the head.
@@ -92,7 +110,7 @@ class Teacher:
         """
         free = ~np.isin(self._order, closed)
         rows = self._order[free][:n]
-        return self._remembered(rows, ["random"] * len(rows))
+        return self._remembered(rows, [RANDOM] * len(rows))
 
     def _remembered(self, rows: np.ndarray, strategies: list[str]) -> list[Question]:
         items = [self._material.ids[row] for row in rows.tolist()]
