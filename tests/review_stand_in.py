@@ -38,6 +38,7 @@ class StandIn:
         self.ids = list(examples)
         self.lock = threading.RLock()
         self.failures, self.delay, self.fail_with, self.panel = 0, 0.0, 503, {}
+        self.unreadable = {"count": 0, "first": []}
         self.requests = []
         self.lines = []  # every answer in the order in which it came, undone ones too
         self.undone, self.seen = set(), set()
@@ -153,6 +154,7 @@ class StandIn:
             "modes": [{"name": name, "left": left} for name in MODES],
             "classes": self._counts(),
             "status": self._status(person, None),
+            "unreadable": self.unreadable,
         }
 
     def _who(self, person, body):

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from review_serve import CLASSES, opened
 
+from tfautolabel.labels import Unreadable
 from tfautolabel.review.application import POLICY, Application, kind_of
 from tfautolabel.review.background import Background
 from tfautolabel.review.desk import Desk
@@ -294,3 +296,12 @@ def test_a_full_disk_is_a_503_and_the_page_keeps_the_answer(client, monkeypatch)
 )
 def test_bytes_get_a_kind_that_no_browser_runs(content, kind):
     assert kind_of(content) == kind
+
+
+def test_the_page_gets_what_was_set_aside(client):
+    broken = tuple(Unreadable(f"row {number}.jpg", "it is empty") for number in range(60))
+    client.review.material = replace(client.review.material, unreadable=broken)
+    client.enter()
+    told = client.call("session", {})["unreadable"]
+    assert told["count"] == 60
+    assert told["first"] == [{"id": f"row {number}.jpg", "reason": "it is empty"} for number in range(50)]

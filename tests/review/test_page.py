@@ -215,6 +215,24 @@ def test_the_panel_says_what_is_known_and_where_it_comes_from(page, serve):
     assert "No proof" not in page.text("#panel")
 
 
+def test_the_panel_tells_what_was_set_aside_and_why(page, serve):
+    server = serve()
+    broken = [{"id": f"row {number}.jpg", "reason": "it is <b>no</b> picture"} for number in range(3)]
+    server.unreadable = {"count": 8, "first": broken}
+    page.begin(server.address("anna"))
+    page.click("#unreadable summary")
+    said = page.text("#unreadable").split("\n")
+    assert said[0] == "8 examples were set aside: they cannot be read"
+    assert said[1:] == [*(f"row {number}.jpg: it is <b>no</b> picture" for number in range(3)), "and 5 more"]
+    page.answer("1")
+    assert page.ask("document.getElementById('unreadable').open")
+
+
+def test_nothing_is_said_where_nothing_was_set_aside(page, serve):
+    page.begin(serve().address("anna"))
+    assert page.ask("document.getElementById('unreadable').hidden")
+
+
 def test_the_end_labels_all_and_says_where_the_report_is(page, serve):
     page.begin(serve().address("anna"))
     page.click("#finish")

@@ -20,6 +20,8 @@ MOST = 60
 """The most examples in one answer: a grid."""
 LONGEST_TEXT = 200_000
 LONGEST_NAME = 200
+UNREADABLE_SHOWN = 50
+"""The most unreadable examples that the page names; it says how many more there are."""
 
 
 class Desk:
@@ -65,6 +67,10 @@ class Desk:
             "modes": [{"name": mode, "left": review.left(who, mode)} for mode in review.modes],
             "classes": status["classes"],
             "status": status,
+            "unreadable": {
+                "count": len(review.material.unreadable),
+                "first": [one._asdict() for one in review.material.unreadable[:UNREADABLE_SHOWN]],
+            },
         }
 
     def next(self, who: str, body: dict[str, Any]) -> dict[str, Any]:

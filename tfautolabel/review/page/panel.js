@@ -39,6 +39,7 @@ export class Panel {
     byId("figures").replaceChildren(...figures(status));
     byId("notes").replaceChildren(...notes(status));
     this._drawCounts(status);
+    drawUnreadable(this._state.session.unreadable);
     byId("others").textContent = this._state.session.others.length ? `Also here: ${this._state.session.others.join(", ")}` : "";
     byId("person").textContent = this._state.session.who;
     const { state, sentence, report } = status.finish;
@@ -76,6 +77,17 @@ function rowOf(name) {
   const part = element("i"), count = element("td");
   const bar = element("td", { className: "bar" }, element("div", { "aria-hidden": "true" }, part));
   return { whole: element("tr", {}, element("th", { scope: "row" }, named(name)), bar, count), part, count };
+}
+
+/** What could not be read is never asked; it does not change while the page is open. */
+function drawUnreadable({ count, first }) {
+  const place = byId("unreadable");
+  if (!count || !place.hidden) return;
+  const more = count - first.length;
+  place.querySelector("summary").textContent = count === 1 ? "1 example was set aside: it cannot be read" : `${count} examples were set aside: they cannot be read`;
+  const lines = first.map(({ id, reason }) => element("li", {}, named(id), `: ${reason}`));
+  place.querySelector("ul").replaceChildren(...lines, ...(more ? [element("li", { text: `and ${more} more` })] : []));
+  place.hidden = false;
 }
 
 function figures(status) {
