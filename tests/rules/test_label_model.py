@@ -1,9 +1,11 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfautolabel.rules.label_model import LabelModel, MajorityVote, VoteShare
+from tfautolabel.rules.label_model import LabelModel, MajorityVote, VoteShare, _different_rows
 
 MODELS = (MajorityVote, VoteShare, LabelModel)
 
@@ -139,6 +141,20 @@ def test_a_million_rows_are_as_their_different_ones():
     few, many = LabelModel(2).fit(votes), LabelModel(2).fit(np.tile(votes, (40, 1)).astype(np.int8))
     assert np.allclose(few.redundancy_, many.redundancy_)
     assert many.predict_proba(votes.astype(np.int8)).shape == (2000, 2)
+
+
+@given(
+    st.sampled_from([2, 127, 128, 129, 300, 40_000]),
+    st.integers(0, 30),
+    st.integers(1, 4),
+    st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_equal_rows_are_found_for_any_number_of_classes(k, n, m, seed):
+    values = np.random.default_rng(seed).choice([-1, 0, k // 2, k - 1], (n, m))
+    rows, counts = _different_rows(values, k)
+    found = {tuple(row): int(count) for row, count in zip(rows.tolist(), counts, strict=True)}
+    assert found == Counter(map(tuple, values.tolist()))
 
 
 def test_refusals():

@@ -169,9 +169,9 @@ class LabelModel(VoteModel):
 
     def _fit(self, votes: np.ndarray, gold: np.ndarray | None) -> None:
         n, m = votes.shape
-        known = np.full((n, 1), ABSTAIN, votes.dtype) if gold is None else gold[:, None].astype(votes.dtype)
+        known = np.full(n, ABSTAIN) if gold is None else gold
         # Few different rows stand for all: what follows does not depend on n, nor on the order of the rows.
-        rows, counts = np.unique(np.hstack([votes, known]), axis=0, return_counts=True)
+        rows, counts = _different_rows(np.column_stack([votes, known]), self.n_classes)
         patterns, truth, weight = rows[:, :m], rows[:, m], counts.astype(np.float64)
         fired = weight @ (patterns != ABSTAIN)
         self.left_out_ = _left_out(patterns, fired, n)
@@ -210,6 +210,18 @@ class LabelModel(VoteModel):
         scores += np.log(self._prior)
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(scores / scores.sum(axis=1, keepdims=True))
+
+
+def _different_rows(rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns each different row of numbers in [-1, k) once, and how often it occurs.
+
+    Rows are compared as bytes: `np.unique` with an axis compares them number by number, which takes much
+    longer.
+    """
+    compact = np.ascontiguousarray(rows, np.min_scalar_type(-k))
+    as_bytes = compact.view(np.dtype((np.void, compact.itemsize * compact.shape[1]))).ravel()
+    _, first, counts = np.unique(as_bytes, return_index=True, return_counts=True)
+    return compact[first], counts
 
 
 def _left_out(patterns: np.ndarray, fired: np.ndarray, n: int) -> dict[int, str]:
