@@ -23,8 +23,11 @@ def made(accuracies, coverages, k=2, n=4000, seed=0, shares=None):
 
 
 def right(model, votes, truth):
+    """The accuracy on examples with a vote; a tie counts by its share."""
     covered = (votes >= 0).any(axis=1)
-    return float((model.fit(votes).predict_proba(votes).argmax(axis=1) == truth)[covered].mean())
+    probabilities = model.fit(votes).predict_proba(votes)
+    best = probabilities >= probabilities.max(axis=1, keepdims=True) - 1e-6
+    return float((best[np.arange(len(truth)), truth] / best.sum(axis=1))[covered].mean())
 
 
 @st.composite
@@ -99,6 +102,45 @@ def test_a_rule_that_says_one_class_of_everything_is_left_out(k):
     assert model.left_out_ == {8: "it says one class of 100% of all examples"}
     covered = (votes >= 0).any(axis=1)
     assert (model.predict_proba(broad).argmax(axis=1) == truth)[covered].mean() >= plain - 1e-9
+
+
+def one_class_rules(n, shares, m, seed):
+    """Votes of rules that know one class each, as keywords do, of unequal use."""
+    rng = np.random.default_rng(seed)
+    truth = rng.choice(2, n, p=shares)
+    votes = np.full((n, m), -1)
+    for rule in range(m):
+        label, accuracy = rule % 2, rng.uniform(0.5, 1.0)
+        rate = min(rng.uniform(0.02, 0.25), 0.8 * shares[label])
+        chance = np.where(
+            truth == label, rate * accuracy / shares[label], rate * (1 - accuracy) / shares[1 - label]
+        )
+        votes[rng.random(n) < chance, rule] = label
+    return votes, truth, rng
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.7, 0.3)])
+def test_rules_of_one_class_each_do_not_draw_everything_to_one_class(shares):
+    gains = []
+    for seed in range(6):
+        votes, truth, _ = one_class_rules(1500, shares, 16, seed)
+        gains.append(right(LabelModel(2), votes, truth) - right(MajorityVote(2), votes, truth))
+    assert np.mean(gains) > 0.0
+    assert min(gains) > -0.05
+
+
+@pytest.mark.parametrize("share", [0.5, 0.65, 0.79])
+def test_a_rule_that_says_one_class_of_many_at_random_is_no_worse_than_in_a_majority(share):
+    gains = []
+    for seed in range(6):
+        votes, truth, rng = one_class_rules(3000, (0.7, 0.3), 16, seed)
+        broad = np.where(rng.random(len(votes)) < share, seed % 2, -1)[:, None]
+        stressed = np.hstack([votes, broad])
+        model = LabelModel(2)
+        gains.append(right(model, stressed, truth) - right(MajorityVote(2), stressed, truth))
+        # There are as many examples of a class as its share says: a rule that says it more often errs.
+        assert model.accuracies_[-1] <= min(0.5 / share, 0.97) + 0.02
+    assert np.mean(gains) > -0.03
 
 
 @pytest.mark.parametrize("shares", [(0.9, 0.1), (0.5, 0.5), (0.05, 0.95)])

@@ -1,11 +1,13 @@
 """Label models: the votes of rules on an example to one probability for each class.
 
-Rules are right to different degrees, and some say the same thing several times. `LabelModel` learns from the
-votes alone how often each rule is right, by expectation maximisation over one accuracy a rule (the model of
-Dawid and Skene, Applied Statistics 28, 1979, with one number for each confusion matrix). Three things keep it
-from the collapses that such models are known for. The shares of the classes are the user's or equal; learned
-from votes, they run away to one class. A strong prior holds each accuracy near .8. And a rule weighs only as
-much as it brings of its own: copies of a rule share one weight.
+Rules are right to different degrees, and some say the same thing several times. `LabelModel` judges each rule
+by what all rules together say: one step of expectation maximisation over one accuracy a rule (the model of
+Dawid and Skene, Applied Statistics 28, 1979, with one number for each confusion matrix). More steps make it
+worse where each rule knows one class only: the class whose rules fire more often draws the others to it,
+until nearly everything is that class. Four more things keep it from such collapses. The shares of the classes
+are the user's or equal; learned from votes, they run away too. A strong prior holds each accuracy near .8. A
+rule that says a class more often than there are examples of it cannot always be right. And a rule weighs only
+as much as it brings of its own: copies of a rule share one weight.
 """
 
 from __future__ import annotations
@@ -30,7 +32,6 @@ HIGHEST = 0.97
 
 _COPY_POWER = 8
 """Of a similarity of .9, so high a power leaves .43; of one of .5, nothing."""
-_ROUNDS, _SETTLED = 50, 1e-5
 _PART = 65_536
 """Rows whose probabilities are computed at a time."""
 
@@ -179,19 +180,22 @@ class LabelModel(VoteModel):
         used = self.used_
         self.redundancy_ = np.zeros(m)
         self.redundancy_[used] = _redundancy(patterns[:, used], weight, fired[used], self.n_classes)
-        self.accuracies_ = np.full(m, PRIOR_ACCURACY)
-        for _ in range(_ROUNDS):
-            probabilities = self._scores(patterns)
-            clamped = truth != ABSTAIN
-            probabilities[clamped] = np.eye(self.n_classes)[truth[clamped]]
+        said = np.stack([weight @ (patterns == number) for number in range(self.n_classes)], axis=1)
+        highest = np.minimum(said, n * self._prior).sum(axis=1) / np.maximum(fired, 1.0)
+        highest = np.clip(highest, 1.0 / self.n_classes, HIGHEST)
+        judged = np.eye(self.n_classes)[truth] * (truth != ABSTAIN)[:, None]
+
+        def accuracies(shares: np.ndarray) -> np.ndarray:
+            """From (p, k) probabilities of the patterns, or zeros where nothing is known."""
             right = np.zeros(m)
             for number in range(self.n_classes):
-                right += (weight * probabilities[:, number]) @ (patterns == number)
-            before = self.accuracies_
-            shrunk = (right + PRIOR_ACCURACY * PRIOR_VOTES) / (fired + PRIOR_VOTES)
-            self.accuracies_ = np.clip(shrunk, 1.0 / self.n_classes, HIGHEST)
-            if np.abs(self.accuracies_ - before).max(initial=0.0) < _SETTLED:
-                break
+                right += (weight * shares[:, number]) @ (patterns == number)
+            known = (weight * shares.sum(axis=1)) @ (patterns != ABSTAIN)
+            shrunk = (right + PRIOR_ACCURACY * PRIOR_VOTES) / (known + PRIOR_VOTES)
+            return np.asarray(np.clip(shrunk, 1.0 / self.n_classes, highest))
+
+        self.accuracies_ = accuracies(judged)
+        self.accuracies_ = accuracies(np.where((truth != ABSTAIN)[:, None], judged, self._scores(patterns)))
 
     @property
     def weights_(self) -> np.ndarray:
