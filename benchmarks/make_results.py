@@ -35,6 +35,7 @@ ORDER = (
         "trust_unlike",
         "trust_earned",
         "label_errors",
+        "label_models",
         "review",
         "report",
         "tuning",
@@ -76,6 +77,7 @@ HEADINGS = {
     "trust_earned": "Labels are accepted only where that was earned",
     "review": "Sessions with a person: certificates, the time of a key, kills",
     "label_errors": "Given labels that are wrong, and files that occur twice",
+    "label_models": "Label models of rules, also where rules go wrong",
     "report": "Report",
 }
 COLUMNS = ("row", "measure", "bar", "result", "peer", "ratio")

@@ -49,6 +49,7 @@ QUICK = {
     "trust_earned": ["--parts", "unequal", "--sets", "tiles"],
     "review": ["--sessions", "5", "--sets", "uci", "--keys", "20", "--kills", "3"],
     "label_errors": ["--seeds", "1", "--sets", "tiles", "uci-e5"],
+    "label_models": ["--seeds", "1", "--sets", "uci"],
     "report": [],
 }
 
