@@ -194,7 +194,7 @@ def test_a_million_rows_are_as_their_different_ones():
 @settings(max_examples=60, deadline=None)
 def test_equal_rows_are_found_for_any_number_of_classes(k, n, m, seed):
     values = np.random.default_rng(seed).choice([-1, 0, k // 2, k - 1], (n, m))
-    rows, counts = _different_rows(values, k)
+    rows, counts = _different_rows([values[:, :1], values[:, 1:]], k)
     found = {tuple(row): int(count) for row, count in zip(rows.tolist(), counts, strict=True)}
     assert found == Counter(map(tuple, values.tolist()))
 

@@ -172,7 +172,7 @@ class LabelModel(VoteModel):
         n, m = votes.shape
         known = np.full(n, ABSTAIN) if gold is None else gold
         # Few different rows stand for all: what follows does not depend on n, nor on the order of the rows.
-        rows, counts = _different_rows(np.column_stack([votes, known]), self.n_classes)
+        rows, counts = _different_rows([votes, known[:, None]], self.n_classes)
         patterns, truth, weight = rows[:, :m], rows[:, m], counts.astype(np.float64)
         fired = weight @ (patterns != ABSTAIN)
         self.left_out_ = _left_out(patterns, fired, n)
@@ -216,13 +216,15 @@ class LabelModel(VoteModel):
         return np.asarray(scores / scores.sum(axis=1, keepdims=True))
 
 
-def _different_rows(rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _different_rows(parts: Sequence[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns each different row of numbers in [-1, k) once, and how often it occurs.
 
+    The parts stand side by side, in the smallest integers that hold the numbers.
     Rows are compared as bytes: `np.unique` with an axis compares them number by number, which takes much
     longer.
     """
-    compact = np.ascontiguousarray(rows, np.min_scalar_type(-k))
+    small = np.min_scalar_type(-k)
+    compact = np.ascontiguousarray(np.hstack([part.astype(small, copy=False) for part in parts]))
     as_bytes = compact.view(np.dtype((np.void, compact.itemsize * compact.shape[1]))).ravel()
     _, first, counts = np.unique(as_bytes, return_index=True, return_counts=True)
     return compact[first], counts
