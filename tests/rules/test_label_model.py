@@ -143,6 +143,25 @@ def test_a_rule_that_says_one_class_of_many_at_random_is_no_worse_than_in_a_majo
     assert np.mean(gains) > -0.03
 
 
+def test_a_noisy_rule_of_all_classes_on_every_example_does_not_rule():
+    k, n = 12, 3000
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, k, n)
+    votes = np.full((n, 20), -1)
+    for rule in range(20):
+        chance = np.where(truth == rule % k, 0.03 * 0.8 * k, 0.03 * 0.2 * k / (k - 1))
+        votes[rng.random(n) < chance, rule] = rule % k
+    noisy = np.where(rng.random(n) < 0.35, truth, rng.integers(0, k, n))[:, None]
+    covered, both = (votes >= 0).any(axis=1), np.hstack([votes, noisy])
+    models = [LabelModel(k).fit(given) for given in (votes, both)]
+    plain, stressed = (
+        (model.predict_proba(given).argmax(axis=1) == truth)[covered].mean()
+        for model, given in zip(models, (votes, both), strict=True)
+    )
+    assert stressed > plain - 0.01
+    assert models[1].accuracies_[-1] < 0.55
+
+
 @pytest.mark.parametrize("shares", [(0.9, 0.1), (0.5, 0.5), (0.05, 0.95)])
 def test_unequal_classes_do_not_make_it_collapse_to_one_class(shares):
     votes, truth = made([0.8] * 6, [0.5] * 6, shares=shares)

@@ -1,13 +1,13 @@
 """Label models: the votes of rules on an example to one probability for each class.
 
 Rules are right to different degrees, and some say the same thing several times. `LabelModel` judges each rule
-by what all rules together say: one step of expectation maximisation over one accuracy a rule (the model of
-Dawid and Skene, Applied Statistics 28, 1979, with one number for each confusion matrix). More steps make it
-worse where each rule knows one class only: the class whose rules fire more often draws the others to it,
-until nearly everything is that class. Four more things keep it from such collapses. The shares of the classes
-are the user's or equal; learned from votes, they run away too. A strong prior holds each accuracy near .8. A
-rule that says a class more often than there are examples of it cannot always be right. And a rule weighs only
-as much as it brings of its own: copies of a rule share one weight.
+by what all rules together say: expectation maximisation over one accuracy a rule (the model of Dawid and
+Skene, Applied Statistics 28, 1979, with one number for each confusion matrix). Five things keep it from the
+collapses that such models are known for. A rule that knows one class only is judged once, not again and
+again: otherwise the class whose rules fire more often draws the others to it, until nearly everything is that
+class. The shares of the classes are the user's or equal; learned from votes, they run away too. A strong
+prior holds each accuracy near .8. A rule that says a class more often than there are examples of it cannot
+always be right. And a rule weighs only as much as it brings of its own: copies of a rule share one weight.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ HIGHEST = 0.97
 
 _COPY_POWER = 8
 """Of a similarity of .9, so high a power leaves .43; of one of .5, nothing."""
+_ROUNDS, _SETTLED = 50, 1e-5
 _PART = 65_536
 """Rows whose probabilities are computed at a time."""
 
@@ -195,7 +196,14 @@ class LabelModel(VoteModel):
             return np.asarray(np.clip(shrunk, 1.0 / self.n_classes, highest))
 
         self.accuracies_ = accuracies(judged)
-        self.accuracies_ = accuracies(np.where((truth != ABSTAIN)[:, None], judged, self._scores(patterns)))
+        moves = np.ones(m, bool)
+        for _ in range(_ROUNDS):
+            shares = np.where((truth != ABSTAIN)[:, None], judged, self._scores(patterns))
+            before, self.accuracies_ = self.accuracies_, np.where(moves, accuracies(shares), self.accuracies_)
+            if np.abs(self.accuracies_ - before).max(initial=0.0) < _SETTLED:
+                break
+            # A rule of one class would follow what it has itself moved.
+            moves = (said > 0).sum(axis=1) > 1
 
     @property
     def weights_(self) -> np.ndarray:
