@@ -12,6 +12,9 @@ from typing import NamedTuple
 MAX_WAYS = 200
 """A plainly fast pattern can match in at most so many ways at one place."""
 
+MAX_WIDE = 100
+"""What matches nearly anything may run on for so many signs where texts are joined."""
+
 _SPECIAL = frozenset("\\.^$|?*+()[]{}")
 _COUNT = re.compile(r"\{(\d{1,4})(?:(,)(\d{0,4}))?\}")
 _GROUP = re.compile(r"\((?:\?:|\?P<[A-Za-z_]\w*>|(?!\?))")
@@ -22,7 +25,8 @@ class Shape(NamedTuple):
 
     Attributes:
         fast: whether its time grows only with the length of the text.
-        joins: whether it never sees the ends of a text, nor a NUL character between two.
+        joins: whether it may run over texts with a NUL character between them: it does not see where a text
+            ends, and hardly runs on into the next one.
     """
 
     fast: bool
@@ -37,12 +41,14 @@ class _Part(NamedTuple):
         free: whether it repeats without limit, so that nothing may follow if it is to be fast.
         border: whether it is a border of a word.
         words: whether it matches letters, digits and low lines only, one at a time.
+        wide: whether it matches nearly anything, so that repeated it would run through many texts.
     """
 
     ways: float = 1
     free: bool = False
     border: bool = False
     words: bool = False
+    wide: bool = False
 
 
 class _Unread(Exception):  # noqa: N818 - tells that a pattern uses more than the usual syntax
@@ -84,24 +90,26 @@ class _PatternReader:
             parts.append(self._sequence(depth))
         free = [part for part in parts if part.free]
         words = bool(free) and all(part.words for part in free)
-        return _Part(sum(part.ways for part in parts), bool(free), words=words)
+        wide = any(part.wide for part in parts)
+        return _Part(sum(part.ways for part in parts), bool(free), words=words, wide=wide)
 
     def _sequence(self, depth: int) -> _Part:
-        ways, last = 1.0, _Part()
+        ways, last, wide = 1.0, _Part(), False
         while self._next() not in ("", "|", ")"):
             part = self._repeated(self._single(depth))
+            wide = wide or part.wide
             # A border after the last letter of a word holds at once.
             if last.free and not (part.border and last.words):
-                return self._rest(depth)
+                return self._rest(depth, wide)
             ways *= part.ways
             last = part if not part.border or not last.free else last
-        return _Part(ways, last.free, words=last.words)
+        return _Part(ways, last.free, words=last.words, wide=wide)
 
-    def _rest(self, depth: int) -> _Part:
+    def _rest(self, depth: int, wide: bool) -> _Part:
         """Reads on after something that makes the pattern slow."""
         while self._next() not in ("", "|", ")"):
-            self._repeated(self._single(depth))
-        return _Part(math.inf)
+            wide = self._repeated(self._single(depth)).wide or wide
+        return _Part(math.inf, wide=wide)
 
     def _single(self, depth: int) -> _Part:
         sign = self.pattern[self.place]
@@ -120,26 +128,25 @@ class _PatternReader:
             return self._class()
         if sign == "\\":
             return self._escape()
-        if sign in ".^$":
+        if sign in "^$":
             self.joins = False
-        elif sign in _SPECIAL:
+        elif sign != "." and sign in _SPECIAL:
             raise _Unread
-        return _Part()
+        return _Part(wide=sign == ".")
 
     def _escape(self) -> _Part:
         sign = self.pattern[self.place]
         self.place += 1
-        if sign in "WSDBAZ":
+        if sign in "BAZ":
             self.joins = False
-        elif sign.isalnum() and sign not in "wdsb":
+        elif sign.isalnum() and sign not in "wdsbWDS":
             raise _Unread
-        return _Part(border=sign == "b", words=sign == "w")
+        return _Part(border=sign == "b", words=sign == "w", wide=sign in "DS")
 
     def _class(self) -> _Part:
-        if self._next() == "^":
-            self.joins = False
-            self.place += 1
-        first = True
+        negated = self._next() == "^"
+        self.place += negated
+        first, wide = True, negated
         while (sign := self.pattern[self.place]) != "]" or first:
             self.place += 1
             if sign == "[":
@@ -147,10 +154,10 @@ class _PatternReader:
             if sign == "\\":
                 if self._next() == "b":
                     raise _Unread
-                self._escape()
+                wide = self._escape().wide or wide
             first = False
         self.place += 1
-        return _Part()
+        return _Part(wide=wide)
 
     def _repeated(self, part: _Part) -> _Part:
         sign = self._next()
@@ -172,12 +179,14 @@ class _PatternReader:
             raise _Unread
         if part.border:
             raise _Unread
+        if part.wide and most > MAX_WIDE:
+            self.joins = False
         if most == math.inf:
             return part._replace(free=True, ways=1 if part.ways == 1 and not part.free else math.inf)
         if part.free and most > 1:
-            return _Part(math.inf)
+            return _Part(math.inf, wide=part.wide)
         ways = _ways(part.ways, least, int(most))
-        return _Part(ways, part.free, words=False)
+        return _Part(ways, part.free, wide=part.wide)
 
 
 def _ways(one: float, least: int, most: int) -> float:

@@ -65,6 +65,7 @@ class SearchPattern:
             where = "" if place is None else f" at character {place + 1}"
             raise ValueError(f"{said}{where}") from error
         self.shape = shape_of(pattern)
+        self._joins = self.shape.joins
         self._too_slow: list[int] = []
 
     def found_in(self, texts: Sequence[str], joined: Joined) -> list[bool | RuleFailure]:
@@ -81,21 +82,24 @@ class SearchPattern:
             RuleStopped: If too many searches, of this call and earlier ones, took too long.
         """
         self._check()
-        if self.shape.joins:
+        if self._joins:
             try:
-                return self._of_joined(joined)
+                return self._of_joined(texts, joined)
             except TimeoutError:
-                pass  # each text gets its own time
+                self._joins = False  # each text gets its own time
         return [self._found(text) for text in texts]
 
-    def _of_joined(self, joined: Joined) -> list[bool | RuleFailure]:
+    def _of_joined(self, texts: Sequence[str], joined: Joined) -> list[bool | RuleFailure]:
         found: list[bool | RuleFailure] = [False] * joined.count
         search = self._compiled.search
         for text, starts, first in joined.blocks:
             place, many = 0, len(text) >= LONG
             while (match := search(text, place, concurrent=many, timeout=LIMIT_SECONDS)) is not None:
                 row = bisect_right(starts, match.start())
-                found[first + row - 1] = True
+                own = first + row - 1
+                # A match that runs on into the next text may hide a shorter one, or none.
+                inside = match.end() <= starts[row - 1] + len(texts[own])
+                found[own] = True if inside else self._found(texts[own])
                 if row == len(starts):
                     break
                 place = starts[row]

@@ -170,6 +170,7 @@ class RowCollector:
             )
         numbers = np.frombuffer(self._numbers, np.int64)
         ids = self._ids(numbers)
+        ids.flags.writeable = False
         value_ids = np.frombuffer(self._value_ids, np.int64)
         counts = np.bincount(value_ids[value_ids != ABSTAIN], minlength=len(self._values))
         by_value = dict(zip(self._values, counts.tolist(), strict=True))
