@@ -52,6 +52,14 @@ Labelled = Annotated[
         "--labelled", help="Instead of --labels: a folder that has a folder per class, or another table."
     ),
 ]
+Rules = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        help="File of rules (CSV, YAML) that vote for classes: beside labels, or instead of them; see "
+        "`tfautolabel rules check`.",
+    ),
+]
 InputColumn = Annotated[
     str | None,
     typer.Option("--input-column", help="Column of texts, or of paths; else guessed."),

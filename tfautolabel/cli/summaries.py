@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfautolabel.cli.console import row, show, table
 from tfautolabel.runs.files import (
@@ -35,20 +35,18 @@ def show_run(result: RunResult) -> None:
         classes.add_row(
             *row(name, f"{count['labelled']:,}", f"{count['predicted']:,}", f"{count['accepted']:,}")
         )
-    low, high = cross_validation["accuracy_interval_95"]
     reused = counts["features_reused"]
-    drawn = " that were drawn at random" if cross_validation.get("drawn") else ""
     show(
         *_earned(result),
         *_answer(result),
         classes,
         "",
-        f"accuracy   {cross_validation['accuracy']:.1%} on the {cross_validation['examples']:,} labelled "
-        f"examples{drawn}, each predicted without having been seen (95 % interval {low:.1%} to {high:.1%})",
+        _accuracy(cross_validation),
         *_one_label(cross_validation.get("one_label", [])),
         *_baseline(result),
         f"accepted   {_share(counts['accepted'], counts['to_label'])} labels {_by_what(result)}",
         *_reasons(counts["reasons"]),
+        *_rules(result),
         *_estimate(result),
         _set_aside(counts["unreadable"]),
         f"features   {counts['features_computed']:,} computed, {reused:,} reused, in "
@@ -61,6 +59,31 @@ def show_run(result: RunResult) -> None:
         f"report     {result.report}",
         *_command(result),
     )
+
+
+def _accuracy(cross_validation: dict[str, Any]) -> str:
+    """Returns the line about the cross-validation."""
+    if not cross_validation["examples"]:
+        return "accuracy   unknown: no label is a person's; `tfautolabel audit` asks for some"
+    low, high = cross_validation["accuracy_interval_95"]
+    drawn = " that were drawn at random" if cross_validation.get("drawn") else ""
+    return (
+        f"accuracy   {cross_validation['accuracy']:.1%} on the {cross_validation['examples']:,} labelled "
+        f"examples{drawn}, each predicted without having been seen (95 % interval {low:.1%} to {high:.1%})"
+    )
+
+
+def _rules(result: RunResult) -> list[str]:
+    """Returns lines about the rules, if there were any."""
+    found = result.record.get("rules")
+    if not found:
+        return []
+    said = [
+        f"rules      {len(found['rules']):,} vote on {_share(found['covered'], found['examples'])} examples; "
+        f"{found['by_rules']:,} labels are theirs too",
+        f"           {found['why']}",
+    ]
+    return [*said, *(f"           {finding}" for finding in found["findings"])]
 
 
 def _one_label(names: list[str]) -> list[str]:
@@ -285,13 +308,16 @@ def _earned(result: RunResult) -> list[str]:
 
 def _answer(result: RunResult) -> list[str]:
     """Returns a sentence about the target, if one was asked for, and what makes it certain."""
-    found = result.record["certificate"]
-    if found is None:
+    found, listed = result.record["certificate"], result.record["audit"]["listed"]
+    if found is None and not listed:
         return []
     from tfautolabel.trust import AnswersNeeded, Certificate
 
-    certificate, listed = Certificate.from_dict(found), result.record["audit"]["listed"]
     file = result.out / AUDIT_LIST
+    if found is None:
+        needed = AnswersNeeded.from_dict(result.record["audit"]["needed"]).sentence()
+        return [f"look at the {listed:,} items in {file} to learn how many labels are right: {needed}", ""]
+    certificate = Certificate.from_dict(found)
     if certificate.kind == "impossible":
         from tfautolabel.trust.certificates import percent
 
@@ -325,7 +351,12 @@ def _estimate(result: RunResult) -> list[str]:
         return []
     target = f"{found['target_error']:g}"
     if found["kind"] == "impossible":
-        return [f"estimate   too few labels for one; --target-error {target} lists what to look at"]
+        how = (
+            "the audit tells"
+            if result.record["audit"]["listed"]
+            else f"--target-error {target} lists what to look at"
+        )
+        return [f"estimate   too few labels for one; {how}"]
     share = _share(found["pool_accepted"], found["pool_size"])
     return [
         f"estimate   {share} labels would be accepted with --target-error {target}, by cross-validation, "

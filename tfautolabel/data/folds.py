@@ -25,9 +25,10 @@ def content_order(features: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
         [2, 1, 0]
     """
     by_class = np.argsort(class_ids, kind="stable")
-    rows = np.asarray(features, np.float32).reshape(len(class_ids), -1)[by_class]
+    rows = np.asarray(features, np.float32)
     if rows.size == 0:
         return by_class
+    rows = rows.reshape(len(class_ids), -1)[by_class]
     # The bytes of big-endian numbers of one sign sort as the numbers do. A difference in their last bits, as
     # between two batch sizes, hardly ever changes the order. Minus zero equals zero.
     whole = np.ascontiguousarray((rows + np.float32(0.0)).astype(">f4"))

@@ -16,8 +16,10 @@ from tfautolabel.features import Extraction
 from tfautolabel.jobs.baseline import measure_baselines
 from tfautolabel.jobs.evidence import write_evidence
 from tfautolabel.jobs.labelled_copies import LabelledCopies
+from tfautolabel.jobs.rule_votes import RuleVotes
 from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.labeler import Labeler
+from tfautolabel.labeler.weak_labels import WeakLabels
 from tfautolabel.measures import evaluate_probabilities
 from tfautolabel.runs.candidates import candidates_writer
 from tfautolabel.runs.files import EVIDENCE, UNREADABLE
@@ -33,6 +35,8 @@ from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.certificates import with_pool
 
 CHOSEN_EXAMPLES = "there is no comparison: it would be about chosen examples, which says little of the others"
+
+NO_EXAMPLES = "there is no comparison: it would be about labelled examples, and there are none"
 
 SAMPLE = 5_000
 """Examples of the pool that are read first, for the gate's comparison and for the report."""
@@ -52,6 +56,7 @@ class Done:
         acceptance: the rule by which labels were accepted.
         baselines: the accuracies without transfer.
         drawn: how many labelled examples were drawn at random; None if nothing is said about it.
+        rules: the record of the rules; None without rules.
     """
 
     run_id: str
@@ -63,6 +68,7 @@ class Done:
     acceptance: Acceptance
     baselines: dict[str, Any]
     drawn: int | None = None
+    rules: dict[str, Any] | None = None
 
 
 def label_pool(
@@ -92,15 +98,11 @@ def label_pool(
     if extraction is None:
         with clock("features"):
             extraction = labeler.extract(examples)
+    with clock("rules"):
+        rules = RuleVotes.of(labeler, inputs, source, say)
+    weak = None if rules is None else rules.weak
     with clock("head"):
-        labeler.fit(
-            examples,
-            class_weight=settings.class_weight,
-            sampling=settings.sampling,
-            extraction=extraction,
-            pool=sample,
-            drawn=said.drawn,
-        )
+        _fit(labeler, examples, settings, extraction, sample, said, weak)
     if "why" in labeler.transfer_:
         say(labeler.transfer_["why"])
     certificate = labeler.certify(
@@ -115,9 +117,11 @@ def label_pool(
     seen = labeler.pool_extraction_ if sample is inputs.pool else None
     if seen is None and labeler.pool_extraction_ is not None:
         tally.add_sample(labeler.pool_extraction_)
+    if rules is not None:
+        tally.add_sample(rules.extraction)
     copies = LabelledCopies(extraction, examples.class_ids)
     in_order, found_id = _write_labels(
-        labeler, inputs, source, extraction, seen, tally, estimate, out, clock, said, copies
+        labeler, inputs, source, extraction, seen, tally, estimate, out, clock, said, copies, rules
     )
     copies.tell(say)
     write_unreadable(in_order, out / UNREADABLE)
@@ -128,11 +132,7 @@ def label_pool(
     with clock("evidence"):
         _write_evidence(labeler, examples, extraction, sample, out, found_id)
     with clock("baseline"), working("measuring what does without transfer", labeler.progress):
-        right = labeler.out_of_fold_.argmax(axis=1) == labeler.truth_
-        known = examples.subset(extraction.rows)
-        baselines: dict[str, Any] = {"majority": None, "probe": None, "why": CHOSEN_EXAMPLES}
-        if said.drawn is None:
-            baselines = measure_baselines(known, labeler.classes, right, seed=labeler.seed)
+        baselines = _baselines(labeler, examples.subset(extraction.rows), said)
     counts = np.bincount(examples.class_ids[extraction.rows], minlength=n_classes)
     return Done(
         found_id,
@@ -144,7 +144,36 @@ def label_pool(
         labeler.acceptance,
         baselines,
         None if said.drawn is None else len(labeler.fitted.held_out.judging.class_ids),
+        None if rules is None else rules.record(labeler.rules_),
     )
+
+
+def _fit(
+    labeler: Labeler,
+    examples: Dataset,
+    settings: RunSettings,
+    extraction: Extraction,
+    sample: Dataset,
+    said: Said,
+    weak: WeakLabels | None,
+) -> None:
+    labeler.fit(
+        examples,
+        class_weight=settings.class_weight,
+        sampling=settings.sampling,
+        extraction=extraction,
+        pool=sample,
+        drawn=said.drawn,
+        rules=weak,
+    )
+
+
+def _baselines(labeler: Labeler, known: Dataset, said: Said) -> dict[str, Any]:
+    if said.drawn is not None or not len(known):
+        why = CHOSEN_EXAMPLES if len(known) else NO_EXAMPLES
+        return {"majority": None, "probe": None, "why": why}
+    right = labeler.out_of_fold_.argmax(axis=1) == labeler.truth_
+    return measure_baselines(known, labeler.classes, right, seed=labeler.seed)
 
 
 def _write_labels(
@@ -159,6 +188,7 @@ def _write_labels(
     clock: Clock,
     said: Said,
     copies: LabelledCopies,
+    rules: RuleVotes | None,
 ) -> tuple[tuple[Unreadable, ...], str]:
     """Labels the pool part by part into its files; returns everything set aside, and the run's id."""
     unreadable = {*inputs.unreadable, *named_below(source.labelled, extraction.unreadable)}
@@ -169,6 +199,7 @@ def _write_labels(
         for part, labels in _timed(labeler.extracted_parts(inputs.pool, extraction=seen), clock, "features"):
             with clock("labels"):
                 labels = copies.label(part, labels.without(said.no_class))
+                labels = labels if rules is None else rules.label(part, labels)
                 tally.add(part, labels, estimate)
                 unreadable.update(part.unreadable)
                 for write_part in write:

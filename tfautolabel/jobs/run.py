@@ -53,6 +53,7 @@ def run(
     *,
     labels: Place | None = None,
     labelled: Place | None = None,
+    rules: Place | None = None,
     settings: RunSettings = RunSettings(),  # noqa: B008 # frozen
     cache_dir: Place | None = None,
     progress: bool = True,
@@ -73,6 +74,7 @@ def run(
         labels: a CSV file with the columns path and label for the few labelled examples; paths are relative
             to the folder.
         labelled: instead of `labels`, a folder with one folder per class, or another table.
+        rules: a file of rules that vote for classes, see `read_rules`; with it, labels are not needed.
         settings: everything that decides the results besides the data.
         cache_dir: the folder where features are kept between runs.
         progress: shows progress bars where standard error is a terminal.
@@ -92,10 +94,10 @@ def run(
     """
     settings.check()
     out = Path(out)
-    source = Source(data, labels, labelled, settings)
+    source = Source(data, labels, labelled, settings, rules)
     check_source(source, out)
     with staging(out) as staged:
-        check_places(out, [data, labels, labelled])
+        check_places(out, [data, labels, labelled, rules])
         return _run(source, staged, cache_dir, progress, say)
 
 
@@ -122,6 +124,8 @@ def _run(
             extraction = labeler.extract(inputs.examples)
             tuned = search_head(labeler, inputs.examples, extraction, settings, out / TUNING, say).to_dict()
     done = label_pool(labeler, inputs, source, staged.folder, clock, say, extraction)
+    if done.rules is not None:
+        say(done.rules["why"])
     _say_drawn(done.drawn, settings, say)
     _say_shortened(done.tally, say)
     with clock("export"):
@@ -137,7 +141,8 @@ def _run(
         "settings": settings.to_dict(),
         "tuning": tuned,
         **outcome(labeler, choice, done, settings),
-        "audit": _first_list(staged, settings, labeler.classes, say),
+        "rules": done.rules,
+        "audit": _first_list(staged, settings, labeler.classes, not done.labelled.any(), say),
         "seconds": clock.seconds,
         "files": digests(staged.folder),
     }
@@ -150,13 +155,19 @@ def _run(
 
 
 def _first_list(
-    staged: Staging, settings: RunSettings, classes: tuple[str, ...], say: Callable[[str], None]
+    staged: Staging,
+    settings: RunSettings,
+    classes: tuple[str, ...],
+    unlabelled: bool,
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Draws the items for an audit if there is a target; returns the entries for the record.
+    """Draws the items for an audit if there is a target, or no label; returns the entries for the record.
 
     Without a target, a list that `tfautolabel audit` drew for this same run stays.
     """
-    candidates, asked = read_candidates(staged.folder), settings.target_error is not None
+    candidates = read_candidates(staged.folder)
+    # Labels that come from rules alone can only be accepted after an audit.
+    asked = unlabelled or settings.target_error is not None
     nothing = {"seed": settings.seed, "listed": 0, "design": None, "needed": None}
     if not len(candidates.scores) or not (asked or (staged.out / AUDIT_LIST).is_file()):
         list_items(staged, candidates, 0, AuditDesign.simple(settings.seed), say)

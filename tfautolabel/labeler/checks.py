@@ -15,30 +15,40 @@ SAMPLE, SAMPLED_FROM = 200, 5000
 """How many texts are sampled to detect their language, and from how many of the first texts."""
 
 
-def check_counts(class_ids: np.ndarray, classes: Sequence[str], unreadable: Sequence[Unreadable]) -> None:
+def check_counts(
+    class_ids: np.ndarray,
+    classes: Sequence[str],
+    unreadable: Sequence[Unreadable],
+    known: np.ndarray | None = None,
+) -> None:
     """Refuses a class without examples and warns about a class with a single example.
 
     Args:
         class_ids: (n,) int64 in [0, k), of the labelled examples that could be read.
         classes: k names.
         unreadable: the labelled examples that could not be read.
+        known: (k,) bool, the classes that need no example, because rules vote for them; by default, none.
 
     Raises:
         ValueError: If a class has no example.
     """
     counts = np.bincount(class_ids, minlength=len(classes))
-    missing = [classes[class_id] for class_id in np.flatnonzero(counts == 0).tolist()]
+    missing = [
+        classes[class_id]
+        for class_id in np.flatnonzero(counts == 0).tolist()
+        if known is None or not known[class_id]
+    ]
     if missing:
-        unread = ""
+        unread, or_vote = "", "" if known is None else ", or a vote of a rule"
         if unreadable:
             first = unreadable[0]
             unread = f"; {len(unreadable):,} could not be read, the first {first.id}: {first.reason}"
         raise ValueError(
-            "every class needs a labelled example that can be read. Received: none of "
+            f"every class needs a labelled example that can be read{or_vote}. Received: none of "
             f"{', '.join(missing)}{unread}"
         )
     single = [classes[class_id] for class_id in np.flatnonzero(counts == 1).tolist()]
-    if single:
+    if single and known is None:
         warnings.warn(
             f"there is only one labelled example of {', '.join(single)}: cross-validation cannot get it "
             "right, because nothing else shows what it looks like, and a second one would help most",

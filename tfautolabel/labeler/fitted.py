@@ -325,7 +325,9 @@ class Fitted:
 
     def _acceptance(self, min_confidence: float | None) -> Acceptance:
         above = np.inf if self.gate is None else self.gate.threshold
-        chosen = self.min_confidence if min_confidence is None else min_confidence
+        # Without any person's label, a confidence is not calibrated: a bound on it would mean nothing.
+        own = self.min_confidence if self.earned.labels else 0.0
+        chosen = own if min_confidence is None else min_confidence
         check_min_confidence(chosen)
         if min_confidence is not None:
             return Acceptance.by_confidence(chosen, len(self.classes), above)

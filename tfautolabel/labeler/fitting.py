@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,30 +13,11 @@ from tfautolabel.data.folds import twin_numbers
 from tfautolabel.features import Extraction
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
+from tfautolabel.labeler.trained import Trained
 from tfautolabel.labeler.transfer import Plan, tune_backbone
+from tfautolabel.labeler.weak_labels import WeakLabels, train_by_rules
 from tfautolabel.training import train_head
 from tfautolabel.training.feature_transfer import untrained_copy
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """The result of training.
-
-    Attributes:
-        history: the `keras.callbacks.History` of the head.
-        out_of_fold: (n, k) float32, each example's probabilities from a model that has not seen it.
-        folds: how many such models there were.
-        calibrate_by: the kind of calibration that suits these probabilities, see `fit_calibration`.
-        features: (n, d) float32, the examples' features from the backbone as it is now.
-        record: a record of what was tuned.
-    """
-
-    history: Any
-    out_of_fold: np.ndarray
-    folds: int
-    calibrate_by: str
-    features: np.ndarray
-    record: dict[str, Any]
 
 
 def train(
@@ -51,6 +31,7 @@ def train(
     classes: Sequence[str],
     weights: dict[int, float] | None,
     fit_options: dict[str, Any],
+    weak: WeakLabels | None = None,
 ) -> Trained:
     """Trains a head on frozen features; then, if planned, the backbone with a head like it.
 
@@ -65,7 +46,10 @@ def train(
         classes: k names.
         weights: class id to weight.
         fit_options: options of `keras.Model.fit`.
+        weak: votes of rules, from which a linear head learns too; the backbone then stays frozen.
     """
+    if weak is not None:
+        return train_by_rules(head, weak, extraction.features, class_ids, plan.seed)
     blank = untrained_copy(head, extraction.features)
     trained = train_head(
         head, extraction.features, class_ids, class_weight=weights, seed=plan.seed, **fit_options

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel.data.folds import twin_numbers
-from tfautolabel.labeler.fitting import Trained
+from tfautolabel.labeler.trained import Trained
 from tfautolabel.measures import accuracy_interval
 from tfautolabel.trust import Calibration, OodGate, fit_calibration, fit_ood_gate
 from tfautolabel.trust.earned import Earned, judge

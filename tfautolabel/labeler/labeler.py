@@ -13,9 +13,9 @@ import numpy as np
 
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset, Learnt
-from tfautolabel.data.folds import content_order
 from tfautolabel.features import Extraction
-from tfautolabel.labeler.checks import LanguageWarning, check_counts
+from tfautolabel.labeler.checks import LanguageWarning
+from tfautolabel.labeler.examples import learnable, no_examples
 from tfautolabel.labeler.exporting import export_fitted
 from tfautolabel.labeler.fitted import Fitted, of_fitted
 from tfautolabel.labeler.fitting import train
@@ -25,7 +25,8 @@ from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
 from tfautolabel.labeler.storage import SETTINGS, Saved, restore_labeler, save_labeler
 from tfautolabel.labeler.transfer import Plan, check_transfer, copy_parameters
-from tfautolabel.labels import ABSTAIN, MIN_CONFIDENCE, Unreadable, check_min_confidence
+from tfautolabel.labeler.weak_labels import Rules, WeakLabels, check_learns_from_rules, weak_labels
+from tfautolabel.labels import MIN_CONFIDENCE, Unreadable, check_min_confidence
 from tfautolabel.measures.classification import warn_of_left_out
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.class_weights import class_weights
@@ -64,6 +65,7 @@ class Labeler:
             `cross_validation_`, and for the held-out labelled examples, in the given order, `out_of_fold_`
             and `truth_`.
         transfer_: after `fit`, a record of what was tuned, or why nothing was.
+        rules_: after `fit` with rules, a record of what was learnt from them; else None.
         unreadable_: after `fit`, labelled examples that could not be read.
         pool_extraction_: after `fit` with a pool, the result of `extract` for it.
 
@@ -89,21 +91,18 @@ class Labeler:
         check_classes(classes)
         check_min_confidence(min_confidence)
         check_transfer(transfer, transfer_settings, time_budget)
-        self.backbone = as_backbone(backbone)
-        self.classes = tuple(classes)
+        self.backbone, self.classes = as_backbone(backbone), tuple(classes)
         self.head = as_head(head, self.backbone.feature_dim, len(self.classes), seed)
         self.seed = seed
-        self.batch_size = batch_size
-        self.cache_dir = cache_dir
+        self.batch_size, self.cache_dir = batch_size, cache_dir
         self.min_confidence = min_confidence
-        self.transfer = transfer
-        self.transfer_settings = transfer_settings
-        self.time_budget = time_budget
-        self.progress = progress
+        self.transfer, self.transfer_settings = transfer, transfer_settings
+        self.time_budget, self.progress = time_budget, progress
         self.fitted_: Fitted | None = None
         self.pool_extraction_: Extraction | None = None
         self.unreadable_: tuple[Unreadable, ...] = ()
         self.transfer_: dict[str, Any] = {}
+        self.rules_: dict[str, Any] | None = None
         self.fit_options: dict[str, Any] = {}
         self._language = LanguageWarning()
         self._start = Start(self.head)
@@ -174,22 +173,21 @@ class Labeler:
 
     def fit(
         self,
-        labelled: Dataset,
+        labelled: Dataset | None,
         *,
         class_weight: str | dict[str, float] | None = None,
         sampling: str = "unknown",
         extraction: Extraction | None = None,
         pool: Dataset | None = None,
         drawn: Collection[str] | None = None,
+        rules: Rules | WeakLabels | None = None,
         **fit_options: Any,
     ) -> Any:
         """Trains the head, and the backbone if `transfer` says so, and cross-validates both.
 
-        Every call starts from the initial weights: weights from an earlier call would make the
-        cross-validation too optimistic.
-
         Args:
             labelled: examples with labels; ignores those without, and sets aside those that cannot be read.
+                With rules, there may be none: None.
             class_weight: "balanced" to give all classes the same total weight, or a weight by class name; by
                 default each class counts for the share that it is believed to have.
             sampling: how the labelled examples were selected: "random", drawn from the examples to label, so
@@ -199,7 +197,9 @@ class Labeler:
             pool: a random sample of at most a few thousand examples to label; the gate compares examples with
                 it to find those unlike the labelled ones. By default, the labelled ones replace it.
             drawn: ids of labelled examples that were drawn at random, if others were chosen. Calibration,
-                accuracy and what is accepted then come from the drawn ones only.
+                accuracy and what is accepted then come from these only.
+            rules: rules, or a file of them, that vote on the pool; the head learns from their votes too.
+                Without labels, no label is accepted before an audit.
             **fit_options: options of `keras.Model.fit`, such as epochs and callbacks, for gradient training.
 
         Returns:
@@ -209,7 +209,12 @@ class Labeler:
             ValueError: If a label is none of the classes, a class has no example that can be read, or an
                 argument is not valid.
         """
-        labelled, extraction, class_ids = self.labelled_features(labelled, extraction)
+        if rules is not None:
+            check_learns_from_rules(self.head, self.transfer, class_weight)
+        weak = weak_labels(rules, pool, self.classes, self.extract, self.progress)
+        labelled = no_examples(self.backbone.modality) if labelled is None else labelled
+        known = None if weak is None else weak.known
+        labelled, extraction, class_ids = self.labelled_features(labelled, extraction, known)
         self._language.once(self.backbone.handle, labelled)
         warn_of_left_out(len(labelled), extraction.unreadable)
         self.unreadable_, learnt = extraction.unreadable, Learnt.of(labelled, extraction.contents)
@@ -224,9 +229,9 @@ class Labeler:
         )
         trained = train(
             plan, self.reading, self.head, self._start, examples, extraction, class_ids, self.classes,
-            weights, fit_options,
+            weights, fit_options, weak,
         )  # fmt: skip
-        self.transfer_ = trained.record
+        self.transfer_, self.rules_ = trained.record, trained.rules
         self.pool_extraction_ = None if pool is None else self.extract(pool)
         background = None if self.pool_extraction_ is None else self.pool_extraction_.features
         is_drawn = None if drawn is None else np.array([name in drawn for name in examples.ids], bool)
@@ -241,32 +246,24 @@ class Labeler:
         return trained.history
 
     def labelled_features(
-        self, labelled: Dataset, extraction: Extraction | None = None
+        self, labelled: Dataset, extraction: Extraction | None = None, known: np.ndarray | None = None
     ) -> tuple[Dataset, Extraction, np.ndarray]:
         """Returns what a head learns from, with the backbone as it was before any tuning.
 
         Args:
-            labelled: as `fit` takes it.
-            extraction: as `fit` takes it.
+            labelled: as `fit` takes it, like `extraction`.
+            extraction: see above.
+            known: (k,) bool, the classes that need no labelled example; by default, all need one.
 
         Returns:
-            The labelled examples with this labeler's classes; their extraction, with rows and features in an
-            order by their contents, so that the order of the labels has no effect; and (m,) int64, the class
-            ids in the same order.
+            The labelled examples with this labeler's classes; their extraction, in an order by their contents
+            and not by the labels' order; and (m,) int64, the class ids in the same order.
 
         Raises:
             ValueError: If a label is none of the classes, or a class has no example that can be read.
         """
-        labelled = (labelled.labelled if extraction is None else labelled).with_classes(self.classes)
-        if self._start.restart_backbone() or extraction is None:
-            extraction = self.extract(labelled)
-        class_ids = labelled.class_ids[extraction.rows]
-        if (class_ids == ABSTAIN).any():
-            raise ValueError("an extraction must hold labelled examples only. Received: some have no label")
-        check_counts(class_ids, self.classes, extraction.unreadable)
-        order = content_order(extraction.features, class_ids)
-        extraction = replace(extraction, rows=extraction.rows[order], features=extraction.features[order])
-        return labelled, extraction, class_ids[order]
+        extraction = None if self._start.restart_backbone() else extraction
+        return learnable(labelled, extraction, self.classes, self.extract, known)
 
     def replace_head(self, head: keras.Model, **fit_options: Any) -> None:
         """Replaces the head with another one, such as a tuned one; `fit` trains it.
@@ -341,9 +338,10 @@ class Labeler:
         """
         settings = {name: getattr(self, name) for name in SETTINGS}
         save_labeler(
-            Saved(settings, self.fitted, self._start, self.transfer_, self.unreadable_, self.fit_options),
+            Saved(settings, self.fitted, self._start, self.transfer_, self.rules_, self.unreadable_,
+                  self.fit_options),
             folder,
-        )
+        )  # fmt: skip
 
     @classmethod
     def load(
@@ -364,7 +362,8 @@ class Labeler:
             fitted.reading.backbone, fitted.classes, fitted.head, cache_dir=cache_dir, **saved.settings
         )
         labeler.fitted_, labeler._start, labeler.transfer_ = fitted, saved.start, saved.transfer
-        labeler.unreadable_, labeler.fit_options = saved.unreadable, saved.fit_options
+        labeler.rules_, labeler.unreadable_ = saved.rules, saved.unreadable
+        labeler.fit_options = saved.fit_options
         return labeler
 
     def certify(

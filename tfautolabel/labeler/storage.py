@@ -49,6 +49,7 @@ class Saved:
         fitted: the fitted labeler.
         start: the start of the next fit.
         transfer: the record of what was tuned.
+        rules: the record of what was learnt from rules; None without rules.
         unreadable: labelled examples that could not be read.
         fit_options: options of `keras.Model.fit`.
     """
@@ -57,6 +58,7 @@ class Saved:
     fitted: Fitted
     start: Start
     transfer: dict[str, Any]
+    rules: dict[str, Any] | None
     unreadable: tuple[Unreadable, ...]
     fit_options: dict[str, Any]
 
@@ -86,6 +88,7 @@ def _write(saved: Saved, folder: Path) -> None:
         **saved.settings,
         "transfer_settings": _settings_to_dict(saved.settings["transfer_settings"]),
         "transfer_record": saved.transfer,
+        "rules_record": saved.rules,
         "fit_options": saved.fit_options,
         "calibration": fitted.calibration.to_dict(),
         "unlike": None if gate is None else gate.to_dict(),
@@ -146,7 +149,7 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
             gate = OodGate.from_dict(state["unlike"], dict(arrays))
     found = state["certificate"]
     held_out = HeldOut(
-        np.array(state["out_of_fold"], np.float32),
+        np.array(state["out_of_fold"], np.float32).reshape(-1, len(state["classes"])),
         np.array(state["truth"], np.int64),
         np.array(state["labelled_unlike"], bool),
         state["cross_validation"]["folds"],
@@ -169,7 +172,15 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
     settings = {name: state[name] for name in SETTINGS}
     settings["transfer_settings"] = _settings_from_dict(settings["transfer_settings"])
     unreadable = tuple(Unreadable(*pair) for pair in state.get("unreadable", state.get("rejected", [])))
-    return Saved(settings, fitted, start, state["transfer_record"], unreadable, state.get("fit_options", {}))
+    return Saved(
+        settings,
+        fitted,
+        start,
+        state["transfer_record"],
+        state.get("rules_record"),
+        unreadable,
+        state.get("fit_options", {}),
+    )
 
 
 def _arrays(file: Path) -> list[np.ndarray]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -108,6 +109,29 @@ def suspect_gallery(evidence: Evidence, classes: Sequence[str]) -> Gallery:
         for row in rows[:LISTED].tolist()
     ]
     return Gallery("Labels given that may be wrong", items, len(rows))
+
+
+def conflict_gallery(
+    found: Sequence[Mapping[str, Any]], labels: LabelTable, classes: Sequence[str]
+) -> Gallery:
+    """Shows examples about which rules disagree.
+
+    Args:
+        found: what run.json says of them: id, and class to number of votes.
+        labels: n labels.
+        classes: k names.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    places = pc.index_in(pa.array([one["id"] for one in found], pa.string()), value_set=labels.ids)
+    items = []
+    for one, row in zip(found, places.to_pylist(), strict=True):
+        votes = ", ".join(f"{count} {name}" for name, count in one["votes"].items())
+        if row is not None:
+            label, confidence = classes[labels.class_ids[row]], float(labels.confidence[row])
+            items.append(Item(one["id"], label, confidence, f"votes: {votes}"))
+    return Gallery("Rules disagree", items[:LISTED], len(items))
 
 
 def _items(labels: LabelTable, rows: np.ndarray, classes: Sequence[str]) -> list[Item]:

@@ -169,7 +169,7 @@ def run_command(run: RunRecord) -> str:
     """
     inputs = run.record["inputs"]
     words = ["tfautolabel", "run", _quoted(inputs["data"])]
-    for name in ("labels", "labelled"):
+    for name in ("labels", "labelled", "rules"):
         if inputs.get(name) is not None:
             words += [f"--{name}", _quoted(inputs[name])]
     settings = run.settings

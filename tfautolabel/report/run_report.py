@@ -18,6 +18,7 @@ from tfautolabel.report.galleries import (
     PER_CLASS,
     Gallery,
     class_galleries,
+    conflict_gallery,
     suspect_gallery,
     unlike_gallery,
 )
@@ -90,6 +91,10 @@ def render_report(
     evaluation = _out_of_fold(run)
     suspicious = _NOTHING if run.evidence is None else suspect_gallery(run.evidence, run.classes)
     unlike = _NOTHING if run.labels is None else unlike_gallery(run.labels, run.classes)
+    of_rules = run.record.get("rules") or {}
+    disagreed = _NOTHING
+    if run.labels is not None and of_rules.get("conflicts"):
+        disagreed = conflict_gallery(of_rules["conflicts"], run.labels, run.classes)
     sound = run.record["inputs"].get("modality") == "audio"
     galleries = (
         []
@@ -98,7 +103,7 @@ def render_report(
     )
     of_pool = [
         item.id
-        for gallery in [unlike, *(gallery for row in galleries for gallery in row[2:])]
+        for gallery in [unlike, disagreed, *(gallery for row in galleries for gallery in row[2:])]
         for item in gallery.items
     ]
     if originals is None:
@@ -125,6 +130,7 @@ def render_report(
         galleries=galleries,
         unlike=unlike,
         suspicious=suspicious,
+        disagreed=disagreed,
         labelled_media=labelled_media,
         pool_media=pool_media,
         notes=[*run.missing, *notes],
@@ -219,6 +225,8 @@ def _baseline(record: dict[str, Any]) -> dict[str, Any] | None:
     """Returns rows of name, accuracy and interval, this run first, and the sentence about transfer."""
     found = record.get("baseline") or {}
     own = record["cross_validation"]
+    if not own.get("examples", 1):
+        return None  # no label is a person's, so nothing can be compared
     rows = [("this run", own["accuracy"], own.get("accuracy_interval_95"))]
     for key, words, usual in (
         ("probe", "{}, no pretrained model", "a probe"),

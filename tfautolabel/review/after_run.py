@@ -34,7 +34,7 @@ def lists_of_run(out: Path, record: dict[str, Any], material: Material) -> dict[
     """
     classes = tuple(record["counts"]["classes"])
     found = {
-        "unsure": _unsure(out, classes, material),
+        "unsure": _unsure(out, record, classes, material),
         "check": _doubtful(out, classes, material),
         audit_purpose(record): _audit(out, material),
     }
@@ -61,11 +61,16 @@ def audit_purpose(record: dict[str, Any]) -> str:
     return f"audit:{record['id'][:16]}"
 
 
-def _unsure(out: Path, classes: tuple[str, ...], material: Material) -> list[Question]:
+def _unsure(
+    out: Path, record: dict[str, Any], classes: tuple[str, ...], material: Material
+) -> list[Question]:
+    """Returns first what rules disagree about, then the least sure labels."""
     table = read_predictions(out / PREDICTIONS_PARQUET, classes)
     rows = np.flatnonzero(~table.accepted)
     rows = rows[np.argsort(table.confidence[rows], kind="stable")][:UNSURE]
-    return _known(material, [(name, "", "") for name in table.names(rows)], "unsure")
+    divided = [one["id"] for one in (record.get("rules") or {}).get("conflicts", [])]
+    names = list(dict.fromkeys([*divided, *table.names(rows)]))[:UNSURE]
+    return _known(material, [(name, "", "") for name in names], "unsure")
 
 
 def _doubtful(out: Path, classes: tuple[str, ...], material: Material) -> list[Question]:

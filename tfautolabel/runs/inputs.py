@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfautolabel.data import Dataset, Unreadable, load_dataset
+from tfautolabel.data.label_lookalikes import lookalikes
+from tfautolabel.data.label_values import class_key
+from tfautolabel.rules.contract import Rule
+from tfautolabel.rules.files import read_rules
 from tfautolabel.runs.record import settings_of
 from tfautolabel.runs.settings import RunSettings
 
@@ -31,19 +39,23 @@ class Source:
         labelled: a folder or file of labelled examples, or None.
         settings: the run's settings; used here are the columns, the modality and how labels and texts are
             read.
+        rules: a file of rules, or None.
     """
 
     data: Any
     labels: Place | None = None
     labelled: Place | None = None
     settings: RunSettings = field(default_factory=RunSettings)
+    rules: Place | None = None
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Source:
         """Returns the source that a run's record names."""
         inputs = record["inputs"]
         settings = replace(settings_of(record), modality=inputs.get("modality"))
-        return cls(inputs["data"], inputs.get("labels"), inputs.get("labelled"), settings)
+        return cls(
+            inputs["data"], inputs.get("labels"), inputs.get("labelled"), settings, inputs.get("rules")
+        )
 
     @classmethod
     def with_backbone_of(cls, record: dict[str, Any]) -> Source:
@@ -54,17 +66,17 @@ class Source:
 
     def described(self, modality: str, labelled_digest: str, pool_digest: str) -> dict[str, Any]:
         """Returns the inputs as run.json stores them."""
-        labels, labelled = self.labels, self.labelled
+        labels, labelled, rules = self.labels, self.labelled, self.rules
         return {
             "data": self.name if self.path is None else os.path.abspath(self.path),
             "modality": modality,
             "labels": None if labels is None else os.path.abspath(labels),
-            "labels_sha256": None
-            if labels is None
-            else hashlib.sha256(Path(labels).read_bytes()).hexdigest(),
+            "labels_sha256": _sha256(labels),
             "labelled": None if labelled is None else os.path.abspath(labelled),
             "labelled_contents_sha256": labelled_digest,
             "pool_contents_sha256": pool_digest,
+            "rules": None if rules is None else os.path.abspath(rules),
+            "rules_sha256": _sha256(rules),
         }
 
     @property
@@ -92,12 +104,18 @@ class Inputs:
         pool: the examples to label.
         unreadable: what was set aside.
         notes: sentences that say what was guessed about the data.
+        rules: the rules of the source's file; none without one.
     """
 
     examples: Dataset
     pool: Dataset
     unreadable: tuple[Unreadable, ...]
     notes: tuple[str, ...]
+    rules: tuple[Rule, ...] = ()
+
+
+def _sha256(file: Place | None) -> str | None:
+    return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def check_source(source: Source, out: Path) -> None:
@@ -125,6 +143,8 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
     inputs = _read_labelled_apart(source, out) if source.labelled is not None else _read_whole(source, out)
     for note in inputs.notes:
         say(note)
+    if source.rules is not None:
+        inputs = _with_rules(inputs, source.rules)
     check_classes(inputs.examples.classes, inputs.notes)
     if len(inputs.pool) == 0:
         what = "file" if source.is_folder else "row"
@@ -132,6 +152,24 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
             f"there must be something to label. Received: {source.name}, in which every {what} has a label"
         )
     return inputs
+
+
+def _with_rules(inputs: Inputs, file: Place) -> Inputs:
+    """Adds rules; their classes and those of the labels are the classes of the run."""
+    rules = read_rules(file)
+    known = {class_key(name): name for name in inputs.examples.classes}
+    for name in itertools.chain.from_iterable(rule.classes for rule in rules):
+        known.setdefault(class_key(name), name)
+    classes, by_rules = sorted(known.values()), Counter(name for rule in rules for name in rule.classes)
+    of_labels = np.bincount(inputs.examples.class_ids, minlength=len(inputs.examples.classes))
+    totals = Counter(dict(zip(inputs.examples.classes, of_labels.tolist(), strict=True))) + by_rules
+    return replace(
+        inputs,
+        examples=inputs.examples.with_classes(classes),
+        pool=inputs.pool.with_classes(classes),
+        rules=rules,
+        notes=(*inputs.notes, *lookalikes(totals)),
+    )
 
 
 def read_examples(source: Source, out: Path | None = None) -> Dataset:
@@ -211,10 +249,10 @@ def _check_given(source: Source) -> None:
             "give either --labels, a CSV file with the columns path and label, or --labelled, a folder that "
             "has a folder per class or a table with a label column. Received: both"
         )
-    if source.labels is None and source.labelled is None and source.is_folder:
+    if source.labels is None and source.labelled is None and source.rules is None and source.is_folder:
         raise ValueError(
             "give either --labels, a CSV file with the columns path and label, or --labelled, a folder that "
-            "has a folder per class. Received: neither"
+            "has a folder per class; or --rules, a file of rules. Received: neither"
         )
 
 
@@ -260,7 +298,9 @@ def _is_within(path: Path, folder: Path) -> bool:
 
 
 def _read_whole(source: Source, out: Path) -> Inputs:
-    everything = load_by(source.settings, source.data, source.labels or "auto", [out])
+    # The folders below a folder are no labels where rules give them.
+    usual = None if source.rules is not None and source.is_folder else "auto"
+    everything = load_by(source.settings, source.data, source.labels or usual, [out, *_files(source)])
     return Inputs(everything.labelled, everything.unlabelled, everything.unreadable, everything.notes)
 
 
@@ -271,13 +311,20 @@ def _read_labelled_apart(source: Source, out: Path) -> Inputs:
     return Inputs(examples.labelled, pool, unreadable, tuple(dict.fromkeys((*examples.notes, *pool.notes))))
 
 
+def _files(source: Source) -> list[Path]:
+    """Returns files of the source that are no examples."""
+    return [] if source.rules is None else [Path(source.rules)]
+
+
 def _read_labelled(source: Source, out: Path | None) -> Dataset:
     train, exclude = Path(source.labelled or ""), [] if out is None else [out]
     return load_by(source.settings, train, "folder" if train.is_dir() else "auto", exclude)
 
 
 def _read_pool(source: Source, out: Path, modality: str | None) -> Dataset:
-    others = [Path(place) for place in (out, source.labels, source.labelled) if place is not None]
+    others = [
+        Path(place) for place in (out, source.labels, source.labelled, source.rules) if place is not None
+    ]
     # The labels are elsewhere, and so their column may be missing here.
     return load_by(replace(source.settings, modality=modality, label_column=None), source.data, None, others)
 

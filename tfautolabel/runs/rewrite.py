@@ -99,8 +99,11 @@ def _changed_parts(out: Path, changes: LabelChanges) -> Iterator[dict[str, list[
     for columns in prediction_parts(out):
         count = len(columns["id"])
         while at < len(rows) and rows[at] < first + count:
-            for name, value in changes.row(at).items():
-                columns[name][rows[at] - first] = value
+            place, changed = rows[at] - first, changes.row(at)
+            if changed["origin"] == "model" and columns["origin"][place] == "rule":
+                changed["origin"] = "rule"  # the votes for it have not changed
+            for name, value in changed.items():
+                columns[name][place] = value
             at += 1
         first += count
         yield columns

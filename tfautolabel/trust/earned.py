@@ -94,6 +94,11 @@ class Earned:
         return said
 
     def _why(self, classes: Sequence[str]) -> str:
+        if not self.labels:
+            return (
+                "no label is a person's, so nothing is known of how often these labels are right; an audit "
+                "tells it"
+            )
         if not self.better_than_one_class:
             return (
                 f"the labels are not shown to be better than one class for all: of the {self.labels:,} "
@@ -117,6 +122,8 @@ class Earned:
         Args:
             classes: k names.
         """
+        if not self.labels:
+            return "label some of every class; from about 50 on, they also tell which rules to follow"
         fewest = sorted(range(len(self.counts)), key=lambda number: self.counts[number])[:3]
         if self.counts[fewest[0]] == max(self.counts):
             return f"label more of every class; each has {self.counts[fewest[0]]:,}"

@@ -1,0 +1,147 @@
+"""`run` with a file of rules, with and without labels, and what comes after it."""
+
+import csv
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from command import tfautolabel
+from hub_modules import make_text_module
+
+from tfautolabel.jobs import audit
+from tfautolabel.jobs.rule_votes import conflicts
+from tfautolabel.jobs.run import run
+from tfautolabel.runs import RunSettings
+
+WORDS = {"good": ("good", "great"), "bad": ("bad", "poor")}
+RULES = "label,pattern\ngood,good\ngood,great\nbad,bad\nbad,poor\nbad,the good\ngood,never here\n"
+
+
+def rows_of(count, labelled=0):
+    for number in range(count):
+        truth = ("good", "bad")[number % 2]
+        words = [WORDS[truth][number // 2 % 2]] * 3 + ["film", "the"] * (number % 4)
+        if number % 10 == 0:
+            words += ["the", "good"]  # a rule for the other class
+        yield {"id": f"r{number:03d}", "text": " ".join(words), "label": truth if number < labelled else ""}
+
+
+def write(path, rows):
+    rows = list(rows)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory):
+    return str(make_text_module(tmp_path_factory.mktemp("module") / "text"))
+
+
+@pytest.fixture(scope="module")
+def unlabelled(module, tmp_path_factory):
+    """A run of rules alone."""
+    folder = tmp_path_factory.mktemp("rules")
+    (folder / "rules.csv").write_text(RULES, "utf-8")
+    without = ({"id": row["id"], "text": row["text"]} for row in rows_of(80))
+    said = []
+    result = run(
+        write(folder / "texts.csv", without),
+        folder / "out",
+        rules=folder / "rules.csv",
+        settings=RunSettings(backbone=module),
+        cache_dir=folder / "cache",
+        progress=False,
+        say=said.append,
+    )
+    return folder, result, said
+
+
+def test_rules_alone_label_everything_and_accept_nothing(unlabelled):
+    folder, result, said = unlabelled
+    truth = {row["id"]: ("good", "bad")[number % 2] for number, row in enumerate(rows_of(80))}
+    found = read(folder / "out" / "predictions.csv")
+    assert sum(truth[row["id"]] == row["label"] for row in found) > 70
+    assert {row["accepted"] for row in found} == {"false"}
+    assert {row["reason"] for row in found} == {"not_earned"}
+    assert Counter(row["origin"] for row in found)["rule"] > 60
+    assert any("6 rules vote on 80 of 80 examples" in sentence for sentence in said)
+    assert result.record["cross_validation"]["examples"] == 0
+
+
+def test_the_record_and_the_report_show_the_rules(unlabelled):
+    folder, result, _ = unlabelled
+    entry = result.record["rules"]
+    assert entry["rules"][0]["rule"] == "good: good"
+    assert entry["by_rules"] == Counter(row["origin"] for row in read(folder / "out/predictions.csv"))["rule"]
+    assert any("never" in finding for finding in entry["findings"])
+    assert {one["id"] for one in entry["conflicts"]} <= {f"r{number:03d}" for number in range(0, 80, 10)}
+    assert result.record["inputs"]["rules"] == str(folder / "rules.csv")
+    assert len(result.record["inputs"]["rules_sha256"]) == 64
+    page = (folder / "out/report.html").read_text("utf-8")
+    assert "Where rules disagree" in page
+    assert "good: never here" in page
+    assert f"--rules {folder / 'rules.csv'}" in page
+    assert "no label is a person&#39;s" in page or "no label is a person's" in page
+
+
+def test_the_list_to_look_at_is_there_and_its_answers_accept_labels(unlabelled):
+    folder, result, _ = unlabelled
+    assert result.record["audit"]["needed"] is not None
+    truth = {row["id"]: ("good", "bad")[number % 2] for number, row in enumerate(rows_of(80))}
+    listed = read(folder / "out" / "audit.csv")
+    for row in listed:
+        row["correct"] = "yes" if truth[row["id"]] == row["label"] else truth[row["id"]]
+    write(folder / "audited.csv", listed)
+    before = {row["id"]: row["origin"] for row in read(folder / "out/predictions.csv")}
+    answered = {row["id"] for row in listed}
+    audit(folder / "out", folder / "audited.csv", target_error=0.2)
+    after = {row["id"]: row["origin"] for row in read(folder / "out/predictions.csv")}
+    assert all(after[name] == "human" for name in answered)
+    assert all(after[name] == origin for name, origin in before.items() if name not in answered)
+
+
+def test_rules_beside_labels_by_the_command(module, tmp_path):
+    (tmp_path / "rules.csv").write_text(RULES, "utf-8")
+    data = write(tmp_path / "texts.csv", rows_of(100, labelled=20))
+    rules, out = str(tmp_path / "rules.csv"), str(tmp_path / "out")
+    done = tfautolabel("run", str(data), "--rules", rules, "--backbone", module, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "rules      6 vote on 80 of 80 (100%) examples" in done.stdout
+    record = json.loads((tmp_path / "out/run.json").read_text("utf-8"))
+    assert record["cross_validation"]["examples"] == 20
+    assert record["rules"]["way"] == "rules"
+    assert "never" in done.stdout
+
+
+def test_a_folder_needs_rules_or_labels_and_rules_bring_their_classes(module, tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for row in rows_of(24):
+        (folder / f"{row['id']}.txt").write_text(row["text"], "utf-8")
+    (folder / "rules.csv").write_text(RULES, "utf-8")
+    result = run(
+        folder,
+        tmp_path / "out",
+        rules=folder / "rules.csv",
+        settings=RunSettings(backbone=module, modality="text"),
+        cache_dir=tmp_path / "cache",
+        progress=False,
+    )
+    assert result.classes == ("bad", "good")
+    assert result.record["counts"]["to_label"] == 24
+
+
+def test_the_most_divided_votes_come_first():
+    votes = np.array([[0, 1, -1, -1], [0, 0, 1, -1], [0, 0, 0, -1], [0, 0, 1, 1], [-1, -1, -1, -1]], np.int8)
+    assert conflicts(votes, 10).tolist() == [3, 0, 1]
+    assert conflicts(votes, 1).tolist() == [3]
+    assert conflicts(np.full((3, 2), -1, np.int8), 5).tolist() == []

@@ -1,0 +1,137 @@
+"""The rules of a run: their votes on the pool, what the head learns from, and the record's entries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tfautolabel.features import Extraction
+from tfautolabel.labeler import Labeler
+from tfautolabel.labeler.weak_labels import WeakLabels
+from tfautolabel.labels import ABSTAIN, Labels
+from tfautolabel.rules import RuleAnalysis, Votes, cast_votes
+from tfautolabel.rules.fields import fields_for
+from tfautolabel.runs.inputs import Inputs, Source
+
+LEARNT = 10_000
+"""So many covered examples teach the head at most; more change little and would be extracted first."""
+
+CONFLICTS = 50
+"""So many examples about which rules disagree are named in the record."""
+
+
+class RuleVotes:
+    """The votes of a run's rules on its pool.
+
+    Args:
+        votes: on every example of the pool.
+        rows: the examples of the pool whose votes the head learns from.
+        extraction: of these examples.
+
+    Attributes:
+        votes: as given.
+        extraction: as given.
+        weak: what the head learns from.
+        by_rules: how many labels agree with most of the votes for their example.
+    """
+
+    def __init__(self, votes: Votes, rows: np.ndarray, extraction: Extraction) -> None:
+        self.votes = votes
+        self.extraction = extraction
+        self.weak = WeakLabels.of(votes.subset(rows), extraction)
+        self.by_rules = 0
+        self._start = 0
+
+    @classmethod
+    def of(
+        cls, labeler: Labeler, inputs: Inputs, source: Source, say: Callable[[str], None]
+    ) -> RuleVotes | None:
+        """Applies the rules of a run to its pool; None if it has no rules."""
+        if not inputs.rules:
+            return None
+        settings = source.settings
+        fields = fields_for(
+            inputs.rules,
+            source.data,
+            inputs.pool.modality,
+            input_column=settings.input_column,
+            label_column=settings.label_column,
+            id_column=settings.id_column,
+            encoding=settings.encoding,
+        )
+        votes = cast_votes(
+            inputs.rules, inputs.pool, labeler.classes, fields=fields, progress=labeler.progress
+        )
+        for sentence in votes.sentences():
+            say(sentence)
+        rows = np.flatnonzero(votes.covered)
+        say(f"{len(inputs.rules):,} rules vote on {len(rows):,} of {len(inputs.pool):,} examples")
+        if len(rows) > LEARNT:
+            rows = np.sort(np.random.default_rng(labeler.seed).choice(rows, LEARNT, replace=False))
+        return cls(votes, rows, labeler.extract(inputs.pool.subset(rows)))
+
+    def label(self, extraction: Extraction, labels: Labels) -> Labels:
+        """Returns the labels of the pool's next part; what most rules gave too has "rule" as its origin.
+
+        Args:
+            extraction: of a part of the pool.
+            labels: of the m examples of this part that could be read.
+        """
+        rows = self._start + np.asarray(extraction.rows)
+        self._start += len(extraction.rows) + len(extraction.unreadable)
+        matrix = self.votes.matrix[rows]
+        counts = np.stack([(matrix == number).sum(axis=1) for number in range(len(labels.classes))], axis=1)
+        own = counts[np.arange(len(counts)), labels.probabilities.argmax(axis=1)]
+        by_rules = (own > 0) & (own == counts.max(axis=1, initial=0)) & (labels.origin == "model")
+        self.by_rules += int(np.count_nonzero(by_rules))
+        return replace(labels, origin=np.where(by_rules, "rule", labels.origin))
+
+    def record(self, learnt: dict[str, Any] | None) -> dict[str, Any]:
+        """Returns the entries of run.json.
+
+        Args:
+            learnt: what the labeler's head learnt from the rules.
+        """
+        votes = self.votes
+        analysis = RuleAnalysis(votes.matrix, votes.classes, votes.names)
+        table = analysis.summary()
+        return {
+            **(learnt or {}),
+            "rules": [dict(zip(table.columns, row, strict=True)) for row in table.rows],
+            "findings": [*votes.sentences(), *analysis.findings()],
+            "covered": int(votes.covered.sum()),
+            "examples": len(votes),
+            "by_rules": self.by_rules,
+            "conflicts": [
+                {"id": str(votes.ids[row]), "votes": self._counted(row)}
+                for row in conflicts(votes.matrix, CONFLICTS).tolist()
+            ],
+        }
+
+    def _counted(self, row: int) -> dict[str, int]:
+        """Returns class to its number of votes for one example, the most first."""
+        cast = Counter(self.votes.matrix[row][self.votes.matrix[row] != ABSTAIN].tolist())
+        return {self.votes.classes[number]: count for number, count in cast.most_common()}
+
+
+def conflicts(matrix: np.ndarray, most: int) -> np.ndarray:
+    """Returns rows on which rules disagree, those with the most votes against the winner first.
+
+    Args:
+        matrix: (n, m) votes.
+        most: how many rows at most.
+    """
+    cast = matrix != ABSTAIN
+    first = np.where(cast, matrix, np.iinfo(matrix.dtype).max).min(axis=1, initial=np.iinfo(matrix.dtype).max)
+    rows = np.flatnonzero((cast & (matrix != first[:, None])).any(axis=1))
+    if not len(rows):
+        return rows
+    counts = np.stack([(matrix[rows] == number).sum(axis=1) for number in range(int(matrix.max()) + 1)], 1)
+    counts.sort(axis=1)
+    against, total = counts[:, :-1].sum(axis=1), counts.sum(axis=1)
+    order = np.lexsort((rows, -total, -against / total))
+    return np.asarray(rows[order][:most])

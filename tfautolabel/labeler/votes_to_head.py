@@ -1,0 +1,325 @@
+"""What a linear head learns from the votes of rules, and from labels if there are some.
+
+Votes become soft labels of the examples that they cover; examples without a vote say nothing at first. A soft
+label is half the share of the votes, each weighted by what its rule brings of its own and by how much better
+than chance it is, and half what the label model says: the share alone follows bad rules, and the label model
+alone is too sure of rules that repeat each other. The penalty is fixed, because a head that is held out from
+weak labels is judged by weak labels. One round of self-training follows (Karamanolakis et al., NAACL 2021):
+the head's own predictions are mixed in, also for examples without a vote.
+
+With enough labels, cross-validation on them chooses between this way, one that keeps only those soft labels
+with which a head of the labels alone agrees, and the labels alone. What was chosen on, and what is measured,
+stands in `benchmarks/rules.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from scipy.special import softmax
+
+from tfautolabel.data.folds import stratified_folds
+from tfautolabel.heads import LinearHead
+from tfautolabel.heads.softmax_regression import fit_softmax_regression
+from tfautolabel.labels import ABSTAIN
+from tfautolabel.rules import LabelModel
+
+WEAK_C = 1.0
+"""The inverse strength of the penalty: weak labels take more of it than a person's."""
+GOLD_WEIGHT = 5.0
+"""So many soft labels weigh as much as one label of a person."""
+BALANCE = 1.0 / 3.0
+"""How far the classes' shares among the soft labels are brought to each other: 0 not at all, 1 to equality.
+Rules cover some classes more than others, which says little of the classes' shares."""
+CHOOSES = 50
+"""From so many labels on, cross-validation chooses the way; fewer cannot tell them apart."""
+
+_ERRORS = 2.0
+"""A way replaces the first one if it is better by so many standard errors on held-out labels."""
+_SURE = 0.02
+_N_FOLDS = 5
+
+Predict = Callable[[np.ndarray], np.ndarray]
+"""From normalised features to probabilities."""
+
+
+@dataclass(frozen=True, eq=False)
+class LearntFromVotes:
+    """The results besides the head.
+
+    Attributes:
+        history: a `keras.callbacks.History` with the accuracy on held-out labels, if there are any.
+        out_of_fold: (g, k) float32, the probabilities of each labelled example from a head that has not seen
+            it. Such a head has seen the votes on the pool.
+        n_folds: how many such heads there were.
+        record: what was learnt, ready for JSON: the "way", "why" it was taken in one sentence, the held-out
+            "accuracies" of all ways that were tried, and what the label model says of each rule.
+    """
+
+    history: Any
+    out_of_fold: np.ndarray
+    n_folds: int
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _Linear:
+    """A linear model on normalised features."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        return np.asarray(softmax(features @ self.weights + self.bias, axis=1).astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """Examples with votes: (p, d) normalised features, (p, k) soft labels, and (p,) which are covered."""
+
+    features: np.ndarray
+    soft: np.ndarray
+    covered: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Gold:
+    """Labelled examples: (g, d) normalised features and (g,) class ids."""
+
+    features: np.ndarray
+    class_ids: np.ndarray
+
+    def some(self, rows: np.ndarray) -> _Gold:
+        return _Gold(self.features[rows], self.class_ids[rows])
+
+
+def learn_from_votes(
+    head: LinearHead,
+    features: np.ndarray,
+    votes: np.ndarray,
+    gold_features: np.ndarray,
+    gold_ids: np.ndarray,
+    *,
+    seed: int = 0,
+) -> LearntFromVotes:
+    """Trains a head on votes and labels.
+
+    Args:
+        head: trained in place; its own values of C are tried where only labels count.
+        features: (p, d) float32, of the examples that rules looked at.
+        votes: (p, m) class ids, -1 for no vote.
+        gold_features: (g, d) float32, of the labelled examples; g may be 0.
+        gold_ids: (g,) int64 in [0, k).
+        seed: determines the folds.
+
+    Returns:
+        The results besides the head.
+
+    Raises:
+        ValueError: If there is neither a vote nor a label.
+    """
+    k = head.n_classes
+    if not len(gold_ids) and not (np.asarray(votes) != ABSTAIN).any():
+        raise ValueError("rules must vote on at least one example that can be read. Received: no vote")
+    model = LabelModel(k).fit(votes)
+    gold_features = np.asarray(gold_features, np.float32).reshape(-1, head.feature_dim)
+    head.normalization.adapt(np.concatenate([features, gold_features]))
+    soft, covered = soft_labels(model, votes)
+    pool = _Pool(_normalized(head, features), soft, covered)
+    gold = _Gold(_normalized(head, gold_features), np.asarray(gold_ids, np.int64))
+    if not len(gold.class_ids):
+        found, out_of_fold, n_folds = _weak_head(pool, gold, k), np.zeros((0, k), np.float32), 0
+        way: str = "rules"
+        accuracies: dict[str, float] = {}
+        why = "there are no labels, so the head follows the rules"
+    else:
+        way, why, out_of_fold, n_folds, accuracies = _choose(head, pool, gold, k, seed)
+        found = _WAYS[way](head, pool, gold, k, seed)
+    head.dense.set_weights([found.weights, found.bias])
+    record = {
+        "way": way,
+        "why": why,
+        "accuracies": accuracies,
+        "estimated_accuracies": [round(float(one), 4) for one in model.accuracies_],
+        "own_share": [round(float(one), 4) for one in model.redundancy_],
+        "left_out": {str(number): reason for number, reason in model.left_out_.items()},
+    }
+    return LearntFromVotes(_history(head, out_of_fold, gold.class_ids), out_of_fold, n_folds, record)
+
+
+def soft_labels(model: LabelModel, votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turns votes into soft labels; see the module.
+
+    Args:
+        model: fitted on the votes.
+        votes: (p, m) class ids, -1 for no vote.
+
+    Returns:
+        (p, k) rows that sum to 1, and (p,) bool, which examples have a vote that counts.
+    """
+    k = model.n_classes
+    worth = model.redundancy_ * np.maximum(model.accuracies_ - 1.0 / k, 0.0)
+    counts = np.stack([(votes == number) @ worth for number in range(k)], axis=1)
+    total = counts.sum(axis=1, keepdims=True)
+    covered = total[:, 0] > 1e-9
+    share = np.where(covered[:, None], counts / np.maximum(total, 1e-9), 1.0 / k)
+    return (share + model.predict_proba(votes)) / 2.0, covered
+
+
+def _weak_head(pool: _Pool, gold: _Gold, k: int) -> _Linear:
+    """Learns from soft labels and labels, then once more with the head's own predictions."""
+    first = _fit(pool.features, pool.soft, pool.covered.astype(np.float64), gold, k)
+    own = first(pool.features)
+    above_chance = np.maximum((own.max(axis=1) - 1.0 / k) / (1.0 - 1.0 / k), 0.0)
+    mixed = np.where(pool.covered[:, None], (pool.soft + own) / 2.0, own)
+    return _fit(pool.features, mixed, np.where(pool.covered, 1.0, above_chance), gold, k)
+
+
+def _agreeing_head(pool: _Pool, gold: _Gold, k: int, of_gold: Predict) -> _Linear:
+    """Learns from those soft labels only with which a head of the labels agrees."""
+    agrees = of_gold(pool.features).argmax(axis=1) == pool.soft.argmax(axis=1)
+    kept = pool.covered & agrees
+    return _weak_head(_Pool(pool.features, pool.soft, kept), gold, k)
+
+
+def _fit(features: np.ndarray, soft: np.ndarray, weight: np.ndarray, gold: _Gold, k: int) -> _Linear:
+    """Fits soft labels: each example stands once for every class that it may have."""
+    rows, classes = np.nonzero(soft > _SURE)
+    of_rows = (soft[rows, classes] * weight[rows]).astype(np.float32)
+    kept = of_rows > 1e-6
+    rows, classes, of_rows = rows[kept], classes[kept], of_rows[kept]
+    totals = np.bincount(classes, of_rows, k)
+    seen = totals > 0.0
+    factor = np.ones(k)
+    factor[seen] = (totals[seen].mean() / totals[seen]) ** BALANCE
+    x = np.concatenate([features[rows], gold.features])
+    y = np.concatenate([classes, gold.class_ids])
+    of_gold = np.full(len(gold.class_ids), GOLD_WEIGHT)
+    w = np.concatenate([of_rows * factor[classes], of_gold]).astype(np.float32)
+    # A class that nothing stands for has no weight that any solver could find.
+    present, own = np.unique(y, return_inverse=True)
+    fitted = fit_softmax_regression(x, own, len(present), Cs=(WEAK_C,), sample_weight=w)
+    weights = np.zeros((x.shape[1], k), np.float32)
+    bias = np.full(k, -30.0, np.float32)
+    weights[:, present], bias[present] = fitted.weights, fitted.bias
+    return _Linear(weights, bias)
+
+
+def _gold_head(head: LinearHead, gold: _Gold, seed: int) -> _Linear:
+    """Fits the labels alone, as a run without rules does."""
+    alone = LinearHead(
+        head.feature_dim, head.n_classes, head.Cs, head.n_folds, seed, normalization=_Identity(name="same")
+    )
+    alone.compile()
+    alone.fit(gold.features, gold.class_ids)
+    weights, bias = alone.dense.get_weights()
+    return _Linear(weights, bias)
+
+
+class _Identity(keras.layers.Layer):
+    """Leaves features as they are: they are normalised already."""
+
+    def adapt(self, features: np.ndarray) -> None:
+        """Learns nothing."""
+
+    def call(self, features: Any) -> Any:
+        """Returns the same features."""
+        return features
+
+
+def _by_rules(_: LinearHead, pool: _Pool, gold: _Gold, k: int, __: int) -> _Linear:
+    return _weak_head(pool, gold, k)
+
+
+def _by_agreement(head: LinearHead, pool: _Pool, gold: _Gold, k: int, seed: int) -> _Linear:
+    return _agreeing_head(pool, gold, k, _gold_head(head, gold, seed))
+
+
+def _by_labels(head: LinearHead, _: _Pool, gold: _Gold, __: int, seed: int) -> _Linear:
+    return _gold_head(head, gold, seed)
+
+
+_WAYS: dict[str, Callable[[LinearHead, _Pool, _Gold, int, int], _Linear]] = {
+    "rules": _by_rules,
+    "agreeing": _by_agreement,
+    "labels": _by_labels,
+}
+"""Name to a way to learn from a pool and labels; the first is taken unless another one is shown better."""
+
+
+def _choose(
+    head: LinearHead, pool: _Pool, gold: _Gold, k: int, seed: int
+) -> tuple[str, str, np.ndarray, int, dict[str, float]]:
+    """Returns the way, why, its held-out probabilities, the folds, and the accuracies of all ways."""
+    g = len(gold.class_ids)
+    folds = stratified_folds(gold.class_ids, min(_N_FOLDS, g), seed, content=gold.features)
+    numbers = np.unique(folds)
+    tried = ("rules",) if g < CHOOSES else tuple(_WAYS)
+    held_out = {way: np.full((g, k), 1.0 / k, np.float32) for way in tried}
+    if len(numbers) > 1:
+        for number in numbers:
+            rows, kept = folds == number, gold.some(folds != number)
+            for way in tried:
+                held_out[way][rows] = _WAYS[way](head, pool, kept, k, seed)(gold.features[rows])
+    accuracies = {
+        way: round(float((found.argmax(axis=1) == gold.class_ids).mean()), 4)
+        for way, found in held_out.items()
+    }
+    if len(tried) == 1:
+        why = f"fewer than {CHOOSES} labels cannot choose how far to follow the rules: the head follows both"
+        return "rules", why, held_out["rules"], len(numbers), accuracies
+    way = _better(held_out, gold.class_ids)
+    return way, _WHY[way].format(**{name: f"{one:.1%}" for name, one in accuracies.items()}), (
+        held_out[way]
+    ), len(numbers), accuracies  # fmt: skip
+
+
+_WHY = {
+    "rules": "rules and labels together are right on {rules} of held-out labels, labels alone on {labels}",
+    "agreeing": "where a head of the labels agrees with the rules, they help: {agreeing} of held-out labels "
+    "are right, {labels} with labels alone",
+    "labels": "the rules add nothing: labels alone are right on {labels} of held-out labels, {rules} with "
+    "the rules",
+}
+
+
+def _better(held_out: dict[str, np.ndarray], class_ids: np.ndarray) -> str:
+    """Returns the first way, or the best of those that are better beyond chance.
+
+    The score of an example is its log loss, capped, plus its error: a single confident mistake must not
+    decide, and equal errors must not be all that counts.
+    """
+    rows = np.arange(len(class_ids))
+
+    def scores(found: np.ndarray) -> np.ndarray:
+        loss = -np.log(np.maximum(found[rows, class_ids], 0.05))
+        return np.asarray(loss + (found.argmax(axis=1) != class_ids))
+
+    names = list(held_out)
+    first, best = scores(held_out[names[0]]), names[0]
+    margin = 0.0
+    for name in names[1:]:
+        gain = first - scores(held_out[name])
+        error = gain.std(ddof=1) / np.sqrt(len(gain))
+        if gain.mean() > _ERRORS * error and gain.mean() > margin:
+            best, margin = name, float(gain.mean())
+    return best
+
+
+def _normalized(head: LinearHead, features: np.ndarray) -> np.ndarray:
+    found: np.ndarray = keras.ops.convert_to_numpy(head.normalization(np.asarray(features, np.float32)))
+    return found
+
+
+def _history(head: LinearHead, out_of_fold: np.ndarray, class_ids: np.ndarray) -> Any:
+    history = keras.callbacks.History()
+    history.set_model(head)
+    history.on_train_begin()
+    if len(class_ids):
+        right = float((out_of_fold.argmax(axis=1) == class_ids).mean())
+        history.on_epoch_end(0, {"val_accuracy": right})
+    return history

@@ -1,0 +1,123 @@
+"""What rules say of a pool, as a source of labels for the head."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from tfautolabel.data import Dataset
+from tfautolabel.features import Extraction
+from tfautolabel.heads import LinearHead
+from tfautolabel.labeler.trained import Trained
+from tfautolabel.labeler.votes_to_head import learn_from_votes
+from tfautolabel.rules import Votes, cast_votes
+from tfautolabel.rules.contract import Rule
+
+Rules = str | os.PathLike[str] | Sequence[Rule]
+"""A file of rules, or rules."""
+
+
+@dataclass(frozen=True, eq=False)
+class WeakLabels:
+    """Votes on examples whose features are known.
+
+    Attributes:
+        votes: of m rules on p examples.
+        features: (p, d) float32.
+    """
+
+    votes: Votes
+    features: np.ndarray
+
+    @classmethod
+    def of(cls, votes: Votes, extraction: Extraction) -> WeakLabels:
+        """Puts votes and features together.
+
+        Args:
+            votes: on all examples of a data set.
+            extraction: of the same data set.
+        """
+        return cls(votes.subset(extraction.rows), extraction.features)
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which classes some rule has voted for: (k,) bool."""
+        cast = self.votes.matrix[self.votes.matrix >= 0]
+        return np.bincount(cast, minlength=len(self.votes.classes)) > 0
+
+
+def weak_labels(
+    rules: Rules | WeakLabels | None,
+    pool: Dataset | None,
+    classes: Sequence[str],
+    extract: Callable[[Dataset], Extraction],
+    progress: bool,
+) -> WeakLabels | None:
+    """Applies rules to a pool, unless that was done before.
+
+    Args:
+        rules: what `Labeler.fit` takes.
+        pool: n examples.
+        classes: k names.
+        extract: makes an extraction.
+        progress: shows a progress bar where standard error is a terminal.
+
+    Raises:
+        ValueError: If the rules cannot be used, or there is no pool.
+        FileNotFoundError: If the file of rules does not exist.
+    """
+    if rules is None or isinstance(rules, WeakLabels):
+        return rules
+    if pool is None:
+        raise ValueError("rules vote on examples: pool=. Received: rules without a pool")
+    if isinstance(rules, (str, os.PathLike)):
+        from tfautolabel.rules.files import read_rules
+
+        found: Sequence[Rule] = read_rules(rules)
+    else:
+        found = rules
+    return WeakLabels.of(cast_votes(found, pool, classes, progress=progress), extract(pool))
+
+
+def check_learns_from_rules(head: keras.Model, transfer: str, class_weight: object) -> None:
+    """Refuses settings that do not go with rules.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    if not (isinstance(head, LinearHead) and head.solves_itself):
+        raise ValueError(
+            "rules teach the linear head with its own solver: head='linear', optimizer='lbfgs'. Received: "
+            f"{head.name}"
+        )
+    if transfer != "feature":
+        raise ValueError(
+            f"rules teach a head on a frozen backbone: transfer='feature'. Received: transfer={transfer!r}"
+        )
+    if class_weight is not None:
+        raise ValueError(
+            f"rules and class weights do not go together. Received: class_weight={class_weight!r}"
+        )
+
+
+def train_by_rules(
+    head: keras.Model, weak: WeakLabels, features: np.ndarray, class_ids: np.ndarray, seed: int
+) -> Trained:
+    """Trains a linear head on votes and labels.
+
+    Args:
+        head: a `LinearHead`, trained in place.
+        weak: the votes.
+        features: (n, d) float32, of the labelled examples; n may be 0.
+        class_ids: (n,) int64 in [0, k).
+        seed: determines the folds.
+    """
+    learnt = learn_from_votes(head, weak.features, weak.votes.matrix, features, class_ids, seed=seed)
+    record = {"asked": "feature", "method": "feature"}
+    return Trained(
+        learnt.history, learnt.out_of_fold, learnt.n_folds, "auto", features, record, learnt.record
+    )
