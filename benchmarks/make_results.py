@@ -36,6 +36,7 @@ ORDER = (
         "trust_earned",
         "label_errors",
         "label_models",
+        "rule_heads",
         "review",
         "report",
         "tuning",
@@ -78,6 +79,7 @@ HEADINGS = {
     "review": "Sessions with a person: certificates, the time of a key, kills",
     "label_errors": "Given labels that are wrong, and files that occur twice",
     "label_models": "Label models of rules, also where rules go wrong",
+    "rule_heads": "Heads that learn from rules",
     "report": "Report",
 }
 COLUMNS = ("row", "measure", "bar", "result", "peer", "ratio")

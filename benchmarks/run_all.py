@@ -50,6 +50,7 @@ QUICK = {
     "review": ["--sessions", "5", "--sets", "uci", "--keys", "20", "--kills", "3"],
     "label_errors": ["--seeds", "1", "--sets", "tiles", "uci-e5"],
     "label_models": ["--seeds", "1", "--sets", "uci"],
+    "rule_heads": ["--seeds", "1", "--sets", "uci"],
     "report": [],
 }
 
