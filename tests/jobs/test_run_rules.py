@@ -145,3 +145,16 @@ def test_the_most_divided_votes_come_first():
     assert conflicts(votes, 10).tolist() == [3, 0, 1]
     assert conflicts(votes, 1).tolist() == [3]
     assert conflicts(np.full((3, 2), -1, np.int8), 5).tolist() == []
+
+
+def test_rules_for_other_classes_than_the_labels_are_refused_and_new_ones_are_said(module, tmp_path):
+    data = write(tmp_path / "texts.csv", rows_of(40, labelled=20))
+    options = {"settings": RunSettings(backbone=module), "cache_dir": tmp_path / "cache", "progress": False}
+    (tmp_path / "others.csv").write_text("label,pattern\npositive,good\nnegative,bad\n", "utf-8")
+    with pytest.raises(ValueError, match="same classes. Received: rules in .*others.csv for negative"):
+        run(data, tmp_path / "out", rules=tmp_path / "others.csv", **options)
+    (tmp_path / "more.csv").write_text(RULES + "dull,quite dull\n", "utf-8")
+    said = []
+    with pytest.raises(ValueError, match="or a vote of a rule"):  # no text holds it, and no label is of it
+        run(data, tmp_path / "out", rules=tmp_path / "more.csv", say=said.append, **options)
+    assert "classes without a label, which only rules know: dull" in said

@@ -11,7 +11,7 @@ import itertools
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -158,6 +158,7 @@ def _with_rules(inputs: Inputs, file: Place) -> Inputs:
     """Adds rules; their classes and those of the labels are the classes of the run."""
     rules = read_rules(file)
     known = {class_key(name): name for name in inputs.examples.classes}
+    notes = [*inputs.notes, *_other_classes(known, rules, file)]
     for name in itertools.chain.from_iterable(rule.classes for rule in rules):
         known.setdefault(class_key(name), name)
     classes, by_rules = sorted(known.values()), Counter(name for rule in rules for name in rule.classes)
@@ -168,8 +169,26 @@ def _with_rules(inputs: Inputs, file: Place) -> Inputs:
         examples=inputs.examples.with_classes(classes),
         pool=inputs.pool.with_classes(classes),
         rules=rules,
-        notes=(*inputs.notes, *lookalikes(totals)),
+        notes=(*notes, *lookalikes(totals)),
     )
+
+
+def _other_classes(known: Mapping[str, str], rules: Sequence[Rule], file: Place) -> list[str]:
+    """Says which classes only rules know; refuses rules that know none of the labels' classes.
+
+    Raises:
+        ValueError: If labels and rules have no class in common.
+    """
+    of_rules = {class_key(name): name for rule in rules for name in rule.classes}
+    new = [name for key, name in of_rules.items() if key not in known]
+    if not known or not new:
+        return []
+    if len(new) == len(of_rules):
+        raise ValueError(
+            f"rules and labels must be about the same classes. Received: rules in {os.fspath(file)} for "
+            f"{', '.join(sorted(new))}, labels of {', '.join(sorted(known.values()))}"
+        )
+    return [f"classes without a label, which only rules know: {', '.join(sorted(new))}"]
 
 
 def read_examples(source: Source, out: Path | None = None) -> Dataset:
