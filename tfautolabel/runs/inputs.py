@@ -144,7 +144,10 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
     for note in inputs.notes:
         say(note)
     if source.rules is not None:
+        before = len(inputs.notes)
         inputs = _with_rules(inputs, source.rules)
+        for note in inputs.notes[before:]:
+            say(note)
     check_classes(inputs.examples.classes, inputs.notes)
     if len(inputs.pool) == 0:
         what = "file" if source.is_folder else "row"
