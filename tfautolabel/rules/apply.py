@@ -215,7 +215,7 @@ class _ClassIds:
     def __init__(self, classes: Sequence[str]) -> None:
         self.given = bool(classes)
         self.names = list(classes)
-        self._ids: dict[Any, int] = {name: number for number, name in enumerate(classes)}
+        self._ids: dict[Any, int] = {None: ABSTAIN, **{name: at for at, name in enumerate(classes)}}
         self._keys = {class_key(name): number for number, name in enumerate(classes)}
         self.kind = vote_type(len(classes)) if classes else np.int32
         self._alone = threading.Lock()
@@ -227,8 +227,13 @@ class _ClassIds:
 
     def of(self, votes: Sequence[Vote | RuleFailure], names: np.ndarray) -> tuple[np.ndarray, Failures]:
         """Returns p class ids, and the votes that are none."""
+        ids = self._ids
+        try:  # nearly all votes are names that were seen before, or None
+            return np.array([ids[vote] for vote in votes], self.kind), Failures()
+        except (KeyError, TypeError):  # a RuleFailure, a number, another spelling, or no vote at all
+            pass
         column = np.empty(len(names), self.kind)
-        known, failed = self._ids.get, []
+        known, failed = ids.get, []
         for row, vote in enumerate(votes):
             number = known(vote) if type(vote) is str else None
             if number is None:
