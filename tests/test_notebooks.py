@@ -35,6 +35,7 @@ def test_they_stand_in_their_order():
         "4-tuning",
         "5-serving",
         "6-review",
+        "7-rules",
     ]
 
 
