@@ -158,3 +158,23 @@ def test_rules_for_other_classes_than_the_labels_are_refused_and_new_ones_are_sa
     with pytest.raises(ValueError, match="or a vote of a rule"):  # no text holds it, and no label is of it
         run(data, tmp_path / "out", rules=tmp_path / "more.csv", say=said.append, **options)
     assert "classes without a label, which only rules know: dull" in said
+
+
+def test_a_rule_on_less_than_half_of_all_examples_counts_though_few_others_have_a_vote(module, tmp_path):
+    # Only examples with a vote teach the head. Nine of ten of these are the first rule's.
+    (tmp_path / "rules.csv").write_text("label,pattern\ngood,good\nbad,bad\n", "utf-8")
+    words = ["good"] * 36 + ["great"] * 4 + ["bad"] * 4 + ["poor"] * 36
+    texts = ({"id": f"r{number:02d}", "text": f"{word} " * 3} for number, word in enumerate(words))
+    result = run(
+        write(tmp_path / "texts.csv", texts),
+        tmp_path / "out",
+        rules=tmp_path / "rules.csv",
+        settings=RunSettings(backbone=module),
+        cache_dir=tmp_path / "cache",
+        progress=False,
+    )
+    assert result.record["rules"]["covered"] == 40
+    assert result.record["rules"]["left_out"] == {}
+    found = {row["id"]: row["label"] for row in read(tmp_path / "out/predictions.csv")}
+    assert {found[f"r{number:02d}"] for number in range(36)} == {"good"}
+    assert {found[f"r{number:02d}"] for number in range(40, 44)} == {"bad"}

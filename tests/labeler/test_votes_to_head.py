@@ -150,3 +150,58 @@ def test_a_way_replaces_the_rules_only_beyond_chance():
     much[:25] = sure[:25, ::-1]
     assert votes_to_head._better({"rules": little, "labels": sure}, truth) == "rules"
     assert votes_to_head._better({"rules": much, "labels": sure}, truth) == "labels"
+
+
+def test_a_rule_is_judged_on_all_examples_where_only_covered_ones_teach():
+    # It fires on under half of all examples, but on 9 of 10 that have a vote; without it, class 0 is unknown.
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 1200)
+    x = (rng.normal(size=(1200, D)) + 1.5 * truth[:, None]).astype(np.float32)
+    first = np.where(rng.random(1200) < np.where(truth == 0, 0.8, 0.1), 0, -1)
+    second = np.where(rng.random(1200) < np.where(truth == 1, 0.14, 0.02), 1, -1)
+    votes = np.stack([first, second], axis=1)
+    rows = np.flatnonzero((votes >= 0).any(axis=1))
+    assert (votes[rows, 0] >= 0).mean() > 0.8 > 0.5 > (votes[:, 0] >= 0).mean()
+    made = LinearHead(D, 2)
+    made.compile()
+    learnt = learn_from_votes(made, x[rows], votes[rows], *none(), all_votes=votes)
+    assert not learnt.record["left_out"]
+    assert right(made, x, truth) > 0.9
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_very_few_labels_are_held_out_too(pool, count):
+    x, _, votes = pool
+    gold_x, gold = data(count, seed=5)
+    learnt = learn_from_votes(head(), x, votes, gold_x, gold)
+    assert learnt.out_of_fold.shape == (count, K)
+    assert learnt.n_folds == count
+    # A head that learns nothing from the rules would say 1 / k.
+    assert learnt.out_of_fold.max() > 0.4
+
+
+@pytest.mark.parametrize("said", [(0,), (0, 1)])
+def test_rules_that_say_one_class_of_everything_teach_nothing_without_labels(said):
+    votes = np.tile(said, (50, 1))
+    with pytest.raises(ValueError, match="a rule must tell examples apart"):
+        learn_from_votes(head(), data(50)[0], votes, *none())
+
+
+@pytest.mark.parametrize("count", [1, 20, 80])
+def test_without_a_vote_that_counts_the_rules_add_nothing(count):
+    x, _ = data(60)
+    gold_x, gold = data(count, seed=5)
+    learnt = learn_from_votes(head(), x, np.full((60, 2), -1), gold_x, gold)
+    assert learnt.record["why"].startswith("the rules add nothing")
+    assert learnt.record["way"] == ("labels" if count == 80 else "rules")
+
+
+def test_rules_that_are_no_better_than_the_labels_are_not_praised(pool, monkeypatch):
+    # Labels and rules are right on equally many: the way stays, the sentence does not claim a gain.
+    x, truth = data(200, noise=0.1)
+    gold_x, gold = data(60, noise=0.1, seed=5)
+    monkeypatch.setattr(votes_to_head, "_better", lambda held_out, class_ids: "rules")
+    learnt = learn_from_votes(head(), x, votes_on(truth), gold_x, gold)
+    assert learnt.record["accuracies"]["rules"] <= learnt.record["accuracies"]["labels"]
+    assert learnt.record["way"] == "rules"
+    assert learnt.record["why"].startswith("the rules add nothing")

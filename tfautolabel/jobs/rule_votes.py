@@ -42,7 +42,7 @@ class RuleVotes:
     def __init__(self, votes: Votes, rows: np.ndarray, extraction: Extraction) -> None:
         self.votes = votes
         self.extraction = extraction
-        self.weak = WeakLabels.of(votes.subset(rows), extraction)
+        self.weak = WeakLabels.of(votes.subset(rows), extraction, votes.matrix)
         self.by_rules = 0
         self._start = 0
 

@@ -9,7 +9,7 @@ the head's own predictions are mixed in, also for examples without a vote.
 
 With enough labels, cross-validation on them chooses between this way, one that keeps only those soft labels
 with which a head of the labels alone agrees, and the labels alone. What was chosen on, and what is measured,
-stands in `benchmarks/rules.py`.
+stands in `benchmarks/rule_heads.py`.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ def learn_from_votes(
     gold_ids: np.ndarray,
     *,
     seed: int = 0,
+    all_votes: np.ndarray | None = None,
 ) -> LearntFromVotes:
     """Trains a head on votes and labels.
 
@@ -115,20 +116,28 @@ def learn_from_votes(
         gold_features: (g, d) float32, of the labelled examples; g may be 0.
         gold_ids: (g,) int64 in [0, k).
         seed: determines the folds.
+        all_votes: (n, m), on all examples, if `features` are of some of them, such as those with a vote.
+            Rules are judged on all: a rule that fires on half of all examples may fire on nearly all that
+            have a vote, but it does not say one class of everything. By default, `votes`.
 
     Returns:
         The results besides the head.
 
     Raises:
-        ValueError: If there is neither a vote nor a label.
+        ValueError: If there is no label, and no vote that says more than chance.
     """
     k = head.n_classes
     if not len(gold_ids) and not (np.asarray(votes) != ABSTAIN).any():
         raise ValueError("rules must vote on at least one example that can be read. Received: no vote")
-    model = LabelModel(k).fit(votes)
+    model = LabelModel(k).fit(votes if all_votes is None else all_votes)
     gold_features = np.asarray(gold_features, np.float32).reshape(-1, head.feature_dim)
     head.normalization.adapt(np.concatenate([features, gold_features]))
     soft, covered = soft_labels(model, votes)
+    if not len(gold_ids) and not covered.any():
+        raise ValueError(
+            "without labels, a rule must tell examples apart. Received: rules that each say one class of "
+            "nearly all examples, or are right no more often than chance"
+        )
     pool = _Pool(_normalized(head, features), soft, covered)
     gold = _Gold(_normalized(head, gold_features), np.asarray(gold_ids, np.int64))
     if not len(gold.class_ids):
@@ -195,7 +204,8 @@ def _fit(features: np.ndarray, soft: np.ndarray, weight: np.ndarray, gold: _Gold
     totals = np.bincount(classes, of_rows, k)
     seen = totals > 0.0
     factor = np.ones(k)
-    factor[seen] = (totals[seen].mean() / totals[seen]) ** BALANCE
+    if seen.any():
+        factor[seen] = (totals[seen].mean() / totals[seen]) ** BALANCE
     x = np.concatenate([features[rows], gold.features])
     y = np.concatenate([classes, gold.class_ids])
     of_gold = np.full(len(gold.class_ids), GOLD_WEIGHT)
@@ -256,32 +266,41 @@ def _choose(
 ) -> tuple[str, str, np.ndarray, int, dict[str, float]]:
     """Returns the way, why, its held-out probabilities, the folds, and the accuracies of all ways."""
     g = len(gold.class_ids)
-    folds = stratified_folds(gold.class_ids, min(_N_FOLDS, g), seed, content=gold.features)
+    folds = np.zeros(g, np.int64)
+    if g > 1:
+        folds = stratified_folds(gold.class_ids, min(_N_FOLDS, g), seed, content=gold.features)
     numbers = np.unique(folds)
-    tried = ("rules",) if g < CHOOSES else tuple(_WAYS)
+    tried: tuple[str, ...] = ("rules",) if g < CHOOSES else tuple(_WAYS)
+    if not pool.covered.any():
+        tried = ("labels",) if g >= CHOOSES else ("rules",)
     held_out = {way: np.full((g, k), 1.0 / k, np.float32) for way in tried}
-    if len(numbers) > 1:
-        for number in numbers:
-            rows, kept = folds == number, gold.some(folds != number)
-            for way in tried:
-                held_out[way][rows] = _WAYS[way](head, pool, kept, k, seed)(gold.features[rows])
+    for number in numbers:
+        rows, kept = folds == number, gold.some(folds != number)
+        if not (pool.covered.any() or len(kept.class_ids)):
+            continue  # nothing is left to learn from: each class is as probable
+        for way in tried:
+            held_out[way][rows] = _WAYS[way](head, pool, kept, k, seed)(gold.features[rows])
     accuracies = {
         way: round(float((found.argmax(axis=1) == gold.class_ids).mean()), 4)
         for way, found in held_out.items()
     }
     if len(tried) == 1:
         why = f"fewer than {CHOOSES} labels cannot choose how far to follow the rules: the head follows both"
-        return "rules", why, held_out["rules"], len(numbers), accuracies
+        if not pool.covered.any():
+            why = "the rules add nothing: none of their votes counts"
+        return tried[0], why, held_out[tried[0]], len(numbers), accuracies
     way = _better(held_out, gold.class_ids)
-    return way, _WHY[way].format(**{name: f"{one:.1%}" for name, one in accuracies.items()}), (
-        held_out[way]
-    ), len(numbers), accuracies  # fmt: skip
+    told = way if way != "rules" or accuracies["rules"] > accuracies["labels"] else "no better"
+    why = _WHY[told].format(**{name: f"{one:.1%}" for name, one in accuracies.items()})
+    return way, why, held_out[way], len(numbers), accuracies
 
 
 _WHY = {
     "rules": "rules and labels together are right on {rules} of held-out labels, labels alone on {labels}",
     "agreeing": "where a head of the labels agrees with the rules, they help: {agreeing} of held-out labels "
     "are right, {labels} with labels alone",
+    "no better": "the rules add nothing that the labels show: with the rules {rules} of held-out labels are "
+    "right, {labels} with labels alone",
     "labels": "the rules add nothing: labels alone are right on {labels} of held-out labels, {rules} with "
     "the rules",
 }

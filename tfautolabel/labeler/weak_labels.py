@@ -28,20 +28,24 @@ class WeakLabels:
     Attributes:
         votes: of m rules on p examples.
         features: (p, d) float32.
+        all_votes: (n, m) votes of the same rules on all examples, by which each rule is judged.
     """
 
     votes: Votes
     features: np.ndarray
+    all_votes: np.ndarray
 
     @classmethod
-    def of(cls, votes: Votes, extraction: Extraction) -> WeakLabels:
+    def of(cls, votes: Votes, extraction: Extraction, all_votes: np.ndarray | None = None) -> WeakLabels:
         """Puts votes and features together.
 
         Args:
             votes: on all examples of a data set.
             extraction: of the same data set.
+            all_votes: (n, m), if the data set is a part that was not drawn at random; by default, `votes`.
         """
-        return cls(votes.subset(extraction.rows), extraction.features)
+        everything = votes.matrix if all_votes is None else all_votes
+        return cls(votes.subset(extraction.rows), extraction.features, everything)
 
     @property
     def known(self) -> np.ndarray:
@@ -116,7 +120,15 @@ def train_by_rules(
         class_ids: (n,) int64 in [0, k).
         seed: determines the folds.
     """
-    learnt = learn_from_votes(head, weak.features, weak.votes.matrix, features, class_ids, seed=seed)
+    learnt = learn_from_votes(
+        head,
+        weak.features,
+        weak.votes.matrix,
+        features,
+        class_ids,
+        seed=seed,
+        all_votes=weak.all_votes,
+    )
     record = {"asked": "feature", "method": "feature"}
     return Trained(
         learnt.history, learnt.out_of_fold, learnt.n_folds, "auto", features, record, learnt.record
