@@ -233,3 +233,11 @@ def test_refusals():
         MajorityVote(2).fit(np.zeros((1, 1), int)).predict(np.zeros((1, 1), int), "true-random")
     with pytest.raises(ValueError, match=r"lie in \[-1, 1\]"):
         VoteShare(2).fit(np.full((1, 1), 2))
+
+
+def test_the_number_of_classes_may_be_a_number_of_numpy():
+    votes = np.array([[0, 1], [1, -1]])
+    for model in MODELS:
+        assert np.array_equal(
+            model(np.int64(2)).fit(votes).predict_proba(votes), model(2).fit(votes).predict_proba(votes)
+        )

@@ -50,7 +50,7 @@ class VoteModel(abc.ABC):
     """
 
     def __init__(self, classes: Sequence[str] | int) -> None:
-        self.n_classes = classes if isinstance(classes, int) else len(classes)
+        self.n_classes = int(classes) if isinstance(classes, (int, np.integer)) else len(classes)
         if self.n_classes < 2:
             raise ValueError(f"at least two classes are needed. Received: classes={classes!r}")
 
