@@ -40,7 +40,18 @@ def test_words_for_no_label(word):
 
 @pytest.mark.parametrize(
     "spelled",
-    ["(no label)", "[Unlabeled]", "<none>", "__unlabelled__", "unlabeled.", "N/A.", "sem r\u00f3tulo"],
+    [
+        "(no label)",
+        "[Unlabeled]",
+        "<none>",
+        "__unlabelled__",
+        "unlabeled.",
+        "N/A.",
+        "sem r\u00f3tulo",
+        "N / A",
+        "\u00abnone\u00bb",
+        "\u201cNot available\u201d",
+    ],
 )
 def test_marks_and_accents_around_words_for_no_label(spelled):
     assert read(["ham", spelled, "spam"])[0] == ["ham", None, "spam"]

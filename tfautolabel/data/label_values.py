@@ -22,6 +22,7 @@ MISSING = (
     "#spill!", "not yet labeled", "not yet labelled", "not labeled yet", "not labelled yet", "none yet",
     "not annotated yet", "not yet annotated", "to be labeled", "to be labelled", "to be annotated", "to do",
     "to annotate", "no annotation", "no labels", "untagged", "not tagged",
+    "not available", "not set", "no value", "brak etykiety", "brak danych",
     "nicht gelabelt", "ungelabelt", "nicht annotiert", "ohne label", "kein label", "sin etiquetar",
     "sin etiqueta", "no etiquetado", "non etiquete", "sans etiquette", "non annote", "sem rotulo",
     "sem etiqueta", "nao rotulado", "senza etichetta", "non etichettato", "niet gelabeld", "geen label",
@@ -41,6 +42,7 @@ LABEL_VALUES = ("usual", "keep")
 DOUBTFUL = frozenset((
     "missing", "undefined", "unknown", "blank", "empty", "skip", "skipped", "unsure", "not sure",
     "unassigned", "not applicable", "pending", "inf", "-inf", "unk", "unclassified", "not classified", "n/d",
+    "n.d.", "n.d", "no data", "no info", "brak", "ei tietoa", "ingen", "uden", "neznámé", "bilinmiyor",
     "unbekannt", "keine angabe", "k.a.", "desconocido", "desconhecido", "inconnu", "sconosciuto", "onbekend",
     "неизвестно", "未知", "未分类", "未分類", "不明", "미분류",
 ))  # fmt: skip
@@ -49,6 +51,7 @@ DOUBTFUL = frozenset((
 DASHES = frozenset(("-", "--", "---", "\u2013", "\u2014"))
 
 _MARKS = re.compile(r"(?<=[^\W\d_])[\s_\-]+(?=[^\W\d_])")
+_SLASHES = re.compile(r"\s*/\s*")
 _STYLE = re.compile("[\ufe0e\ufe0f]")
 """Selectors that ask for a coloured or a plain form of a sign."""
 
@@ -186,7 +189,8 @@ def _spellings(name: str, loose: bool) -> set[str]:
     folded = name.casefold()
     found = {folded, _MARKS.sub(" ", folded)}
     if loose and any(map(str.isalpha, folded)):
-        bare = without_accents(_MARKS.sub(" ", folded.strip("()[]<>{}_*\"' "))).strip()
+        bare = _SLASHES.sub("/", folded.strip("()[]<>{}_*\"'«»“”„‘’` "))
+        bare = without_accents(_MARKS.sub(" ", bare)).strip()
         found |= {bare, bare.removesuffix(".")}
     return found
 
