@@ -14,10 +14,12 @@ _ROLES = re.compile(
     r"(?P<before>\w+[-_. ])??(?P<role>train(?:ing)?s?|valid(?:ation|ierung)?s?|val|dev(?:elopment)?|"
     r"test(?:ing)?s?|eval(?:uation)?|label+ed|annotated|h[eo]ld[-_ ]?out|trn|tst|"
     r"entrenamiento|prueba|validacion|trein(?:o|amento)|testes?|validacao|apprentissage|entrainement|"
-    r"validazione|addestramento|обучение|тренировка|тест|валидация|"
+    r"validazione|addestramento|trenink|validace|egitim|dogrulama|(?:zbior[-_ ])?(?:treningowy|testowy|"
+    r"walidacyjny)|traening|validering|koulutus|обучение|тренировка|тест|валидация|"
     r"(?:训练|訓練|学习|学習|验证|驗證|検証|测试|測試|テスト|학습|훈련|검증|테스트)(?:集|セット|데이터|세트)?|"
     r"(?:fold|split)(?=[-_ ]?\d))"
-    r"(?:[-_. ]?(?:data|daten|images|imgs|pics|files|samples|examples|clips|audio|texts|part))?"
+    r"(?:[-_. ]?(?:data|daten|images|imgs|pics|files|samples|examples|clips|audio|texts|part|"
+    r"clean|other))?"
     r"(?:[-_. ]?(?:set|split|data|folder))?(?P<number>[-_. ]?v?\d+)?",
     re.IGNORECASE,
 )
