@@ -205,3 +205,18 @@ def test_rules_that_are_no_better_than_the_labels_are_not_praised(pool, monkeypa
     assert learnt.record["accuracies"]["rules"] <= learnt.record["accuracies"]["labels"]
     assert learnt.record["way"] == "rules"
     assert learnt.record["why"].startswith("the rules add nothing")
+
+
+def test_what_a_rule_is_worth_is_measured_on_labels_that_taught_nothing(pool):
+    x, truth, _ = pool
+    # Only the last rule knows class 2; the first says what the second says.
+    first = np.where(np.random.default_rng(1).random(len(x)) < 0.3, np.where(truth == 2, -1, truth), -1)
+    last = np.where((truth == 2) & (np.random.default_rng(2).random(len(x)) < 0.3), 2, -1)
+    gold_x, gold = data(60, seed=8)
+    learnt = learn_from_votes(head(), x, np.stack([first, first, last], axis=1), gold_x, gold)
+    worth = learnt.record["worth"]
+    assert worth["all"] > 0.9
+    assert worth["without"][0] == pytest.approx(worth["all"], abs=0.05)
+    assert worth["without"][2] < worth["all"] - 0.2
+    assert learn_from_votes(head(), x, first[:, None], gold_x[:20], gold[:20]).record["worth"] is None
+    assert learn_from_votes(head(), x, first[:, None], gold_x, gold).record["worth"]["without"] == [None]

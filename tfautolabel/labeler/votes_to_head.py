@@ -15,7 +15,7 @@ stands in `benchmarks/rule_heads.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -42,6 +42,8 @@ _ERRORS = 2.0
 """A way replaces the first one if it is better by so many standard errors on held-out labels."""
 _SURE = 0.02
 _N_FOLDS = 5
+_JUDGED_ON = 2_000
+"""So many examples with a vote teach the heads that say what each rule is worth."""
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """From normalised features to probabilities."""
@@ -57,7 +59,9 @@ class LearntFromVotes:
             it. Such a head has seen the votes on the pool.
         n_folds: how many such heads there were.
         record: what was learnt, ready for JSON: the "way", "why" it was taken in one sentence, the held-out
-            "accuracies" of all ways that were tried, and what the label model says of each rule.
+            "accuracies" of all ways that were tried, what the label model says of each rule, and their
+            "worth": with enough labels, how often heads of the rules alone are right on them, of "all" rules
+            and "without" each; None for one that has nothing left to learn from.
     """
 
     history: Any
@@ -129,7 +133,9 @@ def learn_from_votes(
     k = head.n_classes
     if not len(gold_ids) and not (np.asarray(votes) != ABSTAIN).any():
         raise ValueError("rules must vote on at least one example that can be read. Received: no vote")
-    model = LabelModel(k).fit(votes if all_votes is None else all_votes)
+    votes = np.asarray(votes)
+    judged = votes if all_votes is None else np.asarray(all_votes)
+    model = LabelModel(k).fit(judged)
     gold_features = np.asarray(gold_features, np.float32).reshape(-1, head.feature_dim)
     head.normalization.adapt(np.concatenate([features, gold_features]))
     soft, covered = soft_labels(model, votes)
@@ -138,8 +144,8 @@ def learn_from_votes(
             "without labels, a rule must tell examples apart. Received: rules that each say one class of "
             "nearly all examples, or are right no more often than chance"
         )
-    pool = _Pool(_normalized(head, features), soft, covered)
     gold = _Gold(_normalized(head, gold_features), np.asarray(gold_ids, np.int64))
+    pool = _Pool(_normalized(head, features), soft, covered)
     if not len(gold.class_ids):
         found, out_of_fold, n_folds = _weak_head(pool, gold, k), np.zeros((0, k), np.float32), 0
         way: str = "rules"
@@ -156,6 +162,7 @@ def learn_from_votes(
         "estimated_accuracies": [round(float(one), 4) for one in model.accuracies_],
         "own_share": [round(float(one), 4) for one in model.redundancy_],
         "left_out": {str(number): reason for number, reason in model.left_out_.items()},
+        "worth": _worth(pool, votes, judged, gold, k, seed),
     }
     return LearntFromVotes(_history(head, out_of_fold, gold.class_ids), out_of_fold, n_folds, record)
 
@@ -181,21 +188,21 @@ def soft_labels(model: LabelModel, votes: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def _weak_head(pool: _Pool, gold: _Gold, k: int) -> _Linear:
     """Learns from soft labels and labels, then once more with the head's own predictions."""
-    first = _fit(pool.features, pool.soft, pool.covered.astype(np.float64), gold, k)
+    first = _fit(pool, pool.soft, pool.covered.astype(np.float64), gold, k)
     own = first(pool.features)
     above_chance = np.maximum((own.max(axis=1) - 1.0 / k) / (1.0 - 1.0 / k), 0.0)
     mixed = np.where(pool.covered[:, None], (pool.soft + own) / 2.0, own)
-    return _fit(pool.features, mixed, np.where(pool.covered, 1.0, above_chance), gold, k)
+    return _fit(pool, mixed, np.where(pool.covered, 1.0, above_chance), gold, k)
 
 
 def _agreeing_head(pool: _Pool, gold: _Gold, k: int, of_gold: Predict) -> _Linear:
     """Learns from those soft labels only with which a head of the labels agrees."""
     agrees = of_gold(pool.features).argmax(axis=1) == pool.soft.argmax(axis=1)
     kept = pool.covered & agrees
-    return _weak_head(_Pool(pool.features, pool.soft, kept), gold, k)
+    return _weak_head(replace(pool, covered=kept), gold, k)
 
 
-def _fit(features: np.ndarray, soft: np.ndarray, weight: np.ndarray, gold: _Gold, k: int) -> _Linear:
+def _fit(pool: _Pool, soft: np.ndarray, weight: np.ndarray, gold: _Gold, k: int) -> _Linear:
     """Fits soft labels: each example stands once for every class that it may have."""
     rows, classes = np.nonzero(soft > _SURE)
     of_rows = (soft[rows, classes] * weight[rows]).astype(np.float32)
@@ -206,7 +213,7 @@ def _fit(features: np.ndarray, soft: np.ndarray, weight: np.ndarray, gold: _Gold
     factor = np.ones(k)
     if seen.any():
         factor[seen] = (totals[seen].mean() / totals[seen]) ** BALANCE
-    x = np.concatenate([features[rows], gold.features])
+    x = np.concatenate([pool.features[rows], gold.features])
     y = np.concatenate([classes, gold.class_ids])
     of_gold = np.full(len(gold.class_ids), GOLD_WEIGHT)
     w = np.concatenate([of_rows * factor[classes], of_gold]).astype(np.float32)
@@ -327,6 +334,34 @@ def _better(held_out: dict[str, np.ndarray], class_ids: np.ndarray) -> str:
         if gain.mean() > _ERRORS * error and gain.mean() > margin:
             best, margin = name, float(gain.mean())
     return best
+
+
+def _worth(
+    pool: _Pool, votes: np.ndarray, all_votes: np.ndarray, gold: _Gold, k: int, seed: int
+) -> dict[str, Any] | None:
+    """Returns how often heads of the rules alone are right on the labels: of all rules, and without each one.
+
+    None if there are too few labels to tell, or nothing to learn from. The labels teach none of these heads.
+    """
+    if len(gold.class_ids) < CHOOSES or not pool.covered.any():
+        return None
+    rows = np.flatnonzero((votes != ABSTAIN).any(axis=1))
+    if len(rows) > _JUDGED_ON:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, _JUDGED_ON, replace=False))
+    some = replace(pool, features=pool.features[rows])
+    nothing = gold.some(np.zeros(0, np.int64))
+
+    def accuracy(kept: np.ndarray) -> float | None:
+        if not (all_votes[:, kept] != ABSTAIN).any():
+            return None
+        soft, covered = soft_labels(LabelModel(k).fit(all_votes[:, kept]), votes[rows][:, kept])
+        if not covered.any():
+            return None
+        found = _fit(some, soft, covered.astype(np.float64), nothing, k)(gold.features)
+        return round(float((found.argmax(axis=1) == gold.class_ids).mean()), 4)
+
+    rules = np.arange(votes.shape[1])
+    return {"all": accuracy(rules), "without": [accuracy(rules[rules != number]) for number in rules]}
 
 
 def _normalized(head: LinearHead, features: np.ndarray) -> np.ndarray:
