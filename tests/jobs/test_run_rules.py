@@ -178,3 +178,24 @@ def test_a_rule_on_less_than_half_of_all_examples_counts_though_few_others_have_
     found = {row["id"]: row["label"] for row in read(tmp_path / "out/predictions.csv")}
     assert {found[f"r{number:02d}"] for number in range(36)} == {"good"}
     assert {found[f"r{number:02d}"] for number in range(40, 44)} == {"bad"}
+
+
+def test_answers_of_a_person_come_beside_the_rules_and_not_instead_of_them(module, tmp_path):
+    import tfautolabel as tal
+
+    (tmp_path / "rules.csv").write_text(RULES, "utf-8")
+    data = write(tmp_path / "texts.csv", ({"id": r["id"], "text": r["text"]} for r in rows_of(30)))
+    options = {"cache_dir": tmp_path / "cache", "progress": False}
+    run(
+        data, tmp_path / "out", rules=tmp_path / "rules.csv", settings=RunSettings(backbone=module), **options
+    )
+    for _ in range(2):  # the second time, the session goes on
+        review = tal.open_review(None, tmp_path / "out", **options)
+        review.answer("me", review.next(), "good")
+        review.answers.close()
+    review = tal.open_review(None, tmp_path / "out", **options)
+    result = tal.finish_review(review, **options)
+    review.answers.close()
+    assert result.record["inputs"]["rules"] == str(tmp_path / "rules.csv")
+    assert result.record["counts"]["labelled"] == 2
+    assert result.record["rules"]["covered"] == 28

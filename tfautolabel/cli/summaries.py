@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfautolabel.jobs.label import LabelResult
     from tfautolabel.jobs.query import QueryResult
     from tfautolabel.measures import Evaluation
+    from tfautolabel.runs.inputs import Source
     from tfautolabel.trust import AnswersNeeded
 
 
@@ -147,7 +148,7 @@ def show_query(found: QueryResult) -> None:
         settings = replace(source.settings, sampling="chosen")
         command = ["tfautolabel run", shlex.quote(source.name), "--labels", file, "--out"]
         out = "out" if found.out is None else shlex.quote(str(found.out))
-        lines.append(f"  {' '.join([*command, out, *settings.words()])}")
+        lines.append(f"  {' '.join([*command, out, *_rules_option(source), *settings.words()])}")
     else:
         lines.append(f"  add them to {source.labelled}, and run again with --sampling chosen")
     show(
@@ -178,10 +179,15 @@ def show_tasks(out: Path, found: ExportedTasks) -> None:
     if source.labelled is None:
         settings = replace(source.settings, sampling="chosen")
         command = ["tfautolabel run", shlex.quote(source.name), "--labels export.json --out"]
-        lines.append(f"  {' '.join([*command, shlex.quote(str(out)), *settings.words()])}")
+        command += [shlex.quote(str(out)), *_rules_option(source)]
+        lines.append(f"  {' '.join([*command, *settings.words()])}")
     else:
         lines.append(f"  add them to {source.labelled}, and run again with --sampling chosen")
     show(*lines)
+
+
+def _rules_option(source: Source) -> list[str]:
+    return [] if source.rules is None else ["--rules", shlex.quote(str(source.rules))]
 
 
 def show_audit(out: Path, result: AuditResult) -> None:

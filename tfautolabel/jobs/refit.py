@@ -85,7 +85,8 @@ def refit(
             writer.writerow([as_utf8(name), "" if known is None else as_utf8(known), how])
     options: dict[str, Any] = {"cache_dir": cache_dir, "progress": progress, "say": say}
     try:
-        return run(source.data, out, labels=file, settings=settings_of(record), **options)
+        settings = settings_of(record)
+        return run(source.data, out, labels=file, rules=source.rules, settings=settings, **options)
     except BaseException:
         file.unlink(missing_ok=True)  # no run names it
         raise

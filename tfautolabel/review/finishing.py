@@ -81,7 +81,7 @@ def finish_review(
     if source is None:
         raise ValueError("examples in memory cannot be labelled by `run`: give `labels()` to a Labeler")
     counts = review.status().classes
-    missing = [name for name, count in counts.items() if not count]
+    missing = [name for name, count in counts.items() if not count and source.rules is None]
     if missing:
         raise ValueError(
             "every class needs a label before the rest can be labelled: answer one, or merge the class "
@@ -94,6 +94,7 @@ def finish_review(
         data,
         out,
         labels=labels,
+        rules=source.rules,
         settings=settings,
         cache_dir=cache_dir,
         progress=progress,

@@ -76,6 +76,8 @@ def open_review(
     make_folder(out)
     answers = Answers(out / ANSWERS)
     classes = list(classes) or known.get("classes", [])
+    if not classes and record is not None and source.rules is not None:
+        classes = list(record["counts"]["classes"])  # rules may know classes without a label
     review = review or ReviewSettings(
         target_error=source.settings.target,
         certify_confidence=source.settings.certify_confidence,
@@ -90,6 +92,7 @@ def open_review(
             "labels": None if source.labels is None else os.path.abspath(source.labels),
             "classes": list(classes),
             "settings": source.settings.to_dict(),
+            "rules": None if source.rules is None else os.path.abspath(source.rules),
         }
         answers.set_facts({_SESSION: described})
     lists = lists_of_check(out, material)
@@ -103,7 +106,7 @@ def _listed(source: Source, out: Path, say: Callable[[str], None]) -> Dataset:
     labels: Any = source.labels
     if labels is None and not source.is_folder:
         labels = "auto"
-    exclude = [Path(place) for place in (out, source.labels) if place is not None]
+    exclude = [Path(place) for place in (out, source.labels, source.rules) if place is not None]
     everything = load_by(source.settings, source.data, labels, exclude)
     for note in everything.notes:
         say(note)
@@ -145,7 +148,8 @@ def _source(
         return Source(data, labels, None, settings or RunSettings()), earlier
     if earlier:
         known = settings or RunSettings.from_dict(earlier["settings"])
-        return Source(earlier["data"], labels or earlier["labels"], None, known), earlier
+        where = labels or earlier["labels"]
+        return Source(earlier["data"], where, None, known, earlier.get("rules")), earlier
     if record is None and (out / CHECK_RECORD).is_file():
         record = json.loads((out / CHECK_RECORD).read_text(encoding="utf-8"))
     if record is None:
@@ -155,5 +159,5 @@ def _source(
         )
     source = Source.with_backbone_of(record)
     if source.labelled is not None:
-        source = Source(source.data, None, None, source.settings)
+        source = Source(source.data, None, None, source.settings, source.rules)
     return replace(source, labels=labels or source.labels, settings=settings or source.settings), earlier
