@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tfautolabel.cli import summaries
+from tfautolabel.cli import question_summaries
 from tfautolabel.cli.console import remark
 from tfautolabel.cli.options import Quiet
 
@@ -50,4 +50,4 @@ def export_tasks(
 
     found = write_tasks(out, output, to=to, n=n, root=root, prefix=prefix, say=remark(quiet))
     if not quiet:
-        summaries.show_tasks(out, found)
+        question_summaries.show_tasks(out, found)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tfautolabel.cli import summaries
+from tfautolabel.cli import question_summaries
 from tfautolabel.cli.console import remark
 from tfautolabel.cli.options import (
     BatchSize,
@@ -82,4 +82,4 @@ def query(
         say=remark(quiet),
     )
     if not quiet:
-        summaries.show_query(found)
+        question_summaries.show_query(found)
