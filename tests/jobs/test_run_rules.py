@@ -9,8 +9,8 @@ import pytest
 from command import tfautolabel
 from hub_modules import make_text_module
 
-from tfautolabel.jobs import audit
-from tfautolabel.jobs.rule_votes import conflicts
+from tfautolabel.jobs import audit, rule_votes
+from tfautolabel.jobs.rule_votes import conflicts, rows_to_learn_from
 from tfautolabel.jobs.run import run
 from tfautolabel.runs import RunSettings
 
@@ -199,3 +199,14 @@ def test_answers_of_a_person_come_beside_the_rules_and_not_instead_of_them(modul
     assert result.record["inputs"]["rules"] == str(tmp_path / "rules.csv")
     assert result.record["counts"]["labelled"] == 2
     assert result.record["rules"]["covered"] == 28
+
+
+def test_as_many_examples_without_a_vote_teach_as_examples_with_one(monkeypatch):
+    covered = np.arange(100) % 4 == 0
+    rows = rows_to_learn_from(covered, seed=1)
+    assert (covered[rows].sum(), len(rows)) == (25, 50)
+    assert rows.tolist() == sorted(set(rows.tolist())) == rows_to_learn_from(covered, seed=1).tolist()
+    monkeypatch.setattr(rule_votes, "LEARNT", 10)
+    assert covered[rows_to_learn_from(covered, seed=1)].sum() == 10
+    assert rows_to_learn_from(np.zeros(5, bool), seed=0).tolist() == []
+    assert len(rows_to_learn_from(np.ones(5, bool), seed=0)) == 5

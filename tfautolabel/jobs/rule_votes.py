@@ -68,10 +68,9 @@ class RuleVotes:
         )
         for sentence in votes.sentences():
             say(sentence)
-        rows = np.flatnonzero(votes.covered)
-        say(f"{len(inputs.rules):,} rules vote on {len(rows):,} of {len(inputs.pool):,} examples")
-        if len(rows) > LEARNT:
-            rows = np.sort(np.random.default_rng(labeler.seed).choice(rows, LEARNT, replace=False))
+        covered = votes.covered
+        say(f"{len(inputs.rules):,} rules vote on {int(covered.sum()):,} of {len(inputs.pool):,} examples")
+        rows = rows_to_learn_from(covered, labeler.seed)
         return cls(votes, rows, labeler.extract(inputs.pool.subset(rows)))
 
     def label(self, extraction: Extraction, labels: Labels) -> Labels:
@@ -116,6 +115,22 @@ class RuleVotes:
         """Returns class to its number of votes for one example, the most first."""
         cast = Counter(self.votes.matrix[row][self.votes.matrix[row] != ABSTAIN].tolist())
         return {self.votes.classes[number]: count for number, count in cast.most_common()}
+
+
+def rows_to_learn_from(covered: np.ndarray, seed: int) -> np.ndarray:
+    """Draws the examples that teach a head: covered ones, and as many others for its self-training.
+
+    Args:
+        covered: (n,) bool, which examples have a vote.
+        seed: decides which are drawn.
+
+    Returns:
+        Ascending rows, at most `LEARNT` of each kind.
+    """
+    rng = np.random.default_rng(seed)
+    most = min(LEARNT, int(covered.sum()))
+    drawn = [rng.permutation(np.flatnonzero(kind))[:most] for kind in (covered, ~covered)]
+    return np.sort(np.concatenate(drawn))
 
 
 def conflicts(matrix: np.ndarray, most: int) -> np.ndarray:
