@@ -226,7 +226,7 @@ def test_the_record_says_what_was_done(hostile):
         *("format_version", "id", "files"),
         *("started", "versions", "inputs", "notes", "settings", "backbone", "counts", "cross_validation"),
         *("seconds", "transfer", "calibration", "certificate", "estimate", "acceptance", "unlike", "audit"),
-        *("earned", "evaluation", "baseline", "tuning"),
+        *("earned", "evaluation", "baseline", "tuning", "rules"),
     }
     taken, *others = made["notes"]
     assert re.fullmatch(rf"{re.escape(str(hostile.photos))}: \d+ files, taken for pictures", taken)
@@ -238,6 +238,7 @@ def test_the_record_says_what_was_done(hostile):
     assert made["inputs"]["data"] == str(hostile.photos)
     assert made["settings"] == RunSettings(backbone=str(hostile.module), min_confidence=0.5).to_dict()
     assert made["tuning"] is None
+    assert made["rules"] is None
     assert made["certificate"] is None, "nobody asked for one"
     assert made["estimate"]["kind"] == "impossible", "16 labels are too few"
     assert made["backbone"]["choice"] is None

@@ -98,8 +98,7 @@ def label_pool(
     if extraction is None:
         with clock("features"):
             extraction = labeler.extract(examples)
-    with clock("rules"):
-        rules = RuleVotes.of(labeler, inputs, source, say)
+    rules = RuleVotes.of(labeler, inputs, source, clock, say)
     weak = None if rules is None else rules.weak
     with clock("head"):
         _fit(labeler, examples, settings, extraction, sample, said, weak)

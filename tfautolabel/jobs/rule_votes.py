@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel.features import Extraction
+from tfautolabel.jobs.tally import Clock
 from tfautolabel.labeler import Labeler
 from tfautolabel.labeler.weak_labels import WeakLabels
 from tfautolabel.labels import ABSTAIN, Labels
@@ -48,7 +49,7 @@ class RuleVotes:
 
     @classmethod
     def of(
-        cls, labeler: Labeler, inputs: Inputs, source: Source, say: Callable[[str], None]
+        cls, labeler: Labeler, inputs: Inputs, source: Source, clock: Clock, say: Callable[[str], None]
     ) -> RuleVotes | None:
         """Applies the rules of a run to its pool; None if it has no rules."""
         if not inputs.rules:
@@ -63,15 +64,17 @@ class RuleVotes:
             id_column=settings.id_column,
             encoding=settings.encoding,
         )
-        votes = cast_votes(
-            inputs.rules, inputs.pool, labeler.classes, fields=fields, progress=labeler.progress
-        )
+        with clock("rules"):
+            votes = cast_votes(
+                inputs.rules, inputs.pool, labeler.classes, fields=fields, progress=labeler.progress
+            )
         for sentence in votes.sentences():
             say(sentence)
         covered = votes.covered
         say(f"{len(inputs.rules):,} rules vote on {int(covered.sum()):,} of {len(inputs.pool):,} examples")
         rows = rows_to_learn_from(covered, labeler.seed)
-        return cls(votes, rows, labeler.extract(inputs.pool.subset(rows)))
+        with clock("features"):
+            return cls(votes, rows, labeler.extract(inputs.pool.subset(rows)))
 
     def label(self, extraction: Extraction, labels: Labels) -> Labels:
         """Returns the labels of the pool's next part; what most rules gave too has "rule" as its origin.
