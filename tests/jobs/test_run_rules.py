@@ -111,14 +111,16 @@ def test_the_list_to_look_at_is_there_and_its_answers_accept_labels(unlabelled):
 
 def test_rules_beside_labels_by_the_command(module, tmp_path):
     (tmp_path / "rules.csv").write_text(RULES, "utf-8")
-    data = write(tmp_path / "texts.csv", rows_of(100, labelled=20))
+    data = write(tmp_path / "texts.csv", rows_of(140, labelled=60))
     rules, out = str(tmp_path / "rules.csv"), str(tmp_path / "out")
     done = tfautolabel("run", str(data), "--rules", rules, "--backbone", module, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "rules      6 vote on 80 of 80 (100%) examples" in done.stdout
     record = json.loads((tmp_path / "out/run.json").read_text("utf-8"))
-    assert record["cross_validation"]["examples"] == 20
-    assert record["rules"]["way"] == "rules"
+    assert record["cross_validation"]["examples"] == 60
+    assert record["rules"]["way"] in record["rules"]["accuracies"]
+    assert [rule["Right without"] for rule in record["rules"]["rules"]] == record["rules"]["worth"]["without"]
+    assert "with all rules it is" in (tmp_path / "out/report.html").read_text("utf-8")
     assert "never" in done.stdout
 
 

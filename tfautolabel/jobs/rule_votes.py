@@ -21,6 +21,9 @@ from tfautolabel.runs.inputs import Inputs, Source
 LEARNT = 10_000
 """So many covered examples teach the head at most; more change little and would be extracted first."""
 
+WITHOUT = "Right without"
+"""The column that says how often a head of all other rules is right on the labels."""
+
 CONFLICTS = 50
 """So many examples about which rules disagree are named in the record."""
 
@@ -101,9 +104,13 @@ class RuleVotes:
         votes = self.votes
         analysis = RuleAnalysis(votes.matrix, votes.classes, votes.names)
         table = analysis.summary()
+        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        worth = (learnt or {}).get("worth")
+        if worth is not None:
+            rows = [row | {WITHOUT: one} for row, one in zip(rows, worth["without"], strict=True)]
         return {
             **(learnt or {}),
-            "rules": [dict(zip(table.columns, row, strict=True)) for row in table.rows],
+            "rules": rows,
             "findings": [*votes.sentences(), *analysis.findings()],
             "covered": int(votes.covered.sum()),
             "examples": len(votes),
