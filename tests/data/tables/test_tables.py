@@ -15,6 +15,7 @@ from table_files import FILE_KINDS, KINDS, NO_BYTES, write_table
 from tfautolabel.data import Dataset, ReadFailure, load_dataset
 from tfautolabel.data.label_file import read_label_file
 from tfautolabel.data.tables import csv_table, json_lines
+from tfautolabel.data.tables.open_table import open_table
 from tfautolabel.labels import ABSTAIN
 
 FUZZ = 2000
@@ -275,6 +276,21 @@ def test_a_process_wide_setting_is_left_alone(tmp_path):
     try:
         path = write_bytes(tmp_path, "rows.csv", b"text,label\n" + b"x" * 200_000 + b",a\n")
         assert len(load_dataset(path).read([0])[0]) == 200_000
+        assert csv.field_size_limit() == 131_072
+    finally:
+        csv.field_size_limit(before)
+
+
+def test_readers_that_overlap_leave_the_limit_on_field_sizes_as_it_was(tmp_path):
+    file = tmp_path / "table.csv"
+    file.write_text("text,label\na,x\nb,y\n", "utf-8")
+    before = csv.field_size_limit(131_072)
+    try:
+        first, second = (open_table(str(file), (), None).records() for _ in range(2))
+        next(first), next(second)
+        first.close()
+        assert csv.field_size_limit() > 131_072  # the second one still reads
+        second.close()
         assert csv.field_size_limit() == 131_072
     finally:
         csv.field_size_limit(before)

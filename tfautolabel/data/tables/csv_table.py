@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import threading
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -236,14 +237,33 @@ class _FieldOf:
             raise ReadFailure("the file has changed since it was listed") from error
 
 
-@contextmanager
-def _large_fields() -> Iterator[None]:
-    """Raises the limit on field sizes and restores it, since it belongs to the whole process."""
-    before = csv.field_size_limit(MAX_FIELD)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+class _LargeFields:
+    """Raises the limit on field sizes while at least one reader needs it; the limit is the whole process's.
+
+    Readers may overlap and end in any order, so the first one keeps the limit from before and the last one
+    restores it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers = self._before = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if not self._readers:
+                self._before = csv.field_size_limit(MAX_FIELD)
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+                if not self._readers:
+                    csv.field_size_limit(self._before)
+
+
+_large_fields = _LargeFields()
 
 
 def _same(field: str, name: str) -> bool:
