@@ -142,6 +142,25 @@ def test_a_folder_needs_rules_or_labels_and_rules_bring_their_classes(module, tm
     assert result.record["counts"]["to_label"] == 24
 
 
+def test_other_votes_make_another_run_so_that_answers_of_an_audit_do_not_count_for_it(module, tmp_path):
+    data = write(tmp_path / "texts.csv", ({"id": r["id"], "text": r["text"]} for r in rows_of(30)))
+    lines = "label,pattern,kind\ngood,good.txt,list\nbad,bad,\nbad,poor,\n"
+    (tmp_path / "rules.csv").write_text(lines, "utf-8")
+    found = []
+    for terms in ("good\n", "great\n", "good\n"):
+        (tmp_path / "good.txt").write_text(terms, "utf-8")
+        result = run(
+            data,
+            tmp_path / "out",
+            rules=tmp_path / "rules.csv",
+            settings=RunSettings(backbone=module),
+            cache_dir=tmp_path / "cache",
+            progress=False,
+        )
+        found.append(result.record["id"])
+    assert found[0] == found[2] != found[1]
+
+
 def test_the_most_divided_votes_come_first():
     votes = np.array([[0, 1, -1, -1], [0, 0, 1, -1], [0, 0, 0, -1], [0, 0, 1, 1], [-1, -1, -1, -1]], np.int8)
     assert conflicts(votes, 10).tolist() == [3, 0, 1]

@@ -205,7 +205,7 @@ def _write_labels(
                     write_part(labels)
         in_order = tuple(sorted(unreadable))
         metadata[RUN_ID] = _run_id(
-            labeler, source.settings, inputs.examples, extraction, tally, in_order, said
+            labeler, source.settings, inputs.examples, extraction, tally, in_order, said, rules
         )
     return in_order, metadata[RUN_ID]
 
@@ -253,8 +253,11 @@ def _run_id(
     tally: Tally,
     unreadable: tuple[Unreadable, ...],
     said: Said,
+    rules: RuleVotes | None,
 ) -> str:
     chosen = {} if said == Said() else {"drawn": sorted(said.drawn or ()), "no_class": said.no_class}
+    if rules is not None:
+        chosen["votes"] = rules.digest
     ids, class_ids = examples.ids[extraction.rows], examples.class_ids[extraction.rows]
     return run_id(
         # The weights identify the backbone; their location does not matter.

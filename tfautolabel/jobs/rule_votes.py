@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -78,6 +80,12 @@ class RuleVotes:
         rows = rows_to_learn_from(covered, labeler.seed)
         with clock("features"):
             return cls(votes, rows, labeler.extract(inputs.pool.subset(rows)))
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits that change with any vote, whatever file or list of terms it comes from."""
+        known = json.dumps([self.votes.names, self.votes.classes]).encode()
+        return hashlib.sha256(known + self.votes.matrix.tobytes()).hexdigest()
 
     def label(self, extraction: Extraction, labels: Labels) -> Labels:
         """Returns the labels of the pool's next part; what most rules gave too has "rule" as its origin.
