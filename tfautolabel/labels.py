@@ -16,7 +16,8 @@ MIN_CONFIDENCE = 0.8
 
 HUMAN_COPY = "human_copy"
 ORIGINS = ("human", HUMAN_COPY, "rule", "model")
-"""Who gave a label; "human_copy" if a person gave it to another example with the same content."""
+"""Who gave a label; "human_copy" if a person gave it to another example with the same content, "rule" if most
+rules that vote on the example gave the model's label too."""
 
 NOT_SURE_ENOUGH = "not_sure_enough"
 UNLIKE = "unlike_anything_labelled"

@@ -166,3 +166,10 @@ def test_refusals():
 def test_nothing_to_count():
     assert RuleAnalysis(np.zeros((0, 2), int)).findings() == []
     assert [row[3] for row in RuleAnalysis(np.zeros((0, 2), int)).summary().rows] == [0, 0]
+
+
+def test_a_rule_that_is_left_out_is_not_said_to_be_silent():
+    analysis = RuleAnalysis(np.array([[0, -1, -1]]), ["a", "b"], ["one", "slow", "never"])
+    said = analysis.findings(left_out=["slow"])
+    assert any("'never' never votes" in sentence for sentence in said)
+    assert not any("'slow'" in sentence for sentence in said)

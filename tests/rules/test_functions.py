@@ -3,6 +3,7 @@ import pytest
 
 from tfautolabel import ABSTAIN, Dataset, apply_rules, labeling_function, model_rule
 from tfautolabel.rules.apply import cast_votes
+from tfautolabel.rules.fields import Fields
 
 CLASSES = ["bad", "good"]
 
@@ -78,6 +79,17 @@ def test_rows_hold_the_name_of_an_example_without_any_table():
 
     pool = Dataset.from_inputs([b"1", b"2"], ids=["day1/fine_1.png", "day1/x.png"], modality="image")
     assert apply_rules([by_name], pool, CLASSES).tolist() == [[1], [-1]]
+
+
+def test_a_name_means_the_same_with_and_without_columns():
+    @labeling_function(on="row")
+    def by_name(row):
+        return "good" if (row["name"], row["folder"], row["size"]) == ("fine_1", "day1", 3) else "bad"
+
+    pool = Dataset.from_inputs([b"123"], ids=["day1/fine_1.png"], modality="image")
+    fields = Fields([b"123"])
+    for given in (None, fields):
+        assert apply_rules([by_name], pool, CLASSES, fields=given).tolist() == [[1]]
 
 
 class Model:

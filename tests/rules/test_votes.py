@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfautolabel.rules.votes import Failure, Failures, Votes, check_votes, vote_type
+from tfautolabel.rules.votes import Failure, Failures, Votes, check_votes, vote_counts, vote_type
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,10 @@ def test_a_matrix_of_another_tool_is_taken_as_it_is():
 def test_anything_else_is_refused(votes, said):
     with pytest.raises(ValueError, match=said):
         check_votes(votes, 2)
+
+
+def test_votes_are_counted_for_each_class_and_weighed():
+    votes = np.array([[0, 1, 1], [-1, -1, -1], [2, -1, 2]], np.int8)
+    assert vote_counts(votes, 3).tolist() == [[1, 2, 0], [0, 0, 0], [0, 0, 2]]
+    weighed = vote_counts(votes, 3, np.array([0.5, 1.0, 2.0]))
+    assert weighed.tolist() == [[0.5, 3.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 2.5]]

@@ -17,8 +17,8 @@ from tfautolabel.labeler import Labeler
 from tfautolabel.labeler.weak_labels import WeakLabels
 from tfautolabel.labels import ABSTAIN, Labels
 from tfautolabel.rules import RuleAnalysis, Votes, cast_votes
-from tfautolabel.rules.fields import fields_for
-from tfautolabel.runs.inputs import Inputs, Source
+from tfautolabel.rules.votes import vote_counts
+from tfautolabel.runs.inputs import Inputs, Source, fields_of
 
 LEARNT = 10_000
 """So many covered examples teach the head at most; more change little and would be extracted first."""
@@ -59,16 +59,7 @@ class RuleVotes:
         """Applies the rules of a run to its pool; None if it has no rules."""
         if not inputs.rules:
             return None
-        settings = source.settings
-        fields = fields_for(
-            inputs.rules,
-            source.data,
-            inputs.pool.modality,
-            input_column=settings.input_column,
-            label_column=settings.label_column,
-            id_column=settings.id_column,
-            encoding=settings.encoding,
-        )
+        fields = fields_of(source, inputs.rules, inputs.pool.modality)
         with clock("rules"):
             votes = cast_votes(
                 inputs.rules, inputs.pool, labeler.classes, fields=fields, progress=labeler.progress
@@ -97,7 +88,7 @@ class RuleVotes:
         rows = self._start + np.asarray(extraction.rows)
         self._start += len(extraction.rows) + len(extraction.unreadable)
         matrix = self.votes.matrix[rows]
-        counts = np.stack([(matrix == number).sum(axis=1) for number in range(len(labels.classes))], axis=1)
+        counts = vote_counts(matrix, len(labels.classes))
         own = counts[np.arange(len(counts)), labels.probabilities.argmax(axis=1)]
         by_rules = (own > 0) & (own == counts.max(axis=1, initial=0)) & (labels.origin == "model")
         self.by_rules += int(np.count_nonzero(by_rules))
@@ -119,7 +110,7 @@ class RuleVotes:
         return {
             **(learnt or {}),
             "rules": rows,
-            "findings": [*votes.sentences(), *analysis.findings()],
+            "findings": [*votes.sentences(), *analysis.findings(left_out=votes.stopped)],
             "covered": int(votes.covered.sum()),
             "examples": len(votes),
             "by_rules": self.by_rules,
@@ -163,7 +154,7 @@ def conflicts(matrix: np.ndarray, most: int) -> np.ndarray:
     rows = np.flatnonzero((cast & (matrix != first[:, None])).any(axis=1))
     if not len(rows):
         return rows
-    counts = np.stack([(matrix[rows] == number).sum(axis=1) for number in range(int(matrix.max()) + 1)], 1)
+    counts = vote_counts(matrix[rows], int(matrix.max()) + 1)
     counts.sort(axis=1)
     against, total = counts[:, :-1].sum(axis=1), counts.sum(axis=1)
     order = np.lexsort((rows, -total, -against / total))

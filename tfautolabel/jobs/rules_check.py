@@ -12,18 +12,17 @@ import numpy as np
 
 from tfautolabel.data import Dataset
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.data.label_values import class_key
 from tfautolabel.data.writers import unix_csv
 from tfautolabel.labels import ABSTAIN
 from tfautolabel.rules.analysis import RuleAnalysis, RuleTable
-from tfautolabel.rules.apply import vote_parts
+from tfautolabel.rules.apply import new_classes, vote_parts
 from tfautolabel.rules.code_files import CODE, rules_of
 from tfautolabel.rules.contract import Rule
 from tfautolabel.rules.counts import RuleCounts
-from tfautolabel.rules.fields import Fields, fields_for
+from tfautolabel.rules.fields import Fields
 from tfautolabel.rules.label_leaks import label_leaks
 from tfautolabel.rules.votes import Failures
-from tfautolabel.runs.inputs import Place, Source, load_by
+from tfautolabel.runs.inputs import Place, Source, fields_of, load_by
 from tfautolabel.runs.settings import RunSettings
 
 
@@ -87,11 +86,7 @@ def check_rules(
     examples = load_by(settings, data, labels or "auto", [] if out is None else [Path(out)])
     for note in examples.notes:
         say(note)
-    fields = fields_for(
-        rules, source.data, examples.modality,
-        input_column=settings.input_column, label_column=settings.label_column, id_column=settings.id_column,
-        encoding=settings.encoding,
-    )  # fmt: skip
+    fields = fields_of(source, rules, examples.modality)
     found = _checked(rules, examples, fields, progress)
     if out is not None:
         with atomic_write(out) as file:
@@ -106,8 +101,7 @@ def _checked(rules: Sequence[Rule], examples: Dataset, fields: Fields, progress:
     said = [one.sentence(rule.name) for rule, one in zip(rules, failures, strict=True)]
     leaks = label_leaks(rules, examples.labelled, fields)
     stopped = {rule.name for rule, one in zip(rules, failures, strict=True) if one.stopped}
-    # A rule that is left out has no votes for another reason.
-    others = [one for one in analysis.findings() if not any(one == _silent(name) for name in stopped)]
+    others = analysis.findings(left_out=stopped)
     return RulesCheck(
         analysis.summary(),
         (*unknown, *filter(None, said), *leaks, *others),
@@ -118,23 +112,13 @@ def _checked(rules: Sequence[Rule], examples: Dataset, fields: Fields, progress:
     )
 
 
-def _silent(name: str) -> str:
-    return f"rule {name!r} never votes"
-
-
 def _classes(rules: Sequence[Rule], labelled: Sequence[str]) -> tuple[list[str], list[str]]:
     """Returns the classes of labels and rules, and what is said of those that only rules have."""
-    classes, said = list(labelled), []
-    keys = {class_key(name) for name in classes}
-    for rule in rules:
-        for name in rule.classes:
-            if class_key(name) in keys:
-                continue
-            keys.add(class_key(name))
-            classes.append(name)
-            if labelled:
-                said.append(f"rule {rule.name!r} is for class {name!r}, which none of the labels has")
-    return classes, said
+    new = new_classes(rules, labelled)
+    said = [
+        f"rule {rule!r} is for class {name!r}, which none of the labels has" for name, rule in new.items()
+    ]
+    return [*labelled, *new], said if labelled else []
 
 
 def _counted(

@@ -27,6 +27,7 @@ from tfautolabel.heads import LinearHead
 from tfautolabel.heads.softmax_regression import fit_softmax_regression
 from tfautolabel.labels import ABSTAIN
 from tfautolabel.rules import LabelModel
+from tfautolabel.rules.votes import vote_counts
 
 WEAK_C = 1.0
 """The inverse strength of the penalty: weak labels take more of it than a person's."""
@@ -179,7 +180,7 @@ def soft_labels(model: LabelModel, votes: np.ndarray) -> tuple[np.ndarray, np.nd
     """
     k = model.n_classes
     worth = model.redundancy_ * np.maximum(model.accuracies_ - 1.0 / k, 0.0)
-    counts = np.stack([(votes == number) @ worth for number in range(k)], axis=1)
+    counts = vote_counts(votes, k, worth)
     total = counts.sum(axis=1, keepdims=True)
     covered = total[:, 0] > 1e-9
     share = np.where(covered[:, None], counts / np.maximum(total, 1e-9), 1.0 / k)

@@ -14,7 +14,7 @@ from tfautolabel.features import Extraction
 from tfautolabel.heads import LinearHead
 from tfautolabel.labeler.trained import Trained
 from tfautolabel.labeler.votes_to_head import learn_from_votes
-from tfautolabel.rules import Votes, cast_votes
+from tfautolabel.rules import Votes, cast_votes, read_rules
 from tfautolabel.rules.contract import Rule
 
 Rules = str | os.PathLike[str] | Sequence[Rule]
@@ -79,8 +79,6 @@ def weak_labels(
     if pool is None:
         raise ValueError("rules vote on examples: pool=. Received: rules without a pool")
     if isinstance(rules, (str, os.PathLike)):
-        from tfautolabel.rules.files import read_rules
-
         found: Sequence[Rule] = read_rules(rules)
     else:
         found = rules

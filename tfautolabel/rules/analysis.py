@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,11 +153,12 @@ class RuleAnalysis:
             rows.append(row)
         return RuleTable((*COLUMNS, *(JUDGED if judged else ())), tuple(rows))
 
-    def findings(self, truth: np.ndarray | None = None) -> list[str]:
+    def findings(self, truth: np.ndarray | None = None, *, left_out: Collection[str] = ()) -> list[str]:
         """Says in sentences which rules need a look; it changes no vote.
 
         Args:
             truth: as for `summary`.
+            left_out: rules that have no votes for a reason that is known.
 
         Raises:
             ValueError: As `summary`.
@@ -166,7 +167,7 @@ class RuleAnalysis:
         found = []
         for rule in range(len(self.names)):
             sentences = (
-                self._silent(counts, rule),
+                "" if self.names[rule] in left_out else self._silent(counts, rule),
                 self._broad(counts, rule),
                 self._copied(counts, rule),
                 self._against_others(counts, rule),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tfautolabel.data.names import check_unique, shorten
 from tfautolabel.data.row_groups import read_in_groups
 from tfautolabel.labels import ABSTAIN
 from tfautolabel.rules.contract import Part, Rule, RuleFailure, RuleStopped, Vote
+from tfautolabel.rules.known import KnownRow
 from tfautolabel.rules.votes import SHOWN_FAILURES, Failure, Failures, Votes, vote_type
 
 PART_ROWS = 1_000
@@ -148,7 +149,7 @@ def _parts(
 ) -> Iterator[Votes]:
     _check_rules(rules, ids)
     threads = threads or process_cores()
-    look_up = fields or _names_only
+    look_up = fields or _without_columns
     size = PART_ROWS if pool.modality == "text" else PART_FILES
     stopped: dict[int, str] = {}
 
@@ -233,23 +234,20 @@ class _ClassIds:
         except (KeyError, TypeError):  # a RuleFailure, a number, another spelling, or no vote at all
             pass
         column = np.empty(len(names), self.kind)
-        known, failed = ids.get, []
+        failed = []
         for row, vote in enumerate(votes):
-            number = known(vote) if type(vote) is str else None
-            if number is None:
-                found = self._other(vote)
-                if isinstance(found, RuleFailure):
-                    failed.append(Failure(str(names[row]), found.reason))
-                    found = ABSTAIN
-                number = found
-            column[row] = number
+            found = self._other(vote)
+            if isinstance(found, RuleFailure):
+                failed.append(Failure(str(names[row]), found.reason))
+                found = ABSTAIN
+            column[row] = found
         return column, Failures(len(failed), tuple(failed[:SHOWN_FAILURES]))
 
     def _other(self, vote: Vote | RuleFailure) -> int | RuleFailure:
         if vote is None or isinstance(vote, RuleFailure):
             return ABSTAIN if vote is None else vote
         if isinstance(vote, str):
-            return self._named(vote)
+            return self._ids[vote] if vote in self._ids else self._named(vote)
         if isinstance(vote, (int, np.integer)) and not isinstance(vote, bool):
             if vote == ABSTAIN or 0 <= vote < len(self.names):
                 return int(vote)
@@ -299,5 +297,21 @@ def process_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _names_only(examples: Dataset) -> list[dict[str, Any]]:
-    return [{"id": str(name), "name": os.path.basename(str(name))} for name in examples.ids]
+def new_classes(rules: Iterable[Rule], known: Iterable[str]) -> dict[str, str]:
+    """Returns the classes of rules that are none of the known ones, each with the first rule for it.
+
+    Args:
+        rules: any rules.
+        known: names of classes; other spellings of them are no new classes.
+    """
+    keys, found = {class_key(name) for name in known}, {}
+    for rule in rules:
+        for name in rule.classes:
+            if class_key(name) not in keys:
+                keys.add(class_key(name))
+                found[name] = rule.name
+    return found
+
+
+def _without_columns(examples: Dataset) -> list[KnownRow]:
+    return [KnownRow(examples, row, {}) for row in range(len(examples))]

@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 
 from tfautolabel.labels import ABSTAIN
-from tfautolabel.rules.votes import check_votes
+from tfautolabel.rules.votes import check_votes, vote_counts
 
 PRIOR_ACCURACY, PRIOR_VOTES = 0.8, 50.0
 """Before any vote, a rule is right this often, as if so many of its votes had been judged."""
@@ -146,7 +146,7 @@ class MajorityVote(VoteModel):
     """The class with the most votes; classes with equally many share the probability."""
 
     def _scores(self, votes: np.ndarray) -> np.ndarray:
-        counts = _counts(votes, self.n_classes)
+        counts = vote_counts(votes, self.n_classes)
         top = counts == counts.max(axis=1, keepdims=True)
         return np.asarray(top / top.sum(axis=1, keepdims=True))
 
@@ -155,7 +155,7 @@ class VoteShare(VoteModel):
     """Each class has its share of the votes as its probability."""
 
     def _scores(self, votes: np.ndarray) -> np.ndarray:
-        counts = _counts(votes, self.n_classes)
+        counts = vote_counts(votes, self.n_classes)
         return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
@@ -217,8 +217,7 @@ class LabelModel(VoteModel):
                 f"votes must be of the {len(self.used_)} rules that the model was fitted on. Received: "
                 f"{votes.shape[1]} columns"
             )
-        weights = self.weights_
-        scores = np.stack([(votes == number) @ weights for number in range(self.n_classes)], axis=1)
+        scores = vote_counts(votes, self.n_classes, self.weights_)
         scores += np.log(self._prior)
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(scores / scores.sum(axis=1, keepdims=True))
@@ -265,10 +264,6 @@ def _redundancy(patterns: np.ndarray, weight: np.ndarray, fired: np.ndarray, k: 
     np.fill_diagonal(jaccard, 1.0)
     of_copies = 1.0 / (jaccard**_COPY_POWER).sum(axis=1)
     return np.asarray(of_copies / (jaccard**2 @ of_copies))
-
-
-def _counts(votes: np.ndarray, k: int) -> np.ndarray:
-    return np.stack([(votes == number).sum(axis=1) for number in range(k)], axis=1)
 
 
 def _checked_prior(prior: Sequence[float] | np.ndarray | None, k: int) -> np.ndarray:

@@ -87,6 +87,11 @@ class Votes:
         """Returns the votes on some examples, (p,) indices, in this order."""
         return replace(self, matrix=self.matrix[rows], ids=self.ids[rows])
 
+    @property
+    def stopped(self) -> list[str]:
+        """The names of rules that gave up, and have no votes for that reason."""
+        return [name for name, one in zip(self.names, self.failures, strict=True) if one.stopped]
+
     def sentences(self) -> list[str]:
         """Says which rules failed, and where."""
         said = [one.sentence(name) for name, one in zip(self.names, self.failures, strict=True)]
@@ -96,6 +101,21 @@ class Votes:
 def vote_type(n_classes: int) -> type[np.signedinteger]:
     """Returns the smallest signed integers that hold all class ids and `ABSTAIN`."""
     return next(kind for kind in (np.int8, np.int16, np.int32) if n_classes <= np.iinfo(kind).max)
+
+
+def vote_counts(votes: np.ndarray, n_classes: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """Counts the votes for each class.
+
+    Args:
+        votes: (n, m) class ids, -1 for no vote.
+        n_classes: k.
+        weights: (m,) what a vote of each rule counts; 1 by default.
+
+    Returns:
+        (n, k) int64, or float64 with weights.
+    """
+    cast = (votes == number for number in range(n_classes))
+    return np.stack([one.sum(axis=1) if weights is None else one @ weights for one in cast], axis=1)
 
 
 def check_votes(votes: np.ndarray | Sequence[Sequence[int]], n_classes: int) -> np.ndarray:

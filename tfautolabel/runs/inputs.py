@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfautolabel.data import Dataset, Unreadable, load_dataset
 from tfautolabel.data.label_lookalikes import lookalikes
-from tfautolabel.data.label_values import class_key
-from tfautolabel.rules.contract import Rule
-from tfautolabel.rules.files import read_rules
 from tfautolabel.runs.record import settings_of
 from tfautolabel.runs.settings import RunSettings
+
+if TYPE_CHECKING:
+    from tfautolabel.rules.contract import Rule
+    from tfautolabel.rules.fields import Fields
 
 Place = str | os.PathLike[str]
 
@@ -158,13 +158,26 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
 
 
 def _with_rules(inputs: Inputs, file: Place) -> Inputs:
-    """Adds rules; their classes and those of the labels are the classes of the run."""
+    """Adds rules; their classes and those of the labels are the classes of the run.
+
+    Raises:
+        ValueError: If the rules cannot be read, or have no class in common with the labels.
+    """
+    # Imported late: a run without rules need not wait for the engines of their patterns.
+    from tfautolabel.rules.apply import new_classes
+    from tfautolabel.rules.files import read_rules
+
     rules = read_rules(file)
-    known = {class_key(name): name for name in inputs.examples.classes}
-    notes = [*inputs.notes, *_other_classes(known, rules, file)]
-    for name in itertools.chain.from_iterable(rule.classes for rule in rules):
-        known.setdefault(class_key(name), name)
-    classes, by_rules = sorted(known.values()), Counter(name for rule in rules for name in rule.classes)
+    new, of_rules = new_classes(rules, inputs.examples.classes), [c for rule in rules for c in rule.classes]
+    classes, by_rules = sorted([*inputs.examples.classes, *new]), Counter(of_rules)
+    notes = [*inputs.notes]
+    if inputs.examples.classes and new:
+        if len(new) == len(new_classes(rules, ())):
+            raise ValueError(
+                f"rules and labels must be about the same classes. Received: rules in {os.fspath(file)} for "
+                f"{', '.join(sorted(new))}, labels of {', '.join(inputs.examples.classes)}"
+            )
+        notes.append(f"classes without a label, which only rules know: {', '.join(sorted(new))}")
     of_labels = np.bincount(inputs.examples.class_ids, minlength=len(inputs.examples.classes))
     totals = Counter(dict(zip(inputs.examples.classes, of_labels.tolist(), strict=True))) + by_rules
     return replace(
@@ -176,22 +189,29 @@ def _with_rules(inputs: Inputs, file: Place) -> Inputs:
     )
 
 
-def _other_classes(known: Mapping[str, str], rules: Sequence[Rule], file: Place) -> list[str]:
-    """Says which classes only rules know; refuses rules that know none of the labels' classes.
+def fields_of(source: Source, rules: Sequence[Rule], modality: str) -> Fields:
+    """Makes what rules may look at besides the input of an example; see `tfautolabel.rules.fields`.
+
+    Args:
+        source: the location of the data.
+        rules: any rules.
+        modality: of the data.
 
     Raises:
-        ValueError: If labels and rules have no class in common.
+        ValueError: If a rule looks at a column that is not there.
     """
-    of_rules = {class_key(name): name for rule in rules for name in rule.classes}
-    new = [name for key, name in of_rules.items() if key not in known]
-    if not known or not new:
-        return []
-    if len(new) == len(of_rules):
-        raise ValueError(
-            f"rules and labels must be about the same classes. Received: rules in {os.fspath(file)} for "
-            f"{', '.join(sorted(new))}, labels of {', '.join(sorted(known.values()))}"
-        )
-    return [f"classes without a label, which only rules know: {', '.join(sorted(new))}"]
+    from tfautolabel.rules.fields import fields_for
+
+    settings = source.settings
+    return fields_for(
+        rules,
+        source.data,
+        modality,
+        input_column=settings.input_column,
+        label_column=settings.label_column,
+        id_column=settings.id_column,
+        encoding=settings.encoding,
+    )
 
 
 def read_examples(source: Source, out: Path | None = None) -> Dataset:
