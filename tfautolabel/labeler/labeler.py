@@ -14,10 +14,11 @@ import numpy as np
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset, Learnt
 from tfautolabel.features import Extraction
+from tfautolabel.labeler.by_fitted import ByFitted
 from tfautolabel.labeler.checks import LanguageWarning
 from tfautolabel.labeler.examples import learnable, no_examples
 from tfautolabel.labeler.exporting import export_fitted
-from tfautolabel.labeler.fitted import Fitted, of_fitted
+from tfautolabel.labeler.fitted import Fitted
 from tfautolabel.labeler.fitting import train
 from tfautolabel.labeler.judging import judge_fit
 from tfautolabel.labeler.model import as_backbone, as_head, build_model, check_classes
@@ -33,7 +34,7 @@ from tfautolabel.training.class_weights import class_weights
 from tfautolabel.trust import Certificate
 
 
-class Labeler:
+class Labeler(ByFitted):
     """Labels data from a few examples: a backbone and a small head trained on its features.
 
     Args:
@@ -126,23 +127,6 @@ class Labeler:
     def extract(self, dataset: Dataset) -> Extraction:
         """Returns every example's features, computed or from the cache, as `fit` and `label` use them."""
         return self.reading.extract(dataset)
-
-    predict = of_fitted(Fitted.predict)
-    label = of_fitted(Fitted.label)
-    label_parts = of_fitted(Fitted.label_parts)
-    extracted_parts = of_fitted(Fitted.extracted_parts)
-    evaluate = of_fitted(Fitted.evaluate)
-    prediction_sets = of_fitted(Fitted.prediction_sets)
-
-    acceptance = property(lambda self: self.fitted.acceptance, doc=Fitted.acceptance.__doc__)
-    certificate_ = property(lambda self: self.fitted.certificate, lambda self, one: self.accept_by(one))
-    calibration_ = property(lambda self: self.fitted.calibration)
-    ood_gate_ = property(lambda self: self.fitted.gate)
-    earned_ = property(lambda self: self.fitted.earned)
-    learnt_ = property(lambda self: self.fitted.learnt)
-    out_of_fold_ = property(lambda self: self.fitted.held_out.probabilities)
-    truth_ = property(lambda self: self.fitted.held_out.class_ids)
-    cross_validation_ = property(lambda self: self.fitted.cross_validation)
 
     @property
     def served_head(self) -> keras.Model:

@@ -1,0 +1,40 @@
+"""What a labeler gives by what it has fitted, under names of its own."""
+
+from __future__ import annotations
+
+from tfautolabel.labeler.fitted import Fitted, of_fitted
+from tfautolabel.trust import Certificate
+
+
+class ByFitted:
+    """Has a `fitted` and offers the methods and parts of it.
+
+    Attributes:
+        fitted: the `Fitted`, with the current settings.
+    """
+
+    @property
+    def fitted(self) -> Fitted:
+        """See the class; raises `RuntimeError` if there is none yet."""
+        raise NotImplementedError
+
+    def accept_by(self, certificate: Certificate | None) -> None:
+        """Accepts labels by a certificate from now on; None to accept them by their confidence."""
+        raise NotImplementedError
+
+    predict = of_fitted(Fitted.predict)
+    label = of_fitted(Fitted.label)
+    label_parts = of_fitted(Fitted.label_parts)
+    extracted_parts = of_fitted(Fitted.extracted_parts)
+    evaluate = of_fitted(Fitted.evaluate)
+    prediction_sets = of_fitted(Fitted.prediction_sets)
+
+    acceptance = property(lambda self: self.fitted.acceptance, doc=Fitted.acceptance.__doc__)
+    certificate_ = property(lambda self: self.fitted.certificate, lambda self, one: self.accept_by(one))
+    calibration_ = property(lambda self: self.fitted.calibration)
+    ood_gate_ = property(lambda self: self.fitted.gate)
+    earned_ = property(lambda self: self.fitted.earned)
+    learnt_ = property(lambda self: self.fitted.learnt)
+    out_of_fold_ = property(lambda self: self.fitted.held_out.probabilities)
+    truth_ = property(lambda self: self.fitted.held_out.class_ids)
+    cross_validation_ = property(lambda self: self.fitted.cross_validation)
