@@ -39,7 +39,9 @@ def run(
     rules: Rules = None,
     *,
     reading: Reading,
-    head: Annotated[str, typer.Option("--head", help="linear or mlp.")] = DEFAULTS.head,
+    head: Annotated[
+        str, typer.Option("--head", help="linear, auto (learns from the examples without labels too) or mlp.")
+    ] = DEFAULTS.head,
     seed: Seed = DEFAULTS.seed,
     batch_size: BatchSize = DEFAULTS.batch_size,
     cache_dir: CacheDir = None,

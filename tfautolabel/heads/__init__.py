@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import keras
 
+from tfautolabel.heads.auto import AutoHead
 from tfautolabel.heads.linear import LinearHead
 from tfautolabel.heads.mlp import mlp_head
 from tfautolabel.heads.scaled import ScaledLinearHead
 
-__all__ = ["HEADS", "LinearHead", "ScaledLinearHead", "build_head", "mlp_head"]
+__all__ = ["HEADS", "AutoHead", "LinearHead", "ScaledLinearHead", "build_head", "mlp_head"]
 
 
 def _linear(feature_dim: int, n_classes: int, seed: int) -> keras.Model:
@@ -19,8 +20,15 @@ def _linear(feature_dim: int, n_classes: int, seed: int) -> keras.Model:
     return head
 
 
+def _auto(feature_dim: int, n_classes: int, seed: int) -> keras.Model:
+    head = AutoHead(feature_dim, n_classes, seed=seed, name="auto_head")
+    head.compile()
+    return head
+
+
 HEADS: dict[str, Callable[[int, int, int], keras.Model]] = {
     "linear": _linear,
+    "auto": _auto,
     "mlp": mlp_head,
 }
 """Name to a function of (feature_dim, n_classes, seed) that returns a compiled head."""

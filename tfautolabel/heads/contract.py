@@ -53,6 +53,28 @@ def is_self_solving(head: object) -> TypeGuard[SelfSolving]:
     return bool(getattr(head, "solves_itself", False))
 
 
+class PoolLearning(SelfSolving, Protocol):
+    """A head with its own solver that learns from examples without labels too.
+
+    Its `fit` takes `pool`, (m, d) float32 features of a random sample of the examples to label.
+
+    Attributes:
+        learns_from_pool: whether it does so, as it is compiled.
+        pool_: after `fit`, a record of what the pool was worth, ready for JSON; "why" says it in a sentence.
+    """
+
+    pool_: dict[str, Any]
+
+    @property
+    def learns_from_pool(self) -> bool:
+        """See the class."""
+
+
+def learns_from_pool(head: object) -> TypeGuard[PoolLearning]:
+    """Returns whether a head takes a pool in `fit`, as it is compiled."""
+    return bool(getattr(head, "learns_from_pool", False))
+
+
 def check_head(head: object, feature_dim: int, n_classes: int) -> None:
     """Runs a head on artificial features; this finds more mistakes than a check of its declared shapes.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import keras
@@ -11,10 +12,29 @@ import numpy as np
 from tfautolabel.data.folds import content_order, stratified_folds
 from tfautolabel.data.shares import share_weights
 from tfautolabel.heads.normalization import PowerNormalization
-from tfautolabel.heads.softmax_regression import CS, fit_softmax_regression
+from tfautolabel.heads.softmax_regression import CS, SoftmaxRegression, fit_softmax_regression
 
 CONVEX = "lbfgs"
 """The optimizer that solves the head as a convex problem instead of by gradient steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What the convex solver learns from, in an order that depends on the contents only.
+
+    Attributes:
+        features: (n, d) float32, before the normalization.
+        class_ids: (n,) int64 in [0, k).
+        weights: (n,) float32.
+        folds: (n,) int64, the examples that are held out together.
+        order: (n,) int64, the places of these examples in what was given.
+    """
+
+    features: np.ndarray
+    class_ids: np.ndarray
+    weights: np.ndarray
+    folds: np.ndarray
+    order: np.ndarray
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
@@ -147,6 +167,19 @@ class LinearHead(keras.Model):
         """
         if not self._convex:
             return super().fit(x, y, sample_weight=sample_weight, class_weight=class_weight, **options)
+        examples = self._examples(x, y, sample_weight, class_weight, groups)
+        normalized = keras.ops.convert_to_numpy(self.normalization(examples.features))
+        model = self._solved(normalized, examples)
+        self.dense.set_weights([model.weights, model.bias])
+        # There are always folds here, so there are out-of-fold probabilities.
+        out_of_fold = cast(np.ndarray, model.out_of_fold)
+        self.out_of_fold_, self.C_ = out_of_fold[np.argsort(examples.order)], model.C
+        return self._history(self.dense(normalized), examples.class_ids, out_of_fold)
+
+    def _examples(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: dict[int, float] | None, groups: Any
+    ) -> Examples:
+        """Checks what `fit` got, adapts the normalization to it, and puts it into the order for training."""
         features = np.asarray(x, np.float32)
         class_ids = np.asarray(y).astype(np.int64).reshape(-1)
         if len(features) != len(class_ids) or features.ndim != 2 or features.shape[1] != self.feature_dim:
@@ -167,26 +200,25 @@ class LinearHead(keras.Model):
         features, class_ids, weights = features[order], class_ids[order], weights[order]
         groups = None if groups is None else np.asarray(groups)[order]
         self.normalization.adapt(features)
-        normalized = keras.ops.convert_to_numpy(self.normalization(features))
-        model = fit_softmax_regression(
-            normalized,
-            class_ids,
-            self.n_classes,
-            folds=stratified_folds(class_ids, self.n_folds, self.seed, content=features, groups=groups),
-            Cs=self.Cs,
-            sample_weight=weights,
-        )
-        self.dense.set_weights([model.weights, model.bias])
-        # There are always folds here, so there are out-of-fold probabilities.
-        out_of_fold = cast(np.ndarray, model.out_of_fold)
-        self.out_of_fold_, self.C_ = out_of_fold[np.argsort(order)], model.C
-        return self._history(normalized, class_ids, out_of_fold)
+        folds = stratified_folds(class_ids, self.n_folds, self.seed, content=features, groups=groups)
+        return Examples(features, class_ids, weights, folds, order)
 
-    def _history(self, normalized: np.ndarray, class_ids: np.ndarray, out_of_fold: np.ndarray) -> Any:
+    def _solved(self, normalized: np.ndarray, examples: Examples) -> SoftmaxRegression:
+        """Fits the examples, with features that may be scaled in another way."""
+        return fit_softmax_regression(
+            normalized,
+            examples.class_ids,
+            self.n_classes,
+            folds=examples.folds,
+            Cs=self.Cs,
+            sample_weight=examples.weights,
+        )
+
+    def _history(self, probabilities: Any, class_ids: np.ndarray, out_of_fold: np.ndarray) -> Any:
         history = keras.callbacks.History()
         history.set_model(self)
         history.on_train_begin()
-        fitted = keras.ops.convert_to_numpy(self.dense(normalized))
+        fitted = keras.ops.convert_to_numpy(probabilities)
         logs = {}
         for prefix, probabilities in (("", fitted), ("val_", out_of_fold)):
             own = probabilities[np.arange(len(class_ids)), class_ids]
