@@ -126,6 +126,13 @@ def test_no_random_share_and_nothing_but_it():
     assert next_batch(state_of([]), 10, random_share=1.0).is_random.all()
 
 
+def test_the_order_of_the_data_is_kept_without_random_ones():
+    batch = next_batch(state_of([1], closed=[4]), 6, strategy="sequential", random_share=0.5, seed=3)
+    assert batch.rows.tolist() == [0, 2, 3, 5, 6, 7]
+    assert not batch.is_random.any()
+    assert batch.drawn == 0
+
+
 def test_the_place_in_a_batch_and_the_reasons_shown_do_not_tell_what_is_random():
     places, shown = Counter(), {True: set(), False: set()}
     for seed in range(300):

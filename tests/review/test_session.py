@@ -204,6 +204,29 @@ def test_everything_can_be_asked(opened):
     assert review.status().left == 0
 
 
+def test_the_order_of_the_data_is_kept_when_it_is_asked_for(opened, material):
+    """Also ahead of the head; nothing is drawn at random, so no accuracy is claimed."""
+    review = opened(strategy="sequential", batch_size=5)
+    rows = play(review, 12)
+    review.answer("anna", review.next("anna"), kind="skip")
+    rows += play(review, 12)
+    assert rows == [*range(12), *range(13, 25)]
+    review.refit()
+    assert review.lesson is not None
+    assert review.status().panel.accuracy is None
+    assert not review.drawn()
+
+
+def test_who_is_faster_than_the_head_gets_the_order_of_the_data_too(opened):
+    review = opened(strategy="sequential", batch_size=100)
+    rows = []
+    for _ in range(130):
+        shown = review.take("anna")[0]
+        review.answer("anna", shown, CLASSES[review.material.truth[shown.row]])
+        rows.append(shown.row)
+    assert rows == [*range(130)]
+
+
 def test_classes_change_in_the_middle(opened):
     review = opened(classes=["ant"])
     shown = review.next("anna")

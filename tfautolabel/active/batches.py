@@ -9,7 +9,7 @@ import numpy as np
 from tfautolabel.active.contract import PoolState, Strategy
 from tfautolabel.active.doubt import doubts
 from tfautolabel.active.random_sample import RANDOM_SHARE, draws_after, random_order
-from tfautolabel.active.strategies import DEFAULT_STRATEGY, RANDOM, strategy_of
+from tfautolabel.active.strategies import DEFAULT_STRATEGY, share_of, strategy_of
 from tfautolabel.active.strategies.random import REASON as DRAWN
 
 BATCH_SIZE = 10
@@ -61,7 +61,7 @@ def next_batch(
         state: what is known of the pool.
         n: how many questions, at least 1.
         strategy: a key of `QUERY_STRATEGIES`, or a function that keeps the contract. With "random", each
-            question is drawn.
+            question is drawn; with "sequential", none.
         random_share: in [0, 1], the share of all questions of a session that are drawn at random.
         asked: how many questions the session has asked before, answered or not. By default, as many as there
             are labelled and closed rows; if most labels were there before the session, the first batches then
@@ -88,8 +88,7 @@ def next_batch(
     known = np.union1d(state.labelled, state.closed)
     order = random_order(len(state.features), seed) if order is None else order
     before = int(np.isin(known, order).sum()) if asked is None else asked
-    share = 1.0 if strategy == RANDOM else random_share
-    drawn = min(draws_after(before + n, share), len(order))
+    drawn = min(draws_after(before + n, share_of(strategy, random_share)), len(order))
     random_rows = order[:drawn]
     random_rows = random_rows[np.isin(random_rows, free)][:n]
     hidden = order[:drawn] if judging is None else np.union1d(judging, random_rows)

@@ -88,7 +88,8 @@ class Strategy(Protocol):
     """Chooses the examples to ask a person about.
 
     It returns min(n, open rows) rows: never one that is labelled or closed, and no row twice. The same state
-    and seed give the same rows. Equal examples are ordered by the seed.
+    and seed give the same rows. Equal examples are ordered by the seed, except by a
+    strategy that keeps the order of the data.
     """
 
     def __call__(self, state: PoolState, n: int, *, seed: int) -> Chosen:

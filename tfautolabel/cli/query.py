@@ -44,8 +44,8 @@ def query(
         str,
         typer.Option(
             "--strategy",
-            help="uncertainty-herding, margin, margin-diverse, herding, typiclust, badge, variance or "
-            "random.",
+            help="uncertainty-herding, margin, margin-diverse, herding, typiclust, badge, variance, "
+            "random, or sequential for the order of the data.",
         ),
     ] = "uncertainty-herding",
     overwrite: Annotated[

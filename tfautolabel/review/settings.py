@@ -15,7 +15,9 @@ class ReviewSettings:
     """How a session asks.
 
     Attributes:
-        strategy: how examples are chosen, a key of `tfautolabel.active.QUERY_STRATEGIES`.
+        strategy: how examples are chosen, a key of `tfautolabel.active.QUERY_STRATEGIES`. With
+            "sequential" they are asked as they stand in the data; none is drawn at random, so nothing can be
+            said of the accuracy.
         batch_size: after so many answers the head learns again; with more classes, as many as there are
             classes.
         random_share: in [0, 1], the share of questions that are drawn at random, from which accuracy is

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 from tfautolabel.active import PoolGeometry, PoolState, next_batch, random_order
-from tfautolabel.active.strategies import RANDOM
+from tfautolabel.active.strategies import RANDOM, SEQUENTIAL
 from tfautolabel.review.learner import Lesson
 from tfautolabel.review.material import Material
 from tfautolabel.review.questions import Question
@@ -102,15 +102,18 @@ class Teacher:
         return np.asarray(rows[self.is_random(rows)])
 
     def more(self, closed: np.ndarray, n: int) -> list[Question]:
-        """Returns the next n examples of the random order at once, for people who are faster than the head.
+        """Returns the next n examples at once, for people who are faster than the head.
+
+        They are the next of the random order, or of the data's with that strategy.
 
         Args:
             closed: (c,) int64, rows that must not be asked now.
             n: how many.
         """
-        free = ~np.isin(self._order, closed)
-        rows = self._order[free][:n]
-        return self._remembered(rows, [RANDOM] * len(rows))
+        in_order = self._settings.strategy == SEQUENTIAL
+        order = np.arange(len(self._order)) if in_order else self._order
+        rows = order[~np.isin(order, closed)][:n]
+        return self._remembered(rows, [SEQUENTIAL if in_order else RANDOM] * len(rows))
 
     def _remembered(self, rows: np.ndarray, strategies: list[str]) -> list[Question]:
         items = [self._material.ids[row] for row in rows.tolist()]
