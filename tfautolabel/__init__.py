@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tfautolabel.export import export_onnx as export_onnx
     from tfautolabel.export import export_tflite as export_tflite
     from tfautolabel.export import load_exported as load_exported
+    from tfautolabel.export import rule_graph as rule_graph
     from tfautolabel.features import extract_features as extract_features
     from tfautolabel.heads import HEADS as HEADS
     from tfautolabel.heads import build_head as build_head
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from tfautolabel.rules import LabelModel as LabelModel
     from tfautolabel.rules import MajorityVote as MajorityVote
     from tfautolabel.rules import RuleAnalysis as RuleAnalysis
+    from tfautolabel.rules import VoteShare as VoteShare
     from tfautolabel.rules import apply_rules as apply_rules
     from tfautolabel.rules import labeling_function as labeling_function
     from tfautolabel.rules import model_rule as model_rule
@@ -103,6 +105,7 @@ _HOMES = {
     "RunResult": "jobs",
     "RunSettings": "runs.settings",
     "Unreadable": "labels",
+    "VoteShare": "rules",
     "apply_rules": "rules",
     "audit": "jobs",
     "build_head": "heads",
@@ -126,6 +129,7 @@ _HOMES = {
     "open_review": "review.opening",
     "query": "active.query",
     "read_rules": "rules",
+    "rule_graph": "export",
     "run": "jobs",
     "simulate": "active",
     "tune_head": "tuning",

@@ -36,6 +36,7 @@ OTHERS = {
     "tune": True,
     "trials": 3,
     "tuner": "bayesian",
+    "rules_in_model": True,
 }
 
 

@@ -75,6 +75,14 @@ def run(
     tuner: Annotated[
         str, typer.Option("--tuner", help="How --tune proposes them: random, bayesian or hyperband.")
     ] = DEFAULTS.tuner,
+    rules_in_model: Annotated[
+        bool,
+        typer.Option(
+            "--rules-in-model",
+            help="Let the exported model give the votes of --rules on texts beside its labels, where "
+            "TensorFlow can run them.",
+        ),
+    ] = DEFAULTS.rules_in_model,
     quiet: Quiet = False,
 ) -> None:
     """Label pictures, texts or sound clips from a few labels, and export the model that did it."""
@@ -96,6 +104,7 @@ def run(
         tune=tune,
         trials=trials,
         tuner=tuner,
+        rules_in_model=rules_in_model,
     )
     result = run_job(
         data,

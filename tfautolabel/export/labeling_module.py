@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel.backbones.backbone import Backbone
+from tfautolabel.export.rules_in_graph import RuleGraph
 from tfautolabel.features.frozen import FrozenNetwork, inference_network
 from tfautolabel.preprocessors import Preprocessed
 from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
@@ -25,6 +26,8 @@ class LabelingModule(tf.Module):
 
     - `serving_default`: `examples`, (n,) string, the encoded files or UTF-8 texts, to `label` (n,) string,
       `class_id` (n,) int64, `confidence` (n,) float32, `accepted` (n,) bool, `probabilities` (n, k) float32;
+      with rules, also `votes` (n, m) int64, the id of a class or -1 for each rule in the order of the
+      function `rule_names`, which is no signature;
     - `features`: `examples` to `features` (n, d) float32, `readable` (n,) bool;
     - `waveforms`, for sound: `waveforms`, (n, t) float32 in [-1, 1], `lengths`, (n,) int32, how many samples
       of each row count, and `sample_rate`, (n,) int32, to what `serving_default` gives.
@@ -42,6 +45,7 @@ class LabelingModule(tf.Module):
         classes: k names.
         acceptance: the rule for which labels are `accepted`.
         gate: detects examples that are unlike all labelled ones, or None.
+        rules: vote beside the labels, which do not depend on them; or None.
 
     Attributes:
         thresholds: (k,) float32 variable, the lowest accepted confidence for each class. It is infinite for a
@@ -56,6 +60,7 @@ class LabelingModule(tf.Module):
         classes: Sequence[str],
         acceptance: Acceptance,
         gate: OodGate | None = None,
+        rules: RuleGraph | None = None,
     ) -> None:
         super().__init__(name="labeler")
         vectors = keras.Input((backbone.feature_dim,), name="features")
@@ -64,6 +69,7 @@ class LabelingModule(tf.Module):
         self._names = tf.constant([name.encode("utf-8") for name in classes])
         self.thresholds = tf.Variable(acceptance.bounds, trainable=False, name="thresholds")
         self._gate = gate
+        self._rules = rules
         self.preprocess = backbone.preprocessor
         self.parts = [*self._network.parts, *self._head.parts]
         examples = tf.TensorSpec([None], tf.string, name="examples")
@@ -85,6 +91,9 @@ class LabelingModule(tf.Module):
         self.features = tf.function(self._features, input_signature=[examples], autograph=False)
         # With this, a reader of labeler.json can check that its classes are the model's.
         self.class_names = tf.function(lambda: self._names, input_signature=[], autograph=False)
+        if rules is not None:
+            names = tf.constant([name.encode("utf-8") for name in rules.names])
+            self.rule_names = tf.function(lambda: names, input_signature=[], autograph=False)
         if isinstance(self.preprocess, WavePreprocessor):
             specs = [
                 tf.TensorSpec([None, None], tf.float32, name="waveforms"),
@@ -105,7 +114,8 @@ class LabelingModule(tf.Module):
         return {"features": vectors, "readable": readable}
 
     def _judge_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._label(*self.extract(examples))
+        votes = {} if self._rules is None else {"votes": self._rules(examples)}
+        return self._label(*self.extract(examples)) | votes
 
     def _network_alone(self, *inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probabilities": self._head.in_graph(self._network.in_graph(*inputs))}

@@ -29,6 +29,7 @@ from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.export.function_names import settle_function_names
 from tfautolabel.export.labeling_module import LabelingModule
 from tfautolabel.export.parity import CheckFailure, SelfCheck
+from tfautolabel.export.rules_in_graph import RuleGraph
 from tfautolabel.trust import OodGate
 from tfautolabel.trust.acceptance import Acceptance
 
@@ -46,6 +47,7 @@ def export_saved_model(
     predict: Callable[[list[bytes]], np.ndarray],
     details: dict[str, Any] | None = None,
     overwrite: bool = False,
+    rules: RuleGraph | None = None,
 ) -> Path:
     """Writes preprocessing, backbone and head as one SavedModel, and checks it before it gets its name.
 
@@ -62,6 +64,7 @@ def export_saved_model(
         predict: returns the (n, k) probabilities of recorded examples, which the export must reproduce.
         details: more entries for labeler.json.
         overwrite: whether to replace an existing version after the new one has passed its check.
+        rules: vote beside the labels, or None.
 
     Returns:
         The version folder.
@@ -77,11 +80,11 @@ def export_saved_model(
         )
     # It is hidden and next to the target, so a server that watches the folder never sees half a model.
     with atomic_folder(target, replace=overwrite) as partial, SelfCheck() as checking:
-        module = LabelingModule(backbone, head, classes, acceptance, gate)
+        module = LabelingModule(backbone, head, classes, acceptance, gate, rules)
         with _told_of_a_full_disk():
             tf.saved_model.save(module, os.fspath(partial), signatures=module.functions_by_signature())
         settle_function_names(partial)
-        description = (details or {}) | _describe(backbone, predict, classes)
+        description = (details or {}) | _describe(backbone, predict, classes, rules)
         description |= {"acceptance": acceptance.to_dict(), "unlike": gate and gate.to_dict()}
         description.setdefault("min_confidence", float(acceptance.thresholds.min()))
         write_description(partial, description)
@@ -166,8 +169,10 @@ def _describe(
     backbone: Backbone,
     predict: Callable[[list[bytes]], np.ndarray],
     classes: Sequence[str],
+    rules: RuleGraph | None,
 ) -> dict[str, Any]:
     """Returns labeler.json's description of the model."""
+    examples = backbone.preprocessor.recorded_examples() + list(rules.examples if rules is not None else ())
     return {
         "format_version": FORMAT_VERSION,
         "classes": list(classes),
@@ -185,7 +190,8 @@ def _describe(
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
         },
-        "examples": _recorded_examples(backbone.preprocessor.recorded_examples(), predict, classes),
+        **({} if rules is None else {"rules": rules.describe()}),
+        "examples": _recorded_examples(examples, predict, classes, rules),
     }
 
 
@@ -207,15 +213,20 @@ def _check(checking: SelfCheck, partial: Path, target: Path) -> None:
 
 
 def _recorded_examples(
-    encoded: list[bytes], predict: Callable[[list[bytes]], np.ndarray], classes: Sequence[str]
+    encoded: list[bytes],
+    predict: Callable[[list[bytes]], np.ndarray],
+    classes: Sequence[str],
+    rules: RuleGraph | None,
 ) -> list[dict[str, Any]]:
-    """Returns synthetic examples with their labels."""
+    """Returns synthetic examples with their labels, and votes if there are rules."""
     probabilities = predict(encoded)
+    votes = None if rules is None else rules(tf.constant(encoded, tf.string)).numpy().tolist()
     return [
         {
             "input": base64.b64encode(content).decode("ascii"),
             "label": classes[int(row.argmax())] if row.any() else "",
             "probabilities": [float(value) for value in row],
+            **({} if votes is None else {"votes": votes[number]}),
         }
-        for content, row in zip(encoded, probabilities, strict=True)
+        for number, (content, row) in enumerate(zip(encoded, probabilities, strict=True))
     ]

@@ -54,6 +54,7 @@ def check(folder: str) -> tuple[list[str], int]:
         classes, examples = description["classes"], description["examples"]
         encoded = [base64.b64decode(example["input"]) for example in examples]
         recorded = [(example["label"], example["probabilities"]) for example in examples]
+        votes = [example["votes"] for example in examples if "votes" in example]
         needed = {OPTIONAL[name] for name in description["requires"] if name in OPTIONAL}
         wanted = SIGNATURES if description["modality"] == "audio" else list(SIGNATURES)[:2]
     except (ValueError, KeyError, TypeError) as error:
@@ -61,7 +62,7 @@ def check(folder: str) -> tuple[list[str], int]:
     refuse = _Refuse({*FORBIDDEN, *OPTIONAL.values()} - needed)
     sys.meta_path.insert(0, refuse)
     try:
-        return _check_model(folder, needed, wanted, classes, encoded, recorded)
+        return _check_model(folder, needed, wanted, classes, encoded, recorded, votes)
     finally:
         sys.meta_path.remove(refuse)
 
@@ -73,6 +74,7 @@ def _check_model(
     classes: list[str],
     encoded: list[bytes],
     recorded: list[tuple[str, list[float]]],
+    votes: list[list[int]],
 ) -> tuple[list[str], int]:
     import tensorflow as tf
 
@@ -103,6 +105,8 @@ def _check_model(
         failures += _compare(
             position, labels[position], outputs["probabilities"][position], label, probabilities
         )
+    if votes and ("votes" not in outputs or outputs["votes"].numpy().tolist() != votes):
+        failures.append("the votes of its rules on the recorded examples are not the recorded ones")
     return failures, len(recorded)
 
 

@@ -113,6 +113,7 @@ class RuleVotes:
             "findings": [*votes.sentences(), *analysis.findings(left_out=votes.stopped)],
             "covered": int(votes.covered.sum()),
             "examples": len(votes),
+            "stopped": votes.stopped,
             "by_rules": self.by_rules,
             "conflicts": [
                 {"id": str(votes.ids[row]), "votes": self._counted(row)}

@@ -13,6 +13,7 @@ import numpy as np
 from tfautolabel.data import Unreadable
 from tfautolabel.jobs.candidates import list_items, say_ambiguous
 from tfautolabel.jobs.labeler_of import labeler_of
+from tfautolabel.jobs.rules_in_model import check_has_rules, graph_of_rules, settled
 from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.jobs.tune import search_head
 from tfautolabel.runs.candidates import read_candidates
@@ -96,6 +97,7 @@ def run(
     out = Path(out)
     source = Source(data, labels, labelled, settings, rules)
     check_source(source, out)
+    check_has_rules(source)
     with staging(out) as staged:
         check_places(out, [data, labels, labelled, rules])
         return _run(source, staged, cache_dir, progress, say)
@@ -113,6 +115,7 @@ def _run(
     from tfautolabel.export.saved_model import keep_additions
     from tfautolabel.jobs.outcome import label_pool, outcome
 
+    graph = graph_of_rules(inputs, settings, clock)
     with clock("backbone"):
         labeler, choice = labeler_of(
             settings, inputs.examples, len(inputs.pool), cache_dir=cache_dir, progress=progress, say=say
@@ -129,7 +132,11 @@ def _run(
     _say_drawn(done.drawn, settings, say)
     _say_shortened(done.tally, say)
     with clock("export"):
-        model = labeler.export(staged.folder / MODELS / VERSION, details={RUN_ID: done.run_id})
+        model = labeler.export(
+            staged.folder / MODELS / VERSION,
+            details={RUN_ID: done.run_id},
+            rules=settled(graph, done.rules, say),
+        )
         keep_additions(out / MODELS / VERSION, model)
     record = {
         "format_version": FORMAT_VERSION,

@@ -10,13 +10,18 @@ import numpy as np
 
 from tfautolabel._progress import working
 from tfautolabel.data import Dataset
-from tfautolabel.export import export_saved_model
+from tfautolabel.export import RuleGraph, export_saved_model
 from tfautolabel.features import extract_features
 from tfautolabel.labeler.fitted import Fitted
 
 
 def export_fitted(
-    fitted: Fitted, folder: str | os.PathLike[str], overwrite: bool, details: dict[str, Any]
+    fitted: Fitted,
+    folder: str | os.PathLike[str],
+    overwrite: bool,
+    details: dict[str, Any] | None,
+    rules: RuleGraph | None,
+    transfer: dict[str, Any],
 ) -> Path:
     """Writes a fitted labeler as a SavedModel and checks its results; see `Labeler.export`.
 
@@ -25,6 +30,8 @@ def export_fitted(
         folder: as `export_saved_model` takes it.
         overwrite: whether an existing version is replaced.
         details: further entries for its labeler.json.
+        rules: vote in the model too.
+        transfer: the record of what was tuned.
 
     Returns:
         The version folder.
@@ -39,6 +46,7 @@ def export_fitted(
         return whole
 
     known = {
+        "transfer": transfer,
         "head": fitted.head.name,
         "cross_validation": fitted.cross_validation,
         "calibration": fitted.calibration.to_dict(),
@@ -48,5 +56,5 @@ def export_fitted(
     with working("exporting the model and checking it", fitted.reading.progress):
         return export_saved_model(
             folder, backbone, fitted.served_head, fitted.classes, fitted.acceptance, fitted.gate, predict,
-            known | details, overwrite,
+            known | (details or {}), overwrite, rules,
         )  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset, Learnt
+from tfautolabel.export import RuleGraph
 from tfautolabel.features import Extraction
 from tfautolabel.labeler.by_fitted import ByFitted
 from tfautolabel.labeler.checks import LanguageWarning
@@ -288,6 +289,7 @@ class Labeler(ByFitted):
         *,
         overwrite: bool = False,
         details: dict[str, Any] | None = None,
+        rules: RuleGraph | None = None,
     ) -> Path:
         """Writes a SavedModel that needs nothing but TensorFlow, and checks it; see `export_saved_model`.
 
@@ -296,6 +298,7 @@ class Labeler(ByFitted):
                 a version with the next number.
             overwrite: whether an existing version is replaced.
             details: further entries for its labeler.json.
+            rules: vote in the model too, beside its labels; `tal.rule_graph` makes this of rules on texts.
 
         Returns:
             The version folder.
@@ -305,7 +308,7 @@ class Labeler(ByFitted):
             FileExistsError: If the version exists and `overwrite` is False.
             CheckFailure: If the SavedModel does not give the same results as `predict`.
         """
-        return export_fitted(self.fitted, folder, overwrite, {"transfer": self.transfer_} | (details or {}))
+        return export_fitted(self.fitted, folder, overwrite, details, rules, self.transfer_)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes backbone, head and settings, so that `Labeler.load` can continue from here.
@@ -321,11 +324,8 @@ class Labeler(ByFitted):
             OSError: If it cannot be written.
         """
         settings = {name: getattr(self, name) for name in SETTINGS}
-        save_labeler(
-            Saved(settings, self.fitted, self._start, self.transfer_, self.rules_, self.unreadable_,
-                  self.fit_options),
-            folder,
-        )  # fmt: skip
+        parts = self.fitted, self._start, self.transfer_, self.rules_, self.unreadable_, self.fit_options
+        save_labeler(Saved(settings, *parts), folder)
 
     @classmethod
     def load(

@@ -39,7 +39,7 @@ class FileRule:
         self.name = line.name
         self.classes: tuple[str, ...] = (line.label,)
         self.field = line.field
-        self._test = KINDS[line.kind](line)
+        self.test = KINDS[line.kind](line)
 
     def __repr__(self) -> str:
         return f"FileRule({self.name!r}: {self.line.kind} {self.line.pattern!r} for {self.line.label!r})"
@@ -53,7 +53,7 @@ class FileRule:
         label = self.line.label
         return [
             label if answer is True else answer if isinstance(answer, RuleFailure) else None
-            for answer in self._test(part)
+            for answer in self.test(part)
         ]
 
 

@@ -46,7 +46,7 @@ class Line(NamedTuple):
 
 
 def _terms(line: Line) -> Test:
-    return _term_test(line, line.pattern.split("|"))
+    return TermTest(line, line.pattern.split("|"))
 
 
 def _list(line: Line) -> Test:
@@ -59,32 +59,45 @@ def _list(line: Line) -> Test:
     text = open_text(path)
     with open(text.path, encoding="utf-8-sig", errors="replace") as file:
         terms = file.read().split("\n")
-    return _term_test(line, terms)
+    return TermTest(line, terms)
 
 
-def _term_test(line: Line, written: Sequence[str]) -> Test:
-    terms = Terms(written)
-    if not terms.terms:
-        raise ValueError(f"{line.place}: there must be a term to look for. Received: {line.pattern!r}")
+class TermTest:
+    """Whether one of some terms stands in a text.
 
-    def test(part: Part) -> Answers:
-        stands_in = terms.stands_in
+    Attributes:
+        terms: the terms.
+    """
+
+    def __init__(self, line: Line, written: Sequence[str]) -> None:
+        self.terms = Terms(written)
+        self._line = line
+        if not self.terms.terms:
+            raise ValueError(f"{line.place}: there must be a term to look for. Received: {line.pattern!r}")
+
+    def __call__(self, part: Part) -> Answers:
+        """See `Test`."""
+        stands_in, line = self.terms.stands_in, self._line
         texts = _prepared(part, ("folded", line.field), lambda: _each(folded, _texts(part, line)))
         return [None if text is None else stands_in(text) for text in texts]
 
-    return test
 
+class PatternTest:
+    """Whether a regular expression is found in a text."""
 
-def _regex(line: Line) -> Test:
-    try:
-        pattern = SearchPattern(line.pattern)
-    except ValueError as error:
-        raise ValueError(
-            f"{line.place}: the pattern of kind 'regex' must be a regular expression, as in Python "
-            f"({error}). Received: {line.pattern!r}"
-        ) from error
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        try:
+            self._pattern = SearchPattern(line.pattern)
+        except ValueError as error:
+            raise ValueError(
+                f"{line.place}: the pattern of kind 'regex' must be a regular expression, as in Python "
+                f"({error}). Received: {line.pattern!r}"
+            ) from error
 
-    def test(part: Part) -> Answers:
+    def __call__(self, part: Part) -> Answers:
+        """See `Test`."""
+        line, pattern = self._line, self._pattern
         texts = _prepared(part, ("texts", line.field), lambda: _texts(part, line))
         if None in texts:
             rows = [row for row, text in enumerate(texts) if text is not None]
@@ -95,8 +108,6 @@ def _regex(line: Line) -> Test:
             return answers
         joined = _prepared(part, ("joined", line.field), lambda: Joined(texts))
         return pattern.found_in(texts, joined)
-
-    return test
 
 
 def _name(line: Line) -> Test:
@@ -169,7 +180,7 @@ def _max(line: Line) -> Test:
 KINDS: dict[str, Callable[[Line], Test]] = {
     "keyword": _terms,
     "phrase": _terms,
-    "regex": _regex,
+    "regex": PatternTest,
     "list": _list,
     "name": _name,
     "field": _field,

@@ -62,6 +62,11 @@ def words_of(folded: str) -> list[str]:
     return _ASCII_WORD.findall(folded) if folded.isascii() else _WORD.findall(folded)
 
 
+def is_word(sign: str) -> bool:
+    """Returns whether a character belongs to a word that something stands between and the next one."""
+    return _WORD.fullmatch(sign) is not None
+
+
 def folded(text: str) -> Folded:
     """Folds a text and finds its words."""
     text = fold(text)

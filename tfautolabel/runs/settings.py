@@ -49,6 +49,7 @@ class RunSettings:
         tune: whether to search for a better head first, see `tune_head`; its trials go to `out`/tuning.
         trials: how many heads that search tries.
         tuner: how the search proposes them: "random", "bayesian" or "hyperband".
+        rules_in_model: whether the exported model gives the votes of the rules on texts too.
     """
 
     input_column: str | None = None
@@ -75,6 +76,7 @@ class RunSettings:
     tune: bool = False
     trials: int = 30
     tuner: str = "random"
+    rules_in_model: bool = False
 
     def check(self) -> None:
         """Refuses invalid values, as far as this is possible without TensorFlow.
