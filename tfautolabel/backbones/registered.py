@@ -17,12 +17,15 @@ _BACKBONES = f"{PACKAGE}.backbones"
 _PREPROCESSORS = f"{PACKAGE}.preprocessors"
 
 HOMES: dict[str, str] = {
+    "BandStatistics": f"{_BACKBONES}.plain.spectrum",
+    "BucketCounts": f"{_BACKBONES}.plain.word_counts",
     "ByteLevelPreprocessor": f"{_PREPROCESSORS}.texts.byte_level",
     "ConvolutionalPosition": f"{_BACKBONES}.huggingface.wave_layers",
     "CoveredFrames": f"{_BACKBONES}.huggingface.whisper",
     "EncoderBlock": f"{_BACKBONES}.networks.bert",
     "FlooredLeakyReLU": f"{_BACKBONES}.packaged.speech_embedding",
     "FrameCounts": f"{_BACKBONES}.huggingface.wave_layers",
+    "HashedWordsPreprocessor": f"{_BACKBONES}.plain.word_counts",
     "ImagePreprocessor": f"{_PREPROCESSORS}.pictures.image",
     "KerasHubSpectrogram": f"{_BACKBONES}.kerashub.audio",
     "KerasHubTextPreprocessor": f"{_BACKBONES}.kerashub.preprocessor",

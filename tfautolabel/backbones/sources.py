@@ -19,6 +19,7 @@ from tfautolabel.backbones.kaggle.names import kaggle_handle
 from tfautolabel.backbones.keras_applications.load import APPLICATIONS, load_keras_application
 from tfautolabel.backbones.kerashub.load import load_kerashub
 from tfautolabel.backbones.packaged import PACKAGED, build
+from tfautolabel.backbones.plain.load import PLAIN, load_plain
 from tfautolabel.backbones.torch_source.load import load_torch_module
 
 
@@ -39,6 +40,8 @@ def load_backbone(handle: str, **options: Any) -> Backbone:
               `load_hugging_face`;
             - `torch:PACKAGE.MODULE.CALLABLE` or `torch:PACKAGE.MODULE.CALLABLE:WEIGHTS`: a PyTorch module,
               converted once, see `load_torch_module`;
+            - `plain:pixels`, `plain:words` or `plain:spectrum`: features without a pretrained network, see
+              `load_plain`;
             - a path: the folder of a SavedModel. Loading it runs its graph: load only what you trust.
         **options: options of the backbone's preprocessor. For texts: `long_text`, "truncate" (ignores text
             beyond the backbone's length) or "average" (the mean over all of a text). For `hub:` and `kaggle:`
@@ -80,6 +83,8 @@ def _hint(handle: str, prefix: str) -> str:
     """Suggests a valid handle for one that selects nothing; empty if there is no likely one."""
     if handle in PACKAGED:
         return f"packaged:{handle}"
+    if handle in PLAIN:
+        return f"plain:{handle}"
     if handle in APPLICATIONS:
         return f"keras:{handle}"
     if handle.startswith(("http://", "https://")):
@@ -132,6 +137,7 @@ SOURCES: dict[str, Source] = {
     ),
     "kerashub": Source("PRESET", load_kerashub, ("pooling",), "a KerasHub preset"),
     "torch": Source("PACKAGE.MODULE.CALLABLE", load_torch_module, ("size", "mean", "std", "keep_head")),
+    "plain": Source("NAME", load_plain),
 }
 """Maps prefixes to sources, in the order of messages. A new source is one entry."""
 
