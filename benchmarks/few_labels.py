@@ -26,7 +26,7 @@ from text_sets import text_set
 import tfautolabel as tal
 from tfautolabel.backbones.packaged import PACKAGED
 from tfautolabel.heads import build_head
-from tfautolabel.labeler.choose import rank_trials
+from tfautolabel.labeler.source_ranking import rank_sources
 from tfautolabel.training import train_head
 
 BARS = {
@@ -48,11 +48,11 @@ class Features(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Of one draw: shares of right labels, and what a choice among backbones is made by."""
+    """Of one draw: shares of right labels, and the features that a choice among backbones is made by."""
 
     ours: float
     peer: float
-    scores: np.ndarray
+    labelled: Features
 
 
 def dataset(task: str, arguments: argparse.Namespace) -> tal.Dataset:
@@ -80,14 +80,13 @@ def label(data: Features, per_class: int, seed: int) -> Outcome:
     known, truth = data.class_ids[drawn], data.class_ids[~drawn]
     head = build_head("linear", data.values.shape[1], int(data.class_ids.max()) + 1, seed)
     head.compile()
-    out_of_fold = train_head(head, data.values[drawn], known, seed=seed).out_of_fold
+    train_head(head, data.values[drawn], known, seed=seed)
     predicted = head.predict(data.values[~drawn], batch_size=4096, verbose=0).argmax(axis=1)
     peer = LogisticRegression(C=1, max_iter=2000).fit(normalize(data.values[drawn]), known)
-    own = out_of_fold[np.arange(len(known)), known]
     return Outcome(
         float((predicted == truth).mean()),
         float(peer.score(normalize(data.values[~drawn]), truth)),
-        np.stack([own, out_of_fold.argmax(axis=1) == known], axis=1),
+        Features(data.values[drawn], known),
     )
 
 
@@ -112,10 +111,10 @@ def add_accuracy(report: Report, task: str, per_class: int, outcomes: dict[str, 
 def regret(outcomes: dict[str, list[Outcome]]) -> list[float]:
     """For each draw, how far the chosen backbone is below the one that is best on average."""
     means = {name: np.mean([one.ours for one in own]) for name, own in outcomes.items()}
-    chosen = [
-        rank_trials({name: own[draw].scores for name, own in outcomes.items()})[0].handle
-        for draw in range(len(next(iter(outcomes.values()))))
-    ]
+    chosen = []
+    for seed, draws in enumerate(zip(*outcomes.values(), strict=True)):
+        found = {name: one.labelled.values for name, one in zip(outcomes, draws, strict=True)}
+        chosen.append(rank_sources(found, draws[0].labelled.class_ids, seed=seed).trials[0].handle)
     return [float(max(means.values()) - means[name]) for name in chosen]
 
 

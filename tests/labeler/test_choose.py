@@ -5,7 +5,7 @@ import pytest
 
 import tfautolabel as tal
 from tfautolabel.backbones.packaged import PackagedBackbone
-from tfautolabel.labeler import choose, select_backbone
+from tfautolabel.labeler import candidate_features, choose, select_backbone
 from tfautolabel.labeler.choose import tried_by_default
 
 
@@ -55,21 +55,24 @@ def test_what_is_not_installed_is_not_tried(cached, monkeypatch):
 
 @pytest.fixture
 def loaded(monkeypatch, cached):
-    """Which backbones are loaded; their features tell classes apart for the second alone."""
-    found = []
+    """Which backbones are loaded; `gaps` says how far apart their features put the classes."""
+    found = SimpleNamespace(handles=[], gaps={"packaged:resemblyzer": 9.0}, unreadable={})
 
     def load(handle, **_):
-        found.append(handle)
+        found.handles.append(handle)
         return SimpleNamespace(handle=handle, modality="audio")
 
     def extract(examples, backbone, **_):
-        good = backbone.handle.endswith("resemblyzer")
         noise = np.random.default_rng(0).normal(size=(len(examples), 4))
-        features = (noise + (9 * examples.class_ids[:, None] if good else 0)).astype(np.float32)
-        return SimpleNamespace(features=features, rows=np.arange(len(examples)))
+        gap = found.gaps.get(backbone.handle, 0.0)
+        features = (noise + gap * examples.class_ids[:, None]).astype(np.float32)
+        rows = np.setdiff1d(np.arange(len(examples)), found.unreadable.get(backbone.handle, []))
+        return SimpleNamespace(features=features[rows], rows=rows, computed=len(rows))
 
-    monkeypatch.setattr(choose, "load_backbone", load)
-    monkeypatch.setattr(choose, "extract_features", extract)
+    for module in (choose, candidate_features):
+        monkeypatch.setattr(module, "load_backbone", load)
+    monkeypatch.setattr(candidate_features, "is_installed", lambda _: True)
+    monkeypatch.setattr(candidate_features, "extract_features", extract)
     return found
 
 
@@ -82,14 +85,71 @@ def test_sound_is_chosen_for_by_default_and_the_choice_is_said(loaded):
     said = []
     backbone, trials = select_backbone(None, clips(), pool_size=100, say=said.append)
     assert backbone.handle == "packaged:resemblyzer" == trials[0]["handle"]
+    assert [trial["handle"] for trial in trials[1:]] == ["packaged:speech-embedding", "plain:spectrum"]
+    (sentence,) = said
+    assert "backbone chosen on the labelled examples: packaged:resemblyzer" in sentence
+    assert "packaged:resemblyzer 100.0%; packaged:speech-embedding" in sentence
+    assert "--backbone packaged:speech-embedding takes that one untried" in sentence
+
+
+def test_auto_takes_what_does_better_without_transfer_and_warns(loaded):
+    loaded.gaps = {"packaged:resemblyzer": 1.0, "plain:spectrum": 9.0}
+    said = []
+    backbone, trials = select_backbone("auto", clips(), say=said.append)
+    assert backbone.handle == "plain:spectrum" == trials[0]["handle"]
+    assert "your labels do better without transfer: plain:spectrum 100.0% against packaged:" in said[1]
+    assert f"--backbone {trials[1]['handle']} takes the pretrained one" in said[1]
+
+
+def test_it_is_only_offered_to_those_who_did_not_ask_for_a_choice(loaded):
+    loaded.gaps = {"packaged:resemblyzer": 1.0, "plain:spectrum": 9.0}
+    said = []
+    backbone, trials = select_backbone(None, clips(), say=said.append)
+    assert backbone.handle == trials[0]["handle"] != "plain:spectrum" == trials[-1]["handle"]
+    assert "your labels do better without transfer" in said[1]
+    assert said[1].endswith("--backbone plain:spectrum takes that one")
+
+
+def test_candidates_are_compared_on_what_each_of_them_reads(loaded, monkeypatch):
+    loaded.unreadable = {"packaged:speech-embedding": [0, 1, 2], "plain:spectrum": [4]}
+    seen, rank = [], choose.rank_sources
+    monkeypatch.setattr(
+        choose, "rank_sources", lambda *given, **more: seen.extend(given) or rank(*given, **more)
+    )
+    select_backbone("auto", clips())
+    features, class_ids = seen
+    rows = [3, *range(5, 20)]
+    assert class_ids.tolist() == clips().class_ids[rows].tolist()
+    noise = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)[rows]
+    assert np.array_equal(features["plain:spectrum"], noise)
+    assert np.array_equal(features["packaged:speech-embedding"], noise)
+
+
+def test_a_backbone_that_cannot_be_loaded_is_left_out_and_said(loaded, monkeypatch):
+    load = candidate_features.load_backbone
+
+    def broken(handle, **options):
+        if handle == "packaged:resemblyzer":
+            raise RuntimeError("no network")
+        return load(handle, **options)
+
+    monkeypatch.setattr(candidate_features, "load_backbone", broken)
+    said = []
+    _, trials = select_backbone("auto", clips(), say=said.append)
+    assert said[0] == "packaged:resemblyzer was not tried: no network"
     assert len(trials) == 2
-    assert "backbone chosen on the labelled examples: packaged:resemblyzer" in said[0]
-    assert "--backbone packaged:speech-embedding takes that one untried" in said[0]
+    monkeypatch.setattr(
+        candidate_features, "load_backbone", lambda handle, **_: broken("packaged:resemblyzer")
+    )
+    with pytest.raises(
+        ValueError, match=r"backbone='auto' needs .*Received: no such backbone, and 20 examples"
+    ):
+        select_backbone("auto", clips())
 
 
 def test_a_backbone_that_is_named_rules(loaded):
     backbone, trials = select_backbone("packaged:speech-embedding", clips(), pool_size=100)
-    assert loaded == [backbone.handle] == ["packaged:speech-embedding"]
+    assert loaded.handles == [backbone.handle] == ["packaged:speech-embedding"]
     assert trials is None
 
 
@@ -104,4 +164,4 @@ def test_a_backbone_for_other_data_is_refused_before_it_is_fetched(loaded):
         select_backbone("packaged:efficientnet-lite0", texts)
     with pytest.raises(ValueError, match=r"one for text data.*elsewhere, which is for audio data"):
         select_backbone("elsewhere", texts)
-    assert loaded == ["elsewhere"]
+    assert loaded.handles == ["elsewhere"]

@@ -108,8 +108,9 @@ Backbone = Annotated[
     str | None,
     typer.Option(
         "--backbone",
-        help="packaged:NAME, keras:NAME, kerashub:PRESET, hub:HANDLE, kaggle:HANDLE, hf:NAME, torch:PATH, a "
-        "SavedModel's folder, or auto to choose a packaged one by cross-validation. By default the "
+        help="packaged:NAME, keras:NAME, kerashub:PRESET, hub:HANDLE, kaggle:HANDLE, hf:NAME, torch:PATH, "
+        "plain:pixels, plain:words or plain:spectrum (without transfer), a SavedModel's folder, or auto to "
+        "choose a packaged or plain one by the labels. By default the "
         "modality's own; for sound, and for others that were fetched where that takes less than a fifth of "
         "the run, as with auto.",
     ),

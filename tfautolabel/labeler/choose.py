@@ -1,10 +1,10 @@
-"""Chooses the backbone: the one asked for, the modality's default, or the best by cross-validation."""
+"""Chooses the backbone: the one asked for, the modality's default, or the best by the labelled examples."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from tfautolabel._cache import offline
 from tfautolabel._optional import is_installed
 from tfautolabel.backbones import Backbone, load_backbone
 from tfautolabel.backbones.packaged import PACKAGED, PackagedBackbone
+from tfautolabel.backbones.plain import plain_of
 from tfautolabel.data import Dataset
-from tfautolabel.features import extract_features
-from tfautolabel.heads import build_head
-from tfautolabel.training import train_head
+from tfautolabel.labeler.candidate_features import CandidateFeatures, candidate_features, check_modality
+from tfautolabel.labeler.source_ranking import Trial, rank_sources
 
 DEFAULT_BACKBONES = {
     "image": "packaged:efficientnet-lite0",
@@ -43,21 +43,6 @@ START = {"image": 1500, "text": 2500}
 """The time to build and start a backbone, in examples of the modality's default backbone."""
 
 
-@dataclass(frozen=True)
-class Trial:
-    """The result of one candidate on the labelled examples.
-
-    Attributes:
-        handle: the backbone's string.
-        accuracy: cross-validated, in [0, 1].
-        log_loss: cross-validated mean negative log-probability of the true class, in nats; lower is better.
-    """
-
-    handle: str
-    accuracy: float
-    log_loss: float
-
-
 def select_backbone(
     handle: str | None,
     examples: Dataset,
@@ -73,8 +58,9 @@ def select_backbone(
     """Loads the backbone that a user asked for, or chooses one.
 
     Args:
-        handle: a string for `load_backbone`; "auto" to try every available packaged backbone of the modality;
-            None to try those of `tried_by_default`, which may be only the modality's default one.
+        handle: a string for `load_backbone`; "auto" to try every available packaged backbone of the modality
+            and the features without transfer; None to try those of `tried_by_default`, which may be only the
+            modality's default one.
         examples: the labelled examples.
         pool_size: how many there are to label.
         long_text: "truncate" or "average", for texts.
@@ -103,33 +89,52 @@ def select_backbone(
     if handle != "auto":
         entry = PACKAGED.get(handle.removeprefix("packaged:"))
         if entry is not None:  # before anything is fetched
-            _check_modality(handle, entry.modality, modality)
+            check_modality(handle, entry.modality, modality)
         chosen = load_backbone(handle, **options)
-        _check_modality(handle, chosen.modality, modality)
+        check_modality(handle, chosen.modality, modality)
         return chosen, None
-    backbones, scores = {}, {}
-    for entry in candidates:
-        backbone = _load(entry, options, say)
-        if backbone is None:
-            continue
-        extraction = extract_features(
-            examples, backbone, batch_size=batch_size, cache_dir=cache_dir, progress=progress
-        )
-        class_ids = examples.class_ids[extraction.rows]
-        if len(np.unique(class_ids)) < 2:
-            continue  # almost nothing can be read; the code that learns from it reports this
-        backbones[backbone.handle] = backbone
-        scores[backbone.handle] = _out_of_fold(extraction.features, class_ids, seed)
-    if not scores and hint:
+    handles = [*(f"packaged:{entry.name}" for entry in candidates), plain_of(modality)]
+    found = candidate_features(
+        handles, examples, options, batch_size=batch_size, cache_dir=cache_dir, progress=progress, say=say
+    )
+    pretrained = [name for name in found.backbones if name != plain_of(modality)]
+    if pretrained and len(np.unique(found.class_ids)) > 1:
+        return _chosen(found, plain_of(modality), hint, seed, say)
+    # Almost nothing can be read, or loaded. The code that learns from it reports the first.
+    if hint:
         return load_backbone(own, **options), None
-    if not scores:
-        raise ValueError(
-            f"backbone='auto' needs a packaged backbone for {modality} data that can be loaded. "
-            f"Received: none of {', '.join(entry.name for entry in candidates)}"
-        )
-    trials = rank_trials(scores)
-    say(_explained(trials) + hint)
-    return backbones[trials[0].handle], [asdict(trial) for trial in trials]
+    raise ValueError(
+        f"backbone='auto' needs a packaged backbone for {modality} data that can be loaded, and labelled "
+        f"examples of two classes that can be read. Received: {', '.join(pretrained) or 'no such backbone'}, "
+        f"and {len(found.class_ids):,} examples"
+    )
+
+
+def _chosen(
+    found: CandidateFeatures, plain: str, hint: str, seed: int, say: Callable[[str], None]
+) -> tuple[Backbone, list[dict[str, Any]]]:
+    """Returns the best candidate, and the trials, best first.
+
+    Features without transfer are taken only if the user asked for a choice; else they are offered.
+
+    Args:
+        found: candidates with their features.
+        plain: the handle of those without transfer.
+        hint: how to take the modality's own backbone untried; "" if the user asked for the choice.
+        seed: decides the folds.
+        say: is called with the choice.
+    """
+    ranking = rank_sources(found.features, found.class_ids, without=plain, seed=seed)
+    trials = list(ranking.trials)
+    if ranking.without is not None:
+        place = 0 if ranking.better_without and not hint else len(trials)
+        trials.insert(place, ranking.without)
+    best = trials[0].handle
+    say(f"backbone chosen on the labelled examples: {best}. {_explained(trials)}{hint}")
+    if ranking.warning is not None:
+        other = plain if hint else ranking.trials[0].handle
+        say(f"{ranking.warning}. --backbone {other} takes {'that' if hint else 'the pretrained'} one")
+    return found.backbones[best], [asdict(trial) for trial in trials]
 
 
 def tried_by_default(modality: str, n_examples: int, pool_size: int) -> list[PackagedBackbone]:
@@ -162,64 +167,16 @@ def tried_by_default(modality: str, n_examples: int, pool_size: int) -> list[Pac
     return tried
 
 
-def _check_modality(handle: str, found: str, wanted: str) -> None:
-    if found != wanted:
-        raise ValueError(
-            f"backbone must be one for {wanted} data. Received: {handle}, which is for {found} data; what "
-            "the data are is said by modality=… (--modality)"
-        )
-
-
 def _at_hand(entry: PackagedBackbone) -> bool:
     if entry.extra is not None and not is_installed(entry.extra):
         return False
     return entry.is_cached() or (entry.download_mb <= SMALL_MB and not offline())
 
 
-def rank_trials(scores: dict[str, np.ndarray]) -> list[Trial]:
-    """Ranks candidates by the predictions of their heads for examples that the heads have not seen.
-
-    The rank is by the sum of error rate and log loss. With few labels, accuracies are often equal or differ
-    by chance, but the probability of the true class still separates candidates. The log loss alone is not
-    enough, because a single confident mistake can dominate it. `benchmarks/few_labels.py` measures the
-    choice.
-
-    Args:
-        scores: handle to (n, 2): the probability of each example's true class, and whether it was the
-            largest.
-
-    Returns:
-        The trials, the chosen one first.
-    """
-    trials = []
-    for handle, score in scores.items():
-        loss = float(-np.log(np.maximum(score[:, 0], 1e-12)).mean())
-        trials.append(Trial(handle, float(score[:, 1].mean()), loss))
-    return sorted(trials, key=lambda trial: trial.log_loss - trial.accuracy)
-
-
-def _load(entry: PackagedBackbone, options: dict[str, str], say: Callable[[str], None]) -> Backbone | None:
-    if entry.extra is not None and not is_installed(entry.extra):
-        say(f'packaged:{entry.name} was not tried: it needs pip install "tfautolabel[{entry.extra}]"')
-        return None
-    try:
-        return load_backbone(f"packaged:{entry.name}", **options)
-    except (FileNotFoundError, RuntimeError) as error:
-        say(f"packaged:{entry.name} was not tried: {error}")
-        return None
-
-
-def _out_of_fold(features: np.ndarray, class_ids: np.ndarray, seed: int) -> np.ndarray:
-    """Returns (n, 2): the probability of each example's true class, and whether it is the largest."""
-    head = build_head("linear", features.shape[1], int(class_ids.max()) + 1, seed)
-    head.compile()
-    probabilities = train_head(head, features, class_ids, seed=seed).out_of_fold
-    true = probabilities[np.arange(len(class_ids)), class_ids]
-    return np.stack([true, probabilities.argmax(axis=1) == class_ids], axis=1)
-
-
 def _explained(trials: list[Trial]) -> str:
-    tried = "; ".join(
-        f"{trial.handle} accuracy {trial.accuracy:.1%}, log loss {trial.log_loss:.3f}" for trial in trials
-    )
-    return f"backbone chosen on the labelled examples: {trials[0].handle}. Tried: {tried}"
+    told = []
+    for trial in trials:
+        told.append(f"{trial.handle} {trial.nearest_mean:.1%}")
+        if trial.accuracy is not None and trial.log_loss is not None:
+            told[-1] += f" (head: accuracy {trial.accuracy:.1%}, log loss {trial.log_loss:.3f})"
+    return f"Right by nearest class means: {'; '.join(told)}"

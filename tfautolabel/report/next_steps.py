@@ -126,8 +126,18 @@ def another_backbone(backbone: dict[str, Any]) -> str:
         return "; or compare the packaged backbones on your labels with --backbone auto"
     if not others:
         return ""
-    told = ", ".join(f"{one['handle']} ({one['accuracy']:.1%} right when held out)" for one in others)
+    taken = backbone["choice"][0]
+    for one in others:
+        if one["handle"].startswith("plain:") and one["nearest_mean"] > taken["nearest_mean"]:
+            return f"; these labels do better without transfer: --backbone {one['handle']}"
+    told = ", ".join(f"{one['handle']} ({_share_right(one)})" for one in others)
     return f"; other backbones were no better: {told}"
+
+
+def _share_right(trial: dict[str, Any]) -> str:
+    if trial.get("accuracy") is None:  # nearest means were enough to judge it
+        return f"{trial['nearest_mean']:.1%} right by nearest class means"
+    return f"{trial['accuracy']:.1%} right when held out"
 
 
 def _audit_step(run: RunRecord) -> Step | None:

@@ -27,8 +27,8 @@ class RunSettings:
         follow_links: whether links that lead out of a folder are followed.
         frame: which frame of DICOM and TIFF pictures with several frames is read, from 1; by default the
             middle one of DICOM and the first of TIFF.
-        backbone: a string for `load_backbone`, or "auto" to choose a packaged backbone by cross-validation.
-            The default is the backbone of the modality, or "auto" if that is cheap.
+        backbone: a string for `load_backbone`, or "auto" to choose a packaged or plain one by the labels.
+            The default is the modality's own, or a choice among the packaged ones if that is cheap.
         long_text: "truncate" for texts longer than the backbone takes, or "average" over their windows.
         head: a key of `HEADS`.
         seed: decides everything random.
