@@ -43,6 +43,7 @@ def show_run(result: RunResult) -> None:
         *_baseline(result),
         f"accepted   {_share(counts['accepted'], counts['to_label'])} labels {_by_what(result)}",
         *_reasons(counts["reasons"]),
+        *_pool(result),
         *_rules(result),
         *_estimate(result),
         _set_aside(counts["unreadable"]),
@@ -68,6 +69,12 @@ def _accuracy(cross_validation: dict[str, Any]) -> str:
         f"accuracy   {cross_validation['accuracy']:.1%} on the {cross_validation['examples']:,} labelled "
         f"examples{drawn}, each predicted without having been seen (95 % interval {low:.1%} to {high:.1%})"
     )
+
+
+def _pool(result: RunResult) -> list[str]:
+    """Returns a line about what the examples without labels were worth, if the head could learn from them."""
+    found = result.record["transfer"].get("pool")
+    return [] if found is None else [f"head       {found['why']}"]
 
 
 def _rules(result: RunResult) -> list[str]:

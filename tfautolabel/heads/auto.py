@@ -1,88 +1,37 @@
-"""A head that also learns from a pool without labels: several linear heads, averaged by held-out labels."""
+"""A head that also learns from a pool without labels: several heads, averaged by held-out labels."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from tfautolabel.heads.covariance_power import POWERS, principal_axes
+from tfautolabel.data.folds import content_order
+from tfautolabel.heads.class_shares import (
+    LABELS,
+    STANDARD_ERRORS,
+    share_factors,
+    shift_in_errors,
+    with_factors,
+)
 from tfautolabel.heads.evidence import log_likelihoods, mixed_by_evidence
 from tfautolabel.heads.linear import Examples, LinearHead
-from tfautolabel.heads.normalization import unit_rows
-from tfautolabel.heads.softmax_regression import SoftmaxRegression
+from tfautolabel.heads.neighbours import ANCHORS
+from tfautolabel.heads.pool_fit import FittedHeads, fit_pool_heads
+from tfautolabel.heads.pool_heads import HEADS_OF_POOL, PoolHeads
 
 POOL_ROWS = 300
 """A smaller pool says too little about the directions in which features vary; then the head is the linear
 one."""
 
+NEIGHBOUR_ROWS = 1_000
+"""In a smaller pool neighbours lie too far away to say much."""
+
+LEVELS = ("maps", "neighbours")
+"""What a head may use of a pool: its covariance; or also which of its examples are neighbours."""
+
 _ROWS_AT_ONCE = 8192
-
-
-@keras.saving.register_keras_serializable("tfautolabel")
-class ScaledHeads(keras.layers.Layer):
-    """Averages a head with others on features that are scaled by powers of a pool's covariance.
-
-    Before it has learnt anything, all weight is on the head that it gets.
-
-    Args:
-        feature_dim: d.
-        n_classes: k.
-        **options: options of `keras.layers.Layer`.
-
-    Call arguments:
-        features: (n, d) float32, rows of length one.
-        plain: (n, k) float32, the probabilities of the head on these features.
-
-    Returns:
-        (n, k) float32, rows sum to 1.
-    """
-
-    def __init__(self, feature_dim: int, n_classes: int, **options: Any) -> None:
-        super().__init__(trainable=False, **options)
-        self.feature_dim, self.n_classes = feature_dim, n_classes
-        m = len(POWERS)
-        shapes = {
-            "shares": (m + 1,),
-            "directions": (feature_dim, feature_dim),
-            "scales": (m, feature_dim),
-            "kernels": (m, feature_dim, n_classes),
-            "biases": (m, n_classes),
-        }
-        for name, shape in shapes.items():
-            setattr(self, name, self.add_weight(shape=shape, initializer="zeros", trainable=False, name=name))
-        self.forget()
-        self.built = True
-
-    def forget(self) -> None:
-        """Puts all weight on the head that the layer gets."""
-        self.shares.assign(np.eye(1, len(POWERS) + 1, dtype=np.float32)[0])
-
-    def call(self, features: Any, plain: Any) -> Any:
-        """See the class."""
-        along = ops.matmul(features, self.directions)
-        total = self.shares[0] * plain
-        for number in range(len(POWERS)):
-            rows = unit_rows(along * self.scales[number])
-            scores = ops.matmul(rows, self.kernels[number]) + self.biases[number]
-            total = total + self.shares[number + 1] * ops.softmax(scores, axis=-1)
-        return total
-
-    def compute_output_shape(
-        self,
-        features_shape: tuple[int | None, ...],  # noqa: ARG002 # Keras asks with all inputs' shapes
-        plain_shape: tuple[int | None, ...],
-    ) -> tuple[int | None, ...]:
-        """The shape of the probabilities."""
-        return plain_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal layer."""
-        config = super().get_config()
-        config.pop("trainable")
-        return {**config, "feature_dim": self.feature_dim, "n_classes": self.n_classes}
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
@@ -90,29 +39,46 @@ class AutoHead(LinearHead):
     """The linear head, averaged with others that a pool without labels informs, by held-out labels.
 
     The other heads are linear too, on features that are scaled by powers of the covariance of labelled
-    examples and pool; see `tfautolabel.heads.covariance_power`. Each one's weight comes from the
-    likelihood of held-out labels; see `tfautolabel.heads.evidence`. Nothing assumes that classes have
-    equal shares in the pool. Without a pool of `POOL_ROWS` or more, or with another optimizer than
-    "lbfgs", it is the linear head.
+    examples and pool, see `tfautolabel.heads.covariance_power`; and in a pool of `NEIGHBOUR_ROWS` or more,
+    heads that average over neighbours, see `tfautolabel.heads.neighbours`. Each one's weight comes from the
+    likelihood of held-out labels; see `tfautolabel.heads.evidence`. Nothing assumes that classes have equal
+    shares in the pool. Without a pool of `POOL_ROWS` or more, or with another optimizer than "lbfgs", it
+    is the linear head.
+
+    With neighbours, head and exported model hold the features of up to `ANCHORS` examples of the pool.
 
     Args:
         feature_dim: d, the length of a feature vector.
         n_classes: k.
+        level: one of `LEVELS`, the most that it uses of a pool.
+        anchors: how many examples of a pool a fitted head holds; 0 before `fit`.
         **options: options of `LinearHead`.
 
     Attributes:
         pool_: after `fit`, a record of what the pool was worth: see `fit`.
+
+    Raises:
+        ValueError: If the level is unknown.
     """
 
-    def __init__(self, feature_dim: int, n_classes: int, **options: Any) -> None:
+    def __init__(
+        self, feature_dim: int, n_classes: int, level: str = "neighbours", anchors: int = 0, **options: Any
+    ) -> None:
+        if level not in LEVELS:
+            raise ValueError(f"level must be one of {', '.join(LEVELS)}. Received: level={level!r}")
         super().__init__(feature_dim, n_classes, **options)
-        self.scaled = ScaledHeads(feature_dim, n_classes, name="scaled_heads")
+        self.level = level
+        self.pool_heads = PoolHeads(feature_dim, n_classes, anchors, name="pool_heads")
         self.pool_: dict[str, Any] = {}
 
     def call(self, features: Any) -> Any:
         """See the class."""
         rows = self.normalization(features)
-        return self.scaled(rows, self.dense(rows))
+        return self.pool_heads(rows, self.dense(rows))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal head."""
+        return {**super().get_config(), "level": self.level, "anchors": self.pool_heads.anchors}
 
     @property
     def learns_from_pool(self) -> bool:
@@ -143,15 +109,17 @@ class AutoHead(LinearHead):
             **options: options of `LinearHead.fit`.
 
         Returns:
-            A `keras.callbacks.History`. `pool_` then says under "level" whether the head is "linear" or uses
-            "maps", and "why" in a sentence; with maps also the "shares" of the heads, and the gain over
-            the linear head on held-out labels: in "accuracy" (in [-1, 1]) and in "nats" of log-likelihood
-            over all labels.
+            A `keras.callbacks.History`. `pool_` then says under "level" whether the head is "linear", uses
+            "maps" or "neighbours" too, and "why" in a sentence; with a pool also the "shares" of the
+            heads, the gain over the linear head on held-out labels, in "accuracy" (in [-1, 1]) and in
+            "nats" of log-likelihood over all labels, and "class_shares", those of the pool where they had
+            to be corrected.
 
         Raises:
             ValueError: As `LinearHead.fit`, or if the pool's shape does not fit.
         """
-        self.scaled.forget()
+        self.pool_heads.forget()
+        self.predict_function = self.test_function = None  # their graphs may hold other heads
         rows = 0 if pool is None else len(pool)
         if not self.solves_itself or pool is None or rows < POOL_ROWS:
             self.pool_ = {"level": "linear", "pool_rows": rows, "why": _why_linear(rows, self.solves_itself)}
@@ -164,30 +132,43 @@ class AutoHead(LinearHead):
             )
         examples = self._examples(x, y, sample_weight, class_weight, groups)
         known, unlabelled = self._normalized(examples.features), self._normalized(pool)
-        axes = principal_axes([known, *_parts(unlabelled)])
-        views = [known, *(axes.scaled(known, power) for power in POWERS)]
-        models = [self._solved(view, examples) for view in views]
-        held_out = [cast(np.ndarray, model.out_of_fold) for model in models]
+        unlabelled = unlabelled[content_order(unlabelled, np.zeros(rows, np.int64))]
+        near = self.level == "neighbours" and rows >= NEIGHBOUR_ROWS and len(known) <= ANCHORS
+        of_pool = fit_pool_heads(known, examples, unlabelled, near, self._solved, self.n_classes, self.seed)
+        self.dense.set_weights([of_pool.models[0].weights, of_pool.models[0].bias])
         judged = _judged(examples)
-        weights = examples.weights * judged
         shares, exponents, out_of_fold = mixed_by_evidence(
-            held_out, examples.class_ids, examples.folds, weights
+            of_pool.held_out, examples.class_ids, examples.folds, examples.weights * judged
         )
-        plain, *others = [
-            (model.weights * exponent, model.bias * exponent)
-            for model, exponent in zip(models, exponents, strict=True)
-        ]
-        self.dense.set_weights(list(plain))
-        self.scaled.shares.assign(shares)
-        self.scaled.directions.assign(axes.directions)
-        self.scaled.scales.assign(np.stack([axes.shares**power for power in POWERS]))
-        self.scaled.kernels.assign(np.stack([kernel for kernel, _ in others]))
-        self.scaled.biases.assign(np.stack([bias for _, bias in others]))
-        self.out_of_fold_, self.C_ = out_of_fold[np.argsort(examples.order)], models[0].C
-        self.pool_ = {"level": "maps", "pool_rows": rows} | _worth(
-            models[0], out_of_fold, shares, examples.class_ids, judged
-        )
+        self.pool_heads.take(of_pool, shares, exponents)
+        record = _worth(of_pool, out_of_fold, shares, examples.class_ids, judged)
+        out_of_fold, of_shares = self._correct_shares(unlabelled, out_of_fold, examples)
+        if of_shares["class_shares"] is not None:
+            record["why"] += (
+                "; classes have other shares in the pool than among the labels, which is corrected"
+            )
+        self.pool_ = {"level": "neighbours" if near else "maps", "pool_rows": rows} | record | of_shares
+        self.out_of_fold_, self.C_ = out_of_fold[np.argsort(examples.order)], of_pool.models[0].C
         return self._history(self(examples.features), examples.class_ids, out_of_fold)
+
+    def _correct_shares(
+        self, unlabelled: np.ndarray, out_of_fold: np.ndarray, examples: Examples
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Corrects the classes' shares if the pool has others; held-out labels stay on the same scale."""
+        counts = np.bincount(examples.class_ids, minlength=self.n_classes)
+        if counts.min() < LABELS:
+            return out_of_fold, {"class_shares": None}
+        parts = [self.pool_heads(part, self.dense(part)) for part in _parts(unlabelled)]
+        of_pool = np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
+        errors = shift_in_errors(of_pool, out_of_fold, examples.weights)
+        if errors <= STANDARD_ERRORS:
+            return out_of_fold, {"class_shares": None}
+        total = np.bincount(examples.class_ids, examples.weights, self.n_classes)
+        expected = total / total.sum()
+        factors = share_factors(of_pool, expected)
+        self.pool_heads.factors.assign(factors)
+        found = [round(float(share), 4) for share in factors * expected]
+        return with_factors(out_of_fold, factors).astype(np.float32), {"class_shares": found}
 
     def _normalized(self, features: np.ndarray) -> np.ndarray:
         parts = [self.normalization(part) for part in _parts(np.asarray(features, np.float32))]
@@ -219,23 +200,21 @@ def _why_linear(rows: int, solves_itself: bool) -> str:
 
 
 def _worth(
-    linear: SoftmaxRegression,
+    of_pool: FittedHeads,
     out_of_fold: np.ndarray,
     shares: np.ndarray,
     class_ids: np.ndarray,
     judged: np.ndarray,
 ) -> dict[str, Any]:
     """Returns what the pool was worth, on held-out labels that had no say in the weights that judge them."""
-    names = ["linear", *(f"power {power:g}" for power in POWERS)]
     found: dict[str, Any] = {
-        "shares": {name: round(float(share), 3) for name, share in zip(names, shares, strict=True)},
+        "shares": {name: round(float(share), 3) for name, share in zip(HEADS_OF_POOL, shares, strict=False)},
         "labels": int(judged.sum()),
     }
     if not judged.any():
-        why = "the head averages three heads that the pool informs; no held-out label says what that is worth"
+        why = f"the head averages {len(shares)} heads that the pool informs; no held-out label says its worth"
         return found | {"accuracy": None, "nats": None, "why": why}
-    before, after = cast(np.ndarray, linear.out_of_fold)[judged], out_of_fold[judged]
-    truth = class_ids[judged]
+    before, after, truth = of_pool.held_out[0][judged], out_of_fold[judged], class_ids[judged]
     right = [float((one.argmax(axis=1) == truth).mean()) for one in (before, after)]
     nats = float((log_likelihoods(after, truth) - log_likelihoods(before, truth)).sum())
     why = (

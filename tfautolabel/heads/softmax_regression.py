@@ -20,7 +20,7 @@ fitted to: a class with two labels would lose half of its share exactly when it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,6 +160,28 @@ def left_out_probabilities(
     Returns:
         (n, k) float32, rows of zeros where the group is -1.
     """
+    found = np.zeros((len(features), model.weights.shape[1]), np.float32)
+    for out, weights, bias in left_out_models(
+        model, features, class_ids, groups, sample_weight=sample_weight
+    ):
+        found[out] = softmax(np.asarray(features, np.float32)[out] @ weights + bias, axis=1)
+    return found
+
+
+def left_out_models(
+    model: SoftmaxRegression,
+    features: np.ndarray,
+    class_ids: np.ndarray,
+    groups: np.ndarray,
+    *,
+    sample_weight: np.ndarray | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Fits a model without each group of examples; see `left_out_probabilities`.
+
+    Yields:
+        (n,) bool, the examples that are left out; the model's (d, k) weights and (k,) bias, both float32 and
+        with the scale.
+    """
     weight = np.ones(len(features), np.float32) if sample_weight is None else sample_weight.astype(np.float32)
     centre = np.average(features, axis=0, weights=weight).astype(np.float32)
     basis, coordinates = _span(np.asarray(features, np.float32) - centre)
@@ -169,13 +191,14 @@ def left_out_probabilities(
     # Each model starts near its own solution: from that on all examples, before the scale.
     own = model.weights if basis is None else basis.T @ model.weights
     start = np.vstack([own, model.bias + centre @ model.weights]).astype(np.float32) / model.scale
-    found = np.zeros(targets.shape, np.float32)
     for number in np.unique(groups[groups >= 0]):
         out = groups == number
         part = coordinates[~out], targets[~out], _with_shares_of_all(targets, weight, ~out)
-        solution = _solve(*part, model.C, start, _ROUGH_TOLERANCE)
-        found[out] = softmax(_scaled(coordinates[out] @ solution, log_prior, model.scale), axis=1)
-    return found
+        solution = model.scale * _solve(*part, model.C, start, _ROUGH_TOLERANCE)
+        if model.scale > 1.0:
+            solution[-1] += (1.0 - model.scale) * log_prior
+        weights = solution[:-1] if basis is None else basis @ solution[:-1]
+        yield out, weights.astype(np.float32), (solution[-1] - centre @ weights).astype(np.float32)
 
 
 def _span(features: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:

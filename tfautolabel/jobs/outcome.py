@@ -104,6 +104,8 @@ def label_pool(
         _fit(labeler, examples, settings, extraction, sample, said, weak)
     if "why" in labeler.transfer_:
         say(labeler.transfer_["why"])
+    if "pool" in labeler.transfer_:
+        say(labeler.transfer_["pool"]["why"])
     certificate = labeler.certify(
         settings.target, confidence=settings.certify_confidence, per_class=settings.per_class
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 from tfautolabel.data import Dataset
 from tfautolabel.data.folds import twin_numbers
 from tfautolabel.features import Extraction
+from tfautolabel.heads.contract import learns_from_pool
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
 from tfautolabel.labeler.trained import Trained
@@ -32,6 +34,7 @@ def train(
     weights: dict[int, float] | None,
     fit_options: dict[str, Any],
     weak: WeakLabels | None = None,
+    pool: np.ndarray | None = None,
 ) -> Trained:
     """Trains a head on frozen features; then, if planned, the backbone with a head like it.
 
@@ -47,15 +50,24 @@ def train(
         weights: class id to weight.
         fit_options: options of `keras.Model.fit`.
         weak: votes of rules, from which a linear head learns too; the backbone then stays frozen.
+        pool: (m, d) float32, features of examples to label; only of use to a head that learns from a pool, on
+            a backbone that stays frozen, without rules.
     """
     if weak is not None:
-        return train_by_rules(head, weak, extraction.features, class_ids, plan.seed)
+        by_rules = train_by_rules(head, weak, extraction.features, class_ids, plan.seed)
+        return replace(by_rules, record=by_rules.record | _not_from_pool(head, "it learns from rules"))
     blank = untrained_copy(head, extraction.features)
     trained = train_head(
-        head, extraction.features, class_ids, class_weight=weights, seed=plan.seed, **fit_options
+        head, extraction.features, class_ids, class_weight=weights, seed=plan.seed, pool=pool, **fit_options
     )
     out_of_fold, folds, calibrate_by = trained.out_of_fold, trained.n_folds, "auto"
-    features, record = extraction.features, {"asked": plan.transfer, "method": "feature"}
+    features = extraction.features
+    record: dict[str, Any] = {"asked": plan.transfer, "method": "feature"}
+    if plan.transfer == "feature" and learns_from_pool(head):
+        record["pool"] = head.pool_
+        if head.pool_.get("class_shares") is not None:
+            # Offsets of classes, fitted to the labels, would bring the labels' shares back.
+            calibrate_by = "temperature"
     if plan.transfer != "feature":
         result, record = tune_backbone(
             plan, reading.backbone, head, blank, start, examples, class_ids, classes, extraction.digest,
@@ -65,4 +77,12 @@ def train(
             out_of_fold, folds, calibrate_by = result.out_of_fold, result.n_folds, "temperature"
             if result.kept:
                 features = reading.extract(examples).features
+        record |= _not_from_pool(head, "the backbone may be tuned with it")
     return Trained(trained.history, out_of_fold, folds, calibrate_by, features, record)
+
+
+def _not_from_pool(head: keras.Model, why: str) -> dict[str, Any]:
+    """Returns what a record says of a head that could have learnt from a pool."""
+    if not learns_from_pool(head):
+        return {}
+    return {"pool": {"level": "linear", "why": f"the head is the linear one, because {why}"}}

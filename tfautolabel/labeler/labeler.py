@@ -42,7 +42,7 @@ class Labeler(ByFitted):
         backbone: a string for `load_backbone`, such as "packaged:efficientnet-lite0", a SavedModel's folder,
             or a `Backbone`.
         classes: k names, at least 2; class ids index into them.
-        head: "linear", "mlp", or a `keras.Model` from (n, d) features to (n, k) probabilities.
+        head: "linear", "auto", "mlp", or a `keras.Model` from (n, d) features to (n, k) probabilities.
         seed: determines everything random: folds, initial weights, order of the batches.
         batch_size: examples in one forward pass of the backbone.
         cache_dir: where features are kept between runs; the package's cache by default.
@@ -66,7 +66,8 @@ class Labeler(ByFitted):
             here too: `calibration_`, `ood_gate_` (its gate), `earned_`, `certificate_`, `learnt_`,
             `cross_validation_`, and for the held-out labelled examples, in the given order, `out_of_fold_`
             and `truth_`.
-        transfer_: after `fit`, a record of what was tuned, or why nothing was.
+        transfer_: after `fit`, a record of what was tuned, or why nothing was; with the head "auto", under
+            "pool" what the pool was worth.
         rules_: after `fit` with rules, a record of what was learnt from them; else None.
         unreadable_: after `fit`, labelled examples that could not be read.
         pool_extraction_: after `fit` with a pool, the result of `extract` for it.
@@ -180,7 +181,8 @@ class Labeler(ByFitted):
                 classes weigh nearly the same until they have hundreds of labels.
             extraction: the result of `extract` for `labelled`, so that it need not be looked up again.
             pool: a random sample of at most a few thousand examples to label; the gate compares examples with
-                it to find those unlike the labelled ones. By default, the labelled ones replace it.
+                it to find those unlike the labelled ones. By default, the labelled ones replace it. The head
+                "auto" learns from it too.
             drawn: ids of labelled examples that were drawn at random, if others were chosen. Calibration,
                 accuracy and what is accepted then come from these only.
             rules: rules, or a file of them, that vote on the pool; the head learns from their votes too.
@@ -212,12 +214,14 @@ class Labeler(ByFitted):
         plan = Plan(
             self.transfer, self.transfer_settings, self.time_budget, self.seed, self.cache_dir, self.progress
         )
+        # A backbone that is tuned gives the pool other features.
+        first = None if pool is None or self.transfer != "feature" else self.extract(pool)
         trained = train(
             plan, self.reading, self.head, self._start, examples, extraction, class_ids, self.classes,
-            weights, fit_options, weak,
+            weights, fit_options, weak, None if first is None else first.features,
         )  # fmt: skip
         self.transfer_, self.rules_ = trained.record, trained.rules
-        self.pool_extraction_ = None if pool is None else self.extract(pool)
+        self.pool_extraction_ = first if first is not None or pool is None else self.extract(pool)
         background = None if self.pool_extraction_ is None else self.pool_extraction_.features
         is_drawn = None if drawn is None else np.array([name in drawn for name in examples.ids], bool)
         calibration, gate, earned, held_out = judge_fit(

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel.data.folds import content_order, stratified_folds, twin_numbers
-from tfautolabel.heads.contract import is_self_solving
+from tfautolabel.heads.contract import is_self_solving, learns_from_pool
 from tfautolabel.heads.normalization import PowerNormalization
 from tfautolabel.training.first_state import FirstState
 
@@ -45,6 +45,7 @@ def train_head(
     n_folds: int = 5,
     seed: int = 0,
     groups: np.ndarray | None = None,
+    pool: np.ndarray | None = None,
     **fit_options: Any,
 ) -> HeadTraining:
     """Trains a head on all examples, and by cross-validation predicts each one without having seen it.
@@ -60,6 +61,7 @@ def train_head(
         seed: determines the folds and the order of the batches.
         groups: (n,) int64, equal for copies of one example, which are held out together; by default examples
             with equal features are copies.
+        pool: (m, d) float32, features without labels, for a head that learns from them.
         **fit_options: options of `keras.Model.fit`. Callbacks apply only to the training on all examples.
 
     Returns:
@@ -79,8 +81,10 @@ def train_head(
                 f"{', '.join(fit_options)}. compile(optimizer='adam') trains it step by step",
                 stacklevel=3,
             )
-        copies = {} if groups is None else {"groups": groups}
-        history = head.fit(features, class_ids, class_weight=class_weight, **copies)
+        extra = {} if groups is None else {"groups": groups}
+        if pool is not None and learns_from_pool(head):
+            extra["pool"] = pool
+        history = head.fit(features, class_ids, class_weight=class_weight, **extra)
         different = len(np.unique(twin_numbers(features) if groups is None else groups))
         n_folds = min(head.n_folds, different if different > 1 else len(class_ids))
         return HeadTraining(history, np.asarray(head.out_of_fold_), n_folds)
