@@ -44,6 +44,19 @@ def memory_of_real_weights(request):
         give_memory_back()
 
 
+@pytest.fixture(autouse=True)
+def graphs_as_they_are_made(request):
+    """Runs graphs without TensorFlow's optimisations, which take longer here than the graphs: each runs once.
+
+    Tests with real weights run them as users do, and so does every command and server that a test begins.
+    """
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        optimised = request.node.get_closest_marker("packaged") is not None
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not optimised})
+
+
 @pytest.fixture(autouse=True, scope="session")
 def ready_checks():
     """Has each check of an exported model begin with TensorFlow loaded."""
