@@ -88,7 +88,7 @@ def measure(found: dict[str, Candidate], per_class: int, seed: int) -> Draw:
     ranked = time.process_time()
     ranking = rank_sources(labelled, known, without=plain, seed=seed)
     chosen = {
-        AUTO: plain if ranking.better_without else ranking.trials[0].handle,
+        AUTO: ranking.choice,
         CROSS_VALIDATED: max(judged, key=lambda handle: judged[handle]),
     }
     seconds = (ranked - start, time.process_time() - ranked, fitted)

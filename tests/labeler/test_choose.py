@@ -110,6 +110,14 @@ def test_it_is_only_offered_to_those_who_did_not_ask_for_a_choice(loaded):
     assert said[1].endswith("--backbone plain:spectrum takes that one")
 
 
+def test_it_is_only_offered_where_a_backbone_is_to_be_tuned(loaded):
+    loaded.gaps = {"packaged:resemblyzer": 1.0, "plain:spectrum": 9.0}
+    said = []
+    backbone, _ = select_backbone("auto", clips(), take_plain=False, say=said.append)
+    assert backbone.handle.startswith("packaged:")
+    assert said[1].endswith("--backbone plain:spectrum takes that one")
+
+
 def test_candidates_are_compared_on_what_each_of_them_reads(loaded, monkeypatch):
     loaded.unreadable = {"packaged:speech-embedding": [0, 1, 2], "plain:spectrum": [4]}
     seen, rank = [], choose.rank_sources

@@ -11,6 +11,7 @@ from report_runs import CLASSES, HOSTILE, as_before_the_renaming, seal, write_ru
 
 from tfautolabel.data import Dataset
 from tfautolabel.report import write_report
+from tfautolabel.report.next_steps import another_backbone
 from tfautolabel.trust.earned import Earned
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
@@ -328,6 +329,20 @@ def test_what_was_not_earned_is_said_before_all_else_with_what_to_do(tmp_path):
     assert step.index("Label more before any label is accepted") < step.index("Use the labels")
     assert f"{html.escape(CLASSES[2])} (1), {html.escape(CLASSES[1])} (19)" in step
     assert "other backbones were no better: packaged:b (40.0% right when held out)" in step
+
+
+@pytest.mark.parametrize(
+    ("better", "told"),
+    [
+        (0.9, "; these labels do better without transfer: --backbone plain:pixels"),
+        (0.6, "; other backbones were no better: packaged:b (50.0% right by nearest class means), "
+         "plain:pixels (60.0% right by nearest class means)"),
+    ],
+)  # fmt: skip
+def test_what_was_judged_by_nearest_means_is_told_so(better, told):
+    trials = [("packaged:a", 0.7, 0.8), ("packaged:b", 0.5, None), ("plain:pixels", better, None)]
+    choice = [{"handle": name, "nearest_mean": mean, "accuracy": head} for name, mean, head in trials]
+    assert another_backbone({"choice": choice}) == told
 
 
 def test_a_raised_threshold_is_the_one_that_is_told(tmp_path):

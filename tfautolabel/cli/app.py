@@ -18,6 +18,7 @@ from tfautolabel.cli import (
     label,
     models,
     query,
+    rank,
     review,
     rules,
     run,
@@ -63,7 +64,15 @@ def _options(
     pass
 
 
-READERS = (run.run, label.label, evaluate.evaluate, check_labels.check_labels, tune.tune, query.query)
+READERS = (
+    run.run,
+    label.label,
+    evaluate.evaluate,
+    check_labels.check_labels,
+    tune.tune,
+    query.query,
+    rank.rank,
+)
 """Commands that read data."""
 
 for command in (
@@ -73,6 +82,7 @@ for command in (
     evaluate.evaluate,
     export.export,
     query.query,
+    rank.rank,
     export_tasks.export_tasks,
     audit.audit,
     audit.report,

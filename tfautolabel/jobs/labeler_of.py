@@ -40,6 +40,7 @@ def labeler_of(
     from tfautolabel.heads import HEADS
     from tfautolabel.labeler import Labeler, select_backbone
     from tfautolabel.labeler.transfer import check_transfer
+    from tfautolabel.training.do_no_harm import METHODS
 
     check_transfer(settings.transfer, time_budget=settings.time_budget)
     if settings.head not in HEADS:
@@ -49,7 +50,8 @@ def labeler_of(
 
         check_search(settings.tuner, settings.trials)
     chosen, choice = select_backbone(
-        settings.backbone, examples, pool_size=pool_size, long_text=settings.long_text, seed=settings.seed,
+        settings.backbone, examples, pool_size=pool_size, long_text=settings.long_text,
+        take_plain=settings.transfer not in METHODS, seed=settings.seed,
         batch_size=settings.batch_size, cache_dir=cache_dir, progress=progress, say=say,
     )  # fmt: skip
     labeler = Labeler(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel._progress import working
+from tfautolabel.backbones.plain import is_plain
 from tfautolabel.data import Dataset, Unreadable, write_unreadable
 from tfautolabel.features import Extraction
 from tfautolabel.jobs.baseline import measure_baselines
@@ -35,6 +36,8 @@ from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.certificates import with_pool
 
 CHOSEN_EXAMPLES = "there is no comparison: it would be about chosen examples, which says little of the others"
+
+NO_TRANSFER = "there is no comparison: the features come from no pretrained network"
 
 NO_EXAMPLES = "there is no comparison: it would be about labelled examples, and there are none"
 
@@ -170,6 +173,8 @@ def _fit(
 
 
 def _baselines(labeler: Labeler, known: Dataset, said: Said) -> dict[str, Any]:
+    if is_plain(labeler.backbone.handle):
+        return {"majority": None, "probe": None, "why": NO_TRANSFER}
     if said.drawn is not None or not len(known):
         why = CHOSEN_EXAMPLES if len(known) else NO_EXAMPLES
         return {"majority": None, "probe": None, "why": why}

@@ -49,6 +49,7 @@ def select_backbone(
     *,
     pool_size: int = 0,
     long_text: str = "truncate",
+    take_plain: bool = True,
     seed: int = 0,
     batch_size: int = 32,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -64,6 +65,8 @@ def select_backbone(
         examples: the labelled examples.
         pool_size: how many there are to label.
         long_text: "truncate" or "average", for texts.
+        take_plain: whether "auto" may take features without transfer; else it only tells that they are
+            better, for example where a backbone is to be tuned.
         seed: determines the folds.
         batch_size: examples in one forward pass.
         cache_dir: where features are kept between runs.
@@ -77,8 +80,7 @@ def select_backbone(
         ValueError: As `load_backbone`, or if "auto" finds no candidate.
     """
     modality = examples.modality
-    # Passes no option with its default value: a backbone for pictures accepts no such option.
-    options = {"long_text": long_text} if modality == "text" and long_text != "truncate" else {}
+    options = options_for(modality, long_text)
     candidates = [entry for entry in PACKAGED.values() if entry.modality == modality]
     own, hint = DEFAULT_BACKBONES[modality], ""
     if handle is None:
@@ -99,7 +101,7 @@ def select_backbone(
     )
     pretrained = [name for name in found.backbones if name != plain_of(modality)]
     if pretrained and len(np.unique(found.class_ids)) > 1:
-        return _chosen(found, plain_of(modality), hint, seed, say)
+        return _chosen(found, plain_of(modality), take_plain and not hint, hint, seed, say)
     # Almost nothing can be read, or loaded. The code that learns from it reports the first.
     if hint:
         return load_backbone(own, **options), None
@@ -111,15 +113,14 @@ def select_backbone(
 
 
 def _chosen(
-    found: CandidateFeatures, plain: str, hint: str, seed: int, say: Callable[[str], None]
+    found: CandidateFeatures, plain: str, take_plain: bool, hint: str, seed: int, say: Callable[[str], None]
 ) -> tuple[Backbone, list[dict[str, Any]]]:
     """Returns the best candidate, and the trials, best first.
-
-    Features without transfer are taken only if the user asked for a choice; else they are offered.
 
     Args:
         found: candidates with their features.
         plain: the handle of those without transfer.
+        take_plain: whether they may be taken; else they are offered.
         hint: how to take the modality's own backbone untried; "" if the user asked for the choice.
         seed: decides the folds.
         say: is called with the choice.
@@ -127,14 +128,19 @@ def _chosen(
     ranking = rank_sources(found.features, found.class_ids, without=plain, seed=seed)
     trials = list(ranking.trials)
     if ranking.without is not None:
-        place = 0 if ranking.better_without and not hint else len(trials)
+        place = 0 if ranking.better_without and take_plain else len(trials)
         trials.insert(place, ranking.without)
     best = trials[0].handle
     say(f"backbone chosen on the labelled examples: {best}. {_explained(trials)}{hint}")
     if ranking.warning is not None:
-        other = plain if hint else ranking.trials[0].handle
-        say(f"{ranking.warning}. --backbone {other} takes {'that' if hint else 'the pretrained'} one")
+        other = ranking.trials[0].handle if take_plain else plain
+        say(f"{ranking.warning}. --backbone {other} takes {'the pretrained' if take_plain else 'that'} one")
     return found.backbones[best], [asdict(trial) for trial in trials]
+
+
+def options_for(modality: str, long_text: str) -> dict[str, str]:
+    """Returns the options of a backbone, none with its default value: not every backbone accepts it."""
+    return {"long_text": long_text} if modality == "text" and long_text != "truncate" else {}
 
 
 def tried_by_default(modality: str, n_examples: int, pool_size: int) -> list[PackagedBackbone]:

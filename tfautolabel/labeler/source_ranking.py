@@ -8,7 +8,7 @@ cannot tell apart. `benchmarks/sources.py` measures the choice.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,6 +60,13 @@ class Ranking:
         return self.without.nearest_mean > max(trial.nearest_mean for trial in self.trials)
 
     @property
+    def choice(self) -> str:
+        """The handle of the best source, with or without transfer."""
+        if self.without is not None and self.better_without:
+            return self.without.handle
+        return self.trials[0].handle
+
+    @property
     def warning(self) -> str | None:
         """Says by how much the labels do better without transfer; None if they do not."""
         if self.without is None or not self.better_without:
@@ -90,8 +97,11 @@ def rank_sources(
     tried = kept(pretrained)
     trials = [Trial(handle, float(own.mean())) for handle, own in pretrained.items()]
     if len(tried) > 1:
+        judged = {handle: held_out(features[handle], class_ids, seed) for handle in tried}
         trials = [
-            _with_head(trial, features[trial.handle], class_ids, seed) if trial.handle in tried else trial
+            replace(trial, accuracy=judged[trial.handle][0], log_loss=judged[trial.handle][1])
+            if trial.handle in judged
+            else trial
             for trial in trials
         ]
     alone = None if without is None else Trial(without, float(right[without].mean()))
@@ -118,17 +128,23 @@ def kept(right: Mapping[str, np.ndarray]) -> list[str]:
     return found
 
 
-def _with_head(trial: Trial, features: np.ndarray, class_ids: np.ndarray, seed: int) -> Trial:
+def held_out(features: np.ndarray, class_ids: np.ndarray, seed: int) -> tuple[float, float]:
+    """Returns the cross-validated accuracy and log loss of the default head.
+
+    Args:
+        features: (n, d) float32.
+        class_ids: (n,) int64.
+        seed: decides the folds.
+
+    Returns:
+        The accuracy in [0, 1], and the mean negative log-probability of the true class, in nats.
+    """
     head = build_head("linear", features.shape[1], int(class_ids.max()) + 1, seed)
     head.compile()
     probabilities = train_head(head, features, class_ids, seed=seed).out_of_fold
     true = probabilities[np.arange(len(class_ids)), class_ids]
-    return Trial(
-        trial.handle,
-        trial.nearest_mean,
-        float((probabilities.argmax(axis=1) == class_ids).mean()),
-        float(-np.log(np.maximum(true, 1e-12)).mean()),
-    )
+    right = probabilities.argmax(axis=1) == class_ids
+    return float(right.mean()), float(-np.log(np.maximum(true, 1e-12)).mean())
 
 
 def _place(trial: Trial, tried: list[str]) -> tuple[bool, float]:

@@ -1,5 +1,5 @@
 """Features without a pretrained network; a kind of data a file."""
 
-from tfautolabel.backbones.plain.load import PLAIN, load_plain, plain_of
+from tfautolabel.backbones.plain.load import PLAIN, is_plain, load_plain, plain_of
 
-__all__ = ["PLAIN", "load_plain", "plain_of"]
+__all__ = ["PLAIN", "is_plain", "load_plain", "plain_of"]

@@ -65,6 +65,11 @@ def plain_of(modality: str) -> str:
     return next(f"plain:{name}" for name, entry in PLAIN.items() if entry.modality == modality)
 
 
+def is_plain(handle: str) -> bool:
+    """Returns whether a backbone's string selects features without transfer."""
+    return handle.startswith("plain:")
+
+
 def load_plain(name: str, **options: Any) -> Backbone:
     """Loads features that need no pretrained weights.
 
