@@ -4,8 +4,22 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from tfautolabel.cli.options import Quiet, Reading, with_reading
+from tfautolabel.cli.options import Listing, Quiet, Reading, with_reading
 from tfautolabel.runs import RunSettings
+
+
+def test_a_command_that_only_lists_has_no_option_of_backbones():
+    app = typer.Typer()
+
+    @app.command()
+    @with_reading
+    def read(*, reading: Listing) -> None:
+        """Read."""
+        assert reading == {name: getattr(RunSettings(), name) for name in Listing.__annotations__}
+
+    assert CliRunner().invoke(app, [], catch_exceptions=False).exit_code == 0
+    names = [parameter.name for parameter in typer.main.get_command(app).params]
+    assert [name for name in names if name in Reading.__annotations__] == list(Listing.__annotations__)
 
 
 def test_a_command_has_all_options_of_reading_in_their_place():

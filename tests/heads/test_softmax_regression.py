@@ -9,6 +9,7 @@ from tfautolabel.heads.softmax_regression import (
     CS,
     PRIOR_WIDTH,
     USUAL_C,
+    fit_soft_labels,
     fit_softmax_regression,
     left_out_probabilities,
 )
@@ -185,6 +186,20 @@ def test_weighted_example_counts_like_copies():
     copies = np.concatenate([np.arange(40), np.tile(np.arange(5), 2)])
     one = fit_softmax_regression(features, class_ids, 3, Cs=[16.0], sample_weight=weight)
     other = fit_softmax_regression(features[copies], class_ids[copies], 3, Cs=[16.0])
+    np.testing.assert_allclose(predicted(one, features), predicted(other, features), atol=1e-3)
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 8), (20, 90)])
+def test_a_soft_label_counts_like_one_example_for_each_class(n, d):
+    features, class_ids = blobs(n, d, spread=2)
+    rng = np.random.default_rng(0)
+    targets = rng.dirichlet(np.ones(3), n).astype(np.float32)
+    targets[::4] = np.eye(3)[class_ids[::4]]
+    weight = rng.uniform(0.5, 5, n).astype(np.float32)
+    rows, classes = np.nonzero(targets)
+    each = weight[rows] * targets[rows, classes]
+    other = fit_softmax_regression(features[rows], classes, 3, Cs=[4.0], sample_weight=each)
+    one = fit_soft_labels(features, targets, 4.0, sample_weight=weight)
     np.testing.assert_allclose(predicted(one, features), predicted(other, features), atol=1e-3)
 
 

@@ -107,6 +107,14 @@ def test_the_list_to_look_at_is_there_and_its_answers_accept_labels(unlabelled):
     after = {row["id"]: row["origin"] for row in read(folder / "out/predictions.csv")}
     assert all(after[name] == "human" for name in answered)
     assert all(after[name] == origin for name, origin in before.items() if name not in answered)
+    # Answers that are taken back: each label comes again from where it came from.
+    half = len(listed) // 2
+    withdrawn = {row["id"] for row in listed[half:]}
+    assert {before[name] for name in withdrawn} >= {"rule"}
+    write(folder / "audited.csv", [*listed[:half], *(row | {"correct": ""} for row in listed[half:])])
+    audit(folder / "out", folder / "audited.csv", target_error=0.2)
+    after = {row["id"]: row["origin"] for row in read(folder / "out/predictions.csv")}
+    assert {name: after[name] for name in withdrawn} == {name: before[name] for name in withdrawn}
 
 
 def test_rules_beside_labels_by_the_command(module, tmp_path):
@@ -159,6 +167,33 @@ def test_other_votes_make_another_run_so_that_answers_of_an_audit_do_not_count_f
         )
         found.append(result.record["id"])
     assert found[0] == found[2] != found[1]
+
+
+CODE = """from tfautolabel import ABSTAIN, labeling_function
+@labeling_function({classes})
+def praise(text):
+    return "good" if "great" in text or "good" in text else ABSTAIN
+@labeling_function({classes})
+def blame(text):
+    return "bad" if {word!r} in text else ABSTAIN
+"""
+
+
+def test_rules_in_python_code_label_too_and_a_run_depends_on_their_votes(module, tmp_path):
+    data = write(tmp_path / "texts.csv", ({"id": r["id"], "text": r["text"]} for r in rows_of(30)))
+    options = {"settings": RunSettings(backbone=module), "cache_dir": tmp_path / "cache", "progress": False}
+    code, said, found = tmp_path / "rules.py", [], []
+    for word in ("bad", "poor"):
+        code.write_text(CODE.format(classes='classes=["good", "bad"]', word=word), "utf-8")
+        result = run(data, tmp_path / "out", rules=code, say=said.append, **options)
+        found.append(result.record["id"])
+    assert f"{code}: its code is run" in said
+    assert found[0] != found[1]
+    assert [rule["rule"] for rule in result.record["rules"]["rules"]] == ["praise", "blame"]
+    code.write_text(CODE.format(classes="", word="bad"), "utf-8")
+    with pytest.raises(ValueError, match="each function says what it votes for"):
+        run(data, tmp_path / "out", rules=code, **options)
+    run(write(tmp_path / "some.csv", rows_of(30, labelled=10)), tmp_path / "out", rules=code, **options)
 
 
 def test_the_most_divided_votes_come_first():

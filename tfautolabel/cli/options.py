@@ -56,8 +56,8 @@ Rules = Annotated[
     Path | None,
     typer.Option(
         "--rules",
-        help="File of rules (CSV, YAML) that vote for classes: beside labels, or instead of them; see "
-        "`tfautolabel rules check`.",
+        help="File of rules (CSV, YAML; Python code, which is run) that vote for classes: beside labels, or "
+        "instead of them; see `tfautolabel rules check`.",
     ),
 ]
 InputColumn = Annotated[
@@ -160,8 +160,8 @@ Quiet = Annotated[
 ]
 
 
-class Reading(TypedDict):
-    """The settings of `RunSettings` that say how data are read, as options of a command."""
+class Listing(TypedDict):
+    """The settings of `RunSettings` that say what there is in data, as options of a command."""
 
     input_column: InputColumn
     label_column: LabelColumn
@@ -170,6 +170,11 @@ class Reading(TypedDict):
     label_values: LabelValues
     encoding: Encoding
     follow_links: FollowLinks
+
+
+class Reading(Listing):
+    """The settings of `RunSettings` that say how data are read, as options of a command."""
+
     frame: Frame
     backbone: Backbone
     long_text: LongText
@@ -179,9 +184,10 @@ def with_reading(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command the options of `Reading` in the place of its parameter `reading`.
 
     Args:
-        command: a function for Typer that has this parameter, behind a *.
+        command: a function for Typer that has this parameter, of the type `Reading` or `Listing`, behind a *.
     """
-    settings, options = RunSettings(), get_type_hints(Reading, include_extras=True)
+    kind = get_type_hints(command)["reading"]
+    settings, options = RunSettings(), get_type_hints(kind, include_extras=True)
 
     def parameter(name: str) -> inspect.Parameter:
         default = getattr(settings, name)

@@ -8,21 +8,8 @@ from typing import Annotated
 import typer
 
 from tfautolabel.cli.console import remark, show
-from tfautolabel.cli.options import (
-    Data,
-    Encoding,
-    FollowLinks,
-    IdColumn,
-    InputColumn,
-    LabelColumn,
-    Labels,
-    LabelValues,
-    Modality,
-    Quiet,
-)
+from tfautolabel.cli.options import Data, Labels, Listing, Quiet, with_reading
 from tfautolabel.runs import RunSettings
-
-DEFAULTS = RunSettings()
 
 FORMAT = "\n\n".join(
     (
@@ -38,6 +25,7 @@ FORMAT = "\n\n".join(
 """The end of the help: the format of a file of rules."""
 
 
+@with_reading
 def check(
     rules: Annotated[
         Path,
@@ -48,13 +36,8 @@ def check(
     ],
     data: Data,
     labels: Labels = None,
-    input_column: InputColumn = DEFAULTS.input_column,
-    label_column: LabelColumn = DEFAULTS.label_column,
-    id_column: IdColumn = DEFAULTS.id_column,
-    modality: Modality = DEFAULTS.modality,
-    label_values: LabelValues = DEFAULTS.label_values,
-    encoding: Encoding = DEFAULTS.encoding,
-    follow_links: FollowLinks = DEFAULTS.follow_links,
+    *,
+    reading: Listing,
     out: Annotated[
         Path | None, typer.Option("--out", help="CSV file for the table, with all digits.")
     ] = None,
@@ -67,15 +50,7 @@ def check(
     """
     from tfautolabel.jobs.rules_check import check_rules
 
-    settings = RunSettings(
-        input_column=input_column,
-        label_column=label_column,
-        id_column=id_column,
-        modality=modality,
-        label_values=label_values,
-        encoding=encoding,
-        follow_links=follow_links,
-    )
+    settings = RunSettings(**reading)
     found = check_rules(
         rules, data, labels=labels, settings=settings, out=out, progress=not quiet, say=remark(quiet)
     )

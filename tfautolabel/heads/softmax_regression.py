@@ -137,6 +137,34 @@ def fit_softmax_regression(
     )
 
 
+def fit_soft_labels(
+    features: np.ndarray, targets: np.ndarray, C: float, *, sample_weight: np.ndarray
+) -> SoftmaxRegression:
+    """Fits weights and bias to probabilities of the classes.
+
+    The same is found if each example stands there once for each class, with the class's probability as its
+    weight; but this takes k times less memory.
+
+    Args:
+        features: (n, d) float32.
+        targets: (n, k) float32, rows sum to 1; each class has a share of some example.
+        C: the inverse strength of the penalty, > 0.
+        sample_weight: (n,) float32 > 0.
+
+    Returns:
+        The model, without cross-validation.
+    """
+    weight = sample_weight.astype(np.float32)
+    centre = np.average(features, axis=0, weights=weight).astype(np.float32)
+    basis, coordinates = _span(np.asarray(features, np.float32) - centre)
+    coordinates = np.hstack([coordinates, np.ones((len(coordinates), 1), np.float32)])
+    start = np.zeros((coordinates.shape[1], targets.shape[1]), np.float32)
+    solution = _solve(coordinates, targets.astype(np.float32), weight, C, start, _TOLERANCE)
+    weights = solution[:-1] if basis is None else basis @ solution[:-1]
+    bias = solution[-1] - centre @ weights
+    return SoftmaxRegression(weights.astype(np.float32), bias.astype(np.float32), C, 1.0, None, {})
+
+
 def left_out_probabilities(
     model: SoftmaxRegression,
     features: np.ndarray,

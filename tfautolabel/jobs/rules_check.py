@@ -16,7 +16,7 @@ from tfautolabel.data.writers import unix_csv
 from tfautolabel.labels import ABSTAIN
 from tfautolabel.rules.analysis import RuleAnalysis, RuleTable
 from tfautolabel.rules.apply import new_classes, vote_parts
-from tfautolabel.rules.code_files import CODE, rules_of
+from tfautolabel.rules.code_files import rules_of
 from tfautolabel.rules.contract import Rule
 from tfautolabel.rules.counts import RuleCounts
 from tfautolabel.rules.fields import Fields
@@ -77,10 +77,8 @@ def check_rules(
     settings.check()
     source = Source(data, labels, None, settings)
     if isinstance(rules, (str, os.PathLike)):
-        if os.fspath(rules).lower().endswith(CODE):
-            say(f"{os.fspath(rules)}: its code is run")
         _check_out(out, [rules, data, labels])
-        rules = rules_of(rules)
+        rules = rules_of(rules, say)
     else:
         _check_out(out, [data, labels])
     examples = load_by(settings, data, labels or "auto", [] if out is None else [Path(out)])

@@ -75,7 +75,8 @@ def run(
         labels: a CSV file with the columns path and label for the few labelled examples; paths are relative
             to the folder.
         labelled: instead of `labels`, a folder with one folder per class, or another table.
-        rules: a file of rules that vote for classes, see `read_rules`; with it, labels are not needed.
+        rules: a file of rules that vote for classes (see `read_rules`), or of Python code that ends in .py,
+            which is run; with it, labels are not needed.
         settings: everything that decides the results besides the data.
         cache_dir: the folder where features are kept between runs.
         progress: shows progress bars where standard error is a terminal.

@@ -24,7 +24,7 @@ from scipy.special import softmax
 
 from tfautolabel.data.folds import stratified_folds
 from tfautolabel.heads import LinearHead
-from tfautolabel.heads.softmax_regression import fit_softmax_regression
+from tfautolabel.heads.softmax_regression import fit_soft_labels
 from tfautolabel.labels import ABSTAIN
 from tfautolabel.rules import LabelModel
 from tfautolabel.rules.votes import vote_counts
@@ -204,23 +204,23 @@ def _agreeing_head(pool: _Pool, gold: _Gold, k: int, of_gold: Predict) -> _Linea
 
 
 def _fit(pool: _Pool, soft: np.ndarray, weight: np.ndarray, gold: _Gold, k: int) -> _Linear:
-    """Fits soft labels: each example stands once for every class that it may have."""
-    rows, classes = np.nonzero(soft > _SURE)
-    of_rows = (soft[rows, classes] * weight[rows]).astype(np.float32)
-    kept = of_rows > 1e-6
-    rows, classes, of_rows = rows[kept], classes[kept], of_rows[kept]
-    totals = np.bincount(classes, of_rows, k)
+    """Fits soft labels, which count for the classes that an example may have, and labels."""
+    kept = np.where(soft > _SURE, soft, 0.0) * weight[:, None]
+    kept[kept <= 1e-6] = 0.0
+    totals = kept.sum(axis=0)
     seen = totals > 0.0
     factor = np.ones(k)
     if seen.any():
         factor[seen] = (totals[seen].mean() / totals[seen]) ** BALANCE
+    kept *= factor
+    rows = np.flatnonzero(kept.any(axis=1))
+    each = np.concatenate([kept[rows], GOLD_WEIGHT * np.eye(k)[gold.class_ids]])
     x = np.concatenate([pool.features[rows], gold.features])
-    y = np.concatenate([classes, gold.class_ids])
-    of_gold = np.full(len(gold.class_ids), GOLD_WEIGHT)
-    w = np.concatenate([of_rows * factor[classes], of_gold]).astype(np.float32)
     # A class that nothing stands for has no weight that any solver could find.
-    present, own = np.unique(y, return_inverse=True)
-    fitted = fit_softmax_regression(x, own, len(present), Cs=(WEAK_C,), sample_weight=w)
+    present = np.flatnonzero(each.any(axis=0))
+    w = each.sum(axis=1)
+    targets = each[:, present] / w[:, None]
+    fitted = fit_soft_labels(x, targets.astype(np.float32), WEAK_C, sample_weight=w.astype(np.float32))
     weights = np.zeros((x.shape[1], k), np.float32)
     bias = np.full(k, -30.0, np.float32)
     weights[:, present], bias[present] = fitted.weights, fitted.bias

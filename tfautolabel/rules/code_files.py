@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
+from collections.abc import Callable, Sequence
 
 from tfautolabel.rules.contract import Rule
 from tfautolabel.rules.files import read_rules
@@ -12,11 +13,12 @@ from tfautolabel.rules.functions import LabelingFunction
 CODE = ".py"
 
 
-def rules_of(path: str | os.PathLike[str]) -> tuple[Rule, ...]:
+def rules_of(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Rule, ...]:
     """Reads a file of rules; or if its name ends in .py, runs it and takes its labeling functions.
 
     Args:
         path: the file.
+        say: is told if code is run.
 
     Raises:
         ValueError: If there is no rule in it, a rule is not valid, or its code fails.
@@ -27,6 +29,7 @@ def rules_of(path: str | os.PathLike[str]) -> tuple[Rule, ...]:
         return read_rules(path)
     if not os.path.isfile(shown):
         raise FileNotFoundError(f"there is no file of rules {shown!r}")
+    say(f"{shown}: its code is run")
     try:
         found = runpy.run_path(shown)
     except Exception as error:
@@ -36,3 +39,23 @@ def rules_of(path: str | os.PathLike[str]) -> tuple[Rule, ...]:
     if not rules:
         raise ValueError(f"{shown}: must hold functions under @labeling_function(). Received: none")
     return rules
+
+
+def check_known_classes(rules: Sequence[Rule], known: Sequence[str], path: str | os.PathLike[str]) -> None:
+    """Refuses rules that leave open what the classes are.
+
+    Args:
+        rules: of the file.
+        known: the names of the classes that labels show.
+        path: the file.
+
+    Raises:
+        ValueError: If neither labels nor all rules name classes: what the code may vote for later cannot be
+            seen.
+    """
+    silent = [rule.name for rule in rules if not rule.classes]
+    if silent and not known:
+        raise ValueError(
+            f"{os.fspath(path)}: without labels, each function says what it votes for: "
+            f"@labeling_function(classes=[…]). Received: {silent[0]!r} without classes"
+        )

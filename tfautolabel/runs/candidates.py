@@ -25,12 +25,14 @@ class Candidates:
         ids: m names.
         labels: m class names, as predicted.
         scores: (m,) float32, their confidences.
+        origins: m names from `ORIGINS`, where the labels came from before any audit.
     """
 
     rows: np.ndarray
     ids: Sequence[str]
     labels: Sequence[str]
     scores: np.ndarray
+    origins: Sequence[str]
 
 
 @contextmanager
@@ -46,9 +48,8 @@ def candidates_writer(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema(
-        [("row", pa.int64()), ("id", pa.string()), ("label", pa.string()), ("confidence", pa.float32())]
-    )
+    texts = [(name, pa.string()) for name in ("id", "label", "origin")]
+    schema = pa.schema([("row", pa.int64()), *texts, ("confidence", pa.float32())])
     first = 0
     with atomic_write(out / CANDIDATES, "wb") as file, pq.ParquetWriter(file, schema) as writer:
 
@@ -61,6 +62,7 @@ def candidates_writer(
                 first + rows,
                 [as_utf8(name) for name in labels.ids[rows]],
                 [as_utf8(name) for name in labels.predicted[rows]],
+                labels.origin[rows].tolist(),
                 labels.confidence[rows],
             ]
             arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
@@ -88,4 +90,6 @@ def read_candidates(out: Path) -> Candidates:
         table["id"].to_pylist(),
         table["label"].to_pylist(),
         table["confidence"].to_numpy(),
+        # Runs of earlier versions had no other origin here.
+        table["origin"].to_pylist() if "origin" in table.column_names else ["model"] * len(table),
     )

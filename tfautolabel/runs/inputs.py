@@ -145,7 +145,7 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
         say(note)
     if source.rules is not None:
         before = len(inputs.notes)
-        inputs = _with_rules(inputs, source.rules)
+        inputs = _with_rules(inputs, source.rules, say)
         for note in inputs.notes[before:]:
             say(note)
     check_classes(inputs.examples.classes, inputs.notes)
@@ -157,7 +157,7 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
     return inputs
 
 
-def _with_rules(inputs: Inputs, file: Place) -> Inputs:
+def _with_rules(inputs: Inputs, file: Place, say: Callable[[str], None]) -> Inputs:
     """Adds rules; their classes and those of the labels are the classes of the run.
 
     Raises:
@@ -165,9 +165,10 @@ def _with_rules(inputs: Inputs, file: Place) -> Inputs:
     """
     # Imported late: a run without rules need not wait for the engines of their patterns.
     from tfautolabel.rules.apply import new_classes
-    from tfautolabel.rules.files import read_rules
+    from tfautolabel.rules.code_files import check_known_classes, rules_of
 
-    rules = read_rules(file)
+    rules = rules_of(file, say)
+    check_known_classes(rules, inputs.examples.classes, file)
     new, of_rules = new_classes(rules, inputs.examples.classes), [c for rule in rules for c in rule.classes]
     classes, by_rules = sorted([*inputs.examples.classes, *new]), Counter(of_rules)
     notes = [*inputs.notes]

@@ -41,7 +41,8 @@ class LabelChanges:
 
     def row(self, place: int) -> dict[str, Any]:
         """Returns the columns of a candidate that an audit may change."""
-        label, reason, origin = self.candidates.labels[place], str(self.reasons[place]), "model"
+        label, reason = self.candidates.labels[place], str(self.reasons[place])
+        origin = self.candidates.origins[place]
         confidence = float(self.candidates.scores[place])
         if place in self.answers:
             answer, origin, reason = self.answers[place], "human", ""
@@ -100,8 +101,6 @@ def _changed_parts(out: Path, changes: LabelChanges) -> Iterator[dict[str, list[
         count = len(columns["id"])
         while at < len(rows) and rows[at] < first + count:
             place, changed = rows[at] - first, changes.row(at)
-            if changed["origin"] == "model" and columns["origin"][place] == "rule":
-                changed["origin"] = "rule"  # the votes for it have not changed
             for name, value in changed.items():
                 columns[name][place] = value
             at += 1
