@@ -37,6 +37,7 @@ ORDER = (
         "label_errors",
         "label_models",
         "rule_heads",
+        "votes_at_prediction",
         "review",
         "report",
         "tuning",
@@ -80,6 +81,7 @@ HEADINGS = {
     "label_errors": "Given labels that are wrong, and files that occur twice",
     "label_models": "Label models of rules, also where rules go wrong",
     "rule_heads": "Heads that learn from rules",
+    "votes_at_prediction": "Heads that learn from rules: measured, not built",
     "report": "Report",
 }
 COLUMNS = ("row", "measure", "bar", "result", "peer", "ratio")

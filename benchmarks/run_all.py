@@ -51,6 +51,7 @@ QUICK = {
     "label_errors": ["--seeds", "1", "--sets", "tiles", "uci-e5"],
     "label_models": ["--seeds", "1", "--sets", "uci"],
     "rule_heads": ["--seeds", "1", "--sets", "uci"],
+    "votes_at_prediction": ["--seeds", "1", "--sets", "uci"],
     "report": [],
 }
 
