@@ -38,6 +38,7 @@ ORDER = (
         "label_models",
         "rule_heads",
         "votes_at_prediction",
+        "descriptions",
         "review",
         "report",
         "tuning",
@@ -82,6 +83,7 @@ HEADINGS = {
     "label_models": "Label models of rules, also where rules go wrong",
     "rule_heads": "Heads that learn from rules",
     "votes_at_prediction": "Heads that learn from rules: measured, not built",
+    "descriptions": "Descriptions of the classes, without labels and beside a few",
     "report": "Report",
 }
 COLUMNS = ("row", "measure", "bar", "result", "peer", "ratio")

@@ -52,6 +52,7 @@ QUICK = {
     "label_models": ["--seeds", "1", "--sets", "uci"],
     "rule_heads": ["--seeds", "1", "--sets", "uci"],
     "votes_at_prediction": ["--seeds", "1", "--sets", "uci"],
+    "descriptions": ["--seeds", "1", "--sets", "uci-minilm"],
     "report": [],
 }
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tfautolabel.data import load_dataset as load_dataset
     from tfautolabel.data import write_labels as write_labels
     from tfautolabel.data import write_unreadable as write_unreadable
+    from tfautolabel.data.class_descriptions import ClassDescriptions as ClassDescriptions
     from tfautolabel.export import ExportedLabeler as ExportedLabeler
     from tfautolabel.export import check_saved_model as check_saved_model
     from tfautolabel.export import export_onnx as export_onnx
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from tfautolabel.jobs.label_check import LabelCheck as LabelCheck
     from tfautolabel.labeler import Labeler as Labeler
     from tfautolabel.labeler import build_model as build_model
+    from tfautolabel.labeler.description_rule import description_rule as description_rule
     from tfautolabel.labels import ABSTAIN as ABSTAIN
     from tfautolabel.labels import Labels as Labels
     from tfautolabel.labels import Unreadable as Unreadable
@@ -80,6 +82,7 @@ _HOMES = {
     "AuditResult": "jobs",
     "Backbone": "backbones",
     "Certificate": "trust",
+    "ClassDescriptions": "data.class_descriptions",
     "ContrastiveSettings": "training",
     "Dataset": "data",
     "Evaluation": "measures",
@@ -113,6 +116,7 @@ _HOMES = {
     "check_labels": "jobs.check_labels",
     "check_saved_model": "export",
     "contrastive_tune": "training",
+    "description_rule": "labeler.description_rule",
     "evaluate_predictions": "measures",
     "evaluate_probabilities": "measures",
     "export_onnx": "export",

@@ -15,9 +15,11 @@ MIN_CONFIDENCE = 0.8
 """Labels with a lower confidence are not accepted, unless the caller chooses another threshold."""
 
 HUMAN_COPY = "human_copy"
-ORIGINS = ("human", HUMAN_COPY, "rule", "model")
+DESCRIPTION = "description"
+ORIGINS = ("human", HUMAN_COPY, "rule", DESCRIPTION, "model")
 """Who gave a label; "human_copy" if a person gave it to another example with the same content, "rule" if most
-rules that vote on the example gave the model's label too."""
+rules that vote on the example gave the model's label too, "description" if the model has learnt from
+descriptions of the classes only, so that no label calibrates it."""
 
 NOT_SURE_ENOUGH = "not_sure_enough"
 UNLIKE = "unlike_anything_labelled"

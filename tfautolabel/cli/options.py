@@ -6,11 +6,14 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypedDict, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_type_hints
 
 import typer
 
 from tfautolabel.runs import RunSettings
+
+if TYPE_CHECKING:
+    from tfautolabel.data.class_descriptions import ClassDescriptions
 
 READ = "\n\n".join(
     (
@@ -58,6 +61,22 @@ Rules = Annotated[
         "--rules",
         help="File of rules (CSV, YAML; Python code, which is run) that vote for classes: beside labels, or "
         "instead of them; see `tfautolabel rules check`.",
+    ),
+]
+Describe = Annotated[
+    Path | None,
+    typer.Option(
+        "--describe",
+        help="What each class is, in words, for texts: YAML of a text or several for each class, or a table "
+        "(CSV, …) with the columns label,description. Beside labels, or instead of them.",
+    ),
+]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        help="Names that say what the classes are, such as good,bad; beside labels, or instead of them. "
+        "Sentences in --describe say more.",
     ),
 ]
 InputColumn = Annotated[
@@ -158,6 +177,29 @@ BatchSize = Annotated[int, typer.Option("--batch-size", help="Examples in one fo
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")
 ]
+
+
+def descriptions_of(describe: Path | None, classes: str | None) -> ClassDescriptions | None:
+    """Returns what a user said of the classes; None if nothing.
+
+    Raises:
+        ValueError: If it is not valid, or both options are given and disagree.
+        FileNotFoundError: If the file does not exist.
+    """
+    from tfautolabel.data.class_descriptions import ClassDescriptions
+
+    names = listed_classes(classes)
+    if describe is not None:
+        found = ClassDescriptions.read(describe)
+        if names:
+            found.for_classes(names)
+        return found
+    return ClassDescriptions.of_names(names) if names else None
+
+
+def listed_classes(classes: str | None) -> list[str]:
+    """Returns the names that are written with commas between them."""
+    return [name.strip() for name in (classes or "").split(",") if name.strip()]
 
 
 class Listing(TypedDict):

@@ -12,11 +12,14 @@ from tfautolabel.cli.console import remark
 from tfautolabel.cli.options import (
     BatchSize,
     CacheDir,
+    Classes,
+    Describe,
     Labelled,
     Labels,
     Quiet,
     Reading,
     Seed,
+    descriptions_of,
     with_reading,
 )
 from tfautolabel.runs import RunSettings
@@ -53,6 +56,8 @@ def query(
     ] = False,
     labels: Labels = None,
     labelled: Labelled = None,
+    describe: Describe = None,
+    classes: Classes = None,
     *,
     reading: Reading,
     seed: Seed = DEFAULTS.seed,
@@ -74,6 +79,7 @@ def query(
         n,
         labels=labels,
         labelled=labelled,
+        descriptions=descriptions_of(describe, classes),
         strategy=strategy,
         settings=settings,
         overwrite=overwrite,

@@ -28,7 +28,7 @@ def show_query(found: QueryResult) -> None:
         settings = replace(source.settings, sampling="chosen")
         command = ["tfautolabel run", shlex.quote(source.name), "--labels", file, "--out"]
         out = "out" if found.out is None else shlex.quote(str(found.out))
-        lines.append(f"  {' '.join([*command, out, *_rules_option(source), *settings.words()])}")
+        lines.append(f"  {' '.join([*command, out, *_class_options(source), *settings.words()])}")
     else:
         lines.append(f"  add them to {source.labelled}, and run again with --sampling chosen")
     show(
@@ -59,12 +59,13 @@ def show_tasks(out: Path, found: ExportedTasks) -> None:
     if source.labelled is None:
         settings = replace(source.settings, sampling="chosen")
         command = ["tfautolabel run", shlex.quote(source.name), "--labels export.json --out"]
-        command += [shlex.quote(str(out)), *_rules_option(source)]
+        command += [shlex.quote(str(out)), *_class_options(source)]
         lines.append(f"  {' '.join([*command, *settings.words()])}")
     else:
         lines.append(f"  add them to {source.labelled}, and run again with --sampling chosen")
     show(*lines)
 
 
-def _rules_option(source: Source) -> list[str]:
-    return [] if source.rules is None else ["--rules", shlex.quote(str(source.rules))]
+def _class_options(source: Source) -> list[str]:
+    rules = [] if source.rules is None else ["--rules", shlex.quote(str(source.rules))]
+    return rules + ([] if source.descriptions is None else source.descriptions.words())

@@ -13,11 +13,14 @@ from tfautolabel.cli.console import remark, say, show
 from tfautolabel.cli.options import (
     BatchSize,
     CacheDir,
+    Describe,
     Labels,
     Quiet,
     Reading,
     Sampling,
     Seed,
+    descriptions_of,
+    listed_classes,
     with_reading,
 )
 from tfautolabel.review.settings import PORT, ReviewSettings
@@ -47,6 +50,7 @@ def review(
         typer.Option("--classes", help="Names of the classes, such as rust,clean; more can be added."),
     ] = None,
     labels: Labels = None,
+    describe: Describe = None,
     *,
     reading: Reading,
     sampling: Sampling = DEFAULTS.sampling,
@@ -120,7 +124,8 @@ def review(
         data,
         out,
         labels=labels,
-        classes=[name.strip() for name in (classes or "").split(",") if name.strip()],
+        classes=listed_classes(classes),
+        descriptions=descriptions_of(describe, None),
         settings=None if out is None and settings == RunSettings() else settings,
         review=asks,
         cache_dir=cache_dir,

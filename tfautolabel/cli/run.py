@@ -13,7 +13,9 @@ from tfautolabel.cli.options import (
     Balanced,
     BatchSize,
     CacheDir,
+    Classes,
     Data,
+    Describe,
     Labelled,
     Labels,
     Quiet,
@@ -23,6 +25,7 @@ from tfautolabel.cli.options import (
     Seed,
     TimeBudget,
     Transfer,
+    descriptions_of,
     with_reading,
 )
 from tfautolabel.runs import RunSettings
@@ -37,6 +40,8 @@ def run(
     labels: Labels = None,
     labelled: Labelled = None,
     rules: Rules = None,
+    describe: Describe = None,
+    classes: Classes = None,
     *,
     reading: Reading,
     head: Annotated[
@@ -85,7 +90,10 @@ def run(
     ] = DEFAULTS.rules_in_model,
     quiet: Quiet = False,
 ) -> None:
-    """Label pictures, texts or sound clips from a few labels, and export the model that did it."""
+    """Label pictures, texts or sound clips from a few labels, and export the model that did it.
+
+    Texts need no labels where each class is described: --describe, or --classes for names alone.
+    """
     from tfautolabel.jobs import run as run_job
 
     settings = RunSettings(
@@ -112,6 +120,7 @@ def run(
         labels=labels,
         labelled=labelled,
         rules=rules,
+        descriptions=descriptions_of(describe, classes),
         settings=settings,
         cache_dir=cache_dir,
         progress=not quiet,

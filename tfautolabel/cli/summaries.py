@@ -45,6 +45,7 @@ def show_run(result: RunResult) -> None:
         *_reasons(counts["reasons"]),
         *_pool(result),
         *_rules(result),
+        *_descriptions(result),
         *_estimate(result),
         _set_aside(counts["unreadable"]),
         f"features   {counts['features_computed']:,} computed, {reused:,} reused, in "
@@ -88,6 +89,14 @@ def _rules(result: RunResult) -> list[str]:
         f"           {found['why']}",
     ]
     return [*said, *(f"           {finding}" for finding in found["findings"])]
+
+
+def _descriptions(result: RunResult) -> list[str]:
+    """Returns lines about the descriptions of classes, if there were any."""
+    found = result.record.get("descriptions")
+    if not found:
+        return []
+    return [f"described  {found['why']}"]
 
 
 def _one_label(names: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from tfautolabel.runs.settings import RunSettings
 
 if TYPE_CHECKING:
     from tfautolabel.data import Dataset
+    from tfautolabel.data.class_descriptions import ClassDescriptions
     from tfautolabel.labeler import Labeler
 
 
@@ -21,6 +22,7 @@ def labeler_of(
     cache_dir: Place | None = None,
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
+    descriptions: ClassDescriptions | None = None,
 ) -> tuple[Labeler, list[dict[str, Any]] | None]:
     """Returns a labeler that is not fitted yet, and the trials if its backbone was chosen.
 
@@ -31,6 +33,7 @@ def labeler_of(
         cache_dir: the folder where features are kept between runs.
         progress: shows progress bars where standard error is a terminal.
         say: is called with what was chosen.
+        descriptions: what each class is, in words.
 
     Raises:
         ValueError: If a setting is not valid; this is checked first.
@@ -65,5 +68,6 @@ def labeler_of(
         transfer=settings.transfer,
         time_budget=settings.time_budget,
         progress=progress,
+        descriptions=descriptions,
     )
     return labeler, choice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from tfautolabel._progress import working
 from tfautolabel.backbones.plain import is_plain
 from tfautolabel.data import Dataset, Unreadable, write_unreadable
+from tfautolabel.data.class_descriptions import ClassDescriptions
 from tfautolabel.features import Extraction
 from tfautolabel.jobs.baseline import measure_baselines
 from tfautolabel.jobs.evidence import write_evidence
@@ -21,6 +22,7 @@ from tfautolabel.jobs.rule_votes import RuleVotes
 from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.labeler import Labeler
 from tfautolabel.labeler.weak_labels import WeakLabels
+from tfautolabel.labels import DESCRIPTION
 from tfautolabel.measures import evaluate_probabilities
 from tfautolabel.runs.candidates import candidates_writer
 from tfautolabel.runs.files import EVIDENCE, UNREADABLE
@@ -206,14 +208,19 @@ def _write_labels(
             with clock("labels"):
                 labels = copies.label(part, labels.without(said.no_class))
                 labels = labels if rules is None else rules.label(part, labels)
+                if labeler.descriptions_ is not None and not len(inputs.examples):
+                    labels = replace(
+                        labels, origin=np.where(labels.origin == "model", DESCRIPTION, labels.origin)
+                    )
                 tally.add(part, labels, estimate)
                 unreadable.update(part.unreadable)
                 for write_part in write:
                     write_part(labels)
         in_order = tuple(sorted(unreadable))
         metadata[RUN_ID] = _run_id(
-            labeler, source.settings, inputs.examples, extraction, tally, in_order, said, rules
-        )
+            labeler, source.settings, inputs.examples, extraction, tally, in_order, said, rules,
+            source.descriptions,
+        )  # fmt: skip
     return in_order, metadata[RUN_ID]
 
 
@@ -261,10 +268,13 @@ def _run_id(
     unreadable: tuple[Unreadable, ...],
     said: Said,
     rules: RuleVotes | None,
+    descriptions: ClassDescriptions | None,
 ) -> str:
     chosen = {} if said == Said() else {"drawn": sorted(said.drawn or ()), "no_class": said.no_class}
     if rules is not None:
         chosen["votes"] = rules.digest
+    if descriptions is not None:
+        chosen["descriptions"] = descriptions.digest
     ids, class_ids = examples.ids[extraction.rows], examples.class_ids[extraction.rows]
     return run_id(
         # The weights identify the backbone; their location does not matter.

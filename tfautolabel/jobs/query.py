@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.class_descriptions import ClassDescriptions
 from tfautolabel.data.writers import as_utf8, unix_csv
 from tfautolabel.labels import ABSTAIN
 from tfautolabel.runs.audit_list import guarded
+from tfautolabel.runs.described_classes import described_classes
 from tfautolabel.runs.files import RECORD
 from tfautolabel.runs.inputs import Place, Source, load_by
 from tfautolabel.runs.outputs import check_no_run, check_outputs
@@ -32,6 +34,8 @@ TEXT = "text"
 SHOWN = 500
 """The most characters of a text."""
 KNOWN = "It has this label already."
+SAMPLE = 5_000
+"""So many examples without a label teach a head of descriptions at most."""
 STRATEGY = "uncertainty-herding"
 
 
@@ -63,6 +67,7 @@ def query_list(
     *,
     labels: Place | None = None,
     labelled: Place | None = None,
+    descriptions: ClassDescriptions | None = None,
     strategy: str = STRATEGY,
     settings: RunSettings = RunSettings(),  # noqa: B008 # frozen
     overwrite: bool = False,
@@ -72,10 +77,10 @@ def query_list(
 ) -> QueryResult:
     """Chooses examples to ask a person about, and writes them with an empty column for the label.
 
-    With labels of two classes or more, the default head learns from them, on features of the frozen backbone,
-    and the examples are chosen by its doubt. Without, they are chosen to stand for most others. Some are
-    drawn at random; see `tfautolabel.active.query`. The labels that were there before follow below the
-    questions, so that the filled file holds all labels and can be handed to `run` as its labels.
+    With labels of two classes or more, or descriptions, the default head learns from them, on features of the
+    frozen backbone, and the examples are chosen by its doubt. Without, they are chosen to stand for most
+    others. Some are drawn at random; see `tfautolabel.active.query`. The labels that were there before follow
+    below the questions, so that the filled file holds all labels and can be handed to `run` as its labels.
 
     Args:
         data: the folder of a run, whose data, labels and settings are taken; or a folder or table, labelled
@@ -84,6 +89,7 @@ def query_list(
         n: how many examples to ask about, at least 1.
         labels: as for `run`; not for the folder of a run.
         labelled: as for `run`; not for the folder of a run.
+        descriptions: as for `run`; not for the folder of a run.
         strategy: a key of `tfautolabel.active.QUERY_STRATEGIES`.
         settings: how the data are read, and with which backbone and seed; not for the folder of a run.
         overwrite: whether a file that exists is replaced.
@@ -114,7 +120,7 @@ def query_list(
             "(--overwrite)"
         )
     if (Path(data) / RECORD).is_file():
-        if labels is not None or labelled is not None or settings != RunSettings():
+        if (labels, labelled, descriptions) != (None, None, None) or settings != RunSettings():
             raise ValueError(
                 "the folder of a run names its own data, labels and settings. Received: "
                 f"{os.fspath(data)}, and others besides"
@@ -122,15 +128,16 @@ def query_list(
         out = Path(data)
         source = _of_run(out)
     else:
-        source = Source(data, labels, labelled, settings)
-    pool, apart = _read(source, [file] if out is None else [file, out])
+        source = Source(data, labels, labelled, settings, None, descriptions)
+    told = None if source.descriptions is None else source.descriptions.file
+    pool, apart = _read(source, [file, *(Path(place) for place in (out, told) if place is not None)])
     for note in pool.notes:
         say(note)
     if not (pool.class_ids == ABSTAIN).any():
         raise ValueError(f"there must be an example without a label. Received: {source.name}, which has none")
     from tfautolabel.active.query import query
 
-    labeler = _labeler(source.settings, pool, apart, cache_dir, progress, say)
+    labeler = _labeler(source, pool, apart, cache_dir, progress, say)
     found = query(labeler, pool, n, strategy=strategy, labelled=apart, seed=source.settings.seed)
     known = np.flatnonzero(pool.class_ids != ABSTAIN)
     with atomic_write(file) as stream:
@@ -145,6 +152,8 @@ def query_list(
     given = [name for name in map(str, pool.ids[known]) if before.drawn is None or name in before.drawn]
     write_drawn(file, [*map(str, pool.ids[found.drawn]), *given])
     classes = pool.classes if apart is None else apart.classes
+    if source.descriptions is not None:
+        classes = tuple(described_classes(classes, source.descriptions))
     return QueryResult(file, len(found.ids), len(known), classes, source, out)
 
 
@@ -181,26 +190,33 @@ def _read(source: Source, exclude: list[Path]) -> tuple[Dataset, Dataset | None]
 
 
 def _labeler(
-    settings: RunSettings,
+    source: Source,
     pool: Dataset,
     apart: Dataset | None,
     cache_dir: Place | None,
     progress: bool,
     say: Callable[[str], None],
 ) -> Labeler:
-    """Returns a labeler that has learnt from the labels, if they are of two classes or more."""
+    """Returns a labeler that has learnt from descriptions and labels, if there are two classes or more."""
     from tfautolabel.jobs.labeler_of import labeler_of
     from tfautolabel.labeler import Labeler
     from tfautolabel.labeler.choose import DEFAULT_BACKBONES, select_backbone
 
+    settings, described = source.settings, source.descriptions
     examples = pool.labelled if apart is None else apart
+    if described is not None:
+        examples = examples.with_classes(described_classes(examples.classes, described))
     if len(examples.classes) >= 2:
         settings = replace(settings, transfer="feature", tune=False, time_budget=None)
         labeler, _ = labeler_of(
-            settings, examples, len(pool), cache_dir=cache_dir, progress=progress, say=say
-        )
+            settings, examples, len(pool), cache_dir=cache_dir, progress=progress, say=say,
+            descriptions=described,
+        )  # fmt: skip
         # What a person was asked says nothing about the shares of the classes.
-        labeler.fit(examples, sampling="chosen")
+        open_rows = np.flatnonzero(pool.class_ids == ABSTAIN)
+        chosen = np.random.default_rng(settings.seed).permutation(open_rows)[:SAMPLE]
+        beside = None if described is None else pool.subset(np.sort(chosen))
+        labeler.fit(examples, sampling="chosen", pool=beside)
         return labeler
     handle = settings.backbone
     if handle in (None, "auto"):

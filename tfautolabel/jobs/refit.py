@@ -86,7 +86,8 @@ def refit(
     options: dict[str, Any] = {"cache_dir": cache_dir, "progress": progress, "say": say}
     try:
         settings = settings_of(record)
-        return run(source.data, out, labels=file, rules=source.rules, settings=settings, **options)
+        beside: dict[str, Any] = {"rules": source.rules, "descriptions": source.descriptions}
+        return run(source.data, out, labels=file, settings=settings, **beside, **options)
     except BaseException:
         file.unlink(missing_ok=True)  # no run names it
         raise

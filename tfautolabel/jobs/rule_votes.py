@@ -14,9 +14,11 @@ import numpy as np
 from tfautolabel.features import Extraction
 from tfautolabel.jobs.tally import Clock
 from tfautolabel.labeler import Labeler
+from tfautolabel.labeler.description_rule import DescriptionRule
 from tfautolabel.labeler.weak_labels import WeakLabels
 from tfautolabel.labels import ABSTAIN, Labels
 from tfautolabel.rules import RuleAnalysis, Votes, cast_votes
+from tfautolabel.rules.contract import Rule
 from tfautolabel.rules.votes import vote_counts
 from tfautolabel.runs.inputs import Inputs, Source, fields_of
 
@@ -60,14 +62,16 @@ class RuleVotes:
         if not inputs.rules:
             return None
         fields = fields_of(source, inputs.rules, inputs.pool.modality)
+        rules: tuple[Rule, ...] = inputs.rules
+        if labeler.descriptions is not None:
+            extract = replace(labeler.reading, progress=False).extract
+            rules = (*rules, DescriptionRule(labeler.descriptions, labeler.backbone, extract))
         with clock("rules"):
-            votes = cast_votes(
-                inputs.rules, inputs.pool, labeler.classes, fields=fields, progress=labeler.progress
-            )
+            votes = cast_votes(rules, inputs.pool, labeler.classes, fields=fields, progress=labeler.progress)
         for sentence in votes.sentences():
             say(sentence)
         covered = votes.covered
-        say(f"{len(inputs.rules):,} rules vote on {int(covered.sum()):,} of {len(inputs.pool):,} examples")
+        say(f"{len(rules):,} rules vote on {int(covered.sum()):,} of {len(inputs.pool):,} examples")
         rows = rows_to_learn_from(covered, labeler.seed)
         with clock("features"):
             return cls(votes, rows, labeler.extract(inputs.pool.subset(rows)))

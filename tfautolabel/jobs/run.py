@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel.data import Unreadable
+from tfautolabel.data.class_descriptions import ClassDescriptions
 from tfautolabel.jobs.candidates import list_items, say_ambiguous
 from tfautolabel.jobs.labeler_of import labeler_of
 from tfautolabel.jobs.rules_in_model import check_has_rules, graph_of_rules, settled
@@ -55,6 +56,7 @@ def run(
     labels: Place | None = None,
     labelled: Place | None = None,
     rules: Place | None = None,
+    descriptions: ClassDescriptions | None = None,
     settings: RunSettings = RunSettings(),  # noqa: B008 # frozen
     cache_dir: Place | None = None,
     progress: bool = True,
@@ -77,6 +79,7 @@ def run(
         labelled: instead of `labels`, a folder with one folder per class, or another table.
         rules: a file of rules that vote for classes (see `read_rules`), or of Python code that ends in .py,
             which is run; with it, labels are not needed.
+        descriptions: what each class is, in words; with them, labels are not needed either.
         settings: everything that decides the results besides the data.
         cache_dir: the folder where features are kept between runs.
         progress: shows progress bars where standard error is a terminal.
@@ -96,11 +99,12 @@ def run(
     """
     settings.check()
     out = Path(out)
-    source = Source(data, labels, labelled, settings, rules)
+    source = Source(data, labels, labelled, settings, rules, descriptions)
     check_source(source, out)
     check_has_rules(source)
     with staging(out) as staged:
-        check_places(out, [data, labels, labelled, rules])
+        described = None if descriptions is None else descriptions.file
+        check_places(out, [data, labels, labelled, rules, described])
         return _run(source, staged, cache_dir, progress, say)
 
 
@@ -119,8 +123,9 @@ def _run(
     graph = graph_of_rules(inputs, settings, clock)
     with clock("backbone"):
         labeler, choice = labeler_of(
-            settings, inputs.examples, len(inputs.pool), cache_dir=cache_dir, progress=progress, say=say
-        )
+            settings, inputs.examples, len(inputs.pool), cache_dir=cache_dir, progress=progress, say=say,
+            descriptions=source.descriptions,
+        )  # fmt: skip
     tuned = extraction = None
     if settings.tune:
         make_folder(out / TUNING)
@@ -130,6 +135,8 @@ def _run(
     done = label_pool(labeler, inputs, source, staged.folder, clock, say, extraction)
     if done.rules is not None:
         say(done.rules["why"])
+    if labeler.descriptions_ is not None:
+        say(labeler.descriptions_["why"])
     _say_drawn(done.drawn, settings, say)
     _say_shortened(done.tally, say)
     with clock("export"):
@@ -150,6 +157,7 @@ def _run(
         "tuning": tuned,
         **outcome(labeler, choice, done, settings),
         "rules": done.rules,
+        "descriptions": labeler.descriptions_,
         "audit": _first_list(staged, settings, labeler.classes, not done.labelled.any(), say),
         "seconds": clock.seconds,
         "files": digests(staged.folder),
@@ -174,7 +182,7 @@ def _first_list(
     Without a target, a list that `tfautolabel audit` drew for this same run stays.
     """
     candidates = read_candidates(staged.folder)
-    # Labels that come from rules alone can only be accepted after an audit.
+    # Labels that come from rules or descriptions alone can only be accepted after an audit.
     asked = unlabelled or settings.target_error is not None
     nothing = {"seed": settings.seed, "listed": 0, "design": None, "needed": None}
     if not len(candidates.scores) or not (asked or (staged.out / AUDIT_LIST).is_file()):

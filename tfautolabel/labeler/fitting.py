@@ -15,9 +15,9 @@ from tfautolabel.features import Extraction
 from tfautolabel.heads.contract import learns_from_pool
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
+from tfautolabel.labeler.teacher import Teacher
 from tfautolabel.labeler.trained import Trained
 from tfautolabel.labeler.transfer import Plan, tune_backbone
-from tfautolabel.labeler.weak_labels import WeakLabels, train_by_rules
 from tfautolabel.training import train_head
 from tfautolabel.training.feature_transfer import untrained_copy
 
@@ -33,7 +33,7 @@ def train(
     classes: Sequence[str],
     weights: dict[int, float] | None,
     fit_options: dict[str, Any],
-    weak: WeakLabels | None = None,
+    teacher: Teacher | None = None,
     pool: np.ndarray | None = None,
 ) -> Trained:
     """Trains a head on frozen features; then, if planned, the backbone with a head like it.
@@ -49,13 +49,13 @@ def train(
         classes: k names.
         weights: class id to weight.
         fit_options: options of `keras.Model.fit`.
-        weak: votes of rules, from which a linear head learns too; the backbone then stays frozen.
+        teacher: what a linear head learns from besides labels; the backbone then stays frozen.
         pool: (m, d) float32, features of examples to label; only of use to a head that learns from a pool, on
-            a backbone that stays frozen, without rules.
+            a backbone that stays frozen, without a teacher.
     """
-    if weak is not None:
-        by_rules = train_by_rules(head, weak, extraction.features, class_ids, plan.seed)
-        return replace(by_rules, record=by_rules.record | _not_from_pool(head, "it learns from rules"))
+    if teacher is not None:
+        taught = teacher.train(head, extraction.features, class_ids, weights, plan.seed)
+        return replace(taught, record=taught.record | _not_from_pool(head, f"it learns from {teacher.kind}"))
     blank = untrained_copy(head, extraction.features)
     trained = train_head(
         head, extraction.features, class_ids, class_weight=weights, seed=plan.seed, pool=pool, **fit_options

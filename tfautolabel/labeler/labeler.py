@@ -17,6 +17,7 @@ from tfautolabel.export import RuleGraph
 from tfautolabel.features import Extraction
 from tfautolabel.labeler.by_fitted import ByFitted
 from tfautolabel.labeler.checks import LanguageWarning
+from tfautolabel.labeler.descriptions import Descriptions, described
 from tfautolabel.labeler.examples import learnable, no_examples
 from tfautolabel.labeler.exporting import export_fitted
 from tfautolabel.labeler.fitted import Fitted
@@ -26,8 +27,9 @@ from tfautolabel.labeler.model import as_backbone, as_head, build_model, check_c
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
 from tfautolabel.labeler.storage import SETTINGS, Saved, restore_labeler, save_labeler
+from tfautolabel.labeler.teacher import teacher_of
 from tfautolabel.labeler.transfer import Plan, check_transfer, copy_parameters
-from tfautolabel.labeler.weak_labels import Rules, WeakLabels, check_learns_from_rules, weak_labels
+from tfautolabel.labeler.weak_labels import Rules, WeakLabels
 from tfautolabel.labels import MIN_CONFIDENCE, Unreadable, check_min_confidence
 from tfautolabel.measures.classification import warn_of_left_out
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
@@ -55,6 +57,8 @@ class Labeler(ByFitted):
         time_budget: the time for tuning in seconds, or as "10m"; None for ten minutes with "auto", else for
             no limit. Tuning stops without a result if it would take longer.
         progress: shows progress bars where standard error is a terminal.
+        descriptions: what each class is, in words: class to a text or several. A backbone for texts embeds
+            them, and `fit` learns from them too; then it needs no labels.
 
     Attributes:
         backbone: the feature extractor; after `fit` with its tuned parameters if they are kept.
@@ -68,7 +72,7 @@ class Labeler(ByFitted):
             and `truth_`.
         transfer_: after `fit`, a record of what was tuned, or why nothing was; with the head "auto", under
             "pool" what the pool was worth.
-        rules_: after `fit` with rules, a record of what was learnt from them; else None.
+        rules_, descriptions_: after `fit` with them, a record of what was learnt from them; else None.
         unreadable_: after `fit`, labelled examples that could not be read.
         pool_extraction_: after `fit` with a pool, the result of `extract` for it.
 
@@ -90,6 +94,7 @@ class Labeler(ByFitted):
         transfer_settings: FineTuneSettings | ContrastiveSettings | None = None,
         time_budget: str | float | None = None,
         progress: bool = True,
+        descriptions: Descriptions | None = None,
     ) -> None:
         check_classes(classes)
         check_min_confidence(min_confidence)
@@ -101,11 +106,13 @@ class Labeler(ByFitted):
         self.min_confidence = min_confidence
         self.transfer, self.transfer_settings = transfer, transfer_settings
         self.time_budget, self.progress = time_budget, progress
+        self.descriptions = described(descriptions, self.classes)
         self.fitted_: Fitted | None = None
         self.pool_extraction_: Extraction | None = None
         self.unreadable_: tuple[Unreadable, ...] = ()
         self.transfer_: dict[str, Any] = {}
         self.rules_: dict[str, Any] | None = None
+        self.descriptions_: dict[str, Any] | None = None
         self.fit_options: dict[str, Any] = {}
         self._language = LanguageWarning()
         self._start = Start(self.head)
@@ -173,7 +180,7 @@ class Labeler(ByFitted):
 
         Args:
             labelled: examples with labels; ignores those without, and sets aside those that cannot be read.
-                With rules, there may be none: None.
+                With rules or descriptions, there may be none: None.
             class_weight: "balanced" to give all classes the same total weight, or a weight by class name; by
                 default each class counts for the share that it is believed to have.
             sampling: how the labelled examples were selected: "random", drawn from the examples to label, so
@@ -196,11 +203,12 @@ class Labeler(ByFitted):
             ValueError: If a label is none of the classes, a class has no example that can be read, or an
                 argument is not valid.
         """
-        if rules is not None:
-            check_learns_from_rules(self.head, self.transfer, class_weight)
-        weak = weak_labels(rules, pool, self.classes, self.extract, self.progress)
         labelled = no_examples(self.backbone.modality) if labelled is None else labelled
-        known = None if weak is None else weak.known
+        teacher = teacher_of(
+            rules, self.descriptions, self.head, self.transfer, class_weight, self.backbone, self.classes,
+            self.extract, pool, labelled, self.progress,
+        )  # fmt: skip
+        known = None if teacher is None else teacher.known
         labelled, extraction, class_ids = self.labelled_features(labelled, extraction, known)
         self._language.once(self.backbone.handle, labelled)
         warn_of_left_out(len(labelled), extraction.unreadable)
@@ -218,9 +226,10 @@ class Labeler(ByFitted):
         first = None if pool is None or self.transfer != "feature" else self.extract(pool)
         trained = train(
             plan, self.reading, self.head, self._start, examples, extraction, class_ids, self.classes,
-            weights, fit_options, weak, None if first is None else first.features,
+            weights, fit_options, teacher, None if first is None else first.features,
         )  # fmt: skip
         self.transfer_, self.rules_ = trained.record, trained.rules
+        self.descriptions_ = trained.descriptions
         self.pool_extraction_ = first if first is not None or pool is None else self.extract(pool)
         background = None if self.pool_extraction_ is None else self.pool_extraction_.features
         is_drawn = None if drawn is None else np.array([name in drawn for name in examples.ids], bool)
@@ -312,7 +321,8 @@ class Labeler(ByFitted):
             FileExistsError: If the version exists and `overwrite` is False.
             CheckFailure: If the SavedModel does not give the same results as `predict`.
         """
-        return export_fitted(self.fitted, folder, overwrite, details, rules, self.transfer_)
+        known = {"descriptions": self.descriptions_} | (details or {})
+        return export_fitted(self.fitted, folder, overwrite, known, rules, self.transfer_)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes backbone, head and settings, so that `Labeler.load` can continue from here.
@@ -328,8 +338,8 @@ class Labeler(ByFitted):
             OSError: If it cannot be written.
         """
         settings = {name: getattr(self, name) for name in SETTINGS}
-        parts = self.fitted, self._start, self.transfer_, self.rules_, self.unreadable_, self.fit_options
-        save_labeler(Saved(settings, *parts), folder)
+        records = self.transfer_, self.rules_, self.descriptions_, self.unreadable_
+        save_labeler(Saved(settings, self.fitted, self._start, *records, self.fit_options), folder)
 
     @classmethod
     def load(
@@ -350,8 +360,8 @@ class Labeler(ByFitted):
             fitted.reading.backbone, fitted.classes, fitted.head, cache_dir=cache_dir, **saved.settings
         )
         labeler.fitted_, labeler._start, labeler.transfer_ = fitted, saved.start, saved.transfer
-        labeler.rules_, labeler.unreadable_ = saved.rules, saved.unreadable
-        labeler.fit_options = saved.fit_options
+        labeler.rules_, labeler.descriptions_ = saved.rules, saved.descriptions
+        labeler.unreadable_, labeler.fit_options = saved.unreadable, saved.fit_options
         return labeler
 
     def certify(

@@ -27,7 +27,9 @@ from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.parameters import Snapshot
 from tfautolabel.trust import Calibration, Certificate, OodGate
 
-SETTINGS = ("seed", "batch_size", "min_confidence", "transfer", "transfer_settings", "time_budget")
+SETTINGS = (
+    "seed", "batch_size", "min_confidence", "transfer", "transfer_settings", "time_budget", "descriptions",
+)  # fmt: skip
 """Arguments of `Labeler` that are saved without conversion."""
 
 _STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE = (
@@ -50,6 +52,7 @@ class Saved:
         start: the start of the next fit.
         transfer: the record of what was tuned.
         rules: the record of what was learnt from rules; None without rules.
+        descriptions: the record of what was learnt from descriptions; None without descriptions.
         unreadable: labelled examples that could not be read.
         fit_options: options of `keras.Model.fit`.
     """
@@ -59,6 +62,7 @@ class Saved:
     start: Start
     transfer: dict[str, Any]
     rules: dict[str, Any] | None
+    descriptions: dict[str, Any] | None
     unreadable: tuple[Unreadable, ...]
     fit_options: dict[str, Any]
 
@@ -89,6 +93,7 @@ def _write(saved: Saved, folder: Path) -> None:
         "transfer_settings": _settings_to_dict(saved.settings["transfer_settings"]),
         "transfer_record": saved.transfer,
         "rules_record": saved.rules,
+        "descriptions_record": saved.descriptions,
         "fit_options": saved.fit_options,
         "calibration": fitted.calibration.to_dict(),
         "unlike": None if gate is None else gate.to_dict(),
@@ -169,7 +174,7 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
         LanguageWarning(),
         None if found is None else Certificate.from_dict(found),
     )
-    settings = {name: state[name] for name in SETTINGS}
+    settings = {name: state.get(name) for name in SETTINGS}
     settings["transfer_settings"] = _settings_from_dict(settings["transfer_settings"])
     unreadable = tuple(Unreadable(*pair) for pair in state.get("unreadable", state.get("rejected", [])))
     return Saved(
@@ -178,6 +183,7 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
         start,
         state["transfer_record"],
         state.get("rules_record"),
+        state.get("descriptions_record"),
         unreadable,
         state.get("fit_options", {}),
     )

@@ -20,6 +20,7 @@ class Trained:
         features: (n, d) float32, the examples' features from the backbone as it is now.
         record: a record of what was tuned.
         rules: a record of what was learnt from rules; None without rules.
+        descriptions: a record of what was learnt from descriptions; None without descriptions.
     """
 
     history: Any
@@ -29,3 +30,4 @@ class Trained:
     features: np.ndarray
     record: dict[str, Any]
     rules: dict[str, Any] | None = None
+    descriptions: dict[str, Any] | None = None

@@ -47,11 +47,37 @@ class WeakLabels:
         everything = votes.matrix if all_votes is None else all_votes
         return cls(votes.subset(extraction.rows), extraction.features, everything)
 
+    kind = "rules"
+
     @property
     def known(self) -> np.ndarray:
         """Which classes some rule has voted for: (k,) bool."""
         cast = self.votes.matrix[self.votes.matrix >= 0]
         return np.bincount(cast, minlength=len(self.votes.classes)) > 0
+
+    def train(
+        self,
+        head: keras.Model,
+        features: np.ndarray,
+        class_ids: np.ndarray,
+        weights: dict[int, float] | None,
+        seed: int,
+    ) -> Trained:
+        """See `tfautolabel.labeler.teacher.Teacher`; classes weigh as usual."""
+        del weights  # checked by `check_learns_from_rules`
+        learnt = learn_from_votes(
+            head,
+            self.features,
+            self.votes.matrix,
+            features,
+            class_ids,
+            seed=seed,
+            all_votes=self.all_votes,
+        )
+        record = {"asked": "feature", "method": "feature"}
+        return Trained(
+            learnt.history, learnt.out_of_fold, learnt.n_folds, "auto", features, record, learnt.record
+        )
 
 
 def weak_labels(
@@ -104,30 +130,3 @@ def check_learns_from_rules(head: keras.Model, transfer: str, class_weight: obje
         raise ValueError(
             f"rules and class weights do not go together. Received: class_weight={class_weight!r}"
         )
-
-
-def train_by_rules(
-    head: keras.Model, weak: WeakLabels, features: np.ndarray, class_ids: np.ndarray, seed: int
-) -> Trained:
-    """Trains a linear head on votes and labels.
-
-    Args:
-        head: a `LinearHead`, trained in place.
-        weak: the votes.
-        features: (n, d) float32, of the labelled examples; n may be 0.
-        class_ids: (n,) int64 in [0, k).
-        seed: determines the folds.
-    """
-    learnt = learn_from_votes(
-        head,
-        weak.features,
-        weak.votes.matrix,
-        features,
-        class_ids,
-        seed=seed,
-        all_votes=weak.all_votes,
-    )
-    record = {"asked": "feature", "method": "feature"}
-    return Trained(
-        learnt.history, learnt.out_of_fold, learnt.n_folds, "auto", features, record, learnt.record
-    )

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from tfautolabel.data.class_descriptions import ClassDescriptions
 from tfautolabel.runs.contents import RunRecord
 from tfautolabel.runs.files import AUDIT_LIST, MODELS, PREDICTIONS_CSV
 from tfautolabel.trust import AnswersNeeded
@@ -182,6 +183,8 @@ def run_command(run: RunRecord) -> str:
     for name in ("labels", "labelled", "rules"):
         if inputs.get(name) is not None:
             words += [f"--{name}", _quoted(inputs[name])]
+    described = ClassDescriptions.from_record(inputs.get("descriptions"))
+    words += [] if described is None else described.words()
     settings = run.settings
     if settings.backbone in (None, "auto"):
         settings = replace(settings, backbone=run.record["backbone"].get("handle"))

@@ -81,7 +81,7 @@ def finish_review(
     if source is None:
         raise ValueError("examples in memory cannot be labelled by `run`: give `labels()` to a Labeler")
     counts = review.status().classes
-    missing = [name for name, count in counts.items() if not count and source.rules is None]
+    missing = [name for name, count in counts.items() if not count and not source.knows_classes]
     if missing:
         raise ValueError(
             "every class needs a label before the rest can be labelled: answer one, or merge the class "
@@ -95,6 +95,7 @@ def finish_review(
         out,
         labels=labels,
         rules=source.rules,
+        descriptions=source.descriptions,
         settings=settings,
         cache_dir=cache_dir,
         progress=progress,

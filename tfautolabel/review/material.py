@@ -26,6 +26,7 @@ class Material:
         unreadable: what was set aside.
         notes: sentences that say what was guessed about the data.
         source: where the data is; None for examples in memory.
+        told: (m, k) float32, the probabilities of the classes by their descriptions; None without these.
     """
 
     dataset: Dataset
@@ -34,6 +35,7 @@ class Material:
     unreadable: tuple[Unreadable, ...] = ()
     notes: tuple[str, ...] = ()
     source: Source | None = None
+    told: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from tfautolabel.data import Dataset
+from tfautolabel.data.class_descriptions import ClassDescriptions
 from tfautolabel.jobs.checked_files import RECORD as CHECK_RECORD
 from tfautolabel.labeler import select_backbone
 from tfautolabel.labeler.choose import DEFAULT_BACKBONES
+from tfautolabel.labeler.descriptions import DescribedClasses, DescribedPool, described
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.review.after_run import lists_of_check, lists_of_run
 from tfautolabel.review.material import Material
 from tfautolabel.review.session import Review
 from tfautolabel.review.settings import ReviewSettings
 from tfautolabel.runs.answers import Answers
+from tfautolabel.runs.described_classes import described_classes
 from tfautolabel.runs.files import ANSWERS, RECORD
 from tfautolabel.runs.inputs import Place, Source, check_source, load_by, make_folder
 from tfautolabel.runs.record import read_record
@@ -33,6 +36,7 @@ def open_review(
     *,
     labels: Place | None = None,
     classes: Sequence[str] = (),
+    descriptions: ClassDescriptions | None = None,
     settings: RunSettings | None = None,
     review: ReviewSettings | None = None,
     cache_dir: Place | None = None,
@@ -47,6 +51,8 @@ def open_review(
         out: the folder of results; the answers are in out/answers.sqlite.
         labels: a file of labels, to go on from.
         classes: names of classes, if there are no labels yet; more can be added later.
+        descriptions: what each class is, in words. The first questions are chosen by them, and the run at the
+            end learns from them too.
         settings: how data is read, the backbone, and what the labels will be held to; those of the earlier
             run or session by default.
         review: how the session asks.
@@ -70,14 +76,20 @@ def open_review(
     out = Path(out)
     record = read_record(out) if (out / RECORD).is_file() else None
     source, known = _source(data, out, labels, settings, record)
+    if descriptions is not None:
+        source = replace(source, descriptions=descriptions)
+    elif known.get("descriptions") and source.descriptions is None:
+        source = replace(source, descriptions=ClassDescriptions.from_record(known["descriptions"]))
     check_source(replace(source, labels=source.labels or "auto") if source.is_folder else source, out)
     # The data is listed first, so that a mistake in it leaves no folder behind.
     everything = _listed(source, out, say)
     make_folder(out)
     answers = Answers(out / ANSWERS)
     classes = list(classes) or known.get("classes", [])
-    if not classes and record is not None and source.rules is not None:
-        classes = list(record["counts"]["classes"])  # rules may know classes without a label
+    if not classes and source.descriptions is not None:
+        classes = described_classes(everything.classes, source.descriptions)
+    if not classes and record is not None and source.knows_classes:
+        classes = list(record["counts"]["classes"])  # rules and descriptions know classes without a label
     review = review or ReviewSettings(
         target_error=source.settings.target,
         certify_confidence=source.settings.certify_confidence,
@@ -87,14 +99,15 @@ def open_review(
     )
     material = _material(source, everything, cache_dir, progress, say)
     if source.path is not None:
-        described = {
+        facts = {
             "data": os.path.abspath(source.path),
             "labels": None if source.labels is None else os.path.abspath(source.labels),
             "classes": list(classes),
             "settings": source.settings.to_dict(),
             "rules": None if source.rules is None else os.path.abspath(source.rules),
+            "descriptions": None if source.descriptions is None else source.descriptions.to_record(),
         }
-        answers.set_facts({_SESSION: described})
+        answers.set_facts({_SESSION: facts})
     lists = lists_of_check(out, material)
     if record is not None:
         lists |= lists_of_run(out, record, material)
@@ -106,7 +119,8 @@ def _listed(source: Source, out: Path, say: Callable[[str], None]) -> Dataset:
     labels: Any = source.labels
     if labels is None and not source.is_folder:
         labels = "auto"
-    exclude = [Path(place) for place in (out, source.labels, source.rules) if place is not None]
+    file = None if source.descriptions is None else source.descriptions.file
+    exclude = [Path(place) for place in (out, source.labels, source.rules, file) if place is not None]
     everything = load_by(source.settings, source.data, labels, exclude)
     for note in everything.notes:
         say(note)
@@ -128,11 +142,17 @@ def _material(
         batch_size=settings.batch_size, cache_dir=cache_dir, progress=progress, say=say,
     )  # fmt: skip
     source = replace(source, settings=replace(settings, backbone=backbone.handle))
-    extraction = Reading(backbone, settings.batch_size, cache_dir, progress).extract(everything)
+    reading = Reading(backbone, settings.batch_size, cache_dir, progress)
+    extraction = reading.extract(everything)
     unreadable = tuple(sorted({*everything.unreadable, *extraction.unreadable}))
     readable = everything.subset(extraction.rows)
     title = source.name if source.path is None else source.path.name or source.name
-    return Material(readable, extraction.features, title, unreadable, everything.notes, source)
+    told = None
+    if source.descriptions is not None:
+        texts = described(source.descriptions, described_classes(everything.classes, source.descriptions))
+        where = DescribedClasses.of(texts or {}, backbone, reading.extract)
+        told = DescribedPool(where, extraction.features).probabilities()
+    return Material(readable, extraction.features, title, unreadable, everything.notes, source, told)
 
 
 def _source(
@@ -149,7 +169,8 @@ def _source(
     if earlier:
         known = settings or RunSettings.from_dict(earlier["settings"])
         where = labels or earlier["labels"]
-        return Source(earlier["data"], where, None, known, earlier.get("rules")), earlier
+        told = ClassDescriptions.from_record(earlier.get("descriptions"))
+        return Source(earlier["data"], where, None, known, earlier.get("rules"), told), earlier
     if record is None and (out / CHECK_RECORD).is_file():
         record = json.loads((out / CHECK_RECORD).read_text(encoding="utf-8"))
     if record is None:
@@ -159,5 +180,5 @@ def _source(
         )
     source = Source.with_backbone_of(record)
     if source.labelled is not None:
-        source = Source(source.data, None, None, source.settings, source.rules)
+        source = replace(source, labelled=None, labels=None)
     return replace(source, labels=labels or source.labels, settings=settings or source.settings), earlier

@@ -68,15 +68,16 @@ class Teacher:
         Args:
             labelled: (m,) int64, rows with a label.
             closed: (c,) int64, rows that must not be asked now, with those that have a label.
-            lesson: what was learnt last.
+            lesson: what was learnt last; without one, descriptions of the classes take its place.
             n_classes: k.
             n: how many.
         """
+        known = self._material.told if lesson is None else lesson.probabilities
         state = PoolState(
             self._material.features,
             labelled,
-            None if lesson is None else lesson.probabilities,
-            n_classes if lesson is None else len(lesson.classes),
+            known,
+            n_classes if known is None else known.shape[1],
             closed=np.setdiff1d(closed, labelled),
             geometry=self._geometry,
         )

@@ -9,16 +9,14 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tfautolabel.data import Dataset, Unreadable, load_dataset
-from tfautolabel.data.label_lookalikes import lookalikes
+from tfautolabel.data.class_descriptions import ClassDescriptions
+from tfautolabel.runs.described_classes import Known, with_descriptions, with_rules
 from tfautolabel.runs.record import settings_of
 from tfautolabel.runs.settings import RunSettings
 
@@ -40,6 +38,7 @@ class Source:
         settings: the run's settings; used here are the columns, the modality and how labels and texts are
             read.
         rules: a file of rules, or None.
+        descriptions: what each class is, in words, or None.
     """
 
     data: Any
@@ -47,14 +46,16 @@ class Source:
     labelled: Place | None = None
     settings: RunSettings = field(default_factory=RunSettings)
     rules: Place | None = None
+    descriptions: ClassDescriptions | None = None
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Source:
         """Returns the source that a run's record names."""
         inputs = record["inputs"]
         settings = replace(settings_of(record), modality=inputs.get("modality"))
+        told = ClassDescriptions.from_record(inputs.get("descriptions"))
         return cls(
-            inputs["data"], inputs.get("labels"), inputs.get("labelled"), settings, inputs.get("rules")
+            inputs["data"], inputs.get("labels"), inputs.get("labelled"), settings, inputs.get("rules"), told
         )
 
     @classmethod
@@ -77,6 +78,7 @@ class Source:
             "pool_contents_sha256": pool_digest,
             "rules": None if rules is None else os.path.abspath(rules),
             "rules_sha256": _sha256(rules),
+            "descriptions": None if self.descriptions is None else self.descriptions.to_record(),
         }
 
     @property
@@ -88,6 +90,11 @@ class Source:
     def name(self) -> str:
         """The name of `data` in messages and records."""
         return type(self.data).__name__ if self.path is None else os.fspath(self.data)
+
+    @property
+    def knows_classes(self) -> bool:
+        """Whether rules or descriptions name classes, so that labels are not needed."""
+        return self.rules is not None or self.descriptions is not None
 
     @property
     def is_folder(self) -> bool:
@@ -143,11 +150,14 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
     inputs = _read_labelled_apart(source, out) if source.labelled is not None else _read_whole(source, out)
     for note in inputs.notes:
         say(note)
+    known = Known(inputs.examples, inputs.pool, inputs.notes, inputs.rules)
+    if source.descriptions is not None:
+        known = with_descriptions(known, source.descriptions)
     if source.rules is not None:
-        before = len(inputs.notes)
-        inputs = _with_rules(inputs, source.rules, say)
-        for note in inputs.notes[before:]:
-            say(note)
+        known = with_rules(known, source.rules, say)
+    for note in known.notes[len(inputs.notes) :]:
+        say(note)
+    inputs = replace(inputs, **known._asdict())
     check_classes(inputs.examples.classes, inputs.notes)
     if len(inputs.pool) == 0:
         what = "file" if source.is_folder else "row"
@@ -155,39 +165,6 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
             f"there must be something to label. Received: {source.name}, in which every {what} has a label"
         )
     return inputs
-
-
-def _with_rules(inputs: Inputs, file: Place, say: Callable[[str], None]) -> Inputs:
-    """Adds rules; their classes and those of the labels are the classes of the run.
-
-    Raises:
-        ValueError: If the rules cannot be read, or have no class in common with the labels.
-    """
-    # Imported late: a run without rules need not wait for the engines of their patterns.
-    from tfautolabel.rules.apply import new_classes
-    from tfautolabel.rules.code_files import check_known_classes, rules_of
-
-    rules = rules_of(file, say)
-    check_known_classes(rules, inputs.examples.classes, file)
-    new, of_rules = new_classes(rules, inputs.examples.classes), [c for rule in rules for c in rule.classes]
-    classes, by_rules = sorted([*inputs.examples.classes, *new]), Counter(of_rules)
-    notes = [*inputs.notes]
-    if inputs.examples.classes and new:
-        if len(new) == len(new_classes(rules, ())):
-            raise ValueError(
-                f"rules and labels must be about the same classes. Received: rules in {os.fspath(file)} for "
-                f"{', '.join(sorted(new))}, labels of {', '.join(inputs.examples.classes)}"
-            )
-        notes.append(f"classes without a label, which only rules know: {', '.join(sorted(new))}")
-    of_labels = np.bincount(inputs.examples.class_ids, minlength=len(inputs.examples.classes))
-    totals = Counter(dict(zip(inputs.examples.classes, of_labels.tolist(), strict=True))) + by_rules
-    return replace(
-        inputs,
-        examples=inputs.examples.with_classes(classes),
-        pool=inputs.pool.with_classes(classes),
-        rules=rules,
-        notes=(*notes, *lookalikes(totals)),
-    )
 
 
 def fields_of(source: Source, rules: Sequence[Rule], modality: str) -> Fields:
@@ -292,10 +269,11 @@ def _check_given(source: Source) -> None:
             "give either --labels, a CSV file with the columns path and label, or --labelled, a folder that "
             "has a folder per class or a table with a label column. Received: both"
         )
-    if source.labels is None and source.labelled is None and source.rules is None and source.is_folder:
+    if source.labels is None and source.labelled is None and not source.knows_classes and source.is_folder:
         raise ValueError(
             "give either --labels, a CSV file with the columns path and label, or --labelled, a folder that "
-            "has a folder per class; or --rules, a file of rules. Received: neither"
+            "has a folder per class; or --rules, a file of rules, or --describe, what each class is. "
+            "Received: neither"
         )
 
 
@@ -341,8 +319,8 @@ def _is_within(path: Path, folder: Path) -> bool:
 
 
 def _read_whole(source: Source, out: Path) -> Inputs:
-    # The folders below a folder are no labels where rules give them.
-    usual = None if source.rules is not None and source.is_folder else "auto"
+    # The folders below a folder are no labels where rules or descriptions give them.
+    usual = None if source.knows_classes and source.is_folder else "auto"
     everything = load_by(source.settings, source.data, source.labels or usual, [out, *_files(source)])
     return Inputs(everything.labelled, everything.unlabelled, everything.unreadable, everything.notes)
 
@@ -356,7 +334,8 @@ def _read_labelled_apart(source: Source, out: Path) -> Inputs:
 
 def _files(source: Source) -> list[Path]:
     """Returns files of the source that are no examples."""
-    return [] if source.rules is None else [Path(source.rules)]
+    described = None if source.descriptions is None else source.descriptions.file
+    return [Path(place) for place in (source.rules, described) if place is not None]
 
 
 def _read_labelled(source: Source, out: Path | None) -> Dataset:
@@ -365,9 +344,8 @@ def _read_labelled(source: Source, out: Path | None) -> Dataset:
 
 
 def _read_pool(source: Source, out: Path, modality: str | None) -> Dataset:
-    others = [
-        Path(place) for place in (out, source.labels, source.labelled, source.rules) if place is not None
-    ]
+    others = [Path(place) for place in (out, source.labels, source.labelled) if place is not None]
+    others += _files(source)
     # The labels are elsewhere, and so their column may be missing here.
     return load_by(replace(source.settings, modality=modality, label_column=None), source.data, None, others)
 

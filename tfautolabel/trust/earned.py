@@ -123,7 +123,9 @@ class Earned:
             classes: k names.
         """
         if not self.labels:
-            return "label some of every class; from about 50 on, they also tell which rules to follow"
+            return (
+                "label some of every class; they also tell what descriptions, and from 50 on rules, are worth"
+            )
         fewest = sorted(range(len(self.counts)), key=lambda number: self.counts[number])[:3]
         if self.counts[fewest[0]] == max(self.counts):
             return f"label more of every class; each has {self.counts[fewest[0]]:,}"
