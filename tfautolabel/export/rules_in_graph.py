@@ -16,6 +16,7 @@ from tfautolabel.labels import ABSTAIN
 from tfautolabel.rules import FileRule, cast_votes, read_rules
 from tfautolabel.rules.awkward_texts import awkward_texts, terms_looked_for
 from tfautolabel.rules.contract import Rule
+from tfautolabel.rules.kinds import PatternTest
 from tfautolabel.rules.re2 import Re2Rule, rule_in_re2
 from tfautolabel.rules.re2_characters import MARKER, UNMARKED, char_class, matched_by
 from tfautolabel.rules.re2_terms import NotInRe2
@@ -35,6 +36,7 @@ class RuleGraph:
         class_ids: the class of each.
         left_out: name of each other rule to the reason why it is not in the graph.
         compared: on how many texts the votes of graph and Python were equal.
+        awkward: on how many texts made for it each rule's votes were equal too, all rules together.
         examples: a few texts on which they vote, encoded, for later checks of the graph.
     """
 
@@ -42,6 +44,7 @@ class RuleGraph:
     class_ids: tuple[int, ...]
     left_out: dict[str, str] = field(default_factory=dict)
     compared: int = 0
+    awkward: int = 0
     examples: tuple[bytes, ...] = ()
 
     @property
@@ -83,6 +86,7 @@ class RuleGraph:
             "in_model": [{"rule": rule.name, "label": rule.label} for rule in self.rules],
             "left_out": self.left_out,
             "compared": self.compared,
+            "awkward": self.awkward,
         }
 
     def sentences(self) -> list[str]:
@@ -90,7 +94,7 @@ class RuleGraph:
         total = len(self.rules) + len(self.left_out)
         return [
             f"{len(self.rules):,} of {total:,} rules are in the model; their votes equal those of Python on "
-            f"{self.compared:,} texts",
+            f"{self.compared:,} texts of these, and on {self.awkward:,} awkward ones made for them",
             *(f"rule {name!r} is not in the model: {reason}" for name, reason in self.left_out.items()),
         ]
 
@@ -123,10 +127,14 @@ def rule_graph(
             written[rule.name] = rule_in_re2(rule)
         except NotInRe2 as reason:
             left_out[rule.name] = str(reason)
-    kept = [rule for rule in rules if isinstance(rule, FileRule) and rule.name in written]
-    awkward = (text for rule in kept for text in awkward_texts(rule, texts))
-    compared = [*texts, *dict.fromkeys(awkward)]
-    left_out |= _different(kept, written, classes, compared)
+    kept = [_of_its_own(rule) for rule in rules if isinstance(rule, FileRule) and rule.name in written]
+    left_out |= _different(kept, written, classes, texts)
+    awkward = 0
+    for rule in kept:
+        own = list(dict.fromkeys(awkward_texts(rule, texts)))
+        if rule.name not in left_out:
+            left_out |= _different([rule], written, classes, own)
+            awkward += len(own) * (rule.name not in left_out)
     same = [rule for rule in kept if rule.name not in left_out]
     if not same:
         reasons = "; ".join(f"{name!r}: {reason}" for name, reason in left_out.items())
@@ -138,9 +146,15 @@ def rule_graph(
         tuple(written[rule.name] for rule in same),
         tuple(names.index(rule.line.label) for rule in same),
         in_order,
-        len(compared),
+        len(texts),
+        awkward,
         tuple(recorded)[:_RECORDED],
     )
+
+
+def _of_its_own(rule: FileRule) -> FileRule:
+    """Returns an equal rule: searches that take too long here must not count where the given one is used."""
+    return FileRule(rule.line) if isinstance(rule.test, PatternTest) else rule
 
 
 def _texts(examples: Iterable[Dataset], seed: int) -> list[str]:
@@ -160,7 +174,7 @@ def _different(
     rules: Sequence[FileRule], written: dict[str, Re2Rule], classes: Sequence[str], texts: Sequence[str]
 ) -> dict[str, str]:
     """Returns rules whose votes a graph does not give, and why."""
-    if not rules:
+    if not rules or not texts:
         return {}
     votes = cast_votes(rules, Dataset.from_inputs(texts, modality="text"), classes, progress=False)
     encoded = tf.constant([text.encode() for text in texts], tf.string)
