@@ -71,6 +71,17 @@ def runs_of(characters: Iterable[str]) -> Runs:
     return tuple((first, last) for first, last in runs)
 
 
+def union(first: Runs, second: Runs) -> Runs:
+    """Returns the characters that are in one or the other."""
+    runs: list[tuple[int, int]] = []
+    for start, end in sorted((*first, *second)):
+        if runs and start <= runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], max(runs[-1][1], end))
+        else:
+            runs.append((start, end))
+    return tuple(runs)
+
+
 def char_class(characters: Iterable[str] | Runs) -> str:
     r"""Returns an expression that matches each of some characters, and no other one.
 

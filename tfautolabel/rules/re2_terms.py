@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from tfautolabel.rules.re2_characters import Runs, all_characters, char_class, none_of, runs_of
+from tfautolabel.rules.re2_characters import Runs, all_characters, char_class, none_of, runs_of, union
 from tfautolabel.rules.words import is_word, words_of
 
 MAX_TERMS = 5_000
@@ -129,29 +129,62 @@ def _space() -> str:
 
 
 @lru_cache(maxsize=1)
-def _border_before() -> str:
-    known = _folding()
-    pairs = "".join(f"|{char_class(bases)}{char_class(mark)}" for mark, bases in known.composed.items())
-    return rf"(?:\A|{none_of(known.before)}{pairs})"
+def _marks() -> dict[str, int]:
+    """Returns the marks that Unicode orders, and their places in that order."""
+    return {one: place for one in all_characters() if (place := unicodedata.combining(one))}
 
 
 @lru_cache(maxsize=1)
-def _border_after() -> str:
-    return rf"(?:{none_of(_folding().after)}|\z)"
+def _loose_marks() -> frozenset[str]:
+    """Returns the marks that are no signs of words, such as the tones of Thai."""
+    return frozenset(one for one in _marks() if not is_word(one))
+
+
+@lru_cache(maxsize=1)
+def _border_before() -> str:
+    known, loose = _folding(), _loose_marks()
+    pairs = "".join(f"|{char_class(bases)}{char_class(mark)}" for mark, bases in known.composed.items())
+    # Behind other marks, a loose one may come to stand before them when the text is folded.
+    behind = rf"(?:\A|{none_of(_marks())}){char_class(loose)}+"
+    return rf"(?:\A|{none_of(union(known.before, runs_of(loose)))}|{behind}{pairs})"
+
+
+@lru_cache(maxsize=256)
+def _border_after(mark: str) -> str:
+    """Returns what may follow a term of which the last sign is of a word; and is a mark, or "".
+
+    A mark that is put before this one, when the text is folded, parts the term.
+    """
+    before = {one for one, place in _marks().items() if place < _marks()[mark]} if mark else set()
+    loose = _loose_marks() - before
+    refused = union(_folding().after, runs_of(before | loose))
+    behind = rf"{char_class(loose)}+(?:{none_of(_marks())}|\z)"
+    return rf"(?:{none_of(refused)}|\z|{behind})"
+
+
+@lru_cache(maxsize=256)
+def _loose_after(sign: str) -> str:
+    """Returns what may follow a term of which the last sign is not of a word, as this one."""
+    # What would make another character of it, or be put before it.
+    changing = {one for one in _folding().second if unicodedata.normalize("NFC", sign + one) != sign + one}
+    if sign in _marks():
+        changing |= {one for one, place in _marks().items() if place < _marks()[sign]}
+    if not changing:
+        return ""
+    others = _marks().keys() - changing
+    return rf"{char_class(others)}*(?:{none_of(changing | others)}|\z)"
 
 
 def _ends(term: str) -> tuple[str, str]:
     """Returns what must stand before and after a term."""
-    if unicodedata.combining(term[0]) or unicodedata.category(term[0]).startswith("M"):
-        raise NotInRe2(f"its term {term!r} begins with a mark that belongs to the sign before it")
+    for piece in term.split(" "):
+        if unicodedata.category(piece[0]).startswith("M"):
+            raise NotInRe2(f"its term {term!r} has a mark where a sign with marks begins")
     before = _border_before() if is_word(term[0]) else ""
-    if is_word(term[-1]):
-        return before, _border_after()
-    # What would make another character of the last one.
-    marks = [
-        mark for mark in _folding().second if unicodedata.normalize("NFC", term[-1] + mark) != term[-1] + mark
-    ]
-    return before, rf"(?:{none_of(marks)}|\z)" if marks else ""
+    last = term[-1]
+    if not is_word(last):
+        return before, _loose_after(last)
+    return before, _border_after(last if last in _marks() else "")
 
 
 def _spelled(term: str) -> str:
