@@ -65,7 +65,7 @@ def loaded(monkeypatch, cached):
     def extract(examples, backbone, **_):
         noise = np.random.default_rng(0).normal(size=(len(examples), 4))
         gap = found.gaps.get(backbone.handle, 0.0)
-        features = (noise + gap * examples.class_ids[:, None]).astype(np.float32)
+        features = (noise + gap * (examples.class_ids - 0.5)[:, None]).astype(np.float32)
         rows = np.setdiff1d(np.arange(len(examples)), found.unreadable.get(backbone.handle, []))
         return SimpleNamespace(features=features[rows], rows=rows, computed=len(rows))
 

@@ -341,7 +341,10 @@ def test_what_was_not_earned_is_said_before_all_else_with_what_to_do(tmp_path):
 )  # fmt: skip
 def test_what_was_judged_by_nearest_means_is_told_so(better, told):
     trials = [("packaged:a", 0.7, 0.8), ("packaged:b", 0.5, None), ("plain:pixels", better, None)]
-    choice = [{"handle": name, "nearest_mean": mean, "accuracy": head} for name, mean, head in trials]
+    choice = [
+        {"handle": name, "nearest_mean": mean, "accuracy": head, "log_loss": head}
+        for name, mean, head in trials
+    ]
     assert another_backbone({"choice": choice}) == told
 
 

@@ -24,7 +24,8 @@ class SourceScores:
 
     Attributes:
         handle: the source's string.
-        nearest_mean: in [0, 1], see `nearest_mean_accuracy`.
+        nearest_mean: in [0, 1], see `nearest_mean_accuracy`; the features are scaled as the default head
+            scales them.
         neighbours: in [0, 1], see `neighbour_accuracy`.
         log_evidence: in nats, LogME; compare only sources of equally many features.
         h_score: at least 0.
@@ -169,7 +170,7 @@ def _ranked(
 def _scores(
     handle: str, features: np.ndarray, class_ids: np.ndarray, seed: int, milliseconds: float | None
 ) -> SourceScores:
-    from tfautolabel.labeler.source_ranking import held_out
+    from tfautolabel.labeler.source_ranking import held_out, scaled
     from tfautolabel.measures.transferability import (
         h_score,
         log_evidence,
@@ -188,7 +189,7 @@ def _scores(
     accuracy, log_loss = held_out(features, class_ids, seed)
     return SourceScores(
         handle,
-        nearest_mean_accuracy(features, class_ids),
+        nearest_mean_accuracy(scaled(features), class_ids),
         neighbour_accuracy(features, class_ids),
         known(lambda: log_evidence(features, class_ids)),
         known(lambda: h_score(features, class_ids)),

@@ -127,13 +127,12 @@ def _chosen(
     """
     ranking = rank_sources(found.features, found.class_ids, without=plain, seed=seed)
     trials = list(ranking.trials)
-    if ranking.without is not None:
-        place = 0 if ranking.better_without and take_plain else len(trials)
-        trials.insert(place, ranking.without)
+    if not take_plain:
+        trials.sort(key=lambda trial: trial.handle == plain)
     best = trials[0].handle
     say(f"backbone chosen on the labelled examples: {best}. {_explained(trials)}{hint}")
     if ranking.warning is not None:
-        other = ranking.trials[0].handle if take_plain else plain
+        other = ranking.pretrained[0].handle if take_plain else plain
         say(f"{ranking.warning}. --backbone {other} takes {'the pretrained' if take_plain else 'that'} one")
     return found.backbones[best], [asdict(trial) for trial in trials]
 

@@ -1,23 +1,27 @@
 """Ranks sources of features by a few labels: first by nearest class means, then the best few by their heads.
 
-With few labels a cross-validated head is the noisier judge: each fold learns from fewer labels still. Nearest
-means without the example itself need no folds. So heads are compared only among sources that nearest means
-cannot tell apart. `benchmarks/sources.py` measures the choice.
+Nearest means without the example itself need no folds, so that with few labels they are the surer judge. But
+they miss classes of several parts, which a head tells apart. So heads are compared among the sources that are
+within one standard error of the best. Features without transfer are a candidate like any other.
+`benchmarks/sources.py` measures the choice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from tfautolabel.heads import build_head
+from tfautolabel.heads.normalization import SMALL, SQUARE_ROOT
 from tfautolabel.measures.transferability import nearest_mean_right
 from tfautolabel.training import train_head
 
-STANDARD_ERRORS = 2.0
+STANDARD_ERRORS = 1.0
 """Sources within so many standard errors of the best one, by nearest means, are compared by heads."""
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Trial:
     Attributes:
         handle: the source's string.
         nearest_mean: in [0, 1], the share of examples that are nearest to the mean of the others of their
-            class.
+            class, with features scaled as the default head scales them.
         accuracy: of the head, cross-validated, in [0, 1]; None if nearest means ruled the source out, or left
             no other.
         log_loss: of the head, the cross-validated mean negative log-probability of the true class, in nats;
@@ -45,36 +49,41 @@ class Ranking:
     """Sources in the order of how well they suit the labels.
 
     Attributes:
-        trials: the pretrained sources, the best first.
-        without: the result without transfer; None if it was not among the candidates.
+        trials: the best first.
+        without: the handle of the features without transfer; None if they were not among the candidates.
     """
 
     trials: tuple[Trial, ...]
-    without: Trial | None = None
-
-    @property
-    def better_without(self) -> bool:
-        """Whether nearest means are better without transfer than with every pretrained source."""
-        if self.without is None:
-            return False
-        return self.without.nearest_mean > max(trial.nearest_mean for trial in self.trials)
+    without: str | None = None
 
     @property
     def choice(self) -> str:
         """The handle of the best source, with or without transfer."""
-        if self.without is not None and self.better_without:
-            return self.without.handle
         return self.trials[0].handle
+
+    @property
+    def pretrained(self) -> tuple[Trial, ...]:
+        """The trials of the pretrained sources, the best first."""
+        return tuple(trial for trial in self.trials if trial.handle != self.without)
 
     @property
     def warning(self) -> str | None:
         """Says by how much the labels do better without transfer; None if they do not."""
-        if self.without is None or not self.better_without:
+        if self.choice != self.without or not self.pretrained:
             return None
-        best = max(self.trials, key=lambda trial: trial.nearest_mean)
+        plain, other = self.trials[0], self.pretrained[0]
+        if plain.accuracy is not None and other.accuracy is not None and plain.accuracy > other.accuracy:
+            shares, measured = (plain.accuracy, other.accuracy), "right by cross-validated heads"
+        elif plain.nearest_mean > other.nearest_mean:
+            shares, measured = (plain.nearest_mean, other.nearest_mean), "right by nearest class means"
+        else:
+            return (
+                f"your labels do better without transfer: {plain.handle} against {other.handle}, by the log "
+                "loss of cross-validated heads"
+            )
         return (
-            f"your labels do better without transfer: {self.without.handle} {self.without.nearest_mean:.1%} "
-            f"against {best.handle} {best.nearest_mean:.1%} (nearest class means, each without the example)"
+            f"your labels do better without transfer: {plain.handle} {shares[0]:.1%} against {other.handle} "
+            f"{shares[1]:.1%} {measured}"
         )
 
 
@@ -84,7 +93,7 @@ def rank_sources(
     """Ranks sources by their features of the same labelled examples.
 
     Args:
-        features: handle to (n, d) float32, at least one besides `without`; d may differ.
+        features: handle to (n, d) float32, at least one; d may differ.
         class_ids: (n,) int64, two classes at least.
         without: the handle of the features without transfer, if they are among them.
         seed: decides the folds.
@@ -92,20 +101,25 @@ def rank_sources(
     Raises:
         ValueError: As `nearest_mean_right`.
     """
-    right = {handle: nearest_mean_right(values, class_ids) for handle, values in features.items()}
-    pretrained = {handle: own for handle, own in right.items() if handle != without}
-    tried = kept(pretrained)
-    trials = [Trial(handle, float(own.mean())) for handle, own in pretrained.items()]
-    if len(tried) > 1:
-        judged = {handle: held_out(features[handle], class_ids, seed) for handle in tried}
-        trials = [
-            replace(trial, accuracy=judged[trial.handle][0], log_loss=judged[trial.handle][1])
-            if trial.handle in judged
-            else trial
-            for trial in trials
-        ]
-    alone = None if without is None else Trial(without, float(right[without].mean()))
-    return Ranking(tuple(sorted(trials, key=lambda trial: _place(trial, tried))), alone)
+    right = {handle: nearest_mean_right(scaled(values), class_ids) for handle, values in features.items()}
+    tried = kept(right)
+    judged = {handle: held_out(features[handle], class_ids, seed) for handle in tried if len(tried) > 1}
+    trials = [
+        Trial(handle, float(own.mean()), *judged.get(handle, (None, None))) for handle, own in right.items()
+    ]
+    return Ranking(tuple(sorted(trials, key=lambda trial: _place(trial, tried))), without)
+
+
+def scaled(features: np.ndarray) -> np.ndarray:
+    """Returns (n, d) float32 features as the default head scales them, see `PowerNormalization`.
+
+    It uses NumPy alone: the layer would take longer than the ranking.
+    """
+    raised = features
+    if features.min() >= 0.0:
+        raised = np.power(features + SMALL, SQUARE_ROOT)
+    lengths = np.linalg.norm(raised, axis=1, keepdims=True)
+    return np.asarray(raised / np.maximum(lengths, SMALL))
 
 
 def kept(right: Mapping[str, np.ndarray]) -> list[str]:
@@ -123,7 +137,8 @@ def kept(right: Mapping[str, np.ndarray]) -> list[str]:
     for handle in by_share:
         difference = best - right[handle]
         error = difference.std(ddof=1) / np.sqrt(len(best)) if len(best) > 1 else np.inf
-        if difference.mean() <= STANDARD_ERRORS * error:
+        # A single example is exactly one standard error; rounding must not decide.
+        if difference.mean() <= STANDARD_ERRORS * error + _ROUNDING:
             found.append(handle)
     return found
 

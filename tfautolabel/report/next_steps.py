@@ -129,10 +129,17 @@ def another_backbone(backbone: dict[str, Any]) -> str:
         return ""
     taken = backbone["choice"][0]
     for one in others:
-        if one["handle"].startswith("plain:") and one["nearest_mean"] > taken["nearest_mean"]:
+        if one["handle"].startswith("plain:") and _suits_better(one, taken):
             return f"; these labels do better without transfer: --backbone {one['handle']}"
     told = ", ".join(f"{one['handle']} ({_share_right(one)})" for one in others)
     return f"; other backbones were no better: {told}"
+
+
+def _suits_better(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Returns whether a trial was better than another: by heads if both have one, else by nearest means."""
+    if one["accuracy"] is None or other["accuracy"] is None:
+        return bool(one["nearest_mean"] > other["nearest_mean"])
+    return bool(one["log_loss"] - one["accuracy"] < other["log_loss"] - other["accuracy"])
 
 
 def _share_right(trial: dict[str, Any]) -> str:

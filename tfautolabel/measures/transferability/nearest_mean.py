@@ -42,8 +42,7 @@ def nearest_mean_right(features: np.ndarray, class_ids: np.ndarray) -> np.ndarra
     # Distances do not depend on the origin, but their rounding errors do.
     values = values - values.mean(axis=0)
     rows = np.arange(len(values))
-    sums = np.zeros((len(counts), values.shape[1]))
-    np.add.at(sums, numbers, values)
+    sums = (numbers == np.arange(len(counts))[:, None]).astype(float) @ values
     means = sums / counts[:, None]
     distances = np.sum(means**2, axis=1) - 2.0 * values @ means.T
     remaining = np.maximum(counts[numbers] - 1, 1)
