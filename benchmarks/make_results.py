@@ -16,6 +16,7 @@ ORDER = (
     *(
         "accuracy",
         "few_labels",
+        "auto_head",
         "unequal_labels",
         "active_learning",
         "dialect",
@@ -51,6 +52,7 @@ ORDER = (
 HEADINGS = {
     "accuracy": "Accuracy with few labels: pictures",
     "few_labels": "Accuracy with few labels: texts and sound",
+    "auto_head": "What the examples without labels are worth",
     "unequal_labels": "Accuracy with few and unequal labels",
     "active_learning": "Questions to a person, against random ones",
     "dialect": "From Mandarin to Cantonese",

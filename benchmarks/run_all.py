@@ -23,6 +23,7 @@ QUICK = {
     "orientation": ["--sides", "96", "--seconds", "1"],
     "few_labels": ["--seeds", "1", "--tasks", "uci"],
     "unequal_labels": ["--seeds", "1", "--sets", "uci"],
+    "auto_head": ["--draws", "1", "--labels", "8", "--pools", "balanced", "--sets", "uci"],
     "active_learning": ["--parts", "curves", "--seeds", "2", "--sets", "uci", "--strategies", "margin"],
     "text_throughput": ["--texts", "200", "--rounds", "1"],
     "memory": ["--rows", "1000", "10000"],
