@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from tfautolabel.runs.settings import RunSettings as RunSettings
     from tfautolabel.training import ContrastiveSettings as ContrastiveSettings
     from tfautolabel.training import FineTuneSettings as FineTuneSettings
+    from tfautolabel.training import MetaLearner as MetaLearner
     from tfautolabel.training import contrastive_tune as contrastive_tune
     from tfautolabel.training import fine_tune as fine_tune
     from tfautolabel.trust import Certificate as Certificate
@@ -98,6 +99,7 @@ _HOMES = {
     "Labels": "labels",
     "LabelsWriter": "data",
     "MajorityVote": "rules",
+    "MetaLearner": "training",
     "Oracle": "active",
     "ProbabilityEvaluation": "measures",
     "QUERY_STRATEGIES": "active",

@@ -44,6 +44,7 @@ def show_run(result: RunResult) -> None:
         f"accepted   {_share(counts['accepted'], counts['to_label'])} labels {_by_what(result)}",
         *_reasons(counts["reasons"]),
         *_pool(result),
+        *_meta(result),
         *_rules(result),
         *_descriptions(result),
         *_estimate(result),
@@ -76,6 +77,12 @@ def _pool(result: RunResult) -> list[str]:
     """Returns a line about what the examples without labels were worth, if the head could learn from them."""
     found = result.record["transfer"].get("pool")
     return [] if found is None else [f"head       {found['why']}"]
+
+
+def _meta(result: RunResult) -> list[str]:
+    """Returns a line about what a meta-learner was worth, if there was one."""
+    found = result.record["transfer"].get("meta")
+    return [] if found is None else [f"earlier    {found['why']}"]
 
 
 def _rules(result: RunResult) -> list[str]:

@@ -136,7 +136,7 @@ class AutoHead(LinearHead):
         near = self.level == "neighbours" and rows >= NEIGHBOUR_ROWS and len(known) <= ANCHORS
         of_pool = fit_pool_heads(known, examples, unlabelled, near, self._solved, self.n_classes, self.seed)
         self.dense.set_weights([of_pool.models[0].weights, of_pool.models[0].bias])
-        judged = _judged(examples)
+        judged = examples.judged
         shares, exponents, out_of_fold = mixed_by_evidence(
             of_pool.held_out, examples.class_ids, examples.folds, examples.weights * judged
         )
@@ -177,15 +177,6 @@ class AutoHead(LinearHead):
 
 def _parts(rows: np.ndarray) -> list[np.ndarray]:
     return [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
-
-
-def _judged(examples: Examples) -> np.ndarray:
-    """Returns (n,) bool: the examples of whose class other examples stay when they are held out."""
-    folds_of = {
-        number: len(np.unique(examples.folds[examples.class_ids == number]))
-        for number in np.unique(examples.class_ids).tolist()
-    }
-    return np.array([folds_of[number] > 1 for number in examples.class_ids.tolist()], bool)
 
 
 def _why_linear(rows: int, solves_itself: bool) -> str:

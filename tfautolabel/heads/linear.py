@@ -36,6 +36,15 @@ class Examples:
     folds: np.ndarray
     order: np.ndarray
 
+    @property
+    def judged(self) -> np.ndarray:
+        """Which examples can be judged, (n,) bool: others of their class stay when they are held out."""
+        folds_of = {
+            number: len(np.unique(self.folds[self.class_ids == number]))
+            for number in np.unique(self.class_ids).tolist()
+        }
+        return np.array([folds_of[number] > 1 for number in self.class_ids.tolist()], bool)
+
 
 @keras.saving.register_keras_serializable("tfautolabel")
 class LinearHead(keras.Model):

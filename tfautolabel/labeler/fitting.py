@@ -13,6 +13,8 @@ from tfautolabel.data import Dataset
 from tfautolabel.data.folds import twin_numbers
 from tfautolabel.features import Extraction
 from tfautolabel.heads.contract import learns_from_pool
+from tfautolabel.heads.meta import MetaHead, not_used
+from tfautolabel.labeler.mapped import check_mapped
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
 from tfautolabel.labeler.teacher import Teacher
@@ -53,9 +55,13 @@ def train(
         pool: (m, d) float32, features of examples to label; only of use to a head that learns from a pool, on
             a backbone that stays frozen, without a teacher.
     """
+    check_mapped(head, reading.backbone, plan.transfer)
     if teacher is not None:
         taught = teacher.train(head, extraction.features, class_ids, weights, plan.seed)
-        return replace(taught, record=taught.record | _not_from_pool(head, f"it learns from {teacher.kind}"))
+        said = taught.record | _not_from_pool(head, f"it learns from {teacher.kind}")
+        if isinstance(head, MetaHead):
+            said["meta"] = not_used(f"the head learns from {teacher.kind}")
+        return replace(taught, record=said)
     blank = untrained_copy(head, extraction.features)
     trained = train_head(
         head, extraction.features, class_ids, class_weight=weights, seed=plan.seed, pool=pool, **fit_options
@@ -68,6 +74,8 @@ def train(
         if head.pool_.get("class_shares") is not None:
             # Offsets of classes, fitted to the labels, would bring the labels' shares back.
             calibrate_by = "temperature"
+    if isinstance(head, MetaHead):
+        record["meta"] = head.meta_
     if plan.transfer != "feature":
         result, record = tune_backbone(
             plan, reading.backbone, head, blank, start, examples, class_ids, classes, extraction.digest,

@@ -23,6 +23,7 @@ from tfautolabel.labeler.exporting import export_fitted
 from tfautolabel.labeler.fitted import Fitted
 from tfautolabel.labeler.fitting import train
 from tfautolabel.labeler.judging import judge_fit
+from tfautolabel.labeler.mapped import mapped_head
 from tfautolabel.labeler.model import as_backbone, as_head, build_model, check_classes
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
@@ -32,7 +33,7 @@ from tfautolabel.labeler.transfer import Plan, check_transfer, copy_parameters
 from tfautolabel.labeler.weak_labels import Rules, WeakLabels
 from tfautolabel.labels import MIN_CONFIDENCE, Unreadable, check_min_confidence
 from tfautolabel.measures.classification import warn_of_left_out
-from tfautolabel.training import ContrastiveSettings, FineTuneSettings
+from tfautolabel.training import ContrastiveSettings, FineTuneSettings, MetaLearner
 from tfautolabel.training.class_weights import class_weights
 from tfautolabel.trust import Certificate
 
@@ -59,6 +60,8 @@ class Labeler(ByFitted):
         progress: shows progress bars where standard error is a terminal.
         descriptions: what each class is, in words: class to a text or several. A backbone for texts embeds
             them, and `fit` learns from them too; then it needs no labels.
+        meta_learner: a fitted `MetaLearner` or its folder, for the heads "linear" and "auto": what it learnt
+            from earlier sets counts as far as held-out labels support it.
 
     Attributes:
         backbone: the feature extractor; after `fit` with its tuned parameters if they are kept.
@@ -71,7 +74,7 @@ class Labeler(ByFitted):
             `cross_validation_`, and for the held-out labelled examples, in the given order, `out_of_fold_`
             and `truth_`.
         transfer_: after `fit`, a record of what was tuned, or why nothing was; with the head "auto", under
-            "pool" what the pool was worth.
+            "pool" what the pool was worth, and with a meta-learner, under "meta" what that was worth.
         rules_, descriptions_: after `fit` with them, a record of what was learnt from them; else None.
         unreadable_: after `fit`, labelled examples that could not be read.
         pool_extraction_: after `fit` with a pool, the result of `extract` for it.
@@ -95,17 +98,17 @@ class Labeler(ByFitted):
         time_budget: str | float | None = None,
         progress: bool = True,
         descriptions: Descriptions | None = None,
+        meta_learner: MetaLearner | str | os.PathLike[str] | None = None,
     ) -> None:
         check_classes(classes)
         check_min_confidence(min_confidence)
         check_transfer(transfer, transfer_settings, time_budget)
         self.backbone, self.classes = as_backbone(backbone), tuple(classes)
+        head = mapped_head(head, meta_learner, self.backbone, len(self.classes), seed, transfer)
         self.head = as_head(head, self.backbone.feature_dim, len(self.classes), seed)
-        self.seed = seed
-        self.batch_size, self.cache_dir = batch_size, cache_dir
-        self.min_confidence = min_confidence
+        self.seed, self.batch_size, self.cache_dir = seed, batch_size, cache_dir
+        self.min_confidence, self.time_budget, self.progress = min_confidence, time_budget, progress
         self.transfer, self.transfer_settings = transfer, transfer_settings
-        self.time_budget, self.progress = time_budget, progress
         self.descriptions = described(descriptions, self.classes)
         self.fitted_: Fitted | None = None
         self.pool_extraction_: Extraction | None = None
