@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -220,3 +222,16 @@ def test_what_a_rule_is_worth_is_measured_on_labels_that_taught_nothing(pool):
     assert worth["without"][2] < worth["all"] - 0.2
     assert learn_from_votes(head(), x, first[:, None], gold_x[:20], gold[:20]).record["worth"] is None
     assert learn_from_votes(head(), x, first[:, None], gold_x, gold).record["worth"]["without"] == [None]
+
+
+def test_many_classes_do_not_multiply_the_memory():
+    rng, k = np.random.default_rng(0), 40
+    features = rng.normal(size=(2_000, 256)).astype(np.float32)
+    soft = np.full((2_000, k), 1.0 / k)  # each example may be of each class
+    nothing = votes_to_head._Gold(features[:0], np.zeros(0, np.int64))
+    pool = votes_to_head._Pool(features, soft, np.ones(2_000, bool))
+    tracemalloc.start()
+    votes_to_head._fit(pool, soft, np.ones(2_000), nothing, k)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * features.nbytes
