@@ -1,8 +1,8 @@
-"""Accuracy with 8, 16 and 64 labels a class on texts and sound, and the choice of a backbone from 16.
+"""Accuracy with 8, 16 and 64 labels a class on texts and sound.
 
 Measures, as a mean over draws of the labels, the share of right labels that the default head gives to all
 other examples on the features of each packaged backbone of the modality; the best backbone's mean is held
-against the bar. `backbone="auto"` is asked for each draw of 16 which one it would take.
+against the bar. Which one `backbone="auto"` takes is measured by `sources.py`.
 
 Peer: scikit-learn's LogisticRegression(C=1) on L2-normalised features of the same backbone, the same draws.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import sound_sets
@@ -26,7 +26,6 @@ from text_sets import text_set
 import tfautolabel as tal
 from tfautolabel.backbones.packaged import PACKAGED
 from tfautolabel.heads import build_head
-from tfautolabel.labeler.source_ranking import rank_sources
 from tfautolabel.training import train_head
 
 BARS = {
@@ -36,8 +35,6 @@ BARS = {
     "digits": {8: 0.956, 16: 0.969, 64: 0.982},
     "speakers": {8: 0.925, 16: 0.958},
 }
-CLOSE = 0.02
-"""A choice this near to the best backbone is a good one."""
 
 
 class Features(NamedTuple):
@@ -48,11 +45,10 @@ class Features(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Of one draw: shares of right labels, and the features that a choice among backbones is made by."""
+    """Of one draw: shares of right labels."""
 
     ours: float
     peer: float
-    labelled: Features
 
 
 def dataset(task: str, arguments: argparse.Namespace) -> tal.Dataset:
@@ -86,7 +82,6 @@ def label(data: Features, per_class: int, seed: int) -> Outcome:
     return Outcome(
         float((predicted == truth).mean()),
         float(peer.score(normalize(data.values[~drawn]), truth)),
-        Features(data.values[drawn], known),
     )
 
 
@@ -108,16 +103,6 @@ def add_accuracy(report: Report, task: str, per_class: int, outcomes: dict[str, 
     )
 
 
-def regret(outcomes: dict[str, list[Outcome]]) -> list[float]:
-    """For each draw, how far the chosen backbone is below the one that is best on average."""
-    means = {name: np.mean([one.ours for one in own]) for name, own in outcomes.items()}
-    chosen = []
-    for seed, draws in enumerate(zip(*outcomes.values(), strict=True)):
-        found = {name: one.labelled.values for name, one in zip(outcomes, draws, strict=True)}
-        chosen.append(rank_sources(found, draws[0].labelled.class_ids, seed=seed).trials[0].handle)
-    return [float(max(means.values()) - means[name]) for name in chosen]
-
-
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=10)
@@ -125,7 +110,6 @@ def main() -> None:
     parser.add_argument("--fsdd", type=Path, help="the zip archive of the recordings; without it no sound")
     arguments = parser.parse_args()
     report = Report("few_labels", arguments)
-    regrets: dict[str, Any] = {}
     for task in arguments.tasks:
         if task in ("digits", "speakers") and arguments.fsdd is None:
             print(f"{task}: skipped, it needs --fsdd", flush=True)
@@ -138,17 +122,6 @@ def main() -> None:
             }
             add_accuracy(report, task, per_class, outcomes)
             print(report.rows[-1]["row"], report.rows[-1]["result"], flush=True)
-            if per_class == 16:
-                regrets[task] = regret(outcomes)
-    good = sum(float(np.mean(own)) <= CLOSE for own in regrets.values())
-    report.add(
-        "backbone chosen from 16 labels a class",
-        f"tasks of {len(regrets)} where the choice is within 2 points of the best, on average",
-        good,
-        ">= 4" if len(regrets) == len(BARS) else None,
-        result=f"{good} of {len(regrets)}",
-        regrets=regrets,
-    )
     report.save()
 
 

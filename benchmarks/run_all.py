@@ -22,6 +22,7 @@ QUICK = {
     "extraction": ["--files", "96", "--rounds", "2"],
     "orientation": ["--sides", "96", "--seconds", "1"],
     "few_labels": ["--seeds", "1", "--tasks", "uci"],
+    "sources": ["--seeds", "1", "--tasks", "tiles", "digits 8x8"],
     "unequal_labels": ["--seeds", "1", "--sets", "uci"],
     "auto_head": ["--draws", "1", "--labels", "8", "--pools", "balanced", "--sets", "uci"],
     "active_learning": ["--parts", "curves", "--seeds", "2", "--sets", "uci", "--strategies", "margin"],
