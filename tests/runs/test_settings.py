@@ -37,6 +37,7 @@ OTHERS = {
     "trials": 3,
     "tuner": "bayesian",
     "rules_in_model": True,
+    "meta_learner": "meta",
 }
 
 

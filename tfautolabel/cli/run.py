@@ -88,6 +88,14 @@ def run(
             "TensorFlow can run them.",
         ),
     ] = DEFAULTS.rules_in_model,
+    meta_learner: Annotated[
+        str | None,
+        typer.Option(
+            "--meta-learner",
+            help="The folder that meta-fit made of earlier sets; held-out labels decide how much it counts. "
+            "Its backbone is the default then.",
+        ),
+    ] = DEFAULTS.meta_learner,
     quiet: Quiet = False,
 ) -> None:
     """Label pictures, texts or sound clips from a few labels, and export the model that did it.
@@ -113,6 +121,7 @@ def run(
         trials=trials,
         tuner=tuner,
         rules_in_model=rules_in_model,
+        meta_learner=meta_learner,
     )
     result = run_job(
         data,

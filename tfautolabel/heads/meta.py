@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import keras
@@ -125,6 +126,11 @@ class MetaHead(AutoHead):
         """Takes a meta-learner's map: a (d, d) matrix for features raised to a power."""
         self.mapped_head.matrix.assign(matrix)
         self.mapped_head.power.assign(power)
+
+    def map_digest(self) -> str:
+        """Returns 64 hexadecimal digits that change with the map."""
+        values = [self.mapped_head.matrix.numpy().tobytes(), self.mapped_head.power.numpy().tobytes()]
+        return hashlib.sha256(b"".join(values)).hexdigest()
 
     def call(self, features: Any) -> Any:
         """See the class."""

@@ -37,12 +37,13 @@ def labeler_of(
 
     Raises:
         ValueError: If a setting is not valid; this is checked first.
-        FileNotFoundError: If weights may not be downloaded.
+        FileNotFoundError: If weights may not be downloaded, or the meta-learner's folder holds none.
         RuntimeError: If weights cannot be downloaded.
     """
     from tfautolabel.heads import HEADS
     from tfautolabel.labeler import Labeler, select_backbone
     from tfautolabel.labeler.transfer import check_transfer
+    from tfautolabel.training import MetaLearner
     from tfautolabel.training.do_no_harm import METHODS
 
     check_transfer(settings.transfer, time_budget=settings.time_budget)
@@ -52,8 +53,10 @@ def labeler_of(
         from tfautolabel.tuning.search import check_search
 
         check_search(settings.tuner, settings.trials)
+    learner = None if settings.meta_learner is None else MetaLearner.load(settings.meta_learner)
+    default = None if learner is None else learner.handle
     chosen, choice = select_backbone(
-        settings.backbone, examples, pool_size=pool_size, long_text=settings.long_text,
+        settings.backbone or default, examples, pool_size=pool_size, long_text=settings.long_text,
         take_plain=settings.transfer not in METHODS, seed=settings.seed,
         batch_size=settings.batch_size, cache_dir=cache_dir, progress=progress, say=say,
     )  # fmt: skip
@@ -69,5 +72,6 @@ def labeler_of(
         time_budget=settings.time_budget,
         progress=progress,
         descriptions=descriptions,
+        meta_learner=learner,
     )
     return labeler, choice

@@ -275,6 +275,9 @@ def _run_id(
         chosen["votes"] = rules.digest
     if descriptions is not None:
         chosen["descriptions"] = descriptions.digest
+    if settings.meta_learner is not None:
+        # The map decides the results; where its folder is does not matter.
+        chosen["meta_learner"] = labeler.head.map_digest()
     ids, class_ids = examples.ids[extraction.rows], examples.class_ids[extraction.rows]
     return run_id(
         # The weights identify the backbone; their location does not matter.

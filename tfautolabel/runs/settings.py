@@ -50,6 +50,7 @@ class RunSettings:
         trials: how many heads that search tries.
         tuner: how the search proposes them: "random", "bayesian" or "hyperband".
         rules_in_model: whether the exported model gives the votes of the rules on texts too.
+        meta_learner: the folder of a `MetaLearner`; its backbone is then the default.
     """
 
     input_column: str | None = None
@@ -77,6 +78,7 @@ class RunSettings:
     trials: int = 30
     tuner: str = "random"
     rules_in_model: bool = False
+    meta_learner: str | None = None
 
     def check(self) -> None:
         """Refuses invalid values, as far as this is possible without TensorFlow.
@@ -91,6 +93,11 @@ class RunSettings:
         check_min_confidence(self.min_confidence)
         check_levels(self.target, self.certify_confidence)
         check_sampling(self.sampling)
+        if self.tune and self.meta_learner is not None:
+            raise ValueError(
+                f"a meta-learner goes with the default heads, not with tuned ones: leave out --tune or "
+                f"--meta-learner. Received: tune=True, meta_learner={self.meta_learner!r}"
+            )
 
     @property
     def target(self) -> float:
