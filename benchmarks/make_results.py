@@ -41,6 +41,7 @@ ORDER = (
         "rule_heads",
         "votes_at_prediction",
         "descriptions",
+        "meta_learning",
         "review",
         "report",
         "tuning",
@@ -88,6 +89,7 @@ HEADINGS = {
     "rule_heads": "Heads that learn from rules",
     "votes_at_prediction": "Heads that learn from rules: measured, not built",
     "descriptions": "Descriptions of the classes, without labels and beside a few",
+    "meta_learning": "Learning from earlier sets",
     "report": "Report",
 }
 COLUMNS = ("row", "measure", "bar", "result", "peer", "ratio")

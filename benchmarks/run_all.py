@@ -55,6 +55,7 @@ QUICK = {
     "rule_heads": ["--seeds", "1", "--sets", "uci"],
     "votes_at_prediction": ["--seeds", "1", "--sets", "uci"],
     "descriptions": ["--seeds", "1", "--sets", "uci-minilm"],
+    "meta_learning": ["--seeds", "1", "--pairs", "tiles-tux"],
     "report": [],
 }
 

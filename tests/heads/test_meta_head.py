@@ -53,7 +53,7 @@ def predicted(head, features):
 def test_a_map_that_fits_helps_and_the_record_says_so():
     gains = []
     for seed in range(4):
-        features, class_ids, others, truth = task(5, noise=3.0, seed=seed)
+        features, class_ids, others, truth = task(7, noise=3.0, seed=seed)
         head = fitted(features, class_ids, kept(first=True))
         assert head.meta_["used"]
         assert head.meta_["nats"] > 0.0
@@ -63,7 +63,7 @@ def test_a_map_that_fits_helps_and_the_record_says_so():
 
 def test_a_map_that_harms_is_left_out():
     for seed in range(4):
-        features, class_ids, others, truth = task(5, noise=0.2, seed=seed)
+        features, class_ids, others, truth = task(7, noise=0.2, seed=seed)
         head = fitted(features, class_ids, kept(first=False))
         before = right(plain(features, class_ids), others, truth)
         assert right(head, others, truth) >= before - 0.01
@@ -72,7 +72,7 @@ def test_a_map_that_harms_is_left_out():
 
 
 def test_an_unused_map_leaves_the_plain_head():
-    features, class_ids, others, _ = task(5, noise=0.2)
+    features, class_ids, others, _ = task(7, noise=0.2)
     head = fitted(features, class_ids, kept(first=False))
     expected = predicted(plain(features, class_ids), others)
     np.testing.assert_allclose(predicted(head, others), expected, atol=1e-6)
@@ -89,7 +89,7 @@ def test_too_few_held_out_labels_say_nothing():
 
 
 def test_the_record_is_of_labels_that_had_no_say():
-    features, class_ids, _, _ = task(6, noise=3.0)
+    features, class_ids, _, _ = task(8, noise=3.0)
     head, before = fitted(features, class_ids, kept(first=True)), plain(features, class_ids)
     own = np.arange(len(class_ids)), class_ids
     nats = np.log(head.out_of_fold_[own]).sum() - np.log(before.out_of_fold_[own]).sum()
@@ -97,7 +97,7 @@ def test_the_record_is_of_labels_that_had_no_say():
 
 
 def test_the_average_is_of_both_heads_as_weighed():
-    features, class_ids, others, _ = task(5, noise=3.0)
+    features, class_ids, others, _ = task(7, noise=3.0)
     head, before = fitted(features, class_ids, kept(first=True)), plain(features, class_ids)
     layer = head.mapped_head
     share, (first, second) = float(layer.share), layer.exponents.numpy()
@@ -111,16 +111,16 @@ def test_the_average_is_of_both_heads_as_weighed():
 
 
 def test_a_second_fit_forgets_the_first_but_not_the_map():
-    features, class_ids, others, _ = task(5, noise=3.0)
+    features, class_ids, others, _ = task(7, noise=3.0)
     head = fitted(features, class_ids, kept(first=True))
     once = predicted(head, others)
-    head.fit(*task(5, noise=0.2, seed=3)[:2])
+    head.fit(*task(7, noise=0.2, seed=3)[:2])
     head.fit(features, class_ids)
     np.testing.assert_allclose(predicted(head, others), once, atol=1e-6)
 
 
 def test_it_is_saved_whole(tmp_path):
-    features, class_ids, others, _ = task(5, noise=3.0)
+    features, class_ids, others, _ = task(7, noise=3.0)
     head = fitted(features, class_ids, kept(first=True), fingerprint="f" * 64)
     head.save(tmp_path / "head.keras")
     again = keras.saving.load_model(tmp_path / "head.keras")
@@ -129,7 +129,7 @@ def test_it_is_saved_whole(tmp_path):
 
 
 def test_gradient_training_leaves_the_map_out():
-    features, class_ids, _, _ = task(5, noise=3.0)
+    features, class_ids, _, _ = task(7, noise=3.0)
     head = MetaHead(12, 3)
     head.use_map(kept(first=True), 1.0)
     head.compile(optimizer="adam")

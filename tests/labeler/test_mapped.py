@@ -29,7 +29,7 @@ def labeler_with(learner, tmp_path, **options):
 @pytest.fixture(scope="module", params=["linear", "auto"])
 def labeler(request, learner, tmp_path_factory):
     labeler = labeler_with(learner, tmp_path_factory.mktemp("made"), head=request.param)
-    labeler.fit(coloured(6, noise=0.3), pool=coloured(110, first=1000))
+    labeler.fit(coloured(7, noise=0.3), pool=coloured(110, first=1000))
     return labeler
 
 
@@ -57,7 +57,7 @@ def test_a_saved_labeler_goes_on_without_the_learner(labeler, tmp_path):
     some = coloured(5, first=2000)
     before = labeler.label(some).probabilities
     np.testing.assert_allclose(again.label(some).probabilities, before, atol=1e-6)
-    again.fit(coloured(6, noise=0.3), pool=coloured(110, first=1000))
+    again.fit(coloured(7, noise=0.3), pool=coloured(110, first=1000))
     np.testing.assert_allclose(again.label(some).probabilities, before, atol=1e-5)
     assert again.transfer_["meta"] == labeler.transfer_["meta"]
 

@@ -10,7 +10,7 @@ from tfautolabel.cli import run as command
 from tfautolabel.cli.app import app
 from tfautolabel.runs import RunSettings
 
-NOT_SETTINGS = {"rules", "data", "out", "labels", "labelled", "cache_dir", "quiet"}
+NOT_SETTINGS = {"rules", "describe", "classes", "data", "out", "labels", "labelled", "cache_dir", "quiet"}
 OTHERS = {
     "input_column": "a b",
     "label_column": "$x",

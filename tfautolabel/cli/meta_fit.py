@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tfautolabel.cli.console import remark, say
+from tfautolabel.cli.console import remark, show
 from tfautolabel.cli.options import CacheDir, Quiet, Seed
 
 
@@ -41,4 +41,4 @@ def meta_fit(
     if not quiet:
         examples = sum(task["examples"] for task in learner.tasks_)
         sets = "1 set" if len(learner.tasks_) == 1 else f"{len(learner.tasks_)} sets"
-        say(f"learnt from {examples:,} examples of {sets}: run … --meta-learner {out}")
+        show(f"learnt from {examples:,} examples of {sets}: run … --meta-learner {out}")

@@ -16,9 +16,10 @@ from tfautolabel.heads.normalization import SMALL, unit_rows
 LEAST_SHARE = 0.02
 """With a smaller share the second head is not used: it would change no label."""
 
-LEAST_LABELS = 10
-"""So many held-out labels must judge it. With six, the weights followed chance, and a map that did not fit
-cost up to .7 points on the mean."""
+LEAST_LABELS = 20
+"""So many held-out labels must judge it. With six and with twelve, the weights followed chance, and a map
+that did not fit cost .5 to .7 points on the mean. Chosen on draws 200 to 309 of
+`benchmarks/meta_learning.py`."""
 
 _FLOOR = 1e-6
 

@@ -50,7 +50,7 @@ def meta_fit(
     for place in data:
         examples = load_dataset(place)
         for note in examples.notes:
-            say(f"{place}: {note}")
+            say(note)
         if not len(examples.labelled):
             raise ValueError(
                 "an earlier set has labels: a folder for each class, or a column of labels. Received: "
