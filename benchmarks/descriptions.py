@@ -122,7 +122,7 @@ def measure_case(name: str, case: Case, arguments, report: Report) -> None:
     class_ids = dataset.class_ids[extraction.rows]
     # The classes are in order of their names, in the data and here.
     named, told = (
-        DescribedPool(DescribedClasses.of(texts[case.texts], backbone, extract), extraction.features)
+        DescribedPool(DescribedClasses.of(texts[case.texts], backbone), extraction.features)
         for texts in (NAMES, SENTENCES)
     )
     none = np.zeros(len(class_ids), bool)

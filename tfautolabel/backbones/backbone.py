@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ class Backbone:
         network: as received.
         feature_dim: d, the length of a feature vector.
         languages: as received.
+        text_tower: for backbones of pictures that were trained with texts: makes a backbone for texts whose
+            features lie in the same space. `save` leaves it out. None for others.
 
     Raises:
         ValueError: If the network does not give one vector per window.
@@ -82,6 +84,7 @@ class Backbone:
         self.architecture = architecture
         self.feature_dim = int(shape[1])
         self.languages = languages
+        self.text_tower: Callable[[], Backbone] | None = None
         self._weights_digest = WeightsDigest()
 
     def __repr__(self) -> str:

@@ -67,8 +67,8 @@ Describe = Annotated[
     Path | None,
     typer.Option(
         "--describe",
-        help="What each class is, in words, for texts: YAML of a text or several for each class, or a table "
-        "(CSV, …) with the columns label,description. Beside labels, or instead of them.",
+        help="What each class is, in words, for texts (and pictures with CLIP): YAML of one text or several "
+        "for each class, or a table (CSV, …) with the columns label,description. Beside labels, or instead.",
     ),
 ]
 Classes = Annotated[

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shlex
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ class ClassDescriptions:
                     f"{name!r}"
                 )
             seen[class_key(name)] = name
-            texts[name] = tuple(" ".join(text.split()) for text in listed)
+            texts[name] = tuple(" ".join(unicodedata.normalize("NFC", text).split()) for text in listed)
         return cls(texts, file)
 
     @classmethod

@@ -10,7 +10,7 @@ frequent, and loses up to fourteen where one is four times as frequent as the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -20,7 +20,7 @@ from scipy.special import softmax
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.data.class_descriptions import ClassDescriptions
-from tfautolabel.features import Extraction
+from tfautolabel.features import extract_features
 from tfautolabel.heads import LinearHead
 from tfautolabel.labeler.described_head import learn_described
 from tfautolabel.labeler.trained import Trained
@@ -66,21 +66,20 @@ class DescribedClasses:
         cls,
         texts: Mapping[str, Sequence[str]],
         backbone: Backbone,
-        extract: Callable[[Dataset], Extraction],
     ) -> DescribedClasses:
         """Embeds descriptions.
 
         Args:
             texts: class to its texts.
-            backbone: one for texts.
-            extract: makes an extraction by this backbone.
+            backbone: one for texts, or one that has a tower for them.
 
         Raises:
-            ValueError: If the backbone is not one for texts, or a description cannot be read.
+            ValueError: If the backbone takes no texts, or a description cannot be read.
         """
-        check_reads_texts(backbone)
+        tower = text_tower(backbone)
         listed = [text for of_class in texts.values() for text in of_class]
-        found = extract(Dataset.from_inputs(listed, modality="text"))
+        dataset = Dataset.from_inputs(listed, modality="text")
+        found = extract_features(dataset, tower, use_cache=False, progress=False)
         if found.unreadable:
             first = found.unreadable[0]
             raise ValueError(
@@ -177,17 +176,21 @@ def check_learns_from_descriptions(head: keras.Model, transfer: str, class_weigh
         )
 
 
-def check_reads_texts(backbone: Backbone) -> None:
-    """Refuses a backbone that cannot embed a description.
+def text_tower(backbone: Backbone) -> Backbone:
+    """Returns the backbone that embeds descriptions: the same one, or its tower for texts.
 
     Raises:
-        ValueError: If its examples are not texts.
+        ValueError: If the backbone takes no texts.
     """
-    if backbone.modality != "text":
+    if backbone.modality == "text":
+        return backbone
+    if backbone.text_tower is None:
         raise ValueError(
-            "descriptions need a backbone that takes texts to where the examples are. Received: "
-            f"{backbone.handle}, which is for {backbone.modality} data and reads no text"
+            "descriptions need a backbone that takes texts to where the examples are, such as an hf: "
+            f"checkpoint of CLIP for pictures. Received: {backbone.handle}, which is for {backbone.modality} "
+            "data and reads no text"
         )
+    return backbone.text_tower()
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

@@ -58,8 +58,8 @@ class Labeler(ByFitted):
         time_budget: the time for tuning in seconds, or as "10m"; None for ten minutes with "auto", else for
             no limit. Tuning stops without a result if it would take longer.
         progress: shows progress bars where standard error is a terminal.
-        descriptions: what each class is, in words: class to a text or several. A backbone for texts embeds
-            them, and `fit` learns from them too; then it needs no labels.
+        descriptions: what each class is, in words: class to a text or several. A backbone for texts, or CLIP,
+            embeds them, and `fit` learns from them too; then it needs no labels.
         meta_learner: a fitted `MetaLearner` or its folder, for the heads "linear" and "auto": what it learnt
             from earlier sets counts as far as held-out labels support it.
 

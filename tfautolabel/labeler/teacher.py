@@ -103,5 +103,5 @@ def teacher_of(
         raise ValueError(
             "descriptions are applied to examples: pool=, or labelled ones. Received: neither pool nor labels"
         )
-    described = DescribedClasses.of(descriptions, backbone, extract)
+    described = DescribedClasses.of(descriptions, backbone)
     return DescribedPool(described, extract(examples).features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from typing import Any
 import keras
 
 from tfautolabel.backbones.backbone import Backbone
-from tfautolabel.backbones.huggingface.checkpoint import read_checkpoint
+from tfautolabel.backbones.huggingface.checkpoint import Checkpoint, read_checkpoint
+from tfautolabel.backbones.huggingface.clip import build_clip, build_clip_texts
 from tfautolabel.backbones.huggingface.download import find_folder
 from tfautolabel.backbones.huggingface.text import build_text
 from tfautolabel.backbones.huggingface.vit import build_vit
@@ -25,6 +27,7 @@ FAMILIES: dict[str, Callable[..., tuple[Preprocessor, keras.Model]]] = {
     "mpnet": build_text,
     "roberta": build_text,
     "xlm-roberta": build_text,
+    "clip": build_clip,
     "deit": build_vit,
     "dinov2": build_vit,
     "vit": build_vit,
@@ -33,6 +36,9 @@ FAMILIES: dict[str, Callable[..., tuple[Preprocessor, keras.Model]]] = {
     "whisper": build_whisper,
 }
 """Maps the model_type in config.json to the builder of a `Checkpoint`'s preprocessor and network."""
+
+TEXT_TOWERS: dict[str, Callable[..., tuple[Preprocessor, keras.Model]]] = {"clip": build_clip_texts}
+"""Maps the model_type of checkpoints for pictures to the builder of their tower for texts."""
 
 
 def load_hugging_face(reference: str, **options: Any) -> Backbone:
@@ -43,8 +49,8 @@ def load_hugging_face(reference: str, **options: Any) -> Backbone:
             OWNER/NAME@REVISION.
         **options: options of the family's builder. For texts: `long_text` ("truncate" or "average") and
             `pooling` ("mean", "cls" or "max"), see `build_text`. For pictures: `pooling` ("cls" or "mean")
-            and `size`, see `build_vit`. For sound: `layer` and `window_seconds`, see `build_wav2vec2` and
-            `build_whisper`.
+            and `size`, see `build_vit`; CLIP has none. For sound: `layer` and `window_seconds`, see
+            `build_wav2vec2` and `build_whisper`.
 
     Raises:
         ValueError: If the checkpoint's family is not in `FAMILIES`, it cannot be read, or an option is not
@@ -69,7 +75,17 @@ def load_hugging_face(reference: str, **options: Any) -> Backbone:
         raise ValueError(f"{kind} backbones have the options {', '.join(known)}. Received: {unknown}")
     preprocessor, network = build(checkpoint, **options)
     network.trainable = False
-    return Backbone(f"hf:{reference}", preprocessor, network, _architecture(kind, network))
+    backbone = Backbone(f"hf:{reference}", preprocessor, network, _architecture(kind, network))
+    if kind in TEXT_TOWERS:
+        backbone.text_tower = functools.cache(lambda: _text_tower(checkpoint, reference))
+    return backbone
+
+
+def _text_tower(checkpoint: Checkpoint, reference: str) -> Backbone:
+    kind = checkpoint.config["model_type"]
+    preprocessor, network = TEXT_TOWERS[kind](checkpoint)
+    network.trainable = False
+    return Backbone(f"hf:{reference} (texts)", preprocessor, network, _architecture(kind, network))
 
 
 def _architecture(kind: str, network: keras.Model) -> str:

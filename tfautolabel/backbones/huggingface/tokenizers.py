@@ -15,6 +15,7 @@ from tfautolabel.backbones.huggingface.checkpoint import Checkpoint
 from tfautolabel.backbones.huggingface.old_tokenizers import described_by_old_files
 from tfautolabel.preprocessors import Preprocessor
 from tfautolabel.preprocessors.texts.byte_level import ByteLevelPreprocessor
+from tfautolabel.preprocessors.texts.clip_words import ClipTextPreprocessor
 from tfautolabel.preprocessors.texts.sentencepiece import SentencePiecePreprocessor
 from tfautolabel.preprocessors.texts.spelled_out import SPACE
 from tfautolabel.preprocessors.texts.wordpiece import WordPiecePreprocessor
@@ -89,7 +90,30 @@ def _word_piece(described: dict[str, Any], settings: dict[str, Any], lengths: di
     )
 
 
+_CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+
+
+def _clip(described: dict[str, Any], lengths: dict[str, Any]) -> Preprocessor:
+    """Builds CLIP's tokenizer: lower case, and pieces that end a word."""
+    model, splitting, cleaning = described["model"], described["pre_tokenizer"], described["normalizer"]
+    steps = [step["type"] for step in cleaning["normalizers"]]
+    _expect("CLIP's normalizer", steps, ["NFC", "Replace", "Lowercase"])
+    parts = splitting["pretokenizers"]
+    _expect("its pre-tokenizer", [part["type"] for part in parts], ["Split", "ByteLevel"])
+    _expect("its pattern", parts[0]["pattern"].get("Regex"), _CLIP_WORDS)
+    _expect("its add_prefix_space", parts[1].get("add_prefix_space", False), False)
+    _expect("its end_of_word_suffix", model["end_of_word_suffix"], "</w>")
+    _expect("its continuing_subword_prefix", model.get("continuing_subword_prefix") or "", "")
+    merges = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
+    begin, end = _marks(described)
+    return ClipTextPreprocessor(
+        model["vocab"], merges, begin=begin[1], end=end[1], special=_special(described), **lengths
+    )
+
+
 def _byte_level(described: dict[str, Any], settings: dict[str, Any], lengths: dict[str, Any]) -> Preprocessor:
+    if described["model"].get("end_of_word_suffix"):
+        return _clip(described, lengths)
     model, splitting = described["model"], described.get("pre_tokenizer") or {}
     _expect("a BPE tokenizer's pre-tokenizer", splitting.get("type"), "ByteLevel")
     _expect("its use_regex", splitting.get("use_regex", True), True)

@@ -39,6 +39,7 @@ class TransformerBlock(layers.Layer):
         activation: one of `ACTIVATIONS`.
         gated: whether the perceptron's first half, after the activation, multiplies its second half (Shazeer
             2020, arXiv 2002.05202).
+        causal: whether a row attends to itself and the rows before it only.
         **options: options of `keras.layers.Layer`.
 
     Call arguments:
@@ -62,6 +63,7 @@ class TransformerBlock(layers.Layer):
         norm_first: bool = True,
         activation: str = "gelu",
         gated: bool = False,
+        causal: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -69,7 +71,7 @@ class TransformerBlock(layers.Layer):
         if width % heads:
             raise ValueError(f"the attention heads must divide the width. Received: {heads} and {width}")
         self.width, self.heads, self.hidden, self.epsilon = width, heads, hidden, epsilon
-        self.norm_first, self.activation, self.gated = norm_first, activation, gated
+        self.norm_first, self.activation, self.gated, self.causal = norm_first, activation, gated, causal
         shapes = {"qkv": (width, 3 * width), "out": (width, width), "contract": (hidden, width)}
         shapes["expand"] = (width, 2 * hidden if gated else hidden)
         self.kernels = {n: self.add_weight(shape=s, name=f"{n}_kernel") for n, s in shapes.items()}
@@ -113,6 +115,9 @@ class TransformerBlock(layers.Layer):
         if counts is not None:
             real = tf.sequence_mask(counts, shape[1])
             scores += tf.where(real, 0.0, -1e9)[:, None, None, :]
+        if self.causal:
+            before = tf.linalg.band_part(tf.ones([shape[1], shape[1]], tf.bool), -1, 0)
+            scores += tf.where(before, 0.0, -1e9)
         mixed = tf.matmul(tf.nn.softmax(scores), value)
         return self._dense(tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, self.width]), "out")
 
@@ -123,7 +128,9 @@ class TransformerBlock(layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that build an equal layer."""
         names = ("width", "heads", "hidden", "epsilon", "norm_first", "activation", "gated")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        config = {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        # Fingerprints hold the config: those of blocks that see everything stay what they were.
+        return config | {"causal": True} if self.causal else config
 
 
 @keras.saving.register_keras_serializable("tfautolabel")

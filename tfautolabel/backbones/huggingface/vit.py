@@ -159,7 +159,7 @@ def build_vit(
     first, position = _tokens(tensors, side // patch)
     pixels = keras.Input((side, side, 3), name="pixels")
     embedding = PatchEmbedding(patch, width, len(position), len(first), name="embedding")
-    rows = embedding(_normalised(prepared)(pixels))
+    rows = embedding(normalised(prepared)(pixels))
     blocks = _blocks(config, tensors, width)
     for block in blocks:
         rows = block(rows)
@@ -209,7 +209,7 @@ def _own_size(config: dict[str, Any], prepared: dict[str, Any]) -> int:
     return image_size
 
 
-def _normalised(prepared: dict[str, Any]) -> layers.Rescaling:
+def normalised(prepared: dict[str, Any]) -> layers.Rescaling:
     """Returns a layer that scales pixels in [0, 255] to the range of the training pictures."""
     factor = prepared.get("rescale_factor", 1 / 255) if prepared.get("do_rescale", True) else 1.0
     if not prepared.get("do_normalize", True):

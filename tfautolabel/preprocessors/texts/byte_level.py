@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -33,6 +33,9 @@ _LAST_SPACE = rf"([{SPACE}]+)([{SPACE}][^{SPACE}])"
 _WORD = rf"('s|'t|'re|'ve|'m|'ll|'d| ?\p{{L}}+| ?\p{{N}}+| ?[^{SPACE}\p{{L}}\p{{N}}]+|[{SPACE}]+)"
 
 _MODEL = "byte_pairs.json"
+
+_END = b"\xff\xff"
+"""Stands for the end of a word; no UTF-8 has it."""
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
@@ -64,6 +67,8 @@ class ByteLevelPreprocessor(TextPreprocessor):
     """
 
     kind = "byte_level"
+    ending: ClassVar[str] = ""
+    """The end of pieces that are only at the end of a word; empty if there are none."""
     settings = ("begin", "end", "special", "prefix_space", "whole_words", "max_length", "long_text")
 
     def __init__(
@@ -95,7 +100,8 @@ class ByteLevelPreprocessor(TextPreprocessor):
         back = {character: byte for byte, character in byte_alphabet().items()}
 
         def as_bytes(piece: str) -> bytes:
-            return bytes(back[character] for character in piece)
+            bare = piece.removesuffix(self.ending) if self.ending else piece
+            return bytes(back[character] for character in bare) + (_END if bare != piece else b"")
 
         # Special tokens use characters outside the alphabet, so no text can produce them.
         pieces = {
@@ -105,7 +111,10 @@ class ByteLevelPreprocessor(TextPreprocessor):
         }
         pieces.pop(b"", None)
         pairs = [(as_bytes(a), as_bytes(b)) for a, b in merges]
-        self._pairs = BytePairs(pieces, pairs, self.whole_words, self._spelled_out.stand_ins)
+        self._pairs = BytePairs(
+            pieces, pairs, self.whole_words, self._spelled_out.stand_ins,
+            _END if self.ending else b"",
+        )  # fmt: skip
 
     def _words(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Maps (n,) string to (n, ragged) string, with stand-ins for special tokens."""

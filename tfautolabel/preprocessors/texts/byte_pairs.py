@@ -19,6 +19,8 @@ class BytePairs(tf.Module):
         merges: pairs of pieces, in the order of merging.
         whole_words: whether a word that is a piece is never split, even if merging would not produce it.
         special: ids of additional words, which are never split.
+        ending: bytes that no word has, which end the pieces at the end of a word; by default there are no
+            such pieces. They are distinct pieces then, from the single bytes on.
 
     Raises:
         ValueError: If a byte is not a piece, or a merge gives no piece.
@@ -30,9 +32,11 @@ class BytePairs(tf.Module):
         merges: Sequence[tuple[bytes, bytes]],
         whole_words: bool = False,
         special: Mapping[bytes, int] | None = None,
+        ending: bytes = b"",
     ) -> None:
         super().__init__()
-        missing = sum(bytes([byte]) not in vocabulary for byte in range(256))
+        singles = [bytes([byte]) + end for end in dict.fromkeys((b"", ending)) for byte in range(256)]
+        missing = sum(piece not in vocabulary for piece in singles)
         if missing:
             raise ValueError(
                 f"every byte must be a piece of a byte-level vocabulary. Received: {missing} missing"
@@ -43,10 +47,13 @@ class BytePairs(tf.Module):
             raise ValueError(
                 f"merges must join pieces to pieces of the vocabulary. Received: {error}, which is none"
             ) from error
-        self._bytes = tf.constant([vocabulary[bytes([byte])] for byte in range(256)], tf.int32)
+        self._bytes = tf.constant([vocabulary[piece] for piece in singles[:256]], tf.int32)
+        self._last_bytes = tf.constant([vocabulary[piece] for piece in singles[-256:]], tf.int32)
         self._stride = max(vocabulary.values()) + 1
         self._set_merges(triples)
-        words, ids = list(vocabulary), list(vocabulary.values())
+        whole = {piece[: -len(ending)]: n for piece, n in vocabulary.items() if piece.endswith(ending)}
+        named = whole if ending else vocabulary
+        words, ids = list(named), list(named.values())
         if not whole_words:
             # A piece that merging cannot produce is never a result, although the vocabulary has it.
             with tf.init_scope():
@@ -113,10 +120,10 @@ class BytePairs(tf.Module):
         """Maps (r,) string to (r, ragged) int32."""
         count = tf.size(words)
         split = tf.strings.bytes_split(words)
-        ids = tf.gather(
-            self._bytes, tf.cast(tf.reshape(tf.io.decode_raw(split.values, tf.uint8), [-1]), tf.int32)
-        )
+        found = tf.cast(tf.reshape(tf.io.decode_raw(split.values, tf.uint8), [-1]), tf.int32)
         rows = tf.cast(split.value_rowids(), tf.int32)
+        is_last = tf.concat([rows[1:] != rows[:-1], tf.ones_like(rows[:1], tf.bool)], axis=0)
+        ids = tf.where(is_last, tf.gather(self._last_bytes, found), tf.gather(self._bytes, found))
 
         def step(
             number: tf.Tensor, ids: tf.Tensor, rows: tf.Tensor, store: tf.TensorArray
