@@ -54,7 +54,7 @@ class DescribedClasses:
     """Where descriptions lie among the features.
 
     Attributes:
-        centre: (d,) float32, the middle of the classes' texts.
+        centre: (d,) float32, the middle of the classes' texts; zeros where a tower of its own reads texts.
         directions: (k, d) float32, from there to each class: the mean over its texts, each of length one.
     """
 
@@ -90,7 +90,12 @@ class DescribedClasses:
         unit = _unit(found.features)
         numbers = range(len(texts))
         # Each class counts as much as another, however many texts it has.
-        centre = np.mean([unit[of_class == number].mean(axis=0) for number in numbers], axis=0)
+        means = np.stack([unit[of_class == number].mean(axis=0) for number in numbers])
+        if tower is not backbone:
+            # Pictures and texts lie apart, so a picture is not seen from the middle of the texts. It belongs
+            # to the nearest mean, as CLIP was trained and measured (arXiv 2103.00020, section 3.1.4).
+            return cls(np.zeros(means.shape[1], np.float32), _unit(means).astype(np.float32))
+        centre = means.mean(axis=0)
         away = _unit(unit - centre)
         directions = np.stack([away[of_class == number].mean(axis=0) for number in numbers])
         return cls(centre.astype(np.float32), directions.astype(np.float32))

@@ -8,6 +8,7 @@ from clip_checkpoints import SENTENCES, write_clip
 import tfautolabel as tal
 from tfautolabel.backbones.huggingface.checkpoint import read_checkpoint
 from tfautolabel.backbones.huggingface.clip import build_clip, build_clip_texts
+from tfautolabel.labeler.descriptions import DescribedClasses
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -49,6 +50,9 @@ def test_descriptions_label_pictures(folder, tmp_path):
     labeler.fit(None, pool=pool)
     tower = backbone.text_tower()
     assert (tower.modality, tower.feature_dim) == ("text", backbone.feature_dim)
+    where = DescribedClasses.of({"cat": ["a photo of a cat"], "dog": ["the dog", "a dog"]}, backbone)
+    np.testing.assert_allclose(np.linalg.norm(where.directions, axis=1), 1, atol=1e-5)
+    assert not where.centre.any()
     exported = tal.load_exported(labeler.export(tmp_path / "model"))
     np.testing.assert_allclose(exported.label(pool).probabilities, labeler.predict(pool), atol=1e-4)
 
