@@ -70,7 +70,7 @@ def rank(
 
     LogME, H, NLEEP: scores of the literature; LogME only for equal d.
 
-    d, ms: how many features an example has, and the time they take here.
+    d, ms: how many features an example has, and their time here (- if cached).
     """
     from tfautolabel.jobs.rank import rank as rank_job
 
@@ -117,7 +117,7 @@ def show_ranking(found: SourceTable) -> None:
                 f"{one.accuracy:.3f}",
                 *(_number(score) for score in (one.log_evidence, one.h_score, one.nleep)),
                 one.feature_dim,
-                "cached" if one.milliseconds is None else f"{one.milliseconds:.1f}",
+                "-" if one.milliseconds is None else f"{one.milliseconds:.1f}",
             )
         )
     show(
