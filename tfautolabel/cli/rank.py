@@ -14,18 +14,13 @@ from tfautolabel.cli.options import (
     BatchSize,
     CacheDir,
     Data,
-    Encoding,
-    FollowLinks,
     Frame,
-    IdColumn,
-    InputColumn,
-    LabelColumn,
     Labelled,
     Labels,
-    LabelValues,
+    Listing,
     LongText,
-    Modality,
     Seed,
+    with_reading,
 )
 from tfautolabel.runs import RunSettings
 
@@ -35,6 +30,7 @@ if TYPE_CHECKING:
 DEFAULTS = RunSettings()
 
 
+@with_reading
 def rank(
     data: Data,
     labels: Labels = None,
@@ -47,13 +43,7 @@ def rank(
             help="Backbone to rank besides the packaged ones, as for --backbone of run; may be repeated.",
         ),
     ] = None,
-    input_column: InputColumn = DEFAULTS.input_column,
-    label_column: LabelColumn = DEFAULTS.label_column,
-    id_column: IdColumn = DEFAULTS.id_column,
-    modality: Modality = DEFAULTS.modality,
-    label_values: LabelValues = DEFAULTS.label_values,
-    encoding: Encoding = DEFAULTS.encoding,
-    follow_links: FollowLinks = DEFAULTS.follow_links,
+    reading: Listing,
     frame: Frame = DEFAULTS.frame,
     long_text: LongText = DEFAULTS.long_text,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
@@ -75,13 +65,7 @@ def rank(
     from tfautolabel.jobs.rank import rank as rank_job
 
     settings = RunSettings(
-        input_column=input_column,
-        label_column=label_column,
-        id_column=id_column,
-        modality=modality,
-        label_values=label_values,
-        encoding=encoding,
-        follow_links=follow_links,
+        **reading,
         frame=frame,
         long_text=long_text,
         seed=seed,
