@@ -20,7 +20,9 @@ def meta_fit(
     backbone: Annotated[
         str, typer.Option("--backbone", help="Whose features later sets use, such as packaged:resemblyzer.")
     ],
-    method: Annotated[str, typer.Option("--method", help="How it learns: whitening.")] = "whitening",
+    method: Annotated[
+        str, typer.Option("--method", help="How it learns: whitening, prototypes or ridge.")
+    ] = "whitening",
     seed: Seed = 0,
     cache_dir: CacheDir = None,
     quiet: Quiet = False,

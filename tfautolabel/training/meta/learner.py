@@ -16,10 +16,16 @@ from tfautolabel.backbones import Backbone, load_backbone
 from tfautolabel.data import Dataset
 from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.features import extract_features
+from tfautolabel.training.meta.prototypes import prototypes
+from tfautolabel.training.meta.ridge import ridge
 from tfautolabel.training.meta.tasks import Task, common_power, normalized
 from tfautolabel.training.meta.whitening import whitening
 
-METHODS: dict[str, Callable[[list[Task], int], np.ndarray]] = {"whitening": whitening}
+METHODS: dict[str, Callable[[list[Task], int], np.ndarray]] = {
+    "whitening": whitening,
+    "prototypes": prototypes,
+    "ridge": ridge,
+}
 """Name to a function of tasks, whose features have length one, and a seed that returns a (d, d) matrix."""
 
 FORMAT_VERSION = 1
