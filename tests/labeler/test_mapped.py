@@ -85,3 +85,15 @@ def test_parameters_that_are_copied_later_are_refused(learner, tmp_path):
     labeler.copy_parameters(tal.Labeler(convolutional(seed=4), CLASSES))
     with pytest.raises(ValueError, match="other weights"):
         labeler.fit(coloured(6))
+
+
+def test_examples_that_taught_the_map_do_not_judge_it(tmp_path):
+    learner = tal.MetaLearner(convolutional()).fit(
+        [coloured(8)], cache_dir=tmp_path / "cache", progress=False
+    )
+    learner.save(tmp_path / "meta")
+    labeler = labeler_with(tmp_path / "meta", tmp_path)
+    for first, seen in ((7, True), (100, False)):
+        labeler.fit(coloured(7, first=first))
+        assert ("3 labelled examples are in the earlier sets" in labeler.transfer_["meta"]["why"]) == seen
+        assert not (seen and labeler.transfer_["meta"]["used"])

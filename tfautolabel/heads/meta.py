@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -102,9 +103,11 @@ class MetaHead(AutoHead):
         n_classes: k.
         from_pool: whether the plain head is "auto", which learns from a pool too; else it is "linear".
         fingerprint: of the backbone whose features the map is for.
+        earlier: hashes of the contents that taught the map, as `tfautolabel.data.Learnt` has them.
         **options: options of `AutoHead`.
 
     Attributes:
+        refused: why the map may not be used by `fit`, in words; None if it may.
         meta_: after `fit`, a record of what the map was worth: whether it is "used"; its "share"; on held-out
             labels the gain over the plain head, in "accuracy" (in [-1, 1]) and in "nats" of log-likelihood
             over all labels; and "why" in a sentence.
@@ -116,10 +119,12 @@ class MetaHead(AutoHead):
         n_classes: int,
         from_pool: bool = False,
         fingerprint: str | None = None,
+        earlier: Collection[str] = (),
         **options: Any,
     ) -> None:
         super().__init__(feature_dim, n_classes, **options)
-        self.from_pool, self.fingerprint = from_pool, fingerprint
+        self.from_pool, self.fingerprint, self.earlier = from_pool, fingerprint, frozenset(earlier)
+        self.refused: str | None = None
         self.mapped_head = MappedHead(feature_dim, n_classes, name="mapped_head")
         self.meta_: dict[str, Any] = {}
 
@@ -162,6 +167,9 @@ class MetaHead(AutoHead):
         if not self.solves_itself:
             self.meta_ = not_used("only the linear head's own solver can weigh it")
             return history
+        if self.refused is not None:
+            self.meta_ = not_used(self.refused)
+            return history
         if self.pool_.get("class_shares") is not None:
             self.meta_ = not_used("classes have other shares in the pool than among the labels")
             return history
@@ -193,7 +201,8 @@ class MetaHead(AutoHead):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal head."""
-        return {**super().get_config(), "from_pool": self.from_pool, "fingerprint": self.fingerprint}
+        of_map = {"fingerprint": self.fingerprint, "earlier": sorted(self.earlier)}
+        return {**super().get_config(), "from_pool": self.from_pool} | of_map
 
 
 def not_used(why: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tfautolabel.data.folds import twin_numbers
 from tfautolabel.features import Extraction
 from tfautolabel.heads.contract import learns_from_pool
 from tfautolabel.heads.meta import MetaHead, not_used
-from tfautolabel.labeler.mapped import check_mapped
+from tfautolabel.labeler.mapped import check_mapped, refuse_known
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
 from tfautolabel.labeler.teacher import Teacher
@@ -56,6 +56,7 @@ def train(
             a backbone that stays frozen, without a teacher.
     """
     check_mapped(head, reading.backbone, plan.transfer)
+    refuse_known(head, examples, extraction.contents)
     if teacher is not None:
         taught = teacher.train(head, extraction.features, class_ids, weights, plan.seed)
         said = taught.record | _not_from_pool(head, f"it learns from {teacher.kind}")

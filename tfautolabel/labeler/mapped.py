@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import keras
 
 from tfautolabel.backbones import Backbone
+from tfautolabel.data import Dataset
+from tfautolabel.data.learnt import contents_of
 from tfautolabel.heads.meta import MetaHead
 from tfautolabel.training.meta import MetaLearner
 
@@ -39,7 +42,7 @@ def mapped_head(
     matrix = learner.map_for(backbone)
     made = MetaHead(
         backbone.feature_dim, n_classes, from_pool=head == "auto", fingerprint=learner.fingerprint,
-        seed=seed, name=f"meta_{head}_head",
+        earlier=learner.learnt_.hashes, seed=seed, name=f"meta_{head}_head",
     )  # fmt: skip
     made.compile()
     made.use_map(matrix, learner.power_)
@@ -65,3 +68,18 @@ def check_mapped(head: keras.Model, backbone: Backbone, transfer: str) -> None:
             "the head's map is for the backbone that the meta-learner learnt with. Received: "
             f"{backbone.handle} with other weights or preprocessing"
         )
+
+
+def refuse_known(head: keras.Model, examples: Dataset, contents: Sequence[str] | None) -> None:
+    """Lets a head not use its map if labelled examples taught it: as held-out ones they would flatter it.
+
+    Args:
+        head: any head.
+        examples: the labelled examples.
+        contents: hashes of their contents, perhaps with others; None to read them.
+    """
+    if not isinstance(head, MetaHead) or not head.earlier:
+        return
+    count = len(head.earlier.intersection(contents_of(examples) if contents is None else contents))
+    known = f"{count:,} labelled {'example is' if count == 1 else 'examples are'} in the earlier sets too"
+    head.refused = f"{known}: no held-out label of them would say its worth" if count else None

@@ -13,7 +13,7 @@ import numpy as np
 from tfautolabel._scratch import restore
 from tfautolabel._version import __version__
 from tfautolabel.backbones import Backbone, load_backbone
-from tfautolabel.data import Dataset
+from tfautolabel.data import Dataset, Learnt
 from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.features import extract_features
 from tfautolabel.training.meta.prototypes import prototypes
@@ -49,6 +49,7 @@ class MetaLearner:
         matrix_: after `fit`, the map, (d, d) float32; None before.
         power_: the power that features are raised to before the map.
         tasks_: for each task the number of its "examples" and "classes".
+        learnt_: the contents of the examples in data sets; of features it knows none.
 
     Raises:
         ValueError: If the method is unknown.
@@ -66,6 +67,7 @@ class MetaLearner:
         self.matrix_: np.ndarray | None = None
         self.power_ = 1.0
         self.tasks_: list[dict[str, int]] = []
+        self.learnt_ = Learnt()
 
     def fit(
         self,
@@ -78,8 +80,9 @@ class MetaLearner:
 
         Args:
             tasks: at least one earlier set: a labelled `Dataset`, whose examples without a label are left
-                out, or this backbone's features (n, d) with integer class ids (n,). They must not hold the
-                examples that a later labeler learns from: then held-out labels would not be held out.
+                out, or this backbone's features (n, d) with integer class ids (n,). They should not hold the
+                examples that a later labeler learns from: its held-out labels would not be held out. Of data
+                sets it knows the contents, and such a labeler does not use the map; of features it does not.
             cache_dir: where features are kept between runs.
             progress: shows progress bars where standard error is a terminal.
 
@@ -92,6 +95,7 @@ class MetaLearner:
         if not len(tasks):
             raise ValueError("a meta-learner learns from one task or more. Received: no task")
         known = []
+        self.learnt_ = Learnt()
         for number, task in enumerate(tasks, 1):
             try:
                 known.append(self._task(task, cache_dir, progress))
@@ -123,6 +127,7 @@ class MetaLearner:
             self._check(self._backbone)
         examples = labelled.labelled
         found = extract_features(examples, self._backbone, cache_dir=cache_dir, progress=progress)
+        self.learnt_ = Learnt(self.learnt_.hashes | Learnt.of(examples, found.contents).hashes)
         return Task(found.features, examples.class_ids[found.rows])
 
     def map_for(self, backbone: Backbone) -> np.ndarray:
@@ -167,6 +172,7 @@ class MetaLearner:
             "feature_dim": self.feature_dim,
             "power": self.power_,
             "tasks": self.tasks_,
+            "learnt": sorted(self.learnt_.hashes),
         }
         with atomic_folder(folder, own=(STATE, MAP)) as new:
             np.savez(new / MAP, matrix=self.matrix_)
@@ -194,6 +200,7 @@ class MetaLearner:
             learner.handle, learner.fingerprint = str(state["backbone"]), str(state["fingerprint"])
             learner.feature_dim, learner.power_ = int(state["feature_dim"]), float(state["power"])
             learner.tasks_ = [dict(task) for task in state["tasks"]]
+            learner.learnt_ = Learnt(frozenset(map(str, state["learnt"])))
             with np.load(folder / MAP, allow_pickle=False) as arrays:
                 matrix = np.asarray(arrays["matrix"], np.float32)
         except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
