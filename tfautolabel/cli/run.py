@@ -45,7 +45,10 @@ def run(
     *,
     reading: Reading,
     head: Annotated[
-        str, typer.Option("--head", help="linear, auto (learns from the examples without labels too) or mlp.")
+        str,
+        typer.Option(
+            "--head", help="auto (learns from the examples without labels too, from 300 on), linear or mlp."
+        ),
     ] = DEFAULTS.head,
     seed: Seed = DEFAULTS.seed,
     batch_size: BatchSize = DEFAULTS.batch_size,

@@ -63,7 +63,7 @@ def labeler_of(
     labeler = Labeler(
         chosen,
         examples.classes,
-        settings.head,
+        _head(settings, pool_size, descriptions),
         seed=settings.seed,
         batch_size=settings.batch_size,
         cache_dir=cache_dir,
@@ -75,3 +75,11 @@ def labeler_of(
         meta_learner=learner,
     )
     return labeler, choice
+
+
+def _head(settings: RunSettings, pool_size: int, descriptions: ClassDescriptions | None) -> str:
+    """Returns the head to make: "auto" is "linear" where it could be nothing else; that model is smaller."""
+    from tfautolabel.heads.auto import POOL_ROWS
+
+    learns = settings.transfer == "feature" and not settings.tune and descriptions is None
+    return "linear" if settings.head == "auto" and not (learns and pool_size >= POOL_ROWS) else settings.head

@@ -30,7 +30,7 @@ class RunSettings:
         backbone: a string for `load_backbone`, or "auto" to choose a packaged or plain one by the labels.
             The default is the modality's own, or a choice among the packaged ones if that is cheap.
         long_text: "truncate" for texts longer than the backbone takes, or "average" over their windows.
-        head: a key of `HEADS`.
+        head: a key of `HEADS`. "auto" is the linear one where there is no pool that it can learn from.
         seed: decides everything random.
         batch_size: examples in one forward pass.
         min_confidence: in [0, 1]; labels with a lower confidence are not accepted. With a target, it decides
@@ -63,7 +63,7 @@ class RunSettings:
     frame: int | None = None
     backbone: str | None = None
     long_text: str = "truncate"
-    head: str = "linear"
+    head: str = "auto"
     seed: int = 0
     batch_size: int = 32
     min_confidence: float = MIN_CONFIDENCE
