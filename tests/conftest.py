@@ -48,13 +48,20 @@ def memory_of_real_weights(request):
 def graphs_as_they_are_made(request):
     """Runs graphs without TensorFlow's optimisations, which take longer here than the graphs: each runs once.
 
-    Tests with real weights run them as users do, and so does every command and server that a test begins.
+    Tests with real weights run them as users do, and so does every command and server that a test begins, and
+    what asks for `optimised_graphs` because it compares with one of these.
     """
     if "tensorflow" in sys.modules:
         import tensorflow as tf
 
-        optimised = request.node.get_closest_marker("packaged") is not None
+        real = request.node.get_closest_marker("packaged") is not None
+        optimised = real or "optimised_graphs" in request.fixturenames
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not optimised})
+
+
+@pytest.fixture
+def optimised_graphs():
+    """Has TensorFlow optimise the graphs of a test, see `graphs_as_they_are_made`."""
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -297,6 +297,7 @@ def colours(tmp_path, image_module, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.usefixtures("optimised_graphs")
 def test_with_a_real_model_in_a_process_that_is_killed(colours, monkeypatch):
     part, model, photos, out = 16, colours / "model", colours / "photos", colours / "out.parquet"
     command = [sys.executable, "-c", CHILD, part, model, photos, out]

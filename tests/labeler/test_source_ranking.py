@@ -88,7 +88,6 @@ PLAIN = Trial("plain:pixels", 0.9, 0.89, 0.3)
             Trial("packaged:a", 0.7),
             "plain:pixels 90.0% against packaged:a 70.0% right by n",
         ),
-        (PLAIN, Trial("packaged:a", 0.9, 0.89, 0.4), "plain:pixels against packaged:a, by the log loss"),
     ],
 )
 def test_the_warning_tells_by_what_the_labels_do_better(plain, other, told):
@@ -96,6 +95,15 @@ def test_the_warning_tells_by_what_the_labels_do_better(plain, other, told):
     assert ranking.warning.startswith(f"your labels do better without transfer: {told}")
     assert Ranking((other, plain), plain.handle).warning is None
     assert Ranking((plain, other)).warning is None
+
+
+def test_features_without_transfer_must_have_more_labels_right():
+    """Where all sources are always right, the pretrained ones are, however sure the plain one is."""
+    apart = features(60.0)
+    ranking = rank_sources({"network": apart, "plain": 2.0 * apart}, CLASS_IDS, without="plain")
+    assert [trial.nearest_mean for trial in ranking.trials] == [1.0, 1.0]
+    assert ranking.choice == "network"
+    assert ranking.warning is None
 
 
 def test_features_without_transfer_are_chosen_like_any_other():

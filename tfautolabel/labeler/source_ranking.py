@@ -74,13 +74,8 @@ class Ranking:
         plain, other = self.trials[0], self.pretrained[0]
         if plain.accuracy is not None and other.accuracy is not None and plain.accuracy > other.accuracy:
             shares, measured = (plain.accuracy, other.accuracy), "right by cross-validated heads"
-        elif plain.nearest_mean > other.nearest_mean:
-            shares, measured = (plain.nearest_mean, other.nearest_mean), "right by nearest class means"
         else:
-            return (
-                f"your labels do better without transfer: {plain.handle} against {other.handle}, by the log "
-                "loss of cross-validated heads"
-            )
+            shares, measured = (plain.nearest_mean, other.nearest_mean), "right by nearest class means"
         return (
             f"your labels do better without transfer: {plain.handle} {shares[0]:.1%} against {other.handle} "
             f"{shares[1]:.1%} {measured}"
@@ -107,7 +102,12 @@ def rank_sources(
     trials = [
         Trial(handle, float(own.mean()), *judged.get(handle, (None, None))) for handle, own in right.items()
     ]
-    return Ranking(tuple(sorted(trials, key=lambda trial: _place(trial, tried))), without)
+    trials.sort(key=lambda trial: _place(trial, tried))
+    first = next((trial for trial in trials if trial.handle != without), trials[0])
+    if trials[0].handle == without and not _more_right(trials[0], first):
+        trials.remove(first)
+        trials.insert(0, first)
+    return Ranking(tuple(trials), without)
 
 
 def scaled(features: np.ndarray) -> np.ndarray:
@@ -160,6 +160,13 @@ def held_out(features: np.ndarray, class_ids: np.ndarray, seed: int) -> tuple[fl
     true = probabilities[np.arange(len(class_ids)), class_ids]
     right = probabilities.argmax(axis=1) == class_ids
     return float(right.mean()), float(-np.log(np.maximum(true, 1e-12)).mean())
+
+
+def _more_right(plain: Trial, other: Trial) -> bool:
+    """Returns whether more labels are right without transfer; more certainty alone does not speak for it."""
+    if plain.accuracy is not None and other.accuracy is not None and plain.accuracy > other.accuracy:
+        return True
+    return plain.nearest_mean > other.nearest_mean
 
 
 def _place(trial: Trial, tried: list[str]) -> tuple[bool, float]:
