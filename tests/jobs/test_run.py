@@ -236,7 +236,8 @@ def test_the_record_says_what_was_done(hostile):
     assert {"tfautolabel", "python", "tensorflow", "keras", "numpy", "scikit-learn"} <= set(made["versions"])
     assert made["inputs"]["labels_sha256"] == hashlib.sha256(hostile.labels.read_bytes()).hexdigest()
     assert made["inputs"]["data"] == str(hostile.photos)
-    assert made["settings"] == RunSettings(backbone=str(hostile.module), min_confidence=0.5).to_dict()
+    asked = RunSettings(backbone=str(hostile.module), min_confidence=0.5, head="linear")
+    assert made["settings"] == asked.to_dict()
     assert made["tuning"] is None
     assert made["rules"] is None
     assert made["certificate"] is None, "nobody asked for one"
