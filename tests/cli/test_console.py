@@ -80,3 +80,16 @@ def test_a_line_of_the_log_is_one_line_for_terminals_too():
     line = JsonLines().format(logging.makeLogRecord({"msg": EVIL, "model": EVIL}))
     assert not set("\x1b\x07\r\n\x9b\u202e") & set(line)
     assert json.loads(line)["model"] == EVIL
+
+
+@pytest.mark.parametrize("length", [10, 120])
+def test_words_of_a_table_are_not_cut(capsys, monkeypatch, length):
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "/".join(["folder"] * (length // 7))
+    lines = console.table("source", "LogME", "remark", whole={"source"})
+    lines.add_row(*console.row(name, "-0.23", "several words that may stand below each other " * 2))
+    console.show(lines)
+    head, first, *rest = capsys.readouterr().out.splitlines()
+    assert head.split() == ["source", "LogME", "remark"]
+    assert first.split()[:2] == [name, "-0.23"]
+    assert rest, "the remark goes on in the next line"

@@ -10,10 +10,14 @@ from collections.abc import Callable, Container
 from typing import Any, Literal
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from tfautolabel._visible import visible
+
+_WIDEST = 10_000
+"""No table needs more columns of characters."""
 
 
 def silence_native_code() -> None:
@@ -59,10 +63,17 @@ def remark(quiet: bool) -> Callable[[str], None]:
 
 
 def show(*lines: Any) -> None:
-    """Prints results on standard output, one line each; never reads names as markup or commands."""
+    """Prints results on standard output, one line each; never reads names as markup or commands.
+
+    A table is wider than the terminal if the words of its cells are: they are not cut.
+    """
     console = Console(soft_wrap=True, highlight=False)
     for line in lines:
-        console.print(Text(visible(line)) if isinstance(line, str) else line)
+        if isinstance(line, Table):
+            least = Measurement.get(console, console.options.update(max_width=_WIDEST), line).minimum
+            Console(width=max(console.width, least), soft_wrap=True, highlight=False).print(line)
+        else:
+            console.print(Text(visible(line)) if isinstance(line, str) else line)
 
 
 def table(*columns: str, numbers_from: int = 1, whole: Container[str] = ()) -> Table:
