@@ -68,8 +68,18 @@ SOURCES = [
 ]
 
 
-AGREEING = [source for source in SOURCES if source not in ("folder", "hub-url", "kaggle", "kerashub-vit")]
-"""One of each kind of network."""
+ALIKE = {
+    *("folder", "hub-url", "kaggle", "kerashub-vit"),
+    *("checkpoint-deit", "checkpoint-hubert", "checkpoint-wav2vec2-stable"),
+    *(f"texts-{kind}" for kind in TEXT_CHECKPOINTS if kind not in ("bert", "roberta", "xlm-roberta")),
+    *("packaged:e5-small", "packaged:efficientnet-lite2"),
+}
+"""Sources whose networks and preprocessors are made like those of others."""
+
+AGREEING = [
+    source for source in SOURCES if (source if isinstance(source, str) else source.values[0]) not in ALIKE
+]
+"""One of each kind of network and preprocessor."""
 
 EXAMPLES = {
     "image": [PICTURES[kind]() for kind in ("jpeg", "png-rgba", "webp")],
