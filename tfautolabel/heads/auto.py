@@ -131,8 +131,8 @@ class AutoHead(LinearHead):
                 f"the pool's features have shape (m, {self.feature_dim}). Received: shape {np.shape(pool)}"
             )
         examples = self._examples(x, y, sample_weight, class_weight, groups)
-        known, unlabelled = self._normalized(examples.features), self._normalized(pool)
-        unlabelled = unlabelled[content_order(unlabelled, np.zeros(rows, np.int64))]
+        known = self._normalized(examples.features)
+        unlabelled = self._normalized(pool, content_order(pool, np.zeros(rows, np.int64)))
         near = self.level == "neighbours" and rows >= NEIGHBOUR_ROWS and len(known) <= ANCHORS
         of_pool = fit_pool_heads(known, examples, unlabelled, near, self._solved, self.n_classes, self.seed)
         self.dense.set_weights([of_pool.models[0].weights, of_pool.models[0].bias])
@@ -170,9 +170,15 @@ class AutoHead(LinearHead):
         found = [round(float(share), 4) for share in factors * expected]
         return with_factors(out_of_fold, factors).astype(np.float32), {"class_shares": found}
 
-    def _normalized(self, features: np.ndarray) -> np.ndarray:
-        parts = [self.normalization(part) for part in _parts(np.asarray(features, np.float32))]
-        return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
+    def _normalized(self, features: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
+        """Returns features of length one, in an order, without a second copy of them."""
+        found = np.empty((len(features), self.feature_dim), np.float32)
+        order = np.arange(len(features)) if order is None else order
+        for start in range(0, len(order), _ROWS_AT_ONCE):
+            rows = order[start : start + _ROWS_AT_ONCE]
+            part = self.normalization(np.asarray(features[rows], np.float32))
+            found[start : start + len(rows)] = keras.ops.convert_to_numpy(part)
+        return found
 
 
 def _parts(rows: np.ndarray) -> list[np.ndarray]:
