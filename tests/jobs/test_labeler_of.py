@@ -24,3 +24,5 @@ def test_the_default_head_learns_from_pools_that_tell_enough(image_module, pool_
     settings = RunSettings(backbone=str(image_module), **values)
     labeler, _ = labeler_of(settings, examples, pool_size, progress=False)
     assert isinstance(labeler.head, AutoHead) is learns
+    labeler, _ = labeler_of(settings, examples, pool_size, progress=False, rules=True)
+    assert not isinstance(labeler.head, AutoHead)

@@ -23,6 +23,7 @@ def labeler_of(
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
     descriptions: ClassDescriptions | None = None,
+    rules: bool = False,
 ) -> tuple[Labeler, list[dict[str, Any]] | None]:
     """Returns a labeler that is not fitted yet, and the trials if its backbone was chosen.
 
@@ -34,6 +35,7 @@ def labeler_of(
         progress: shows progress bars where standard error is a terminal.
         say: is called with what was chosen.
         descriptions: what each class is, in words.
+        rules: whether rules will teach the head too.
 
     Raises:
         ValueError: If a setting is not valid; this is checked first.
@@ -63,7 +65,7 @@ def labeler_of(
     labeler = Labeler(
         chosen,
         examples.classes,
-        _head(settings, pool_size, descriptions),
+        _head(settings, 0 if rules or descriptions is not None else pool_size),
         seed=settings.seed,
         batch_size=settings.batch_size,
         cache_dir=cache_dir,
@@ -77,9 +79,9 @@ def labeler_of(
     return labeler, choice
 
 
-def _head(settings: RunSettings, pool_size: int, descriptions: ClassDescriptions | None) -> str:
+def _head(settings: RunSettings, pool_size: int) -> str:
     """Returns the head to make: "auto" is "linear" where it could be nothing else; that model is smaller."""
     from tfautolabel.heads.auto import POOL_ROWS
 
-    learns = settings.transfer == "feature" and not settings.tune and descriptions is None
+    learns = settings.transfer == "feature" and not settings.tune
     return "linear" if settings.head == "auto" and not (learns and pool_size >= POOL_ROWS) else settings.head

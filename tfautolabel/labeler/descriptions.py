@@ -21,7 +21,6 @@ from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.data.class_descriptions import ClassDescriptions
 from tfautolabel.features import extract_features
-from tfautolabel.heads import LinearHead
 from tfautolabel.labeler.described_head import learn_described
 from tfautolabel.labeler.trained import Trained
 
@@ -157,28 +156,6 @@ class DescribedPool:
             learnt.history, learnt.out_of_fold, learnt.n_folds, "auto", features, transfer,
             descriptions=learnt.record,
         )  # fmt: skip
-
-
-def check_learns_from_descriptions(head: keras.Model, transfer: str, class_weight: object) -> None:
-    """Refuses settings that do not go with descriptions.
-
-    Raises:
-        ValueError: If there is one.
-    """
-    if not (isinstance(head, LinearHead) and head.solves_itself):
-        raise ValueError(
-            "descriptions teach the linear head with its own solver: head='linear', optimizer='lbfgs'. "
-            f"Received: {head.name}"
-        )
-    if transfer != "feature":
-        raise ValueError(
-            f"descriptions teach a head on a frozen backbone: transfer='feature'. Received: "
-            f"transfer={transfer!r}"
-        )
-    if class_weight is not None:
-        raise ValueError(
-            f"descriptions and class weights do not go together. Received: class_weight={class_weight!r}"
-        )
 
 
 def text_tower(backbone: Backbone) -> Backbone:

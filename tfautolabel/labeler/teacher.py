@@ -12,14 +12,11 @@ import numpy as np
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.features import Extraction
+from tfautolabel.heads import LinearHead
 from tfautolabel.labeler.description_rule import DescriptionRule
-from tfautolabel.labeler.descriptions import (
-    DescribedClasses,
-    DescribedPool,
-    check_learns_from_descriptions,
-)
+from tfautolabel.labeler.descriptions import DescribedClasses, DescribedPool
 from tfautolabel.labeler.trained import Trained
-from tfautolabel.labeler.weak_labels import Rules, WeakLabels, check_learns_from_rules, weak_labels
+from tfautolabel.labeler.weak_labels import Rules, WeakLabels, weak_labels
 from tfautolabel.rules import read_rules
 
 
@@ -90,14 +87,14 @@ def teacher_of(
         FileNotFoundError: If a file of rules does not exist.
     """
     if rules is not None:
-        check_learns_from_rules(head, transfer, class_weight)
+        check_can_be_taught("rules", head, transfer, class_weight)
         if descriptions is not None and not isinstance(rules, WeakLabels):
             listed = read_rules(rules) if isinstance(rules, (str, os.PathLike)) else rules
             rules = [*listed, DescriptionRule(descriptions, backbone, extract)]
     weak = weak_labels(rules, pool, classes, extract, progress)
     if weak is not None or descriptions is None:
         return weak
-    check_learns_from_descriptions(head, transfer, class_weight)
+    check_can_be_taught("descriptions", head, transfer, class_weight)
     examples = labelled if pool is None else pool
     if not len(examples):
         raise ValueError(
@@ -105,3 +102,30 @@ def teacher_of(
         )
     described = DescribedClasses.of(descriptions, backbone)
     return DescribedPool(described, extract(examples).features)
+
+
+def check_can_be_taught(kind: str, head: keras.Model, transfer: str, class_weight: object) -> None:
+    """Refuses settings that do not go with a teacher.
+
+    Args:
+        kind: the teacher's.
+        head: the head.
+        transfer: what learns.
+        class_weight: what `Labeler.fit` takes.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    if not (isinstance(head, LinearHead) and head.solves_itself):
+        raise ValueError(
+            f"{kind} teach the linear head with its own solver: head='linear', optimizer='lbfgs'. Received: "
+            f"{head.name}"
+        )
+    if transfer != "feature":
+        raise ValueError(
+            f"{kind} teach a head on a frozen backbone: transfer='feature'. Received: transfer={transfer!r}"
+        )
+    if class_weight is not None:
+        raise ValueError(
+            f"{kind} and class weights do not go together. Received: class_weight={class_weight!r}"
+        )

@@ -11,7 +11,6 @@ import numpy as np
 
 from tfautolabel.data import Dataset
 from tfautolabel.features import Extraction
-from tfautolabel.heads import LinearHead
 from tfautolabel.labeler.trained import Trained
 from tfautolabel.labeler.votes_to_head import learn_from_votes
 from tfautolabel.rules import Votes, cast_votes, read_rules
@@ -64,7 +63,7 @@ class WeakLabels:
         seed: int,
     ) -> Trained:
         """See `tfautolabel.labeler.teacher.Teacher`; classes weigh as usual."""
-        del weights  # checked by `check_learns_from_rules`
+        del weights  # refused by `tfautolabel.labeler.teacher.check_can_be_taught`
         learnt = learn_from_votes(
             head,
             self.features,
@@ -109,24 +108,3 @@ def weak_labels(
     else:
         found = rules
     return WeakLabels.of(cast_votes(found, pool, classes, progress=progress), extract(pool))
-
-
-def check_learns_from_rules(head: keras.Model, transfer: str, class_weight: object) -> None:
-    """Refuses settings that do not go with rules.
-
-    Raises:
-        ValueError: If there is one.
-    """
-    if not (isinstance(head, LinearHead) and head.solves_itself):
-        raise ValueError(
-            "rules teach the linear head with its own solver: head='linear', optimizer='lbfgs'. Received: "
-            f"{head.name}"
-        )
-    if transfer != "feature":
-        raise ValueError(
-            f"rules teach a head on a frozen backbone: transfer='feature'. Received: transfer={transfer!r}"
-        )
-    if class_weight is not None:
-        raise ValueError(
-            f"rules and class weights do not go together. Received: class_weight={class_weight!r}"
-        )
