@@ -15,7 +15,7 @@ from tfautolabel.heads.class_shares import (
     shift_in_errors,
     with_factors,
 )
-from tfautolabel.heads.evidence import log_likelihoods, mixed_by_evidence
+from tfautolabel.heads.evidence import gain, mixed_by_evidence
 from tfautolabel.heads.linear import Examples, LinearHead
 from tfautolabel.heads.neighbours import ANCHORS
 from tfautolabel.heads.pool_fit import FittedHeads, fit_pool_heads
@@ -211,11 +211,9 @@ def _worth(
     if not judged.any():
         why = f"the head averages {len(shares)} heads that the pool informs; no held-out label says its worth"
         return found | {"accuracy": None, "nats": None, "why": why}
-    before, after, truth = of_pool.held_out[0][judged], out_of_fold[judged], class_ids[judged]
-    right = [float((one.argmax(axis=1) == truth).mean()) for one in (before, after)]
-    nats = float((log_likelihoods(after, truth) - log_likelihoods(before, truth)).sum())
+    before, after, nats = gain(of_pool.held_out[0][judged], out_of_fold[judged], class_ids[judged])
     why = (
-        f"the pool is worth {100.0 * (right[1] - right[0]):+.1f} points and {nats:+.1f} nats on "
-        f"{len(truth):,} held-out labels: {right[1]:.1%} of them right, {right[0]:.1%} with the linear head"
+        f"the pool is worth {100.0 * (after - before):+.1f} points and {nats:+.1f} nats on "
+        f"{judged.sum():,} held-out labels: {after:.1%} of them right, {before:.1%} with the linear head"
     )
-    return found | {"accuracy": round(right[1] - right[0], 4), "nats": round(nats, 2), "why": why}
+    return found | {"accuracy": round(after - before, 4), "nats": round(nats, 2), "why": why}

@@ -17,7 +17,7 @@ EXPONENTS = (0.35, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 4.0)
 HEAD_START = 1.0
 """So many nats the plain head is ahead: others must be shown better."""
 
-_FLOOR = 1e-6
+FLOOR = 1e-6
 """A single confident mistake must not decide."""
 
 
@@ -42,14 +42,31 @@ def best_exponent(held_out: np.ndarray, class_ids: np.ndarray, weights: np.ndarr
 
 def sharpened(probabilities: np.ndarray, exponent: float) -> np.ndarray:
     """Returns (n, k) probabilities raised to an exponent; rows sum to 1 again."""
-    raised = np.maximum(probabilities, _FLOOR) ** exponent
+    raised = np.maximum(probabilities, FLOOR) ** exponent
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
 def log_likelihoods(probabilities: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
     """Returns (n,) natural logarithms of the probabilities of the right classes."""
     own = probabilities[np.arange(len(class_ids)), class_ids]
-    return np.asarray(np.log(np.maximum(own, _FLOOR)))
+    return np.asarray(np.log(np.maximum(own, FLOOR)))
+
+
+def gain(before: np.ndarray, after: np.ndarray, class_ids: np.ndarray) -> tuple[float, float, float]:
+    """Compares two heads on the same held-out labels.
+
+    Args:
+        before: (n, k) probabilities of the one.
+        after: (n, k), of the other.
+        class_ids: (n,) int64, n >= 1.
+
+    Returns:
+        The share of right labels before and after, in [0, 1], and the gain in nats of log-likelihood over all
+        labels.
+    """
+    right = [float((one.argmax(axis=1) == class_ids).mean()) for one in (before, after)]
+    nats = float((log_likelihoods(after, class_ids) - log_likelihoods(before, class_ids)).sum())
+    return right[0], right[1], nats
 
 
 def evidence_weights(likelihoods: Sequence[float], head_start: float = HEAD_START) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 from keras import ops
 
 from tfautolabel.heads.auto import AutoHead
-from tfautolabel.heads.evidence import log_likelihoods, mixed_by_evidence
+from tfautolabel.heads.averaging import Averaging
+from tfautolabel.heads.evidence import gain, mixed_by_evidence
 from tfautolabel.heads.normalization import SMALL, unit_rows
 
 LEAST_SHARE = 0.02
@@ -22,39 +23,23 @@ LEAST_LABELS = 20
 that did not fit cost .5 to .7 points on the mean. Chosen on draws 200 to 203 and 300 to 309;
 `benchmarks/meta_learning.py` measures others."""
 
-_FLOOR = 1e-6
-
 
 @keras.saving.register_keras_serializable("tfautolabel")
-class MappedHead(keras.layers.Layer):
+class MappedHead(Averaging):
     """A linear head on mapped features, and its share in an average with another head.
 
-    Args:
-        feature_dim: d.
-        n_classes: k.
-        **options: options of `keras.layers.Layer`.
-
-    Call arguments:
-        features: (n, d) float32.
-        plain: (n, k) float32, the other head's probabilities.
-
-    Returns:
-        (n, k) float32, rows sum to 1. At first, all weight is on the other head.
+    At first, all weight is on the other head. For arguments and results see `Averaging`.
     """
 
     def __init__(self, feature_dim: int, n_classes: int, **options: Any) -> None:
-        super().__init__(trainable=False, **options)
-        self.feature_dim, self.n_classes = feature_dim, n_classes
+        super().__init__(feature_dim, n_classes, **options)
         self.power = self._weight("power", (), "ones")
         self.matrix = self._weight("matrix", (feature_dim, feature_dim), "identity")
-        self.kernel = self._weight("kernel", (feature_dim, n_classes), "zeros")
-        self.bias = self._weight("bias", (n_classes,), "zeros")
-        self.share = self._weight("share", (), "zeros")
+        self.kernel = self._weight("kernel", (feature_dim, n_classes))
+        self.bias = self._weight("bias", (n_classes,))
+        self.share = self._weight("share", ())
         self.exponents = self._weight("exponents", (2,), "ones")
         self.built = True
-
-    def _weight(self, name: str, shape: tuple[int, ...], initializer: str) -> Any:
-        return self.add_weight(shape=shape, initializer=initializer, trainable=False, name=name)
 
     def mapped(self, features: Any) -> Any:
         """Returns (n, d) rows of length one: raised to the power, multiplied by the matrix."""
@@ -69,26 +54,10 @@ class MappedHead(keras.layers.Layer):
     def call(self, features: Any, plain: Any) -> Any:
         """See the class."""
         scores = ops.matmul(self.mapped(features), self.kernel) + self.bias
-        shares, total = (1.0 - self.share, self.share), 0.0
-        for number, one in enumerate((plain, ops.softmax(scores, axis=-1))):
-            raised = ops.power(ops.maximum(one, _FLOOR), self.exponents[number])
-            total = total + shares[number] * raised / ops.sum(raised, axis=-1, keepdims=True)
+        found = (plain, ops.softmax(scores, axis=-1))
+        total = self.average(found, (1.0 - self.share, self.share), self.exponents)
         # Without a share, the other head's probabilities stay as they are, the smallest too.
         return ops.where(self.share > 0.0, total, plain)
-
-    def compute_output_shape(
-        self,
-        features_shape: tuple[int | None, ...],  # noqa: ARG002 # Keras asks with all inputs' shapes
-        plain_shape: tuple[int | None, ...],
-    ) -> tuple[int | None, ...]:
-        """The shape of the probabilities."""
-        return plain_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal layer."""
-        config = super().get_config()
-        config.pop("trainable")
-        return {**config, "feature_dim": self.feature_dim, "n_classes": self.n_classes}
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
@@ -213,11 +182,10 @@ def not_used(why: str) -> dict[str, Any]:
 
 def _worth(plain: np.ndarray, average: np.ndarray, class_ids: np.ndarray, share: float) -> dict[str, Any]:
     """Returns the record, by held-out labels that had no say in the weights that judge them."""
-    right = [float((one.argmax(axis=1) == class_ids).mean()) for one in (plain, average)]
-    nats = float((log_likelihoods(average, class_ids) - log_likelihoods(plain, class_ids)).sum())
-    measured = f"{100.0 * (right[1] - right[0]):+.1f} points and {nats:+.1f} nats on {len(class_ids):,}"
+    before, after, nats = gain(plain, average, class_ids)
+    measured = f"{100.0 * (after - before):+.1f} points and {nats:+.1f} nats on {len(class_ids):,}"
     if share < LEAST_SHARE:
         return not_used(f"held-out labels give it a share of {share:.1%} beside the plain head")
     why = f"what earlier tasks taught has a share of {share:.0%} in the head: {measured} held-out labels"
-    found = {"used": True, "share": round(share, 3), "accuracy": round(right[1] - right[0], 4)}
+    found = {"used": True, "share": round(share, 3), "accuracy": round(after - before, 4)}
     return {**found, "nats": round(nats, 2), "why": why}

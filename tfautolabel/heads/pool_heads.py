@@ -8,18 +8,18 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfautolabel.heads.averaging import Averaging
 from tfautolabel.heads.covariance_power import POWERS
 from tfautolabel.heads.neighbours import passed_to, seen_from, smoothed
 from tfautolabel.heads.normalization import unit_rows
 from tfautolabel.heads.pool_fit import HEADS_OF_POOL, PASSED_FROM, FittedHeads
 
-_FLOOR = 1e-6
 _OF_ANCHORS = ("centre", "near", "reach", "smooth", "carried")
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
-class PoolHeads(keras.layers.Layer):
-    """Averages a head with others that a pool informs.
+class PoolHeads(Averaging):
+    """Averages a head with others that a pool informs, on features of length one; see `Averaging`.
 
     Before it has learnt anything, all weight is on the head that it gets.
 
@@ -28,40 +28,30 @@ class PoolHeads(keras.layers.Layer):
         n_classes: k.
         anchors: m, how many rows of a pool it compares examples with; none with 0.
         **options: options of `keras.layers.Layer`.
-
-    Call arguments:
-        features: (n, d) float32, rows of length one.
-        plain: (n, k) float32, the probabilities of the head on these features.
-
-    Returns:
-        (n, k) float32, rows sum to 1.
     """
 
     def __init__(self, feature_dim: int, n_classes: int, anchors: int = 0, **options: Any) -> None:
-        super().__init__(trainable=False, **options)
-        self.feature_dim, self.n_classes, self.anchors = feature_dim, n_classes, 0
+        super().__init__(feature_dim, n_classes, **options)
+        self.anchors = 0
         heads, linear = len(HEADS_OF_POOL), len(HEADS_OF_POOL) - len(PASSED_FROM) - 1
-        self.shares = self._zeros("shares", (heads,))
-        self.exponents = self._zeros("exponents", (heads,))
-        self.factors = self._zeros("factors", (n_classes,))
-        self.directions = self._zeros("directions", (feature_dim, feature_dim))
-        self.scales = self._zeros("scales", (len(POWERS), feature_dim))
-        self.kernels = self._zeros("kernels", (linear, feature_dim, n_classes))
-        self.biases = self._zeros("biases", (linear, n_classes))
+        self.shares = self._weight("shares", (heads,))
+        self.exponents = self._weight("exponents", (heads,))
+        self.factors = self._weight("factors", (n_classes,))
+        self.directions = self._weight("directions", (feature_dim, feature_dim))
+        self.scales = self._weight("scales", (len(POWERS), feature_dim))
+        self.kernels = self._weight("kernels", (linear, feature_dim, n_classes))
+        self.biases = self._weight("biases", (linear, n_classes))
         self.forget()
         if anchors:
             self._make_room(anchors)
         self.built = True
-
-    def _zeros(self, name: str, shape: tuple[int, ...]) -> Any:
-        return self.add_weight(shape=shape, initializer="zeros", trainable=False, name=name)
 
     def _make_room(self, anchors: int) -> None:
         """Adds variables for so many anchors; their number is only known when there is a pool."""
         d, k = self.feature_dim, self.n_classes
         shapes = ((d,), (anchors, d), (anchors,), (anchors, d), (len(PASSED_FROM), anchors, k))
         for name, shape in zip(_OF_ANCHORS, shapes, strict=True):
-            setattr(self, name, self._zeros(name, shape))
+            setattr(self, name, self._weight(name, shape))
         self.anchors = anchors
 
     def forget(self) -> None:
@@ -114,27 +104,12 @@ class PoolHeads(keras.layers.Layer):
         if self.anchors:
             for number, place in enumerate(PASSED_FROM):
                 found.append(passed_to(found[place], places, weights, self.carried[number]))
-        total = 0.0
-        for number, one in enumerate(found):
-            raised = ops.power(ops.maximum(one, _FLOOR), self.exponents[number])
-            total = total + self.shares[number] * raised / ops.sum(raised, axis=-1, keepdims=True)
-        total = total * self.factors
+        total = self.average(found, self.shares, self.exponents) * self.factors
         return total / ops.sum(total, axis=-1, keepdims=True)
 
     def _scaled(self, features: Any, number: int) -> Any:
         return unit_rows(ops.matmul(features, self.directions) * self.scales[number])
 
-    def compute_output_shape(
-        self,
-        features_shape: tuple[int | None, ...],  # noqa: ARG002 # Keras asks with all inputs' shapes
-        plain_shape: tuple[int | None, ...],
-    ) -> tuple[int | None, ...]:
-        """The shape of the probabilities."""
-        return plain_shape
-
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal layer."""
-        config = super().get_config()
-        config.pop("trainable")
-        sizes = {"feature_dim": self.feature_dim, "n_classes": self.n_classes, "anchors": self.anchors}
-        return {**config, **sizes}
+        return {**super().get_config(), "anchors": self.anchors}
