@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from scipy.special import softmax
 
@@ -23,6 +22,7 @@ from tfautolabel.data.folds import stratified_folds
 from tfautolabel.data.shares import share_weights
 from tfautolabel.heads import LinearHead
 from tfautolabel.heads.softmax_regression import CS, USUAL_C, fit_softmax_regression
+from tfautolabel.labeler.linear_model import Linear, fit_class_weights, history_of, normalized
 
 WEAK_C = 3000.0
 """C for the head that learns descriptions alone, divided by the number of examples."""
@@ -60,18 +60,6 @@ class LearntFromDescriptions:
     record: dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Linear:
-    """A linear model on normalised features: (d, k) weights and (k,) bias."""
-
-    weights: np.ndarray
-    bias: np.ndarray
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Returns (n, k) float32 probabilities."""
-        return np.asarray(softmax(features @ self.weights + self.bias, axis=1).astype(np.float32))
-
-
 def learn_described(
     head: LinearHead,
     features: np.ndarray,
@@ -96,7 +84,7 @@ def learn_described(
     gold_features = np.asarray(gold_features, np.float32).reshape(-1, head.feature_dim)
     gold_ids = np.asarray(gold_ids, np.int64)
     head.normalization.adapt(np.concatenate([features, gold_features]))
-    pool = _normalized(head, features)
+    pool = normalized(head, features)
     alone = learn_softly(pool, probabilities)
     if not len(gold_ids):
         head.dense.set_weights([alone.weights, alone.bias])
@@ -105,14 +93,15 @@ def learn_described(
             "shares": {DESCRIPTIONS: 1.0},
             "worth": None,
         }
-        return LearntFromDescriptions(_history(head, None), np.zeros((0, head.n_classes)), 0, record)
+        out_of_fold = np.zeros((0, head.n_classes))
+        return LearntFromDescriptions(history_of(head, out_of_fold, gold_ids), out_of_fold, 0, record)
     candidates = _Candidates(head, pool, alone, weights, seed)
-    gold = _normalized(head, gold_features)
+    gold = normalized(head, gold_features)
     found, shares, held_out, out_of_fold, n_folds = _mixed(candidates, gold, gold_ids)
     head.dense.set_weights([found.weights, found.bias])
     record = _record(shares, held_out, out_of_fold, gold_ids)
-    right = float((out_of_fold.argmax(axis=1) == gold_ids).mean())
-    return LearntFromDescriptions(_history(head, right), out_of_fold, n_folds, record)
+    history = history_of(head, out_of_fold, gold_ids)
+    return LearntFromDescriptions(history, out_of_fold, n_folds, record)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +146,8 @@ class _Candidates:
             rows = np.random.default_rng(self.seed).choice(len(rows), BESIDE, replace=False)
         beside = self.pool[rows]
         given = self.alone(beside) * (WORTH_LABELS * k / len(rows))
-        x = np.concatenate([features, *[beside] * k])
-        y = np.concatenate([class_ids, np.repeat(np.arange(k), len(rows))])
-        w = np.concatenate([self.per_example(class_ids), given.T.ravel()]).astype(np.float32)
-        found = fit_softmax_regression(x, y, k, Cs=(USUAL_C,), sample_weight=np.maximum(w, 1e-9))
-        return Linear(found.weights, found.bias)
+        each = np.concatenate([np.eye(k)[class_ids] * self.per_example(class_ids)[:, None], given])
+        return fit_class_weights(np.concatenate([features, beside]), each, USUAL_C)
 
     def fit(
         self, name: str, features: np.ndarray, class_ids: np.ndarray, folds: np.ndarray
@@ -264,7 +250,7 @@ def _record(
 
 
 def learn_softly(features: np.ndarray, probabilities: np.ndarray) -> Linear:
-    """Fits a linear model to soft labels: each example stands once for every class that it may have.
+    """Fits a linear model to soft labels: each example counts for every class that it may have.
 
     Args:
         features: (p, d) float32, normalised.
@@ -273,34 +259,6 @@ def learn_softly(features: np.ndarray, probabilities: np.ndarray) -> Linear:
     Returns:
         The model.
     """
-    k = probabilities.shape[1]
-    rows, classes = np.nonzero(probabilities > _SURE)
-    # A class that nothing stands for has no weight that any solver could find.
-    present, own = np.unique(classes, return_inverse=True)
-    weights, bias = np.zeros((features.shape[1], k), np.float32), np.full(k, -30.0, np.float32)
-    if len(present) == 1:
-        bias[present] = 0.0
-        return Linear(weights, bias)
-    found = fit_softmax_regression(
-        features[rows],
-        own,
-        len(present),
-        Cs=(WEAK_C / len(features),),
-        sample_weight=probabilities[rows, classes],
-    )
-    weights[:, present], bias[present] = found.weights, found.bias
-    return Linear(weights, bias)
-
-
-def _normalized(head: LinearHead, features: np.ndarray) -> np.ndarray:
-    found: np.ndarray = keras.ops.convert_to_numpy(head.normalization(np.asarray(features, np.float32)))
-    return found
-
-
-def _history(head: LinearHead, right: float | None) -> Any:
-    history = keras.callbacks.History()
-    history.set_model(head)
-    history.on_train_begin()
-    if right is not None:
-        history.on_epoch_end(0, {"val_accuracy": right})
-    return history
+    likely = np.where(probabilities > _SURE, probabilities, 0.0)
+    rows = np.flatnonzero(likely.any(axis=1))
+    return fit_class_weights(features[rows], likely[rows], WEAK_C / len(features))

@@ -20,11 +20,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from scipy.special import softmax
 
 from tfautolabel.data.folds import stratified_folds
 from tfautolabel.heads import LinearHead
-from tfautolabel.heads.softmax_regression import fit_soft_labels
+from tfautolabel.labeler.linear_model import Linear, fit_class_weights, history_of, normalized
 from tfautolabel.labels import ABSTAIN
 from tfautolabel.rules import LabelModel
 from tfautolabel.rules.votes import vote_counts
@@ -69,17 +68,6 @@ class LearntFromVotes:
     out_of_fold: np.ndarray
     n_folds: int
     record: dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class _Linear:
-    """A linear model on normalised features."""
-
-    weights: np.ndarray
-    bias: np.ndarray
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        return np.asarray(softmax(features @ self.weights + self.bias, axis=1).astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +133,8 @@ def learn_from_votes(
             "without labels, a rule must tell examples apart. Received: rules that each say one class of "
             "nearly all examples, or are right no more often than chance"
         )
-    gold = _Gold(_normalized(head, gold_features), np.asarray(gold_ids, np.int64))
-    pool = _Pool(_normalized(head, features), soft, covered)
+    gold = _Gold(normalized(head, gold_features), np.asarray(gold_ids, np.int64))
+    pool = _Pool(normalized(head, features), soft, covered)
     if not len(gold.class_ids):
         found, out_of_fold, n_folds = _weak_head(pool, gold, k), np.zeros((0, k), np.float32), 0
         way: str = "rules"
@@ -165,7 +153,7 @@ def learn_from_votes(
         "left_out": {str(number): reason for number, reason in model.left_out_.items()},
         "worth": _worth(pool, votes, judged, gold, k, seed),
     }
-    return LearntFromVotes(_history(head, out_of_fold, gold.class_ids), out_of_fold, n_folds, record)
+    return LearntFromVotes(history_of(head, out_of_fold, gold.class_ids), out_of_fold, n_folds, record)
 
 
 def soft_labels(model: LabelModel, votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -187,7 +175,7 @@ def soft_labels(model: LabelModel, votes: np.ndarray) -> tuple[np.ndarray, np.nd
     return (share + model.predict_proba(votes)) / 2.0, covered
 
 
-def _weak_head(pool: _Pool, gold: _Gold, k: int) -> _Linear:
+def _weak_head(pool: _Pool, gold: _Gold, k: int) -> Linear:
     """Learns from soft labels and labels, then once more with the head's own predictions."""
     first = _fit(pool, pool.soft, pool.covered.astype(np.float64), gold, k)
     own = first(pool.features)
@@ -196,14 +184,14 @@ def _weak_head(pool: _Pool, gold: _Gold, k: int) -> _Linear:
     return _fit(pool, mixed, np.where(pool.covered, 1.0, above_chance), gold, k)
 
 
-def _agreeing_head(pool: _Pool, gold: _Gold, k: int, of_gold: Predict) -> _Linear:
+def _agreeing_head(pool: _Pool, gold: _Gold, k: int, of_gold: Predict) -> Linear:
     """Learns from those soft labels only with which a head of the labels agrees."""
     agrees = of_gold(pool.features).argmax(axis=1) == pool.soft.argmax(axis=1)
     kept = pool.covered & agrees
     return _weak_head(replace(pool, covered=kept), gold, k)
 
 
-def _fit(pool: _Pool, soft: np.ndarray, weight: np.ndarray, gold: _Gold, k: int) -> _Linear:
+def _fit(pool: _Pool, soft: np.ndarray, weight: np.ndarray, gold: _Gold, k: int) -> Linear:
     """Fits soft labels, which count for the classes that an example may have, and labels."""
     kept = np.where(soft > _SURE, soft, 0.0) * weight[:, None]
     kept[kept <= 1e-6] = 0.0
@@ -215,19 +203,10 @@ def _fit(pool: _Pool, soft: np.ndarray, weight: np.ndarray, gold: _Gold, k: int)
     kept *= factor
     rows = np.flatnonzero(kept.any(axis=1))
     each = np.concatenate([kept[rows], GOLD_WEIGHT * np.eye(k)[gold.class_ids]])
-    x = np.concatenate([pool.features[rows], gold.features])
-    # A class that nothing stands for has no weight that any solver could find.
-    present = np.flatnonzero(each.any(axis=0))
-    w = each.sum(axis=1)
-    targets = each[:, present] / w[:, None]
-    fitted = fit_soft_labels(x, targets.astype(np.float32), WEAK_C, sample_weight=w.astype(np.float32))
-    weights = np.zeros((x.shape[1], k), np.float32)
-    bias = np.full(k, -30.0, np.float32)
-    weights[:, present], bias[present] = fitted.weights, fitted.bias
-    return _Linear(weights, bias)
+    return fit_class_weights(np.concatenate([pool.features[rows], gold.features]), each, WEAK_C)
 
 
-def _gold_head(head: LinearHead, gold: _Gold, seed: int) -> _Linear:
+def _gold_head(head: LinearHead, gold: _Gold, seed: int) -> Linear:
     """Fits the labels alone, as a run without rules does."""
     alone = LinearHead(
         head.feature_dim, head.n_classes, head.Cs, head.n_folds, seed, normalization=_Identity(name="same")
@@ -235,7 +214,7 @@ def _gold_head(head: LinearHead, gold: _Gold, seed: int) -> _Linear:
     alone.compile()
     alone.fit(gold.features, gold.class_ids)
     weights, bias = alone.dense.get_weights()
-    return _Linear(weights, bias)
+    return Linear(weights, bias)
 
 
 class _Identity(keras.layers.Layer):
@@ -249,19 +228,19 @@ class _Identity(keras.layers.Layer):
         return features
 
 
-def _by_rules(_: LinearHead, pool: _Pool, gold: _Gold, k: int, __: int) -> _Linear:
+def _by_rules(_: LinearHead, pool: _Pool, gold: _Gold, k: int, __: int) -> Linear:
     return _weak_head(pool, gold, k)
 
 
-def _by_agreement(head: LinearHead, pool: _Pool, gold: _Gold, k: int, seed: int) -> _Linear:
+def _by_agreement(head: LinearHead, pool: _Pool, gold: _Gold, k: int, seed: int) -> Linear:
     return _agreeing_head(pool, gold, k, _gold_head(head, gold, seed))
 
 
-def _by_labels(head: LinearHead, _: _Pool, gold: _Gold, __: int, seed: int) -> _Linear:
+def _by_labels(head: LinearHead, _: _Pool, gold: _Gold, __: int, seed: int) -> Linear:
     return _gold_head(head, gold, seed)
 
 
-_WAYS: dict[str, Callable[[LinearHead, _Pool, _Gold, int, int], _Linear]] = {
+_WAYS: dict[str, Callable[[LinearHead, _Pool, _Gold, int, int], Linear]] = {
     "rules": _by_rules,
     "agreeing": _by_agreement,
     "labels": _by_labels,
@@ -363,18 +342,3 @@ def _worth(
 
     rules = np.arange(votes.shape[1])
     return {"all": accuracy(rules), "without": [accuracy(rules[rules != number]) for number in rules]}
-
-
-def _normalized(head: LinearHead, features: np.ndarray) -> np.ndarray:
-    found: np.ndarray = keras.ops.convert_to_numpy(head.normalization(np.asarray(features, np.float32)))
-    return found
-
-
-def _history(head: LinearHead, out_of_fold: np.ndarray, class_ids: np.ndarray) -> Any:
-    history = keras.callbacks.History()
-    history.set_model(head)
-    history.on_train_begin()
-    if len(class_ids):
-        right = float((out_of_fold.argmax(axis=1) == class_ids).mean())
-        history.on_epoch_end(0, {"val_accuracy": right})
-    return history
