@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfautolabel._cores import granted_cores
 from tfautolabel._optional import require
 from tfautolabel.data import Dataset
 from tfautolabel.export.conversion import (
@@ -126,7 +127,7 @@ class Run:
     """
 
     def __init__(self, interpreter: Any, content: bytes, numeric: NumericModel) -> None:
-        self._interpreter = interpreter(model_content=content, num_threads=os.cpu_count() or 1)
+        self._interpreter = interpreter(model_content=content, num_threads=granted_cores())
         self._signature = self._interpreter.get_signature_runner()
         self._names = [spec.name for spec in numeric.specs]
 

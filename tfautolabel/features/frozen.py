@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfautolabel._cores import granted_cores
 from tfautolabel._keras_internals import calls_of, maker_of, sources_of, uses_of
 from tfautolabel._tensorflow_internals import with_constants
 from tfautolabel.backbones.backbone import run_network
@@ -64,7 +65,7 @@ class FrozenNetwork:
         self._output_shape = [None, *network.output_shape[1:]]
         self._part = part
         self._run: Callable[..., np.ndarray] | None = None
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "network")
+        self._threads = ThreadPoolExecutor(granted_cores(), "network")
 
     def warm_up(self) -> None:
         """Makes TensorFlow optimise the graph now. Has no effect if the inputs' shapes are unknown."""

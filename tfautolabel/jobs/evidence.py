@@ -95,7 +95,7 @@ def project(features: np.ndarray, seed: int = 0) -> np.ndarray:
     Returns:
         (p, 2) float32.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     features = np.nan_to_num(np.asarray(features, np.float32))
     count = len(features)

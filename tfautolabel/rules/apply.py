@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel._ahead import map_ahead
+from tfautolabel._cores import granted_cores
 from tfautolabel._progress import progress_of
 from tfautolabel.data import Dataset, ReadFailure, Unreadable
 from tfautolabel.data.label_values import class_key
@@ -148,7 +148,7 @@ def _parts(
     threads: int | None,
 ) -> Iterator[Votes]:
     _check_rules(rules, ids)
-    threads = threads or process_cores()
+    threads = threads or granted_cores()
     look_up = fields or _without_columns
     size = PART_ROWS if pool.modality == "text" else PART_FILES
     stopped: dict[int, str] = {}
@@ -290,11 +290,6 @@ def _check_rules(rules: Sequence[Rule], ids: _ClassIds) -> None:
         for name in rule.classes:
             if isinstance(found := ids._named(name), RuleFailure):
                 raise ValueError(f"rule {rule.name!r} is for a class that is not there: {found.reason}")
-
-
-def process_cores() -> int:
-    """Returns how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def new_classes(rules: Iterable[Rule], known: Iterable[str]) -> dict[str, str]:
