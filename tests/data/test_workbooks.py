@@ -8,7 +8,7 @@ from openpyxl import load_workbook
 from tfautolabel._optional import MissingExtraError
 from tfautolabel.data import load_dataset, workbooks, write_labels
 from tfautolabel.data.writers import COLUMNS
-from tfautolabel.jobs.label import output_files
+from tfautolabel.jobs.merge import output_files
 from tfautolabel.labels import Labels
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from tfautolabel._optional import MissingExtraError, require
 from tfautolabel.data.dicom_files import dicom_pixels, is_dicom, quietly
+from tfautolabel.data.narrowed import narrowed
 from tfautolabel.data.readers import Reader, ReadFailure, made_ready
 
 MAX_PIXELS = 89_478_485
@@ -106,6 +107,10 @@ class FrameReader:
     def _read_many(self, rows: np.ndarray) -> list[bytes | ReadFailure]:
         values = self._reader.read_many(rows)  # type: ignore[attr-defined]
         return [made_ready(value, self.converted) for value in values]
+
+    def only(self, rows: np.ndarray) -> FrameReader:
+        """Returns a reader of some of the pictures; see `Narrows`."""
+        return FrameReader(narrowed(self._reader, rows), self._frame)
 
     def converted(self, data: bytes) -> bytes:
         """Returns a picture in a form that the graphs decode."""

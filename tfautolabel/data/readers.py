@@ -106,6 +106,11 @@ class FileReader:
         except OSError as error:
             raise ReadFailure(_reason(error)) from error
 
+    def only(self, rows: np.ndarray) -> FileReader:
+        """Returns a reader of some of the files; see `Narrows`."""
+        paths = [self._paths[row] for row in rows.tolist()]
+        return FileReader(os.path.abspath(self._root), paths, self._max_bytes)
+
     def size(self, row: int) -> int:
         """Returns how many bytes `read` would give; 0 if it would fail."""
         try:
@@ -118,6 +123,10 @@ class FileReader:
 class SelectedReader:
     """Reads some rows of another reader, in the order of `rows`.
 
+    Attributes:
+        source: the reader of all rows, itself no selection.
+        rows: (m,) int64, the selected rows of `source`.
+
     Args:
         reader: the reader to select from.
         rows: (m,) int64 in [0, len(reader)).
@@ -125,27 +134,27 @@ class SelectedReader:
 
     def __init__(self, reader: Reader, rows: np.ndarray):
         # A selection of a selection reads in one step, and the readers between can be freed.
-        self._reader: Reader = reader
-        self._rows: np.ndarray = np.asarray(rows, np.int64)
+        self.source: Reader = reader
+        self.rows: np.ndarray = np.asarray(rows, np.int64)
         if isinstance(reader, SelectedReader):
-            self._reader, self._rows = reader._reader, reader._rows[self._rows]
-        if hasattr(self._reader, "read_many"):
+            self.source, self.rows = reader.source, reader.rows[self.rows]
+        if hasattr(self.source, "read_many"):
             self.read_many = self._read_many
-        if hasattr(self._reader, "size"):
+        if hasattr(self.source, "size"):
             self.size = self._size
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def read(self, row: int) -> bytes:
         """The bytes of one selected row."""
-        return self._reader.read(int(self._rows[row]))
+        return self.source.read(int(self.rows[row]))
 
     def _size(self, row: int) -> int:
-        return int(self._reader.size(int(self._rows[row])))  # type: ignore[attr-defined]
+        return int(self.source.size(int(self.rows[row])))  # type: ignore[attr-defined]
 
     def _read_many(self, rows: np.ndarray) -> list[bytes | ReadFailure]:
-        return _in_order(self._reader.read_many, self._rows[rows].tolist())  # type: ignore[attr-defined]
+        return _in_order(self.source.read_many, self.rows[rows].tolist())  # type: ignore[attr-defined]
 
 
 def read_rows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +159,7 @@ class ParquetReader:
 
     def __init__(self, path: str, column: str, rows: np.ndarray) -> None:
         self._file = _open(path)
+        self._path = path
         self._column = column
         self._rows = rows
         groups = [
@@ -188,6 +189,13 @@ class ParquetReader:
         """Reads the inputs of (m,) ascending rows."""
         with self._lock:
             return [self._value(int(row)) for row in self._rows[rows]]
+
+    def only(self, rows: np.ndarray) -> ParquetReader:
+        """Returns a reader of some of the rows; see `Narrows`."""
+        return ParquetReader(os.path.abspath(self._path), self._column, self._rows[rows])
+
+    def __reduce__(self) -> tuple[Callable[..., ParquetReader], tuple[object, ...]]:
+        return ParquetReader, (self._path, self._column, self._rows)
 
     def _value(self, row: int) -> bytes | ReadFailure:
         group = int(np.searchsorted(self._ends, row, side="right"))

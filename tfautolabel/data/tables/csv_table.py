@@ -99,7 +99,8 @@ class CsvTable:
                 starts.append(start)
                 lengths.append(end - start)
         take = _FieldOf(self._dialect, given or 0)
-        return collector.finish(PlacedReader(self._text.path, starts, lengths, take))
+        lasts = self._text.copy is None
+        return collector.finish(PlacedReader(self._text.path, starts, lengths, take, lasts))
 
     def _place(self, row: int, line: int) -> str:
         """Says where a row is; the header of a sheet is its row 1."""

@@ -71,7 +71,8 @@ class JsonLinesTable:
             collector.keep(row, label_text(value.get(columns.label)) if columns.label else None, name)
             starts.append(start)
             lengths.append(len(line))
-        return collector.finish(PlacedReader(self._text.path, starts, lengths, _KeyOf(columns.input)))
+        take, lasts = _KeyOf(columns.input), self._text.copy is None
+        return collector.finish(PlacedReader(self._text.path, starts, lengths, take, lasts))
 
     def records(self) -> Iterator[Record]:
         """Yields each row's values, or why it has none."""

@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 from tfautolabel.data.label_texts import SHOWN
+from tfautolabel.data.narrowed import HeldReader, narrowed
 from tfautolabel.data.readers import FileReader, Reader, ReadFailure, read_rows
 from tfautolabel.data.written_paths import MAX_PATH, Place, from_base64, spellings
 from tfautolabel.labels import ABSTAIN
@@ -36,8 +37,7 @@ class PathReader:
         Raises:
             ReadFailure: If the path leads out of the folder, or no file can be read.
         """
-        written = self.names.read(row)
-        path = written[: MAX_PATH + 1].decode("utf-8", "replace")
+        path = _written(self.names.read(row))
         shown = path.strip().replace("\\", "/")[:200]
         found, leads_out = self.place.locate(path)
         if found is None:
@@ -45,6 +45,16 @@ class PathReader:
                 raise ReadFailure(f"the path leads out of the table's folder: {shown!r}")
             raise ReadFailure(f"there is no file {shown!r}")
         return FileReader(os.path.dirname(found), [os.path.basename(found)]).read(0)
+
+    def only(self, rows: np.ndarray) -> PathReader:
+        """Returns a reader of some of the files; see `Narrows`. The paths themselves are sent."""
+        values = read_rows(self.names, rows.tolist())
+        place, below = self.place, self.place.below
+        if below is not None:  # only what these names need, of perhaps a million
+            written = [_written(value) for value in values if isinstance(value, bytes)]
+            needed = {path for name in written for path in spellings(name)} & below.keys()
+            place = place._replace(below={path: below[path] for path in needed})
+        return PathReader(place, HeldReader(values))
 
 
 class Base64Reader:
@@ -72,6 +82,14 @@ class Base64Reader:
             raise
         except ValueError as error:
             raise ReadFailure(f"not valid base64: {error}") from error
+
+    def only(self, rows: np.ndarray) -> Base64Reader:
+        """Returns a reader of some of the values; see `Narrows`."""
+        return Base64Reader(narrowed(self._values, rows))
+
+
+def _written(value: bytes) -> str:
+    return value[: MAX_PATH + 1].decode("utf-8", "replace")
 
 
 def check_one_label_a_file(

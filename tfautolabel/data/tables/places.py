@@ -7,6 +7,8 @@ from array import array
 from collections.abc import Callable
 from typing import BinaryIO
 
+import numpy as np
+
 from tfautolabel.data.readers import ReadFailure
 
 
@@ -33,12 +35,19 @@ class PlacedReader:
         starts: (n,) the start of each piece, in bytes.
         lengths: (n,) the length of each piece, in bytes.
         take: extracts the input from a piece; it may raise `ReadFailure`.
+        lasts: whether the file is the user's own, and no temporary copy.
     """
 
     def __init__(
-        self, path: str, starts: array[int], lengths: array[int], take: Callable[[bytes], bytes]
+        self,
+        path: str,
+        starts: array[int] | np.ndarray,
+        lengths: array[int] | np.ndarray,
+        take: Callable[[bytes], bytes],
+        lasts: bool = True,
     ) -> None:
         self._path = path
+        self._lasts = lasts
         self._starts = starts
         self._lengths = lengths
         self._take = take
@@ -61,6 +70,16 @@ class PlacedReader:
         if len(piece) != length:
             raise ReadFailure("the file has become shorter since it was listed")
         return self._take(piece)
+
+    def only(self, rows: np.ndarray) -> PlacedReader | None:
+        """Returns a reader of some of the pieces; see `Narrows`."""
+        if not self._lasts:
+            return None
+        starts, lengths = (np.frombuffer(places, np.int64)[rows] for places in (self._starts, self._lengths))
+        return PlacedReader(os.path.abspath(self._path), starts, lengths, self._take)
+
+    def __reduce__(self) -> tuple[Callable[..., PlacedReader], tuple[object, ...]]:
+        return PlacedReader, (self._path, self._starts, self._lengths, self._take)
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):
