@@ -42,9 +42,10 @@ if TYPE_CHECKING:
     from tfautolabel.jobs import audit as audit
     from tfautolabel.jobs import run as run
     from tfautolabel.jobs.check_labels import check_labels as check_labels
-    from tfautolabel.jobs.label import LabelResult as LabelResult
     from tfautolabel.jobs.label import label as label
     from tfautolabel.jobs.label_check import LabelCheck as LabelCheck
+    from tfautolabel.jobs.merge import LabelResult as LabelResult
+    from tfautolabel.jobs.merge import merge as merge
     from tfautolabel.labeler import Labeler as Labeler
     from tfautolabel.labeler import build_model as build_model
     from tfautolabel.labeler.description_rule import description_rule as description_rule
@@ -94,7 +95,7 @@ _HOMES = {
     "HeadSearch": "tuning",
     "LabelCheck": "jobs.label_check",
     "LabelModel": "rules",
-    "LabelResult": "jobs.label",
+    "LabelResult": "jobs.merge",
     "Labeler": "labeler",
     "Labels": "labels",
     "LabelsWriter": "data",
@@ -127,6 +128,7 @@ _HOMES = {
     "fine_tune": "training",
     "finish_review": "review.finishing",
     "label": "jobs.label",
+    "merge": "jobs.merge",
     "labeling_function": "rules",
     "load_backbone": "backbones",
     "load_dataset": "data",

@@ -1,10 +1,10 @@
-"""A lock for one process at a time; it ends with the process that holds it, even after a crash."""
+"""A lock for one process, or for several of one kind; it ends with them, even after a crash."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,12 +37,44 @@ def alone(file: Path, refusal: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _taken(file: Path, refusal: str) -> int:
+@contextmanager
+def together(file: Path, refusal: str, last: Callable[[], bool]) -> Iterator[None]:
+    """Runs a block that others may run at the same time with the same file, but no block of `alone`.
+
+    Args:
+        file: as for `alone`.
+        refusal: a sentence for a process that comes while `alone` has the file.
+        last: is called at the end if nobody else holds the lock; says whether the file is removed.
+
+    Raises:
+        BlockingIOError: If another process or thread holds the lock alone; the message is `refusal`.
+        OSError: If the file cannot be made.
+    """
+    descriptor = _taken(file, refusal, shared=True)
+    try:
+        yield
+    finally:
+        if _alone_now(descriptor) and last():
+            file.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _alone_now(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _taken(file: Path, refusal: str, shared: bool = False) -> int:
     while True:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             if sys.platform != "win32":
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             raise BlockingIOError(refusal) from None

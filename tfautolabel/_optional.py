@@ -18,6 +18,7 @@ MODULES = {
     "torch": ("torch",),
     "tflite": ("ai_edge_litert",),
     "onnx": ("onnx", "onnxruntime", "tf2onnx"),
+    "ray": ("ray",),
     "serve": ("uvicorn", "httptools", "orjson", "prometheus_client"),
 }
 """The modules that each extra installs."""

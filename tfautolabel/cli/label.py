@@ -46,6 +46,30 @@ def label(
         ),
     ] = None,
     batch_size: BatchSize = 32,
+    runner: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="Where the rows are labelled: local (this process), processes (several of this machine) or "
+            "ray (a Ray cluster that is running).",
+        ),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="How many processes label at a time, for --engine processes and ray."),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="The Ray cluster to join, such as auto (the default) or HOST:6379."),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            help="i/n, such as 2/8: label one of n shares of the rows, for batch systems; the command merge "
+            "joins them.",
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Label new files with an exported model; the same command goes on where a killed one was."""
@@ -63,6 +87,10 @@ def label(
         frame=frame,
         min_confidence=min_confidence,
         batch_size=batch_size,
+        runner=runner,
+        workers=workers,
+        address=address,
+        shard=shard,
         progress=not quiet,
         say=remark(quiet),
     )

@@ -19,7 +19,7 @@ from tfautolabel.runs.files import (
 
 if TYPE_CHECKING:
     from tfautolabel.jobs import AuditResult, DemoResult, ModelMeasures, RunResult
-    from tfautolabel.jobs.label import LabelResult
+    from tfautolabel.jobs.merge import LabelResult
     from tfautolabel.measures import Evaluation
     from tfautolabel.trust import AnswersNeeded
 
@@ -134,10 +134,17 @@ def show_demo(result: DemoResult) -> None:
 
 def show_labels(result: LabelResult) -> None:
     """Shows counts, and where the files are."""
-    show(
+    counts = (
         f"accepted   {_share(result.accepted, result.total)} labels",
         *_reasons(result.reasons),
         _set_aside(len(result.unreadable)),
+    )
+    if not result.merged:
+        show(*counts, "This shard is labelled. When all others are, this command writes the file:")
+        show(f"  tfautolabel merge {shlex.quote(str(result.labels_file))}")
+        return
+    show(
+        *counts,
         f"labels     {result.labels_file}",
         f"unreadable {result.unreadable_file}",
     )

@@ -17,18 +17,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tfautolabel._durable import cannot_write
-from tfautolabel._lock import alone
+from tfautolabel._lock import alone, together
 from tfautolabel.data import Dataset, ReadFailure, Unreadable
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.readers import Reader, read_rows
 from tfautolabel.data.writers import COLUMNS, Columns, columns_of, parquet_schema, parquet_table
+from tfautolabel.jobs.shards import Listing, Shard
 from tfautolabel.labels import Labels
 
 _JOB = "job.json"
+_LISTING = "listing.json"
 _KEY = b"tfautolabel"
 _ROWS_AT_ONCE = 64
 """Rows that are read at a time to check whether they have changed."""
@@ -65,6 +68,7 @@ class LabelledParts:
 
     def __init__(self, output: Path) -> None:
         self.folder = output.parent / f".{output.name}.progress"
+        self._output = output
 
     def begin(self, job: dict[str, str]) -> list[str]:
         """Prepares the folder for a job; parts of another job are removed.
@@ -83,9 +87,70 @@ class LabelledParts:
             return []
         had_parts = self._has_parts()
         self._clear()
-        with atomic_write(self.folder / _JOB) as file:
-            file.write(json.dumps(job) + "\n")
+        self._write(_JOB, job)
         return [name for name in job if (before or {}).get(name) != job[name]] if had_parts else []
+
+    def join(self, job: dict[str, str], listing: Listing) -> None:
+        """Prepares the folder for one of several jobs that work in it at the same time.
+
+        Args:
+            job: as for `begin`.
+            listing: what `merge` needs to know of the data.
+
+        Raises:
+            ValueError: If the folder holds parts of another job.
+            OSError: If the folder cannot be written.
+        """
+        before = self._job()
+        if before != job:
+            if self._has_parts():
+                changed = [name for name in job if (before or {}).get(name) != job[name]]
+                raise ValueError(
+                    f"{self.folder} holds labels of a job with another {' and another '.join(changed)}: "
+                    "remove it to begin again"
+                )
+            self._write(_JOB, job)
+        self._write(_LISTING, listing._asdict())
+
+    def listing(self) -> Listing:
+        """Returns what the jobs have written of the data.
+
+        Raises:
+            ValueError: If no job with a shard has begun here.
+        """
+        try:
+            found = Listing(**json.loads((self.folder / _LISTING).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            raise ValueError(
+                f"there are no labels of shards for {self._output}; `tfautolabel label … --shard 1/N` with "
+                "this --out makes them"
+            ) from None
+        return found._replace(unreadable=[Unreadable(*pair) for pair in found.unreadable])
+
+    @contextmanager
+    def shared(self, shard: Shard) -> Iterator[None]:
+        """Makes the folder, and locks it for jobs with other shards and against jobs without any.
+
+        Raises:
+            BlockingIOError: If a job without a shard works in the folder, or one with the same shard.
+            OSError: If the folder cannot be made.
+        """
+        made = self._made()
+        refusal = f"another process is writing {self._output}: wait for it, or stop it"
+
+        def last() -> bool:
+            if self._has_parts():
+                return False
+            self._clear()
+            return True
+
+        try:
+            with together(self.folder / "lock", refusal, last):
+                same = f"another process labels shard {shard} of {self._output}: wait for it, or stop it"
+                with alone(self.folder / f"lock-{shard.number}-{shard.count}", same):
+                    yield
+        finally:
+            self._remove_if_empty(made)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -95,25 +160,17 @@ class LabelledParts:
             BlockingIOError: If another process works in the folder.
             OSError: If the folder cannot be made.
         """
-        name = self.folder.name.removeprefix(".").removesuffix(".progress")
-        output = self.folder.parent / name
-        made = not self.folder.parent.exists()
+        made = self._made()
+        refusal = f"another process is writing {self._output}: wait for it, or stop it"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(error, output) from error
-        try:
-            with alone(self.folder / "lock", f"another process is writing {output}: wait for it, or stop it"):
+            with alone(self.folder / "lock", refusal):
                 try:
                     yield
                 finally:
                     if not self._has_parts():
                         self._clear()
         finally:
-            with contextlib.suppress(OSError):
-                self.folder.rmdir()
-                if made:  # a refusal must leave no folder behind
-                    self.folder.parent.rmdir()
+            self._remove_if_empty(made)
 
     def remove(self) -> None:
         """Removes all parts once they are in the output."""
@@ -163,6 +220,25 @@ class LabelledParts:
             table = pq.read_table(self._file(number))
             yield tuple(table.column(name).to_pylist() for name in COLUMNS)
 
+    def _made(self) -> bool:
+        """Makes the folder; returns whether the output's folder was missing too."""
+        missing = not self.folder.parent.exists()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(error, self._output) from error
+        return missing
+
+    def _remove_if_empty(self, parent_too: bool) -> None:
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+            if parent_too:  # a refusal must leave no folder behind
+                self.folder.parent.rmdir()
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        with atomic_write(self.folder / name) as file:
+            file.write(json.dumps(content) + "\n")
+
     def _file(self, number: int) -> Path:
         return self.folder / f"part-{number:07d}.parquet"
 
@@ -171,7 +247,7 @@ class LabelledParts:
 
     def _clear(self) -> None:
         """Empties the folder, the job file first: after an interruption, the other parts do not count."""
-        for file in (self.folder / _JOB, *self.folder.glob("part-*.parquet")):
+        for file in (self.folder / _JOB, self.folder / _LISTING, *self.folder.glob("part-*.parquet")):
             file.unlink(missing_ok=True)
 
     def _job(self) -> dict[str, str] | None:

@@ -1,6 +1,5 @@
 """Every runner keeps the contract; one that labels ahead in threads shows that the contract suffices."""
 
-import hashlib
 import pickle
 import sys
 import threading
@@ -10,11 +9,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from crews import Threads
+from hash_model import HashModel
 
 from tfautolabel.data import Dataset, load_dataset
 from tfautolabel.jobs import label as job
 from tfautolabel.jobs.runners import RUNNERS, runner_of
 from tfautolabel.jobs.runners.contract import LOOK_AHEAD, PartLabeler
+from tfautolabel.jobs.runners.hand_out import hand_out
+from tfautolabel.jobs.runners.local import label_here
 from tfautolabel.labels import Labels
 
 
@@ -35,7 +38,12 @@ def label_in_threads(label, parts, advance):
             yield waiting.popleft().result()
 
 
-RUN = {**RUNNERS, "threads": label_in_threads}
+def label_by_a_crew(label, parts, advance):
+    """What the runners for processes and clusters do, with threads for workers."""
+    yield from hand_out(Threads(label, 2), parts, advance, label)
+
+
+RUN = {"local": runner_of("local"), "threads": label_in_threads, "handed out": label_by_a_crew}
 
 
 def datasets(*sizes):
@@ -86,7 +94,7 @@ def test_parts_are_taken_when_they_are_needed_and_no_more_when_it_is_closed(run)
     assert taken == []
     for yielded in range(5):
         next(results)
-        assert len(taken) <= yielded + LOOK_AHEAD
+        assert len(taken) <= yielded + 1 + 2 * LOOK_AHEAD
     before = len(taken)
     results.close()
     assert len(taken) == before
@@ -112,26 +120,11 @@ def test_an_error_comes_in_the_place_of_its_part(run):
 
 
 def test_an_unknown_runner_is_refused(tmp_path):
-    assert runner_of("local") is RUNNERS["local"]
-    with pytest.raises(ValueError, match=r"runner must be one of local\. Received: runner='cluster'"):
+    assert runner_of("local") is label_here
+    with pytest.raises(
+        ValueError, match=r"runner must be one of local, processes, ray\. Received: runner='cluster'"
+    ):
         job.label(tmp_path, tmp_path, tmp_path / "out.csv", runner="cluster")
-
-
-class Model:
-    """A model that labels a text by its hash, without TensorFlow."""
-
-    modality = "text"
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def label(self, dataset, *, min_confidence, batch_size, advance):
-        values = dataset.read(range(len(dataset)))
-        scores = np.array([hashlib.sha256(value).digest()[0] / 255 for value in values], np.float32)
-        advance(len(dataset))
-        return Labels.from_probabilities(
-            dataset.ids, np.stack([scores, 1 - scores], 1), ["a", "b"], min_confidence=min_confidence or 0.8
-        )
 
 
 @pytest.fixture
@@ -142,13 +135,13 @@ def texts(tmp_path, monkeypatch):
     (tmp_path / "texts").mkdir()
     for row in range(60):
         (tmp_path / "texts" / f"{row:02d}.txt").write_text(f"text {row}")
-    monkeypatch.setitem(sys.modules, "tfautolabel.export", SimpleNamespace(load_exported=Model))
+    monkeypatch.setitem(sys.modules, "tfautolabel.export", SimpleNamespace(load_exported=HashModel))
     return tmp_path
 
 
 def test_the_job_gives_the_same_whatever_labels_the_parts(texts, monkeypatch):
     monkeypatch.setattr(job, "PART_ROWS", 7)
-    monkeypatch.setitem(RUNNERS, "threads", label_in_threads)
+    monkeypatch.setitem(RUNNERS, "threads", lambda _: label_in_threads)
     here, ahead = (
         job.label(texts / "model", texts / "texts", texts / f"{name}.csv", runner=name, progress=False)
         for name in ("local", "threads")
@@ -159,7 +152,10 @@ def test_the_job_gives_the_same_whatever_labels_the_parts(texts, monkeypatch):
 
 
 def test_work_and_parts_of_a_folder_can_be_sent_to_another_process(texts):
-    label, part = PartLabeler(Model(texts / "model"), 0.9, 8), load_dataset(texts / "texts").subset(range(9))
+    label, part = (
+        PartLabeler(HashModel(texts / "model"), 0.9, 8),
+        load_dataset(texts / "texts").subset(range(9)),
+    )
     sent, same = pickle.loads(pickle.dumps((label, part)))
     assert sent.labeler.folder == texts / "model"
     (labels, digest), (expected, own) = sent(same, lambda _: None), label(part, lambda _: None)

@@ -4,20 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from tfautolabel.data import Dataset
 from tfautolabel.jobs.labelled_parts import NotedReader
-from tfautolabel.labels import Labels
+from tfautolabel.labels import Labels, Unreadable
 
 if TYPE_CHECKING:
     from tfautolabel.export import ExportedLabeler
 
-LOOK_AHEAD = 8
-"""The most parts that a runner takes before their labels are asked for: labels of more are not in memory."""
+LOOK_AHEAD = 4
+"""The most parts for each worker that a runner takes before the labels of the first of them are asked for."""
 
 Advance = Callable[[int], None]
 """Called with the number of newly finished examples."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The processes that a runner uses.
+
+    Attributes:
+        count: how many; None for what the runner thinks best.
+        address: the cluster that the runner joins, as its library writes it; None for the runner's default.
+
+    Raises:
+        ValueError: If there is less than one.
+    """
+
+    count: int | None = None
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.count is not None and self.count < 1:
+            raise ValueError(f"workers must be at least 1. Received: workers={self.count}")
+
+
+AS_THEY_ARE = Workers()
+"""As many workers as the runner thinks best."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +74,16 @@ class PartLabeler:
         )
         return labels, noted.digest
 
+    def set_aside(self, part: Dataset, reason: str) -> tuple[Labels, str]:
+        """Returns no labels for a part, and a digest that no contents have: the next job tries it again."""
+        aside = [Unreadable(str(name), reason) for name in part.ids]
+        return Labels.from_probabilities([], np.zeros(0), self.labeler.classes, unreadable=aside), ""
+
     def __reduce__(self) -> tuple[Callable[..., PartLabeler], tuple[object, ...]]:
-        return _loaded, (self.labeler.folder, self.min_confidence, self.batch_size)
+        return _loaded, (Path(self.labeler.folder).absolute(), self.min_confidence, self.batch_size)
 
 
-def _loaded(folder: str, min_confidence: float | None, batch_size: int) -> PartLabeler:
+def _loaded(folder: Path, min_confidence: float | None, batch_size: int) -> PartLabeler:
     from tfautolabel.export import load_exported
 
     return PartLabeler(load_exported(folder), min_confidence, batch_size)
@@ -61,12 +93,12 @@ class Runner(Protocol):
     """Labels parts of a pool, here or elsewhere.
 
     It yields the result of `label(part, advance)` for each part, in the order of the parts. It takes a part
-    from `parts` only when it begins with it, and at most `LOOK_AHEAD` parts before the first of them is
-    yielded. An error is raised where its part would be yielded; the parts before it are yielded first. When
-    the generator is closed, it takes no more parts. `advance` has been called for all examples of a part
-    before the part is yielded.
+    from `parts` only when it begins with it, and at most `LOOK_AHEAD` parts for each of its workers before
+    the first of them is yielded. An error is raised where its part would be yielded; the parts before it are
+    yielded first. When the generator is closed, it takes no more parts. `advance` has been called for all
+    examples of a part before the part is yielded.
 
-    A part of a folder can be pickled. A part of a table holds an open file: what it reads can be sent.
+    `narrowed` makes a reader of a part that can be sent to another process.
     """
 
     def __call__(
