@@ -42,7 +42,8 @@ def test_the_run_takes_its_backbone_and_says_what_it_was_worth(place, result):
     assert record["backbone"]["handle"] == "plain:pixels"
     assert record["transfer"]["meta"]["why"].startswith("what earlier tasks taught")
     described = json.loads((result.model / "labeler.json").read_text("utf-8"))
-    assert described["head"] == "meta_linear_head"
+    assert described["head"] == "meta_auto_head"
+    assert record["transfer"]["pool"]["level"] == "linear"
 
 
 def test_another_map_in_the_same_folder_makes_another_run(place, result, tmp_path):

@@ -62,6 +62,34 @@ def test_a_saved_labeler_goes_on_without_the_learner(labeler, tmp_path):
     assert again.transfer_["meta"] == labeler.transfer_["meta"]
 
 
+def test_a_second_fit_starts_anew_where_neighbours_and_map_have_variables(learner, tmp_path):
+    labeler = labeler_with(learner, tmp_path, head="auto")
+    known, pool, some = coloured(7, noise=0.3), coloured(340, first=1000), coloured(5, first=2000)
+    labeler.fit(known, pool=pool)
+    assert labeler.transfer_["pool"]["level"] == "neighbours"
+    before = labeler.label(some).probabilities
+    labeler.fit(known, pool=pool)
+    np.testing.assert_allclose(labeler.label(some).probabilities, before, atol=1e-6)
+    np.testing.assert_array_equal(labeler.head.mapped_head.matrix, learner.matrix_)
+
+
+def test_a_map_that_is_not_used_is_not_exported_and_not_forgotten(learner, tmp_path):
+    labeler = labeler_with(learner, tmp_path)
+    labeler.fit(coloured(5))
+    assert not labeler.transfer_["meta"]["used"]
+    size = labeler.backbone.feature_dim
+    shapes = [tuple(weight.shape) for weight in labeler.served_head.weights]
+    assert shapes.count((size, size)) == 0
+    some = coloured(5, first=2000)
+    exported = tal.load_exported(labeler.export(tmp_path / "model" / "1")).label(some)
+    np.testing.assert_allclose(exported.probabilities, labeler.label(some).probabilities, atol=1e-4)
+    labeler.save(tmp_path / "saved")
+    again = tal.Labeler.load(tmp_path / "saved")
+    again.fit(coloured(7, noise=0.3))
+    assert again.transfer_["meta"]["used"]
+    assert (size, size) in [tuple(weight.shape) for weight in again.served_head.weights]
+
+
 def test_a_folder_may_be_given(learner, tmp_path):
     learner.save(tmp_path / "meta")
     labeler = labeler_with(tmp_path / "meta", tmp_path)

@@ -51,7 +51,7 @@ class AutoHead(LinearHead):
         feature_dim: d, the length of a feature vector.
         n_classes: k.
         level: one of `LEVELS`, the most that it uses of a pool.
-        anchors: how many examples of a pool a fitted head holds; 0 before `fit`.
+        anchors: how many examples of a pool a fitted head holds; None if it has learnt from no pool.
         **options: options of `LinearHead`.
 
     Attributes:
@@ -62,7 +62,12 @@ class AutoHead(LinearHead):
     """
 
     def __init__(
-        self, feature_dim: int, n_classes: int, level: str = "neighbours", anchors: int = 0, **options: Any
+        self,
+        feature_dim: int,
+        n_classes: int,
+        level: str = "neighbours",
+        anchors: int | None = None,
+        **options: Any,
     ) -> None:
         if level not in LEVELS:
             raise ValueError(f"level must be one of {', '.join(LEVELS)}. Received: level={level!r}")
@@ -84,6 +89,11 @@ class AutoHead(LinearHead):
     def learns_from_pool(self) -> bool:
         """Whether `fit` takes a pool; see `tfautolabel.heads.contract`."""
         return self.solves_itself
+
+    def forget(self) -> None:
+        """Drops what a fit has learnt besides the linear head, with the variables that hold it."""
+        self.pool_heads.forget()
+        self.predict_function = self.test_function = None  # their graphs may hold other heads
 
     def fit(
         self,
@@ -118,19 +128,25 @@ class AutoHead(LinearHead):
         Raises:
             ValueError: As `LinearHead.fit`, or if the pool's shape does not fit.
         """
-        self.pool_heads.forget()
-        self.predict_function = self.test_function = None  # their graphs may hold other heads
-        rows = 0 if pool is None else len(pool)
-        if not self.solves_itself or pool is None or rows < POOL_ROWS:
-            self.pool_ = {"level": "linear", "pool_rows": rows, "why": _why_linear(rows, self.solves_itself)}
+        self.forget()
+        if not self.solves_itself:
+            self.pool_ = linear_record("only its own solver learns from a pool")
             return super().fit(
                 x, y, sample_weight=sample_weight, class_weight=class_weight, groups=groups, **options
             )
-        if np.ndim(pool) != 2 or np.shape(pool)[1] != self.feature_dim:
+        if pool is not None and (np.ndim(pool) != 2 or np.shape(pool)[1] != self.feature_dim):
             raise ValueError(
                 f"the pool's features have shape (m, {self.feature_dim}). Received: shape {np.shape(pool)}"
             )
-        examples = self._examples(x, y, sample_weight, class_weight, groups)
+        return self._learn(self._examples(x, y, sample_weight, class_weight, groups), pool)
+
+    def _learn(self, examples: Examples, pool: np.ndarray | None = None) -> Any:
+        """Fits and weighs all heads, if the pool is large enough; here it is decided whether it is."""
+        rows = 0 if pool is None else len(pool)
+        if pool is None or rows < POOL_ROWS:
+            few = f"a pool of {rows:,} says too little: it learns from {POOL_ROWS} or more"
+            self.pool_ = linear_record(few if rows else "there is no pool to learn from", rows)
+            return super()._learn(examples)
         known = self._normalized(examples.features)
         unlabelled = self._normalized(pool, content_order(pool, np.zeros(rows, np.int64)))
         near = self.level == "neighbours" and rows >= NEIGHBOUR_ROWS and len(known) <= ANCHORS
@@ -185,15 +201,14 @@ def _parts(rows: np.ndarray) -> list[np.ndarray]:
     return [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
 
 
-def _why_linear(rows: int, solves_itself: bool) -> str:
-    if not solves_itself:
-        return "the head is the linear one, because only its own solver learns from a pool"
-    if not rows:
-        return "the head is the linear one, because there is no pool to learn from"
-    return (
-        f"the head is the linear one, because a pool of {rows:,} says too little: it learns from "
-        f"{POOL_ROWS} or more"
-    )
+def linear_record(why: str, rows: int = 0) -> dict[str, Any]:
+    """Returns the record of a head that learns from no pool.
+
+    Args:
+        why: the rest of a sentence.
+        rows: of the pool.
+    """
+    return {"level": "linear", "pool_rows": rows, "why": f"the head is the linear one, because {why}"}
 
 
 def _worth(

@@ -176,7 +176,10 @@ class LinearHead(keras.Model):
         """
         if not self._convex:
             return super().fit(x, y, sample_weight=sample_weight, class_weight=class_weight, **options)
-        examples = self._examples(x, y, sample_weight, class_weight, groups)
+        return self._learn(self._examples(x, y, sample_weight, class_weight, groups))
+
+    def _learn(self, examples: Examples) -> Any:
+        """Solves the head; returns a `keras.callbacks.History`."""
         normalized = keras.ops.convert_to_numpy(self.normalization(examples.features))
         model = self._solved(normalized, examples)
         self.dense.set_weights([model.weights, model.bias])

@@ -13,6 +13,7 @@ from keras import ops
 from tfautolabel.heads.auto import AutoHead
 from tfautolabel.heads.averaging import Averaging
 from tfautolabel.heads.evidence import gain, mixed_by_evidence
+from tfautolabel.heads.linear import Examples
 from tfautolabel.heads.normalization import SMALL, unit_rows
 
 LEAST_SHARE = 0.02
@@ -116,33 +117,32 @@ class MetaHead(AutoHead):
         """Whether `fit` takes a pool; see `tfautolabel.heads.contract`."""
         return self.from_pool and self.solves_itself
 
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        *,
-        sample_weight: Any = None,
-        class_weight: dict[int, float] | None = None,
-        groups: np.ndarray | None = None,
-        pool: np.ndarray | None = None,
-        **options: Any,
-    ) -> Any:
-        """Trains both heads and weighs them; see `AutoHead.fit`."""
+    def forget(self) -> None:
+        """Drops what a fit has learnt besides the linear head; the map stays."""
+        super().forget()
         self.mapped_head.forget()
-        known: dict[str, Any] = {"sample_weight": sample_weight, "class_weight": class_weight}
-        known |= {"groups": groups}
-        pool = pool if self.from_pool else None
-        history = super().fit(x, y, pool=pool, **known, **options)
-        if not self.solves_itself:
-            self.meta_ = not_used("only the linear head's own solver can weigh it")
-            return history
+
+    def served(self) -> keras.Model:
+        """Returns the model to export, with the same weights: it holds the map only if that has a share."""
+        if float(self.mapped_head.share) > 0.0:
+            return self
+        features = keras.Input((self.feature_dim,), name="features")
+        rows = self.normalization(features)
+        return keras.Model(features, self.pool_heads(rows, self.dense(rows)), name=self.name)
+
+    def fit(self, x: Any = None, y: Any = None, **options: Any) -> Any:
+        """Trains both heads and weighs them; see `AutoHead.fit`."""
+        self.meta_ = not_used("only the linear head's own solver can weigh it")
+        return super().fit(x, y, **options)
+
+    def _learn(self, examples: Examples, pool: np.ndarray | None = None) -> Any:
+        history = super()._learn(examples, pool if self.from_pool else None)
         if self.refused is not None:
             self.meta_ = not_used(self.refused)
             return history
         if self.pool_.get("class_shares") is not None:
             self.meta_ = not_used("classes have other shares in the pool than among the labels")
             return history
-        examples = self._examples(x, y, **known)
         judged = examples.judged
         if judged.sum() < LEAST_LABELS:
             self.meta_ = not_used(

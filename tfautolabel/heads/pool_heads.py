@@ -21,48 +21,50 @@ _OF_ANCHORS = ("centre", "near", "reach", "smooth", "carried")
 class PoolHeads(Averaging):
     """Averages a head with others that a pool informs, on features of length one; see `Averaging`.
 
-    Before it has learnt anything, all weight is on the head that it gets.
+    Before it has learnt anything it gives what the head gives, and has no variables.
 
     Args:
         feature_dim: d.
         n_classes: k.
-        anchors: m, how many rows of a pool it compares examples with; none with 0.
+        anchors: m, how many rows of a pool it compares examples with; none with 0. None if it has learnt
+            nothing.
         **options: options of `keras.layers.Layer`.
     """
 
-    def __init__(self, feature_dim: int, n_classes: int, anchors: int = 0, **options: Any) -> None:
+    def __init__(self, feature_dim: int, n_classes: int, anchors: int | None = None, **options: Any) -> None:
         super().__init__(feature_dim, n_classes, **options)
-        self.anchors = 0
-        heads, linear = len(HEADS_OF_POOL), len(HEADS_OF_POOL) - len(PASSED_FROM) - 1
-        self.shares = self._weight("shares", (heads,))
-        self.exponents = self._weight("exponents", (heads,))
-        self.factors = self._weight("factors", (n_classes,))
-        self.directions = self._weight("directions", (feature_dim, feature_dim))
-        self.scales = self._weight("scales", (len(POWERS), feature_dim))
-        self.kernels = self._weight("kernels", (linear, feature_dim, n_classes))
-        self.biases = self._weight("biases", (linear, n_classes))
-        self.forget()
-        if anchors:
+        self.anchors: int | None = None
+        if anchors is not None:
             self._make_room(anchors)
         self.built = True
 
     def _make_room(self, anchors: int) -> None:
-        """Adds variables for so many anchors; their number is only known when there is a pool."""
-        d, k = self.feature_dim, self.n_classes
-        shapes = ((d,), (anchors, d), (anchors,), (anchors, d), (len(PASSED_FROM), anchors, k))
-        for name, shape in zip(_OF_ANCHORS, shapes, strict=True):
+        """Adds the variables; before there is a pool, nobody knows how many anchors there are."""
+        for name, shape in self._shapes(anchors).items():
             setattr(self, name, self._weight(name, shape))
         self.anchors = anchors
 
+    def _shapes(self, anchors: int) -> dict[str, tuple[int, ...]]:
+        d, k = self.feature_dim, self.n_classes
+        heads, linear = len(HEADS_OF_POOL), len(HEADS_OF_POOL) - len(PASSED_FROM) - 1
+        found: dict[str, tuple[int, ...]] = {
+            "shares": (heads,),
+            "exponents": (heads,),
+            "factors": (k,),
+            "directions": (d, d),
+            "scales": (len(POWERS), d),
+            "kernels": (linear, d, k),
+            "biases": (linear, k),
+        }
+        of_anchors = ((d,), (anchors, d), (anchors,), (anchors, d), (len(PASSED_FROM), anchors, k))
+        return found | dict(zip(_OF_ANCHORS, of_anchors, strict=True)) if anchors else found
+
     def forget(self) -> None:
-        """Puts all weight on the head that the layer gets."""
-        if self.anchors:
-            for name in _OF_ANCHORS:
+        """Drops everything learnt."""
+        if self.anchors is not None:
+            for name in self._shapes(self.anchors):
                 delattr(self, name)
-        self.anchors = 0
-        self.shares.assign(np.eye(1, len(HEADS_OF_POOL), dtype=np.float32)[0])
-        self.exponents.assign(np.ones(len(HEADS_OF_POOL), np.float32))
-        self.factors.assign(np.ones(self.n_classes, np.float32))
+        self.anchors = None
 
     def take(self, fitted: FittedHeads, shares: np.ndarray, exponents: np.ndarray) -> None:
         """Takes over fitted heads.
@@ -73,6 +75,8 @@ class PoolHeads(Averaging):
             exponents: (c,) > 0, by which each head's probabilities are raised.
         """
         self.forget()
+        self._make_room(0 if fitted.anchors is None else len(fitted.anchors.near))
+        self.factors.assign(np.ones(self.n_classes, np.float32))
         count = len(shares)
         self.shares.assign(np.pad(shares, (0, len(HEADS_OF_POOL) - count)))
         self.exponents.assign(np.pad(exponents, (0, len(HEADS_OF_POOL) - count), constant_values=1.0))
@@ -85,13 +89,14 @@ class PoolHeads(Averaging):
         self.biases.assign(biases)
         if fitted.anchors is None:
             return
-        self._make_room(len(fitted.anchors.near))
         for name in _OF_ANCHORS:
             value = fitted.carried if name == "carried" else getattr(fitted.anchors, name)
             getattr(self, name).assign(value)
 
     def call(self, features: Any, plain: Any) -> Any:
         """See the class."""
+        if self.anchors is None:
+            return plain
         views = [self._scaled(features, number) for number in range(len(POWERS))]
         places = weights = None
         if self.anchors:

@@ -23,7 +23,6 @@ def labeler_of(
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
     descriptions: ClassDescriptions | None = None,
-    rules: bool = False,
 ) -> tuple[Labeler, list[dict[str, Any]] | None]:
     """Returns a labeler that is not fitted yet, and the trials if its backbone was chosen.
 
@@ -35,7 +34,6 @@ def labeler_of(
         progress: shows progress bars where standard error is a terminal.
         say: is called with what was chosen.
         descriptions: what each class is, in words.
-        rules: whether rules will teach the head too.
 
     Raises:
         ValueError: If a setting is not valid; this is checked first.
@@ -65,7 +63,7 @@ def labeler_of(
     labeler = Labeler(
         chosen,
         examples.classes,
-        _head(settings, 0 if rules or descriptions is not None else pool_size),
+        settings.head,
         seed=settings.seed,
         batch_size=settings.batch_size,
         cache_dir=cache_dir,
@@ -77,11 +75,3 @@ def labeler_of(
         meta_learner=learner,
     )
     return labeler, choice
-
-
-def _head(settings: RunSettings, pool_size: int) -> str:
-    """Returns the head to make: "auto" is "linear" where it could be nothing else; that model is smaller."""
-    from tfautolabel.heads.auto import POOL_ROWS
-
-    learns = settings.transfer == "feature" and not settings.tune
-    return "linear" if settings.head == "auto" and not (learns and pool_size >= POOL_ROWS) else settings.head

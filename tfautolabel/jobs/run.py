@@ -124,7 +124,7 @@ def _run(
     with clock("backbone"):
         labeler, choice = labeler_of(
             settings, inputs.examples, len(inputs.pool), cache_dir=cache_dir, progress=progress, say=say,
-            descriptions=source.descriptions, rules=source.rules is not None,
+            descriptions=source.descriptions,
         )  # fmt: skip
     tuned = extraction = None
     if settings.tune:

@@ -17,6 +17,7 @@ from tfautolabel.data.folds import content_order
 from tfautolabel.data.learnt import rows_to_measure
 from tfautolabel.features import Extraction
 from tfautolabel.heads.calibrated import calibrated_head
+from tfautolabel.heads.meta import MetaHead
 from tfautolabel.labeler.checks import LanguageWarning
 from tfautolabel.labeler.judging import HeldOut, cross_validation_of
 from tfautolabel.labeler.reading import Reading
@@ -70,10 +71,11 @@ class Fitted:
     def served_head(self) -> keras.Model:
         """The head and the calibration as one model, which shares the head's weights."""
         calibration = self.calibration
+        head = self.head.served() if isinstance(self.head, MetaHead) else self.head
         if calibration.kind == "identity":
-            return self.head
+            return head
         feature_dim = self.reading.backbone.feature_dim
-        return calibrated_head(self.head, feature_dim, calibration.scale, calibration.bias)
+        return calibrated_head(head, feature_dim, calibration.scale, calibration.bias)
 
     @property
     def cross_validation(self) -> dict[str, Any]:

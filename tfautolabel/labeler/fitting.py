@@ -12,6 +12,7 @@ import numpy as np
 from tfautolabel.data import Dataset
 from tfautolabel.data.folds import twin_numbers
 from tfautolabel.features import Extraction
+from tfautolabel.heads.auto import linear_record
 from tfautolabel.heads.contract import learns_from_pool
 from tfautolabel.heads.meta import MetaHead, not_used
 from tfautolabel.labeler.mapped import check_mapped, refuse_known
@@ -94,4 +95,4 @@ def _not_from_pool(head: keras.Model, why: str) -> dict[str, Any]:
     """Returns what a record says of a head that could have learnt from a pool."""
     if not learns_from_pool(head):
         return {}
-    return {"pool": {"level": "linear", "why": f"the head is the linear one, because {why}"}}
+    return {"pool": linear_record(why)}

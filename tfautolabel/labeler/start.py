@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfautolabel.heads import AutoHead
 from tfautolabel.training.first_state import FirstState
 from tfautolabel.training.parameters import Snapshot
 
@@ -32,6 +33,9 @@ class Start:
 
     def restart_head(self) -> None:
         """Resets the head and its optimizer."""
+        if isinstance(self._head, AutoHead):
+            # It makes variables as it learns; those of before the first fit are the others.
+            self._head.forget()
         for variable, value in zip(self._head.variables, self.head_weights, strict=False):
             variable.assign(value)
         if self._state is None or self._state[0] is not self._head.optimizer:
