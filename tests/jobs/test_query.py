@@ -6,6 +6,7 @@ from hub_modules import make_image_module, make_text_module
 from separable import write_flat, write_folder_per_class
 
 import tfautolabel as tal
+from tfautolabel.active import query
 from tfautolabel.jobs.query import query_list
 from tfautolabel.runs import RunSettings
 
@@ -105,6 +106,20 @@ def test_labels_in_a_file_are_learnt_from_and_handed_on(place, tmp_path):
     assert (found.asked, found.known, found.classes) == (5, 12, ("blue", "green", "red"))
     assert [row["id"] for row in rows[5:]] == list(truth)[:12]
     assert {row["reason"] for row in rows[5:]} == {"It has this label already."}
+
+
+def test_the_default_head_learns_from_those_without_a_label(place, tmp_path, monkeypatch):
+    learnt = []
+    monkeypatch.setattr("tfautolabel.heads.auto.POOL_ROWS", 48)
+    whole = query.query
+    monkeypatch.setattr(
+        query, "query", lambda labeler, *rest, **more: learnt.append(labeler) or whole(labeler, *rest, **more)
+    )
+    settings = RunSettings(backbone=str(place[2]))
+    options = {"labels": place[0] / "labels.csv", "cache_dir": tmp_path, "progress": False}
+    query_list(place[0] / "photos", tmp_path / "ask.csv", 5, settings=settings, **options)
+    of_pool = learnt[0].transfer_["pool"]
+    assert (of_pool["level"], of_pool["pool_rows"]) == ("maps", 48)
 
 
 def test_labels_in_folders_of_their_own(place, tmp_path):

@@ -35,7 +35,7 @@ SHOWN = 500
 """The most characters of a text."""
 KNOWN = "It has this label already."
 SAMPLE = 5_000
-"""So many examples without a label teach a head of descriptions at most."""
+"""So many examples without a label teach a head at most."""
 STRATEGY = "uncertainty-herding"
 
 
@@ -77,10 +77,11 @@ def query_list(
 ) -> QueryResult:
     """Chooses examples to ask a person about, and writes them with an empty column for the label.
 
-    With labels of two classes or more, or descriptions, the default head learns from them, on features of the
-    frozen backbone, and the examples are chosen by its doubt. Without, they are chosen to stand for most
-    others. Some are drawn at random; see `tfautolabel.active.query`. The labels that were there before follow
-    below the questions, so that the filled file holds all labels and can be handed to `run` as its labels.
+    With labels of two classes or more, or descriptions, the head of the settings learns from them, and from
+    the pool if it can, on features of the frozen backbone; the examples are chosen by its doubt. Without,
+    they are chosen to stand for most others. Some are drawn at random; see `tfautolabel.active.query`. The
+    labels that were there before follow below the questions, so that the filled file holds all labels and can
+    be handed to `run` as its labels.
 
     Args:
         data: the folder of a run, whose data, labels and settings are taken; or a folder or table, labelled
@@ -198,6 +199,7 @@ def _labeler(
     say: Callable[[str], None],
 ) -> Labeler:
     """Returns a labeler that has learnt from descriptions and labels, if there are two classes or more."""
+    from tfautolabel.heads.contract import learns_from_pool
     from tfautolabel.jobs.labeler_of import labeler_of
     from tfautolabel.labeler import Labeler
     from tfautolabel.labeler.choose import DEFAULT_BACKBONES, select_backbone
@@ -208,14 +210,16 @@ def _labeler(
         examples = examples.with_classes(described_classes(examples.classes, described))
     if len(examples.classes) >= 2:
         settings = replace(settings, transfer="feature", tune=False, time_budget=None)
+        open_rows = np.flatnonzero(pool.class_ids == ABSTAIN)
         labeler, _ = labeler_of(
-            settings, examples, len(pool), cache_dir=cache_dir, progress=progress, say=say,
+            settings, examples, len(open_rows), cache_dir=cache_dir, progress=progress, say=say,
             descriptions=described,
         )  # fmt: skip
         # What a person was asked says nothing about the shares of the classes.
-        open_rows = np.flatnonzero(pool.class_ids == ABSTAIN)
         chosen = np.random.default_rng(settings.seed).permutation(open_rows)[:SAMPLE]
-        beside = None if described is None else pool.subset(np.sort(chosen))
+        beside = None
+        if described is not None or learns_from_pool(labeler.head):
+            beside = pool.subset(np.sort(chosen))
         labeler.fit(examples, sampling="chosen", pool=beside)
         return labeler
     handle = settings.backbone
