@@ -36,6 +36,7 @@ def test_they_stand_in_their_order():
         "5-serving",
         "6-review",
         "7-rules",
+        "8-earlier",
     ]
 
 

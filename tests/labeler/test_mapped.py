@@ -38,6 +38,7 @@ def test_the_record_says_what_it_was_worth(labeler):
     assert found["used"]
     assert 0.0 < found["share"] < 1.0
     assert "held-out labels" in found["why"]
+    assert "two earlier sets or more" in found["on_earlier"]
     assert ("pool" in labeler.transfer_) == (labeler.head.name == "meta_auto_head")
 
 

@@ -302,6 +302,19 @@ def test_a_probe_that_is_missing_says_why(tmp_path):
     assert "Yes: 40.0 points more than always {cat}" in words
 
 
+def test_it_says_what_earlier_sets_were_worth(tmp_path):
+    out = write_run(tmp_path)
+    record = json.loads((out / "run.json").read_text())
+    record["transfer"]["meta"] = {
+        "used": False,
+        "why": "what was taught is not used",
+        "on_earlier": "it is <3>",
+    }
+    (out / "run.json").write_text(json.dumps(record))
+    words = report(out).words
+    assert "What earlier sets were worth What was taught is not used. It is <3>." in words
+
+
 def test_an_estimate_that_nobody_asked_for_is_no_answer(tmp_path):
     out = write_run(tmp_path)
     record = json.loads((out / "run.json").read_text())

@@ -21,7 +21,7 @@ def meta_fit(
         str, typer.Option("--backbone", help="Whose features later sets use, such as packaged:resemblyzer.")
     ],
     method: Annotated[
-        str, typer.Option("--method", help="How it learns: whitening, prototypes or ridge.")
+        str, typer.Option("--method", help="How it learns: whitening, prototypes, ridge or maml.")
     ] = "whitening",
     seed: Seed = 0,
     cache_dir: CacheDir = None,
@@ -44,3 +44,4 @@ def meta_fit(
         examples = sum(task["examples"] for task in learner.tasks_)
         sets = "1 set" if len(learner.tasks_) == 1 else f"{len(learner.tasks_)} sets"
         show(f"learnt from {examples:,} examples of {sets}: run … --meta-learner {out}")
+        show(learner.worth_["why"])

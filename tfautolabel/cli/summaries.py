@@ -82,7 +82,10 @@ def _pool(result: RunResult) -> list[str]:
 def _meta(result: RunResult) -> list[str]:
     """Returns a line about what a meta-learner was worth, if there was one."""
     found = result.record["transfer"].get("meta")
-    return [] if found is None else [f"earlier    {found['why']}"]
+    if found is None:
+        return []
+    said = [f"earlier    {found['why']}"]
+    return [*said, f"           {found['on_earlier']}"] if "on_earlier" in found else said
 
 
 def _rules(result: RunResult) -> list[str]:

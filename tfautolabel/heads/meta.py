@@ -74,6 +74,7 @@ class MetaHead(AutoHead):
         from_pool: whether the plain head is "auto", which learns from a pool too; else it is "linear".
         fingerprint: of the backbone whose features the map is for.
         earlier: hashes of the contents that taught the map, as `tfautolabel.data.Learnt` has them.
+        on_earlier: what such maps are worth on the earlier sets, in a sentence; None if that is not known.
         **options: options of `AutoHead`.
 
     Attributes:
@@ -90,10 +91,12 @@ class MetaHead(AutoHead):
         from_pool: bool = False,
         fingerprint: str | None = None,
         earlier: Collection[str] = (),
+        on_earlier: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(feature_dim, n_classes, **options)
         self.from_pool, self.fingerprint, self.earlier = from_pool, fingerprint, frozenset(earlier)
+        self.on_earlier = on_earlier
         self.refused: str | None = None
         self.mapped_head = MappedHead(feature_dim, n_classes, name="mapped_head")
         self.meta_: dict[str, Any] = {}
@@ -170,7 +173,8 @@ class MetaHead(AutoHead):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal head."""
-        of_map = {"fingerprint": self.fingerprint, "earlier": sorted(self.earlier)}
+        of_map: dict[str, Any] = {"fingerprint": self.fingerprint, "earlier": sorted(self.earlier)}
+        of_map["on_earlier"] = self.on_earlier
         return {**super().get_config(), "from_pool": self.from_pool} | of_map
 
 

@@ -62,7 +62,7 @@ def train(
         taught = teacher.train(head, extraction.features, class_ids, weights, plan.seed)
         said = taught.record | _not_from_pool(head, f"it learns from {teacher.kind}")
         if isinstance(head, MetaHead):
-            said["meta"] = not_used(f"the head learns from {teacher.kind}")
+            said["meta"] = _of_map(head, not_used(f"the head learns from {teacher.kind}"))
         return replace(taught, record=said)
     blank = untrained_copy(head, extraction.features)
     trained = train_head(
@@ -77,7 +77,7 @@ def train(
             # Offsets of classes, fitted to the labels, would bring the labels' shares back.
             calibrate_by = "temperature"
     if isinstance(head, MetaHead):
-        record["meta"] = head.meta_
+        record["meta"] = _of_map(head, head.meta_)
     if plan.transfer != "feature":
         result, record = tune_backbone(
             plan, reading.backbone, head, blank, start, examples, class_ids, classes, extraction.digest,
@@ -89,6 +89,11 @@ def train(
                 features = reading.extract(examples).features
         record |= _not_from_pool(head, "the backbone may be tuned with it")
     return Trained(trained.history, out_of_fold, folds, calibrate_by, features, record)
+
+
+def _of_map(head: MetaHead, found: dict[str, Any]) -> dict[str, Any]:
+    """Returns the record of a map on these labels, with what such maps are worth on the earlier sets."""
+    return found if head.on_earlier is None else found | {"on_earlier": head.on_earlier}
 
 
 def _not_from_pool(head: keras.Model, why: str) -> dict[str, Any]:

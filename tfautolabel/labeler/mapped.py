@@ -42,7 +42,8 @@ def mapped_head(
     matrix = learner.map_for(backbone)
     made = MetaHead(
         backbone.feature_dim, n_classes, from_pool=head == "auto", fingerprint=learner.fingerprint,
-        earlier=learner.learnt_.hashes, seed=seed, name=f"meta_{head}_head",
+        earlier=learner.learnt_.hashes, on_earlier=learner.worth_.get("why"), seed=seed,
+        name=f"meta_{head}_head",
     )  # fmt: skip
     made.compile()
     made.use_map(matrix, learner.power_)

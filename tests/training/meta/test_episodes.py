@@ -13,6 +13,7 @@ from tfautolabel.training.meta.episodes import (
     learnt_map,
     split_classes,
 )
+from tfautolabel.training.meta.maml import first_order_maml
 from tfautolabel.training.meta.prototypes import nearness, prototypes
 from tfautolabel.training.meta.ridge import PENALTY, regressed, ridge
 from tfautolabel.training.meta.whitening import whitening
@@ -40,7 +41,7 @@ def loss(matrix, seed):
     return -log_softmax(scores, axis=1)[np.arange(len(rows)), new.class_ids].mean()
 
 
-@pytest.mark.parametrize("method", [prototypes, ridge])
+@pytest.mark.parametrize("method", [prototypes, ridge, first_order_maml])
 def test_a_learnt_map_predicts_new_classes_better_than_whitening(method):
     tasks = [task(0), task(1)]
     maps = whitening(tasks), method(tasks, seed=0)

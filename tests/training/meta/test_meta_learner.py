@@ -63,6 +63,8 @@ def test_a_saved_learner_is_the_same(method, tmp_path):
     again = MetaLearner.load(tmp_path / "meta")
     np.testing.assert_array_equal(again.map_for(convolutional()), learner.matrix_)
     assert (again.method, again.power_, again.tasks_) == (method, learner.power_, learner.tasks_)
+    assert again.worth_ == learner.worth_
+    assert learner.worth_["sets"] == 2
 
 
 def test_another_backbone_is_refused(learner):

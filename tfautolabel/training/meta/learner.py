@@ -16,15 +16,18 @@ from tfautolabel.backbones import Backbone, load_backbone
 from tfautolabel.data import Dataset, Learnt
 from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.features import extract_features
+from tfautolabel.training.meta.maml import first_order_maml
 from tfautolabel.training.meta.prototypes import prototypes
 from tfautolabel.training.meta.ridge import ridge
 from tfautolabel.training.meta.tasks import Task, common_power, normalized
 from tfautolabel.training.meta.whitening import whitening
+from tfautolabel.training.meta.worth import worth_of
 
 METHODS: dict[str, Callable[[list[Task], int], np.ndarray]] = {
     "whitening": whitening,
     "prototypes": prototypes,
     "ridge": ridge,
+    "maml": first_order_maml,
 }
 """Name to a function of tasks, whose features have length one, and a seed that returns a (d, d) matrix."""
 
@@ -49,6 +52,7 @@ class MetaLearner:
         matrix_: after `fit`, the map, (d, d) float32; None before.
         power_: the power that features are raised to before the map.
         tasks_: for each task the number of its "examples" and "classes".
+        worth_: what maps like this one are worth on the earlier sets, as `worth_of` measures it.
         learnt_: the contents of the examples in data sets; of features it knows none.
 
     Raises:
@@ -67,6 +71,7 @@ class MetaLearner:
         self.matrix_: np.ndarray | None = None
         self.power_ = 1.0
         self.tasks_: list[dict[str, int]] = []
+        self.worth_: dict[str, Any] = {}
         self.learnt_ = Learnt()
 
     def fit(
@@ -104,6 +109,7 @@ class MetaLearner:
         self.power_ = common_power(known)
         ready = [normalized(task, self.power_) for task in known]
         self.matrix_ = METHODS[self.method](ready, self.seed)
+        self.worth_ = worth_of(known, METHODS[self.method], self.seed)
         self.tasks_ = [
             {"examples": len(task.class_ids), "classes": len(np.unique(task.class_ids))} for task in known
         ]
@@ -172,6 +178,7 @@ class MetaLearner:
             "feature_dim": self.feature_dim,
             "power": self.power_,
             "tasks": self.tasks_,
+            "worth": self.worth_,
             "learnt": sorted(self.learnt_.hashes),
         }
         with atomic_folder(folder, own=(STATE, MAP)) as new:
@@ -200,6 +207,7 @@ class MetaLearner:
             learner.handle, learner.fingerprint = str(state["backbone"]), str(state["fingerprint"])
             learner.feature_dim, learner.power_ = int(state["feature_dim"]), float(state["power"])
             learner.tasks_ = [dict(task) for task in state["tasks"]]
+            learner.worth_ = dict(state.get("worth", {}))
             learner.learnt_ = Learnt(frozenset(map(str, state["learnt"])))
             with np.load(folder / MAP, allow_pickle=False) as arrays:
                 matrix = np.asarray(arrays["matrix"], np.float32)
