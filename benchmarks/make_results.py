@@ -87,7 +87,7 @@ HEADINGS = {
     "label_errors": "Given labels that are wrong, and files that occur twice",
     "label_models": "Label models of rules, also where rules go wrong",
     "rule_heads": "Heads that learn from rules",
-    "votes_at_prediction": "Heads that learn from rules: measured, not built",
+    "votes_at_prediction": "Votes at prediction, beside heads that learn from rules",
     "descriptions": "Descriptions of the classes, without labels and beside a few",
     "meta_learning": "Learning from earlier sets",
     "report": "Report",

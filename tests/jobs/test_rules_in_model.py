@@ -83,6 +83,44 @@ def test_it_is_said_which_rules_are_not_in_it_and_why(done):
     assert "--rules-in-model" in (result.out / "report.html").read_text("utf-8")
 
 
+def test_with_labels_enough_the_pool_and_the_model_follow_the_votes_alike(tmp_path):
+    (tmp_path / "rules.csv").write_text("label,pattern\ngood,superb\nbad,dreadful\n", "utf-8")
+    rng = np.random.default_rng(0)
+    with (tmp_path / "texts.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "text", "label"])
+        for number in range(200):
+            truth = number % 2
+            known = ("bad", "good")[truth if rng.random() < 0.8 else 1 - truth]
+            word = ("dreadful", "superb")[truth] if rng.random() < 0.6 else ""
+            label = ("bad", "good")[truth] if number < 80 else ""
+            writer.writerow([f"r{number:03d}", f"the film {known} {word} {number}", label])
+    settings = RunSettings(backbone=str(make_text_module(tmp_path / "module")), rules_in_model=True)
+    said = []
+    result = run(
+        tmp_path / "texts.csv", tmp_path / "out", rules=tmp_path / "rules.csv", settings=settings,
+        cache_dir=tmp_path / "cache", progress=False, say=said.append,
+    )  # fmt: skip
+    votes = result.record["rules"]["votes"]
+    assert votes["count"]
+    assert votes["why"] in said
+    assert votes["why"][1:] in (result.out / "report.html").read_text("utf-8")
+    assert result.record["cross_validation"]["accuracy"] == pytest.approx(
+        votes["accuracies"]["with"], abs=1e-4
+    )
+    with (tmp_path / "texts.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if not row["label"]]
+    again = load_exported(result.model).label(
+        Dataset.from_inputs([row["text"] for row in rows], modality="text"), progress=False
+    )
+    with (result.out / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["id"] for row in written] == [row["id"] for row in rows]
+    np.testing.assert_allclose([float(row["confidence"]) for row in written], again.confidence, atol=1e-4)
+    assert [row["label"] for row in written] == list(again.predicted)
+    assert [row["accepted"] for row in written] == [str(one).lower() for one in again.accepted.tolist()]
+
+
 def test_a_server_gives_the_votes_beside_the_labels(done):
     _, result, _ = done
     signature = load_servable("films", 1, result.model).signature("serving_default")

@@ -82,7 +82,7 @@ def query(
         labeler = Labeler(labeler, ("a", "b"))
     extraction = labeler.extract(pool)
     fitted = labeler.fitted_
-    probabilities = None if fitted is None else fitted.of_features(extraction.features)
+    probabilities = None if fitted is None else fitted.probabilities(pool, extraction)[1]
     known = pool.class_ids != ABSTAIN
     if fitted is not None:
         known = known | fitted.learnt.among(pool, extraction.contents)
@@ -94,11 +94,12 @@ def query(
             "unreadable"
         )
     if labelled is not None:
-        others = labeler.extract(labelled.labelled).features
-        places = np.concatenate([places, len(features) + np.arange(len(others))])
-        features = np.concatenate([features, others])
+        others = labeler.extract(labelled.labelled)
+        places = np.concatenate([places, len(features) + np.arange(len(others.features))])
+        features = np.concatenate([features, others.features])
         if fitted is not None and probabilities is not None:
-            probabilities = np.concatenate([probabilities, fitted.of_features(others)])
+            of_others = fitted.probabilities(labelled.labelled, others)[1]
+            probabilities = np.concatenate([probabilities, of_others])
     state = PoolState(
         features, places, probabilities, len(labeler.classes), geometry=PoolGeometry(features, seed)
     )

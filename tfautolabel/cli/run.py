@@ -87,8 +87,8 @@ def run(
         bool,
         typer.Option(
             "--rules-in-model",
-            help="Let the exported model give the votes of --rules on texts beside its labels, where "
-            "TensorFlow can run them.",
+            help="Put the --rules on texts into the exported model, where TensorFlow can run them: it gives "
+            "their votes. From 50 labels on, votes count for labels too if held-out labels show a gain.",
         ),
     ] = DEFAULTS.rules_in_model,
     meta_learner: Annotated[

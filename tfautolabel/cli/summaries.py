@@ -97,6 +97,7 @@ def _rules(result: RunResult) -> list[str]:
         f"rules      {len(found['rules']):,} vote on {_share(found['covered'], found['examples'])} examples; "
         f"{found['by_rules']:,} labels are theirs too",
         f"           {found['why']}",
+        *([f"           {found['votes']['why']}"] if "votes" in found else []),
     ]
     return [*said, *(f"           {finding}" for finding in found["findings"])]
 

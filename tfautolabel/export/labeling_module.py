@@ -37,7 +37,8 @@ class LabelingModule(tf.Module):
 
     Two functions that are not signatures serve the conversion to formats without strings. `prepare` maps
     `examples` to a `Preprocessed`. `network` maps its `inputs` to `probabilities` (w, k) float32, with each
-    window as a separate example. A network that takes strings has neither.
+    window as a separate example. A network that takes strings has neither, nor has a model whose labels
+    depend on votes.
 
     Args:
         backbone: the feature extractor.
@@ -45,7 +46,8 @@ class LabelingModule(tf.Module):
         classes: k names.
         acceptance: the rule for which labels are `accepted`.
         gate: detects examples that are unlike all labelled ones, or None.
-        rules: vote beside the labels, which do not depend on them; or None.
+        rules: vote beside the labels, or None.
+        voting: whether the head maps features and votes to probabilities, so that labels depend on the votes.
 
     Attributes:
         thresholds: (k,) float32 variable, the lowest accepted confidence for each class. It is infinite for a
@@ -61,22 +63,25 @@ class LabelingModule(tf.Module):
         acceptance: Acceptance,
         gate: OodGate | None = None,
         rules: RuleGraph | None = None,
+        voting: bool = False,
     ) -> None:
         super().__init__(name="labeler")
-        vectors = keras.Input((backbone.feature_dim,), name="features")
+        taken: Any = keras.Input((backbone.feature_dim,), name="features")
+        if voting and rules is not None:
+            taken = [taken, keras.Input((len(rules.rules),), dtype="int64", name="votes")]
         self._network = inference_network(backbone.network)
-        self._head = FrozenNetwork(keras.Model(vectors, head(vectors)))
+        self._head = FrozenNetwork(keras.Model(taken, head(taken)))
         self._names = tf.constant([name.encode("utf-8") for name in classes])
         self.thresholds = tf.Variable(acceptance.bounds, trainable=False, name="thresholds")
         self._gate = gate
-        self._rules = rules
+        self._rules, self._voting = rules, voting
         self.preprocess = backbone.preprocessor
         self.parts = [*self._network.parts, *self._head.parts]
         examples = tf.TensorSpec([None], tf.string, name="examples")
         inputs = [tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for spec in backbone.network.inputs]
         # This and `extract` are traced once for all functions that call them.
         prepare = tf.function(backbone.preprocessor, input_signature=[examples], autograph=False)
-        if all(spec.dtype.is_numeric for spec in inputs):
+        if all(spec.dtype.is_numeric for spec in inputs) and not voting:
             self.prepare = prepare
             self.network = tf.function(self._network_alone, input_signature=inputs, autograph=False)
         self.extract = tf.function(
@@ -114,8 +119,11 @@ class LabelingModule(tf.Module):
         return {"features": vectors, "readable": readable}
 
     def _judge_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        votes = {} if self._rules is None else {"votes": self._rules(examples)}
-        return self._label(*self.extract(examples)) | votes
+        vectors, readable = self.extract(examples)
+        if self._rules is None:
+            return self._label(readable, vectors)
+        votes = self._rules(examples)
+        return self._label(readable, vectors, *([votes] if self._voting else [])) | {"votes": votes}
 
     def _network_alone(self, *inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probabilities": self._head.in_graph(self._network.in_graph(*inputs))}
@@ -124,7 +132,8 @@ class LabelingModule(tf.Module):
         self, waveforms: tf.Tensor, lengths: tf.Tensor, sample_rate: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         extracted = self._extract(self.preprocess.from_waveforms, waveforms, lengths, sample_rate)
-        return _without_score(self._label(*extracted))
+        vectors, readable = extracted
+        return _without_score(self._label(readable, vectors))
 
     def _extract(
         self, preprocess: Callable[..., Preprocessed], *inputs: tf.Tensor
@@ -137,8 +146,8 @@ class LabelingModule(tf.Module):
         vectors = tf.math.segment_mean(self._network.in_graph(*ready.inputs), ready.example)
         return tf.where(ready.readable[:, None], vectors, 0.0)[:count], ready.readable[:count]
 
-    def _label(self, vectors: tf.Tensor, readable: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = tf.where(readable[:, None], self._head.in_graph(vectors), 0.0)
+    def _label(self, readable: tf.Tensor, vectors: tf.Tensor, *votes: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = tf.where(readable[:, None], self._head.in_graph(vectors, *votes), 0.0)
         class_ids = tf.argmax(probabilities, axis=1)
         confidence = tf.reduce_max(probabilities, axis=1)
         score, like = self._judge_likeness(vectors)

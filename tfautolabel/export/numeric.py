@@ -57,6 +57,11 @@ class NumericModel:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.labeler: ExportedLabeler = load_exported(folder)
         module = self.labeler.module
+        if self.labeler.description.get("labels_depend_on_votes"):
+            raise ValueError(
+                "the labels of this model depend on the votes of rules on the text, which a converted "
+                f"network cannot have: run without --rules-in-model. Received: {self.labeler.folder}"
+            )
         if not hasattr(module, "network"):
             made_with = self.labeler.description.get("made_with", {}).get("tfautolabel", "another version")
             raise ValueError(

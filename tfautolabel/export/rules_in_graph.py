@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from tfautolabel.rules.re2_terms import NotInRe2
 COMPARED = 2_000
 """Votes are compared on so many texts at hand, drawn at random, and on awkward ones."""
 _SHOWN = 40
+_READ = 1_000
 _RECORDED = 16
 
 
@@ -79,6 +81,58 @@ class RuleGraph:
         found = [_found(rule, marked if rule.marked else texts) for rule in self.rules]
         ids = tf.constant(self.class_ids, tf.int64)
         return tf.where(tf.stack(found, axis=1), ids, ABSTAIN)
+
+    def votes(self, examples: Dataset) -> np.ndarray:
+        """Returns the votes on texts, (n, m) int64; -1 also where a text cannot be read.
+
+        Args:
+            examples: n texts.
+
+        Raises:
+            ValueError: If they are no texts.
+        """
+        _check_are_texts(examples)
+        found = np.full((len(examples), len(self.rules)), ABSTAIN, np.int64)
+        for rows, values in read_in_groups(examples, _READ):
+            kept = [number for number, one in enumerate(values) if not isinstance(one, ReadFailure)]
+            texts = tf.constant([values[number] for number in kept], tf.string)
+            found[np.asarray(rows)[kept]] = self(texts).numpy()
+        return found
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Refuses other classes, or another order, than those that the votes are ids of.
+
+        Args:
+            classes: k names.
+
+        Raises:
+            ValueError: If they differ.
+        """
+        for rule, number in zip(self.rules, self.class_ids, strict=True):
+            if not number < len(classes) or classes[number] != rule.label:
+                raise ValueError(
+                    "rule_graph(rules, classes, …) takes the labeler's classes, in its order: "
+                    f"{list(classes)}. Received: a graph in which {rule.label!r} has the number {number}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all of it, ready for JSON."""
+        return {
+            "rules": [[*rule] for rule in self.rules],
+            "class_ids": list(self.class_ids),
+            "left_out": self.left_out,
+            "compared": self.compared,
+            "awkward": self.awkward,
+            "examples": [base64.b64encode(one).decode("ascii") for one in self.examples],
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> RuleGraph:
+        """Returns what `to_dict` described."""
+        rules = (Re2Rule(name, label, tuple(some), marked) for name, label, some, marked in state["rules"])
+        examples = tuple(base64.b64decode(one) for one in state["examples"])
+        numbers = state["compared"], state["awkward"]
+        return cls(tuple(rules), tuple(state["class_ids"]), state["left_out"], *numbers, examples)
 
     def describe(self) -> dict[str, Any]:
         """Returns what there is to know, ready for JSON."""
@@ -161,13 +215,17 @@ def _texts(examples: Iterable[Dataset], seed: int) -> list[str]:
     """Draws texts that can be read."""
     rng, texts = np.random.default_rng(seed), []
     for dataset in examples:
-        if dataset.modality != "text":
-            raise ValueError(f"rules go into models of texts only. Received: {dataset.modality} data")
+        _check_are_texts(dataset)
         most = min(COMPARED, len(dataset))
         drawn = dataset.subset(np.sort(rng.choice(len(dataset), most, replace=False)))
         for _, values in read_in_groups(drawn, COMPARED):
             texts += [value.decode("utf-8") for value in values if not isinstance(value, ReadFailure)]
     return texts
+
+
+def _check_are_texts(dataset: Dataset) -> None:
+    if dataset.modality != "text":
+        raise ValueError(f"rules go into models of texts only. Received: {dataset.modality} data")
 
 
 def _different(

@@ -48,6 +48,7 @@ def export_saved_model(
     details: dict[str, Any] | None = None,
     overwrite: bool = False,
     rules: RuleGraph | None = None,
+    voting: bool = False,
 ) -> Path:
     """Writes preprocessing, backbone and head as one SavedModel, and checks it before it gets its name.
 
@@ -65,6 +66,7 @@ def export_saved_model(
         details: more entries for labeler.json.
         overwrite: whether to replace an existing version after the new one has passed its check.
         rules: vote beside the labels, or None.
+        voting: whether the head takes their votes too, so that labels depend on them.
 
     Returns:
         The version folder.
@@ -80,11 +82,13 @@ def export_saved_model(
         )
     # It is hidden and next to the target, so a server that watches the folder never sees half a model.
     with atomic_folder(target, replace=overwrite) as partial, SelfCheck() as checking:
-        module = LabelingModule(backbone, head, classes, acceptance, gate, rules)
+        module = LabelingModule(backbone, head, classes, acceptance, gate, rules, voting)
         with _told_of_a_full_disk():
             tf.saved_model.save(module, os.fspath(partial), signatures=module.functions_by_signature())
         settle_function_names(partial)
         description = (details or {}) | _describe(backbone, predict, classes, rules)
+        if rules is not None:
+            description["labels_depend_on_votes"] = voting
         description |= {"acceptance": acceptance.to_dict(), "unlike": gate and gate.to_dict()}
         description.setdefault("min_confidence", float(acceptance.thresholds.min()))
         write_description(partial, description)

@@ -89,6 +89,10 @@ def check_head(head: object, feature_dim: int, n_classes: int) -> None:
     """
     if not isinstance(head, keras.Model):
         raise TypeError(f"a head is the name of one or a keras.Model. Received: {head!r}")
+    taken = getattr(head, "inputs", None)
+    if taken is not None and len(taken) != 1:
+        names = ", ".join(one.name for one in taken)
+        raise ValueError(f"a head takes features alone. Received: {head.name}, which takes {names}")
     features = np.random.default_rng(0).normal(size=(2, feature_dim)).astype(np.float32)
     try:
         output = keras.ops.convert_to_numpy(head(features, training=False))

@@ -14,6 +14,7 @@ from tfautolabel._progress import working
 from tfautolabel.backbones.plain import is_plain
 from tfautolabel.data import Dataset, Unreadable, write_unreadable
 from tfautolabel.data.class_descriptions import ClassDescriptions
+from tfautolabel.export import RuleGraph
 from tfautolabel.features import Extraction
 from tfautolabel.jobs.baseline import measure_baselines
 from tfautolabel.jobs.evidence import write_evidence
@@ -62,6 +63,7 @@ class Done:
         baselines: the accuracies without transfer.
         drawn: how many labelled examples were drawn at random; None if nothing is said about it.
         rules: the record of the rules; None without rules.
+        graph: the rules that go into the model; None for none.
     """
 
     run_id: str
@@ -74,6 +76,7 @@ class Done:
     baselines: dict[str, Any]
     drawn: int | None = None
     rules: dict[str, Any] | None = None
+    graph: RuleGraph | None = None
 
 
 def label_pool(
@@ -84,6 +87,7 @@ def label_pool(
     clock: Clock,
     say: Callable[[str], None],
     extraction: Extraction | None = None,
+    graph: RuleGraph | None = None,
 ) -> Done:
     """Fits the labeler, labels the pool part by part, and writes the labels and what was set aside.
 
@@ -95,6 +99,7 @@ def label_pool(
         clock: measures the time of each stage.
         say: is called with what was tuned.
         extraction: the result of `labeler.extract` for the labelled examples, so that it is not repeated.
+        graph: the rules that the model is to hold; None for none.
     """
     examples, n_classes, settings = inputs.examples, len(labeler.classes), source.settings
     sample = _sample(inputs.pool, labeler.seed)
@@ -103,7 +108,7 @@ def label_pool(
     if extraction is None:
         with clock("features"):
             extraction = labeler.extract(examples)
-    rules = RuleVotes.of(labeler, inputs, source, clock, say)
+    rules = RuleVotes.of(labeler, inputs, source, clock, say, graph)
     weak = None if rules is None else rules.weak
     with clock("head"):
         _fit(labeler, examples, settings, extraction, sample, said, weak)
@@ -151,6 +156,7 @@ def label_pool(
         baselines,
         None if said.drawn is None else len(labeler.fitted.held_out.judging.class_ids),
         None if rules is None else rules.record(labeler.rules_),
+        None if rules is None else rules.weak.graph,
     )
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from tfautolabel.export import RuleGraph
 from tfautolabel.features import Extraction
+from tfautolabel.jobs.rules_in_model import without_stopped
 from tfautolabel.jobs.tally import Clock
 from tfautolabel.labeler import Labeler
 from tfautolabel.labeler.description_rule import DescriptionRule
@@ -39,6 +41,7 @@ class RuleVotes:
         votes: on every example of the pool.
         rows: the examples of the pool whose votes the head learns from.
         extraction: of these examples.
+        graph: those of the rules that the exported model is to hold; None for none.
 
     Attributes:
         votes: as given.
@@ -47,16 +50,24 @@ class RuleVotes:
         by_rules: how many labels agree with most of the votes for their example.
     """
 
-    def __init__(self, votes: Votes, rows: np.ndarray, extraction: Extraction) -> None:
+    def __init__(
+        self, votes: Votes, rows: np.ndarray, extraction: Extraction, graph: RuleGraph | None = None
+    ) -> None:
         self.votes = votes
         self.extraction = extraction
-        self.weak = WeakLabels.of(votes.subset(rows), extraction, votes.matrix)
+        self.weak = WeakLabels.of(votes.subset(rows), extraction, votes.matrix, without_stopped(graph, votes))
         self.by_rules = 0
         self._start = 0
 
     @classmethod
     def of(
-        cls, labeler: Labeler, inputs: Inputs, source: Source, clock: Clock, say: Callable[[str], None]
+        cls,
+        labeler: Labeler,
+        inputs: Inputs,
+        source: Source,
+        clock: Clock,
+        say: Callable[[str], None],
+        graph: RuleGraph | None = None,
     ) -> RuleVotes | None:
         """Applies the rules of a run to its pool; None if it has no rules."""
         if not inputs.rules:
@@ -74,7 +85,7 @@ class RuleVotes:
         say(f"{len(rules):,} rules vote on {int(covered.sum()):,} of {len(inputs.pool):,} examples")
         rows = rows_to_learn_from(covered, labeler.seed)
         with clock("features"):
-            return cls(votes, rows, labeler.extract(inputs.pool.subset(rows)))
+            return cls(votes, rows, labeler.extract(inputs.pool.subset(rows)), graph)
 
     @property
     def digest(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tfautolabel.jobs.tally import Clock
+from tfautolabel.rules import Votes
 from tfautolabel.runs.inputs import Inputs, Source
 from tfautolabel.runs.settings import RunSettings
 
@@ -48,19 +49,24 @@ def graph_of_rules(inputs: Inputs, settings: RunSettings, clock: Clock) -> RuleG
         return rule_graph(inputs.rules, inputs.examples.classes, examples, seed=settings.seed)
 
 
+def without_stopped(graph: RuleGraph | None, votes: Votes) -> RuleGraph | None:
+    """Leaves out the rules that gave up in the run; None if none is left."""
+    return None if graph is None else graph.without(dict.fromkeys(votes.stopped, STOPPED))
+
+
 def settled(
-    graph: RuleGraph | None, record: dict[str, Any] | None, say: Callable[[str], None]
+    asked: bool, graph: RuleGraph | None, record: dict[str, Any] | None, say: Callable[[str], None]
 ) -> RuleGraph | None:
-    """Leaves out rules that gave up in the run, says what is in the model, and adds it to the record.
+    """Says what is in the model, and adds it to the record.
 
     Args:
-        graph: what `graph_of_rules` made.
+        asked: whether rules were to be in it.
+        graph: what `without_stopped` left.
         record: of the run's rules; gets the entry "model".
         say: is called with a sentence at a time.
     """
-    if graph is None or record is None:
+    if not asked or record is None:
         return None
-    graph = graph.without(dict.fromkeys(record["stopped"], STOPPED))
     if graph is None:
         say(f"no rule is in the model: {STOPPED}")
         return None

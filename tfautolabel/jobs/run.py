@@ -132,9 +132,11 @@ def _run(
         with clock("tuning"):
             extraction = labeler.extract(inputs.examples)
             tuned = search_head(labeler, inputs.examples, extraction, settings, out / TUNING, say).to_dict()
-    done = label_pool(labeler, inputs, source, staged.folder, clock, say, extraction)
+    done = label_pool(labeler, inputs, source, staged.folder, clock, say, extraction, graph)
     if done.rules is not None:
         say(done.rules["why"])
+        if "votes" in done.rules:
+            say(done.rules["votes"]["why"])
     if labeler.descriptions_ is not None:
         say(labeler.descriptions_["why"])
     _say_drawn(done.drawn, settings, say)
@@ -143,7 +145,7 @@ def _run(
         model = labeler.export(
             staged.folder / MODELS / VERSION,
             details={RUN_ID: done.run_id},
-            rules=settled(graph, done.rules, say),
+            rules=settled(settings.rules_in_model, done.graph, done.rules, say),
         )
         keep_additions(out / MODELS / VERSION, model)
     record = {

@@ -142,12 +142,14 @@ class DescribedPool:
     def train(
         self,
         head: keras.Model,
+        examples: Dataset,
         features: np.ndarray,
         class_ids: np.ndarray,
         weights: dict[int, float] | None,
         seed: int,
     ) -> Trained:
         """See `tfautolabel.labeler.teacher.Teacher`."""
+        del examples  # their features say all
         learnt = learn_described(
             head, self.features, self.probabilities(), features, class_ids, weights=weights, seed=seed
         )

@@ -30,19 +30,32 @@ def export_fitted(
         folder: as `export_saved_model` takes it.
         overwrite: whether an existing version is replaced.
         details: further entries for its labeler.json.
-        rules: vote in the model too.
+        rules: vote in the model too; by default those on whose votes labels depend, if there are some.
         transfer: the record of what was tuned.
 
     Returns:
         The version folder.
+
+    Raises:
+        ValueError: If labels depend on the votes of other rules, or the rules are for other classes.
     """
+    voting = fitted.voting
+    if voting is not None:
+        rules = voting.graph if rules is None else rules
+        if rules.rules != voting.graph.rules:
+            raise ValueError(
+                f"labels depend on the votes of the rules {list(voting.graph.names)}: leave out rules=, or "
+                f"give the same. Received: {list(rules.names)}"
+            )
+    if rules is not None:
+        rules.check_classes(fitted.classes)
     backbone = fitted.reading.backbone
 
     def predict(encoded: list[bytes]) -> np.ndarray:
         examples = Dataset.from_inputs(encoded, modality=backbone.modality)
         extraction = extract_features(examples, backbone, use_cache=False, progress=False)
         whole = np.zeros((len(encoded), len(fitted.classes)), np.float32)
-        whole[extraction.rows] = fitted.of_features(extraction.features)
+        whole[extraction.rows] = fitted.probabilities(examples, extraction)[1]
         return whole
 
     known = {
@@ -56,5 +69,5 @@ def export_fitted(
     with working("exporting the model and checking it", fitted.reading.progress):
         return export_saved_model(
             folder, backbone, fitted.served_head, fitted.classes, fitted.acceptance, fitted.gate, predict,
-            known | (details or {}), overwrite, rules,
+            known | (details or {}), overwrite, rules, voting is not None,
         )  # fmt: skip

@@ -18,9 +18,11 @@ from tfautolabel.data.learnt import rows_to_measure
 from tfautolabel.features import Extraction
 from tfautolabel.heads.calibrated import calibrated_head
 from tfautolabel.heads.meta import MetaHead
+from tfautolabel.heads.voting import voted_head
 from tfautolabel.labeler.checks import LanguageWarning
 from tfautolabel.labeler.judging import HeldOut, cross_validation_of
 from tfautolabel.labeler.reading import Reading
+from tfautolabel.labeler.voting import Voting
 from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
@@ -52,6 +54,7 @@ class Fitted:
         seed: determines the random numbers for sets of labels.
         language: warns once about texts in a language that the backbone was not trained on.
         certificate: the certificate that accepts labels; None to accept labels by confidence.
+        voting: makes labels depend on the votes of rules on the example too; None if they do not.
     """
 
     reading: Reading
@@ -66,12 +69,19 @@ class Fitted:
     seed: int
     language: LanguageWarning
     certificate: Certificate | None = None
+    voting: Voting | None = None
 
     @functools.cached_property
     def served_head(self) -> keras.Model:
-        """The head and the calibration as one model, which shares the head's weights."""
+        """The head and the calibration as one model, which shares the head's weights.
+
+        It takes features, and with `voting` votes too.
+        """
         calibration = self.calibration
         head = self.head.served() if isinstance(self.head, MetaHead) else self.head
+        if self.voting is not None:
+            mixing = self.voting.mixing
+            return voted_head(head, self.head.normalization, mixing, calibration.scale, calibration.bias)
         if calibration.kind == "identity":
             return head
         feature_dim = self.reading.backbone.feature_dim
@@ -315,13 +325,20 @@ class Fitted:
     ) -> tuple[Extraction, np.ndarray]:
         """Returns the features of the readable examples, and their (m, k) float32 probabilities."""
         extraction = self.reading.extract(dataset) if extraction is None else extraction
-        return extraction, self.of_features(extraction.features)
+        votes = None
+        if self.voting is not None:
+            votes = self.voting.graph.votes(dataset.subset(extraction.rows))
+        return extraction, self._of_features(extraction.features, votes)
 
-    def of_features(self, features: np.ndarray) -> np.ndarray:
-        """Returns the (n, k) float32 probabilities for (n, d) features."""
+    def _of_features(self, features: np.ndarray, votes: np.ndarray | None) -> np.ndarray:
+        """Returns the (n, k) float32 probabilities for (n, d) features and, with `voting`, (n, m) votes."""
         # Calls the small network part by part: `predict` would trace a graph for each labeler.
         starts, head = range(0, len(features), _HEAD_ROWS), self.served_head
-        parts = [head(features[start : start + _HEAD_ROWS], training=False) for start in starts]
+
+        def called(rows: slice) -> Any:
+            return head(features[rows] if votes is None else [features[rows], votes[rows]], training=False)
+
+        parts = [called(slice(start, start + _HEAD_ROWS)) for start in starts]
         empty = np.zeros((0, len(self.classes)), np.float32)
         return np.concatenate([empty, *map(keras.ops.convert_to_numpy, parts)])
 

@@ -59,7 +59,7 @@ def train(
     check_mapped(head, reading.backbone, plan.transfer)
     refuse_known(head, examples, extraction.contents)
     if teacher is not None:
-        taught = teacher.train(head, extraction.features, class_ids, weights, plan.seed)
+        taught = teacher.train(head, examples, extraction.features, class_ids, weights, plan.seed)
         said = taught.record | _not_from_pool(head, f"it learns from {teacher.kind}")
         if isinstance(head, MetaHead):
             said["meta"] = _of_map(head, not_used(f"the head learns from {teacher.kind}"))

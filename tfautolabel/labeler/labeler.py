@@ -242,7 +242,7 @@ class Labeler(ByFitted):
         # Public attributes are in the order in which the examples were given.
         self.fitted_ = Fitted(
             self.reading, self.head, self.classes, calibration, gate, earned, held_out.in_order(back), learnt,
-            self.min_confidence, self.seed, self._language,
+            self.min_confidence, self.seed, self._language, voting=trained.voting,
         )  # fmt: skip
         return trained.history
 

@@ -17,11 +17,14 @@ from tfautolabel._version import __version__
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Learnt
 from tfautolabel.data.atomic import atomic_folder
+from tfautolabel.export import RuleGraph
+from tfautolabel.heads.voting import VoteMixing
 from tfautolabel.labeler.checks import LanguageWarning
 from tfautolabel.labeler.fitted import Fitted
 from tfautolabel.labeler.judging import HeldOut
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
+from tfautolabel.labeler.voting import Voting
 from tfautolabel.labels import Unreadable
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.parameters import Snapshot
@@ -32,13 +35,14 @@ SETTINGS = (
 )  # fmt: skip
 """Arguments of `Labeler` that are saved without conversion."""
 
-_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE = (
+_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE, _VOTES = (
     "labeler_state.json",
     "head.keras",
     "head_first_weights.npz",
     "backbone",
     "backbone_first_weights.npz",
     "unlike.npz",
+    "votes.npz",
 )
 
 
@@ -69,7 +73,7 @@ class Saved:
 
 def save_labeler(saved: Saved, folder: str | os.PathLike[str]) -> None:
     """Writes a fitted labeler into a folder; see `Labeler.save`."""
-    own = (_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE)
+    own = (_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE, _VOTES)
     with atomic_folder(folder, own=own) as new:
         _write(saved, new)
 
@@ -85,6 +89,8 @@ def _write(saved: Saved, folder: Path) -> None:
     gate, certificate, held_out = fitted.gate, fitted.certificate, fitted.held_out
     if gate is not None:
         np.savez(folder / _GATE, **gate.arrays())  # type: ignore[arg-type]
+    if fitted.voting is not None:
+        np.savez(folder / _VOTES, **fitted.voting.mixing.arrays())  # type: ignore[arg-type]
     state = {
         "format_version": 1,
         "tfautolabel": __version__,
@@ -94,6 +100,7 @@ def _write(saved: Saved, folder: Path) -> None:
         "transfer_record": saved.transfer,
         "rules_record": saved.rules,
         "descriptions_record": saved.descriptions,
+        "voting": None if fitted.voting is None else fitted.voting.graph.to_dict(),
         "fit_options": saved.fit_options,
         "calibration": fitted.calibration.to_dict(),
         "unlike": None if gate is None else gate.to_dict(),
@@ -152,6 +159,10 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
     if state["unlike"] is not None:
         with np.load(folder / _GATE, allow_pickle=False) as arrays:
             gate = OodGate.from_dict(state["unlike"], dict(arrays))
+    voting, rules = None, state.get("voting")
+    if rules is not None:
+        with np.load(folder / _VOTES, allow_pickle=False) as arrays:
+            voting = Voting(RuleGraph.from_dict(rules), VoteMixing(**dict(arrays), name="vote_mixing"))
     found = state["certificate"]
     held_out = HeldOut(
         np.array(state["out_of_fold"], np.float32).reshape(-1, len(state["classes"])),
@@ -173,6 +184,7 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
         state["seed"],
         LanguageWarning(),
         None if found is None else Certificate.from_dict(found),
+        voting,
     )
     settings = {name: state.get(name) for name in SETTINGS}
     settings["transfer_settings"] = _settings_from_dict(settings["transfer_settings"])

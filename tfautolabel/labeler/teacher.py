@@ -11,6 +11,7 @@ import numpy as np
 
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
+from tfautolabel.export import RuleGraph
 from tfautolabel.features import Extraction
 from tfautolabel.heads import LinearHead
 from tfautolabel.labeler.description_rule import DescriptionRule
@@ -38,6 +39,7 @@ class Teacher(Protocol):
     def train(
         self,
         head: keras.Model,
+        examples: Dataset,
         features: np.ndarray,
         class_ids: np.ndarray,
         weights: dict[int, float] | None,
@@ -47,7 +49,8 @@ class Teacher(Protocol):
 
         Args:
             head: as it was before the first fit.
-            features: (n, d) float32, of the labelled examples; n may be 0.
+            examples: n labelled examples that can all be read.
+            features: (n, d) float32, of the same; n may be 0.
             class_ids: (n,) int64 in [0, k).
             weights: class id to weight; None for the head's own.
             seed: determines the folds.
@@ -89,6 +92,11 @@ def teacher_of(
     if rules is not None:
         check_can_be_taught("rules", head, transfer, class_weight)
         if descriptions is not None and not isinstance(rules, WeakLabels):
+            if isinstance(rules, RuleGraph):
+                raise ValueError(
+                    "a model does not hold descriptions as a rule: give the rules themselves. Received: "
+                    "descriptions and rules=rule_graph(...)"
+                )
             listed = read_rules(rules) if isinstance(rules, (str, os.PathLike)) else rules
             rules = [*listed, DescriptionRule(descriptions, backbone, extract)]
     weak = weak_labels(rules, pool, classes, extract, progress)

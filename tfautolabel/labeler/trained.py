@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tfautolabel.labeler.voting import Voting
+
 
 @dataclass(frozen=True, eq=False)
 class Trained:
@@ -21,6 +23,7 @@ class Trained:
         record: a record of what was tuned.
         rules: a record of what was learnt from rules; None without rules.
         descriptions: a record of what was learnt from descriptions; None without descriptions.
+        voting: makes labels depend on votes too; None if they do not.
     """
 
     history: Any
@@ -31,3 +34,4 @@ class Trained:
     record: dict[str, Any]
     rules: dict[str, Any] | None = None
     descriptions: dict[str, Any] | None = None
+    voting: Voting | None = None

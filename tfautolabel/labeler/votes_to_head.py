@@ -9,11 +9,13 @@ the head's own predictions are mixed in, also for examples without a vote.
 
 With enough labels, cross-validation on them chooses between this way, one that keeps only those soft labels
 with which a head of the labels alone agrees, and the labels alone. What was chosen on, and what is measured,
-stands in `benchmarks/rule_heads.py`.
+stands in `benchmarks/rule_heads.py`. It also says whether votes on an example count when it is labelled; see
+`tfautolabel.labeler.voting`.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +25,9 @@ import numpy as np
 
 from tfautolabel.data.folds import stratified_folds
 from tfautolabel.heads import LinearHead
+from tfautolabel.heads.voting import VoteMixing
 from tfautolabel.labeler.linear_model import Linear, fit_class_weights, history_of, normalized
+from tfautolabel.labeler.voting import HeldOutHeads, Voters, judge_votes, no_votes, scores, share_weights
 from tfautolabel.labels import ABSTAIN
 from tfautolabel.rules import LabelModel
 from tfautolabel.rules.votes import vote_counts
@@ -61,13 +65,16 @@ class LearntFromVotes:
         record: what was learnt, ready for JSON: the "way", "why" it was taken in one sentence, the held-out
             "accuracies" of all ways that were tried, what the label model says of each rule, and their
             "worth": with enough labels, how often heads of the rules alone are right on them, of "all" rules
-            and "without" each; None for one that has nothing left to learn from.
+            and "without" each; None for one that has nothing left to learn from. With voters, also whether
+            their "votes" count at prediction.
+        mixing: counts votes at prediction; None if they do not count.
     """
 
     history: Any
     out_of_fold: np.ndarray
     n_folds: int
     record: dict[str, Any]
+    mixing: VoteMixing | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +106,7 @@ def learn_from_votes(
     *,
     seed: int = 0,
     all_votes: np.ndarray | None = None,
+    voters: Voters | None = None,
 ) -> LearntFromVotes:
     """Trains a head on votes and labels.
 
@@ -112,6 +120,8 @@ def learn_from_votes(
         all_votes: (n, m), on all examples, if `features` are of some of them, such as those with a vote.
             Rules are judged on all: a rule that fires on half of all examples may fire on nearly all that
             have a vote, but it does not say one class of everything. By default, `votes`.
+        voters: rules that can vote wherever a label is made, with their votes on the labelled examples: with
+            enough labels, it is tried whether this helps. None for none.
 
     Returns:
         The results besides the head.
@@ -135,25 +145,32 @@ def learn_from_votes(
         )
     gold = _Gold(normalized(head, gold_features), np.asarray(gold_ids, np.int64))
     pool = _Pool(normalized(head, features), soft, covered)
+    of_labels = _once(lambda: _gold_head(head, gold, seed))
     if not len(gold.class_ids):
-        found, out_of_fold, n_folds = _weak_head(pool, gold, k), np.zeros((0, k), np.float32), 0
-        way: str = "rules"
-        accuracies: dict[str, float] = {}
         why = "there are no labels, so the head follows the rules"
+        chosen = _Chosen("rules", why, np.zeros((0, k), np.float32), 0, {}, [])
     else:
-        way, why, out_of_fold, n_folds, accuracies = _choose(head, pool, gold, k, seed)
-        found = _WAYS[way](head, pool, gold, k, seed)
+        chosen = _choose(head, pool, gold, k, seed)
+    found, out_of_fold = _WAYS[chosen.way](pool, gold, k, of_labels), chosen.out_of_fold
+    mixing = said_of_votes = None
+    if voters is not None:
+        said_of_votes, mixed = _at_prediction(chosen, gold, voters, model, judged)
+        if mixed is not None:
+            mixing, out_of_fold = voters.mixing(model, of_labels()), mixed
     head.dense.set_weights([found.weights, found.bias])
     record = {
-        "way": way,
-        "why": why,
-        "accuracies": accuracies,
+        "way": chosen.way,
+        "why": chosen.why,
+        "accuracies": chosen.accuracies,
         "estimated_accuracies": [round(float(one), 4) for one in model.accuracies_],
         "own_share": [round(float(one), 4) for one in model.redundancy_],
         "left_out": {str(number): reason for number, reason in model.left_out_.items()},
         "worth": _worth(pool, votes, judged, gold, k, seed),
     }
-    return LearntFromVotes(history_of(head, out_of_fold, gold.class_ids), out_of_fold, n_folds, record)
+    if said_of_votes is not None:
+        record["votes"] = said_of_votes
+    history = history_of(head, out_of_fold, gold.class_ids)
+    return LearntFromVotes(history, out_of_fold, chosen.n_folds, record, mixing)
 
 
 def soft_labels(model: LabelModel, votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -167,8 +184,7 @@ def soft_labels(model: LabelModel, votes: np.ndarray) -> tuple[np.ndarray, np.nd
         (p, k) rows that sum to 1, and (p,) bool, which examples have a vote that counts.
     """
     k = model.n_classes
-    worth = model.redundancy_ * np.maximum(model.accuracies_ - 1.0 / k, 0.0)
-    counts = vote_counts(votes, k, worth)
+    counts = vote_counts(votes, k, share_weights(model))
     total = counts.sum(axis=1, keepdims=True)
     covered = total[:, 0] > 1e-9
     share = np.where(covered[:, None], counts / np.maximum(total, 1e-9), 1.0 / k)
@@ -228,19 +244,24 @@ class _Identity(keras.layers.Layer):
         return features
 
 
-def _by_rules(_: LinearHead, pool: _Pool, gold: _Gold, k: int, __: int) -> Linear:
+def _once(make: Callable[[], Linear]) -> Callable[[], Linear]:
+    """Returns a function that makes a head when it is first asked for."""
+    return functools.cache(make)
+
+
+def _by_rules(pool: _Pool, gold: _Gold, k: int, _: Callable[[], Linear]) -> Linear:
     return _weak_head(pool, gold, k)
 
 
-def _by_agreement(head: LinearHead, pool: _Pool, gold: _Gold, k: int, seed: int) -> Linear:
-    return _agreeing_head(pool, gold, k, _gold_head(head, gold, seed))
+def _by_agreement(pool: _Pool, gold: _Gold, k: int, of_labels: Callable[[], Linear]) -> Linear:
+    return _agreeing_head(pool, gold, k, of_labels())
 
 
-def _by_labels(head: LinearHead, _: _Pool, gold: _Gold, __: int, seed: int) -> Linear:
-    return _gold_head(head, gold, seed)
+def _by_labels(_: _Pool, __: _Gold, ___: int, of_labels: Callable[[], Linear]) -> Linear:
+    return of_labels()
 
 
-_WAYS: dict[str, Callable[[LinearHead, _Pool, _Gold, int, int], Linear]] = {
+_WAYS: dict[str, Callable[[_Pool, _Gold, int, Callable[[], Linear]], Linear]] = {
     "rules": _by_rules,
     "agreeing": _by_agreement,
     "labels": _by_labels,
@@ -248,10 +269,36 @@ _WAYS: dict[str, Callable[[LinearHead, _Pool, _Gold, int, int], Linear]] = {
 """Name to a way to learn from a pool and labels; the first is taken unless another one is shown better."""
 
 
-def _choose(
-    head: LinearHead, pool: _Pool, gold: _Gold, k: int, seed: int
-) -> tuple[str, str, np.ndarray, int, dict[str, float]]:
-    """Returns the way, why, its held-out probabilities, the folds, and the accuracies of all ways."""
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """A way, why, its (g, k) held-out probabilities, the number of folds, and the accuracies of all ways.
+
+    `of_labels` has the rows of each fold, and what makes a head of all other labels alone.
+    """
+
+    way: str
+    why: str
+    out_of_fold: np.ndarray
+    n_folds: int
+    accuracies: dict[str, float]
+    of_labels: list[tuple[np.ndarray, Callable[[], Linear]]]
+
+
+def _at_prediction(
+    chosen: _Chosen, gold: _Gold, voters: Voters, model: LabelModel, votes: np.ndarray
+) -> tuple[dict[str, Any], np.ndarray | None]:
+    """Returns what `judge_votes` does, once there are enough labels and the rules are of use."""
+    if len(gold.class_ids) < CHOOSES:
+        return no_votes(f"fewer than {CHOOSES} labels cannot tell whether that helps"), None
+    if chosen.way == "labels":
+        return no_votes("the rules add nothing"), None
+    of_labels = [(rows, make()) for rows, make in chosen.of_labels]
+    held_out = HeldOutHeads(gold.features, gold.class_ids, chosen.out_of_fold, of_labels)
+    return judge_votes(held_out, voters, model, votes)
+
+
+def _choose(head: LinearHead, pool: _Pool, gold: _Gold, k: int, seed: int) -> _Chosen:
+    """Compares the ways on held-out labels, if there are enough."""
     g = len(gold.class_ids)
     folds = np.zeros(g, np.int64)
     if g > 1:
@@ -261,12 +308,15 @@ def _choose(
     if not pool.covered.any():
         tried = ("labels",) if g >= CHOOSES else ("rules",)
     held_out = {way: np.full((g, k), 1.0 / k, np.float32) for way in tried}
+    heads = []
     for number in numbers:
         rows, kept = folds == number, gold.some(folds != number)
         if not (pool.covered.any() or len(kept.class_ids)):
             continue  # nothing is left to learn from: each class is as probable
+        of_labels = _once(functools.partial(_gold_head, head, kept, seed))
+        heads.append((rows, of_labels))
         for way in tried:
-            held_out[way][rows] = _WAYS[way](head, pool, kept, k, seed)(gold.features[rows])
+            held_out[way][rows] = _WAYS[way](pool, kept, k, of_labels)(gold.features[rows])
     accuracies = {
         way: round(float((found.argmax(axis=1) == gold.class_ids).mean()), 4)
         for way, found in held_out.items()
@@ -275,11 +325,11 @@ def _choose(
         why = f"fewer than {CHOOSES} labels cannot choose how far to follow the rules: the head follows both"
         if not pool.covered.any():
             why = "the rules add nothing: none of their votes counts"
-        return tried[0], why, held_out[tried[0]], len(numbers), accuracies
+        return _Chosen(tried[0], why, held_out[tried[0]], len(numbers), accuracies, heads)
     way = _better(held_out, gold.class_ids)
     told = way if way != "rules" or accuracies["rules"] > accuracies["labels"] else "no better"
     why = _WHY[told].format(**{name: f"{one:.1%}" for name, one in accuracies.items()})
-    return way, why, held_out[way], len(numbers), accuracies
+    return _Chosen(way, why, held_out[way], len(numbers), accuracies, heads)
 
 
 _WHY = {
@@ -294,22 +344,12 @@ _WHY = {
 
 
 def _better(held_out: dict[str, np.ndarray], class_ids: np.ndarray) -> str:
-    """Returns the first way, or the best of those that are better beyond chance.
-
-    The score of an example is its log loss, capped, plus its error: a single confident mistake must not
-    decide, and equal errors must not be all that counts.
-    """
-    rows = np.arange(len(class_ids))
-
-    def scores(found: np.ndarray) -> np.ndarray:
-        loss = -np.log(np.maximum(found[rows, class_ids], 0.05))
-        return np.asarray(loss + (found.argmax(axis=1) != class_ids))
-
+    """Returns the first way, or the best of those that are better beyond chance."""
     names = list(held_out)
-    first, best = scores(held_out[names[0]]), names[0]
+    first, best = scores(held_out[names[0]], class_ids), names[0]
     margin = 0.0
     for name in names[1:]:
-        gain = first - scores(held_out[name])
+        gain = first - scores(held_out[name], class_ids)
         error = gain.std(ddof=1) / np.sqrt(len(gain))
         if gain.mean() > _ERRORS * error and gain.mean() > margin:
             best, margin = name, float(gain.mean())

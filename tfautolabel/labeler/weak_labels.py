@@ -10,14 +10,17 @@ import keras
 import numpy as np
 
 from tfautolabel.data import Dataset
+from tfautolabel.export import RuleGraph
 from tfautolabel.features import Extraction
 from tfautolabel.labeler.trained import Trained
 from tfautolabel.labeler.votes_to_head import learn_from_votes
+from tfautolabel.labeler.voting import Voters, Voting
 from tfautolabel.rules import Votes, cast_votes, read_rules
 from tfautolabel.rules.contract import Rule
+from tfautolabel.rules.votes import Failures
 
-Rules = str | os.PathLike[str] | Sequence[Rule]
-"""A file of rules, or rules."""
+Rules = str | os.PathLike[str] | Sequence[Rule] | RuleGraph
+"""A file of rules, rules, or those that a model can hold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,23 +31,33 @@ class WeakLabels:
         votes: of m rules on p examples.
         features: (p, d) float32.
         all_votes: (n, m) votes of the same rules on all examples, by which each rule is judged.
+        graph: those of the rules that a model can hold; their votes may count at prediction too. None for
+            none.
     """
 
     votes: Votes
     features: np.ndarray
     all_votes: np.ndarray
+    graph: RuleGraph | None = None
 
     @classmethod
-    def of(cls, votes: Votes, extraction: Extraction, all_votes: np.ndarray | None = None) -> WeakLabels:
+    def of(
+        cls,
+        votes: Votes,
+        extraction: Extraction,
+        all_votes: np.ndarray | None = None,
+        graph: RuleGraph | None = None,
+    ) -> WeakLabels:
         """Puts votes and features together.
 
         Args:
             votes: on all examples of a data set.
             extraction: of the same data set.
             all_votes: (n, m), if the data set is a part that was not drawn at random; by default, `votes`.
+            graph: see the class.
         """
         everything = votes.matrix if all_votes is None else all_votes
-        return cls(votes.subset(extraction.rows), extraction.features, everything)
+        return cls(votes.subset(extraction.rows), extraction.features, everything, graph)
 
     kind = "rules"
 
@@ -57,6 +70,7 @@ class WeakLabels:
     def train(
         self,
         head: keras.Model,
+        examples: Dataset,
         features: np.ndarray,
         class_ids: np.ndarray,
         weights: dict[int, float] | None,
@@ -72,11 +86,22 @@ class WeakLabels:
             class_ids,
             seed=seed,
             all_votes=self.all_votes,
+            voters=None if self.graph is None else self._voters(self.graph, examples),
         )
         record = {"asked": "feature", "method": "feature"}
+        voting = None
+        if self.graph is not None and learnt.mixing is not None:
+            voting = Voting(self.graph, learnt.mixing)
         return Trained(
-            learnt.history, learnt.out_of_fold, learnt.n_folds, "auto", features, record, learnt.record
-        )
+            learnt.history, learnt.out_of_fold, learnt.n_folds, "auto", features, record, learnt.record,
+            voting=voting,
+        )  # fmt: skip
+
+    def _voters(self, graph: RuleGraph, examples: Dataset) -> Voters:
+        place = {name: number for number, name in enumerate(self.votes.names)}
+        columns = np.array([place[name] for name in graph.names], np.int64)
+        class_ids = np.array(graph.class_ids, np.int64)
+        return Voters(columns, class_ids, graph.votes(examples), self.votes.names)
 
 
 def weak_labels(
@@ -103,6 +128,11 @@ def weak_labels(
         return rules
     if pool is None:
         raise ValueError("rules vote on examples: pool=. Received: rules without a pool")
+    if isinstance(rules, RuleGraph):
+        rules.check_classes(classes)
+        none = tuple(Failures() for _ in rules.names)
+        votes = Votes(rules.votes(pool), pool.ids, tuple(classes), rules.names, none, ())
+        return WeakLabels.of(votes, extract(pool), graph=rules)
     if isinstance(rules, (str, os.PathLike)):
         found: Sequence[Rule] = read_rules(rules)
     else:

@@ -49,7 +49,8 @@ class RunSettings:
         tune: whether to search for a better head first, see `tune_head`; its trials go to `out`/tuning.
         trials: how many heads that search tries.
         tuner: how the search proposes them: "random", "bayesian" or "hyperband".
-        rules_in_model: whether the exported model gives the votes of the rules on texts too.
+        rules_in_model: whether the exported model gives the votes of the rules on texts too; its labels may
+            then depend on them.
         meta_learner: the folder of a `MetaLearner`; its backbone is then the default.
     """
 
