@@ -39,3 +39,10 @@ def test_mistakes_name_the_file(tmp_path, code, said):
         rules_of(path)
     with pytest.raises(FileNotFoundError, match="there is no file of rules"):
         rules_of(tmp_path / "none.py")
+
+
+@pytest.mark.parametrize("name", ["rules", "rules.py"])
+def test_a_folder_is_no_file_of_rules(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match="rules are in a file"):
+        rules_of(tmp_path / name)

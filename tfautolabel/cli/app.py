@@ -133,7 +133,8 @@ def _run() -> int:
                 show(*help_text.splitlines())
             return 2
         command = context.command_path if context else "tfautolabel"
-        say(f"error: {error.format_message().rstrip('.')}. See {command} --help", style="red")
+        message = error.format_message().rstrip(".")
+        say(f"error: {message}{'' if message.endswith('?') else '.'} See {command} --help", style="red")
         return 2
     return _ended("interrupted", code) if code == INTERRUPTED else code or 0
 

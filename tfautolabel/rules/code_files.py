@@ -7,7 +7,7 @@ import runpy
 from collections.abc import Callable, Sequence
 
 from tfautolabel.rules.contract import Rule
-from tfautolabel.rules.files import read_rules
+from tfautolabel.rules.files import check_is_file, read_rules
 from tfautolabel.rules.functions import LabelingFunction
 
 CODE = ".py"
@@ -27,8 +27,7 @@ def rules_of(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _
     shown = os.fspath(path)
     if not shown.lower().endswith(CODE):
         return read_rules(path)
-    if not os.path.isfile(shown):
-        raise FileNotFoundError(f"there is no file of rules {shown!r}")
+    check_is_file(shown)
     say(f"{shown}: its code is run")
     try:
         found = runpy.run_path(shown)

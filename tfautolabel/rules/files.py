@@ -85,8 +85,7 @@ def read_rules(path: str | os.PathLike[str]) -> tuple[FileRule, ...]:
         ['good: lovely', 'bad: waste of money']
     """
     shown = os.fspath(path)
-    if not os.path.isfile(shown):
-        raise FileNotFoundError(f"there is no file of rules {shown!r}")
+    check_is_file(shown)
     with open(shown, "rb") as file:
         start = file.read(1 << 16)
     if start.startswith(b"PK\x03\x04") and is_workbook(shown):
@@ -102,6 +101,19 @@ def read_rules(path: str | os.PathLike[str]) -> tuple[FileRule, ...]:
     if not lines:
         raise ValueError(f"{shown}: holds no rules; one line a rule is expected below 'label,pattern'")
     return tuple(map(FileRule, _named(lines)))
+
+
+def check_is_file(path: str) -> None:
+    """Refuses a file of rules that is not there, or is a folder.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is a folder.
+    """
+    if os.path.isdir(path):
+        raise ValueError(f"rules are in a file. Received: the folder {path!r}")
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"there is no file of rules {path!r}")
 
 
 Written = Iterator[tuple[str, Mapping[str, str]]]
@@ -159,7 +171,7 @@ def _header(text: str, shown: str) -> tuple[str, list[str]]:
             return delimiter, names
     raise ValueError(
         f"{shown}: the first line names the columns label and pattern, and if wanted kind, field and rule "
-        f"(or name), once each. Received: {first[:100]!r}"
+        f"(or name), once each. Received: {repr(first[:100]) if first else 'no line with words'}"
     )
 
 

@@ -158,7 +158,7 @@ def read_inputs(source: Source, out: Path, say: Callable[[str], None] = lambda _
     for note in known.notes[len(inputs.notes) :]:
         say(note)
     inputs = replace(inputs, **known._asdict())
-    check_classes(inputs.examples.classes, inputs.notes)
+    check_classes(inputs.examples.classes, inputs.notes, source.rules is not None)
     if len(inputs.pool) == 0:
         what = "file" if source.is_folder else "row"
         raise ValueError(
@@ -241,16 +241,22 @@ def read_again(source: Source, out: Path) -> tuple[Dataset | None, Dataset]:
     return None, pool
 
 
-def check_classes(classes: Sequence[str], notes: Sequence[str]) -> None:
+def check_classes(classes: Sequence[str], notes: Sequence[str], by_rules: bool = False) -> None:
     """Refuses fewer than two classes; the message says how the data was understood.
+
+    Args:
+        classes: their names.
+        notes: how the data was understood.
+        by_rules: whether rules name classes too.
 
     Raises:
         ValueError: If there are fewer than two.
     """
     if len(classes) < 2:
         understood = "; ".join(notes)
+        of_rules = ", or rules for them" if by_rules else ""
         raise ValueError(
-            f"labels of at least two classes are needed. Received: {', '.join(classes) or 'none'}"
+            f"labels of at least two classes are needed{of_rules}. Received: {', '.join(classes) or 'none'}"
             + (f"; understood was: {understood}; another column is named by --label-column" if notes else "")
         )
 
