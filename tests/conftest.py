@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-# A whole collection looks at all of TensorFlow's objects; they were 8 % of what tests that make graphs take.
-gc.set_threshold(*gc.get_threshold()[:2], 50)
+# A whole collection looks at all of TensorFlow's objects: a quarter of a second. `give_memory_back` has one
+# where there is something to collect.
+gc.set_threshold(*gc.get_threshold()[:2], 1_000)
 
 # With --import-mode=importlib the tests' own folder is not importable otherwise.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,25 +24,32 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
-def give_memory_back():
-    """Graphs hold themselves in circles, and glibc keeps what was freed: gigabytes after some tests."""
-    gc.collect()
-    library = ctypes.CDLL(ctypes.util.find_library("c"))
-    if hasattr(library, "malloc_trim"):
-        library.malloc_trim(0)
+GROWTH = 300 * 2**20
+"""Bytes by which a process may grow before its memory is given back."""
+
+_last = 0
 
 
-@pytest.fixture(autouse=True, scope="module")
-def memory_of_a_file():
-    yield
-    give_memory_back()
+def resident():
+    """The bytes of this process that are in memory, 0 where nobody can say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture(autouse=True)
-def memory_of_real_weights(request):
+def give_memory_back():
+    """Graphs hold themselves in circles, and glibc keeps what was freed: gigabytes after some tests."""
+    global _last
     yield
-    if request.node.get_closest_marker("packaged"):
-        give_memory_back()
+    if resident() > _last + GROWTH:
+        gc.collect()
+        library = ctypes.CDLL(ctypes.util.find_library("c"))
+        if hasattr(library, "malloc_trim"):
+            library.malloc_trim(0)
+        _last = resident()
 
 
 @pytest.fixture(autouse=True)
