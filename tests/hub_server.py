@@ -80,6 +80,17 @@ def serve(answers):
             thread.join()
 
 
+def stand_in_for_kaggle(monkeypatch, url):
+    """Has Kaggle's client, which must be installed, ask a server of ours."""
+    from kagglehub import clients
+    from kagglesdk import kaggle_env
+
+    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
+    monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, url)
+    # It looks for its callers in the source of all frames of the stack: half a second that tells us nothing.
+    monkeypatch.setattr(clients, "get_user_agent", lambda: "tests")
+
+
 def packed(folder, mode="w:gz"):
     """A folder as an archive of it."""
     stream = io.BytesIO()

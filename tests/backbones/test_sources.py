@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from clips import tones
 from hub_modules import make_image_module
-from hub_server import Answer, packed, serve
+from hub_server import Answer, packed, serve, stand_in_for_kaggle
 from kerashub_presets import make_preset
 from picture_and_sound_checkpoints import write_checkpoint
 from pictures import PICTURES
@@ -34,13 +34,12 @@ def hub(module_folder, tmp_path, monkeypatch):
     """The address of a hub and of Kaggle on loopback, and empty caches for both."""
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub_cache"))
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle_cache"))
-    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
     monkeypatch.delenv("TFAUTOLABEL_OFFLINE", raising=False)
     archive = Answer(packed(module_folder))
     answers = {"/google/tiny/1": archive, KAGGLE_DOWNLOAD: archive}
+    pytest.importorskip("kagglehub")
     with serve(answers) as server:
-        kaggle_env = pytest.importorskip("kagglesdk.kaggle_env")
-        monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, server.url)
+        stand_in_for_kaggle(monkeypatch, server.url)
         yield server.url
 
 

@@ -6,7 +6,16 @@ import re
 import numpy as np
 import pytest
 from hub_modules import make_image_module, make_text_pair
-from hub_server import HOSTILE, Answer, archive_of, files_below, packed, serve, set_limits
+from hub_server import (
+    HOSTILE,
+    Answer,
+    archive_of,
+    files_below,
+    packed,
+    serve,
+    set_limits,
+    stand_in_for_kaggle,
+)
 
 from tfautolabel.backbones import load_backbone
 from tfautolabel.backbones.kaggle import load
@@ -37,11 +46,8 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def server(cache, monkeypatch):
     """Kaggle, as its client calls the machine itself."""
-    from kagglesdk import kaggle_env
-
-    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
     with serve({DOWNLOAD: Answer(GOOD), NEWEST: version(3)}) as server:
-        monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, server.url)
+        stand_in_for_kaggle(monkeypatch, server.url)
         yield server
 
 
@@ -109,10 +115,8 @@ def test_offline_once_cached(server, monkeypatch):
 
 
 def test_without_a_network(server, monkeypatch):
-    from kagglesdk import kaggle_env
-
     folder = fetch_model(MODEL)
-    monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, "http://127.0.0.1:1")
+    stand_in_for_kaggle(monkeypatch, "http://127.0.0.1:1")
     assert fetch_model(MODEL) == fetch_model(f"{MODEL}/3") == folder
     with pytest.raises(RuntimeError, match="the connection to Kaggle failed"):
         fetch_model("google/other/tensorFlow2/small")
