@@ -1,6 +1,10 @@
 """Damages files at random, mostly in their heads: the same seed gives the same damage."""
 
+import os
 import random
+
+FUZZ = int(os.environ.get("TFAUTOLABEL_FUZZ", "500"))
+"""How many damaged files of a kind are tried; the first are always the same. More for who looks for more."""
 
 VALUES = (0, 1, 127, 128, 255)
 

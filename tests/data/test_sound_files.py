@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from clips import tones
-from damage import damaged
+from damage import FUZZ, damaged
 
 from tfautolabel.data import Dataset, sound_files
 from tfautolabel.data.modality import modality_of
@@ -179,15 +179,15 @@ def test_one_file_gives_the_same_bytes_at_all_times(subtype):
 def test_damaged_files_are_read_or_set_aside(kind):
     options = {"endian": "BIG"} if kind == "big-endian" else {}
     whole = encoded("WAV" if options else kind, 0.5 * tones(0.05), **options)
-    clips = [damaged(whole, f"{kind} {number}") for number in range(2000)]
-    found = Dataset.from_inputs(clips, modality="audio").read(range(2000))
+    clips = [damaged(whole, f"{kind} {number}") for number in range(FUZZ)]
+    found = Dataset.from_inputs(clips, modality="audio").read(range(FUZZ))
     read = [value for value in found if not isinstance(value, ReadFailure)]
     # Where the damage took the mark away, nothing is turned into WAV.
     assert all(value.startswith(b"RIFF") or converted_sound(value) is None for value in read)
     assert all(
         len(str(value)) < 300 and "\n" not in str(value) for value in found if isinstance(value, ReadFailure)
     )
-    assert 0 < len(read) < 2000
+    assert 0 < len(read) < FUZZ
 
 
 def test_a_caf_file_whose_samples_go_on_to_its_end_is_read():

@@ -127,7 +127,7 @@ pieced = st.lists(st.one_of(texts, st.sampled_from(["<s>", " <mask>", "[SEP]", "
 )
 
 
-@settings(max_examples=FUZZ // 4, deadline=None)
+@settings(max_examples=FUZZ // 12, deadline=None)
 @given(st.lists(pieced, min_size=5, max_size=20))
 def test_any_texts(pair, batch):
     agree(pair, batch)
