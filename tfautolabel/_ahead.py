@@ -61,6 +61,7 @@ def map_ahead(
     try:
         for item in items:
             waiting.append((pool.submit(function, item), guess(item)))
+            del item  # it must not stay in memory while the next one is read
             while waiting and (len(waiting) > ahead or too_large()):
                 yield waiting.popleft()[0].result()
         while waiting:

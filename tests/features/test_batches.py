@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfautolabel._ahead import map_ahead
 from tfautolabel.features.batches import WINDOW_BATCHES, Example, byte_lengths, even_batches
 
 lengths = st.lists(st.integers(0, 50), max_size=200)
@@ -42,3 +43,41 @@ def test_examples_are_taken_as_they_are_needed():
 
     next(even_batches(endless(), 4, 10**9, byte_lengths))
     assert len(taken) <= 3 * 4 * WINDOW_BATCHES
+
+
+class Counted(bytes):
+    """Bytes that know how many of them are in memory."""
+
+    alive = 0
+
+    def __init__(self, *_):
+        Counted.alive += 1
+
+    def __del__(self):
+        Counted.alive -= 1
+
+
+def test_large_examples_are_in_memory_one_at_a_time(monkeypatch):
+    monkeypatch.setattr("tfautolabel.features.batches.WINDOW_BYTES", 100)
+    before = []
+
+    def large():
+        for row in range(6):
+            before.append(Counted.alive)
+            yield Example(row, Counted(200), b"")
+
+    batches = even_batches(large(), 4, 50, byte_lengths)
+    sizes = list(map_ahead(len, batches, size=lambda _: 0, guess=lambda _: 1, most=0))
+    assert (sizes, before) == ([1] * 6, [0] * 6)
+
+
+def test_a_full_batch_does_not_wait_for_the_next_example():
+    taken = []
+
+    def rows():
+        for row in range(6):
+            taken.append(row)
+            yield Example(row, b"xx", b"")
+
+    batches = even_batches(rows(), 2, 10**9, None)
+    assert ([example.row for example in next(batches)], taken) == ([0, 1], [0, 1])

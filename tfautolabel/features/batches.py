@@ -59,8 +59,9 @@ def even_batches(
         return [window[place] for place in sorted(range(len(window)), key=lambda place: -known[place])]
 
     windows = cut(examples, batch_size * WINDOW_BATCHES, WINDOW_BYTES)
-    for window in map_ahead(in_order, windows, ahead=1, size=_bytes_in, most=WINDOW_BYTES):
+    for window in map_ahead(in_order, windows, ahead=1, size=_bytes_in, guess=_bytes_in, most=WINDOW_BYTES):
         yield from cut(window, batch_size, max_bytes)
+        del window  # it must not stay in memory while the next one is read
 
 
 def _bytes_in(examples: list[Example]) -> int:
@@ -86,10 +87,15 @@ def cut(examples: Iterable[Example], size: int, max_bytes: int) -> Iterator[list
     batch: list[Example] = []
     held = 0
     for example in examples:
-        if batch and (len(batch) == size or held + len(example.encoded) > max_bytes):
+        if batch and held + len(example.encoded) > max_bytes:
             yield batch
             batch, held = [], 0
         batch.append(example)
         held += len(example.encoded)
+        # A full batch does not wait for the next example, which may be an hour of sound.
+        if len(batch) == size or held > max_bytes:
+            yield batch
+            batch, held = [], 0
+        del example  # it must not stay in memory while the next one is read
     if batch:
         yield batch

@@ -1,5 +1,7 @@
 import functools
 import struct
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -128,6 +130,36 @@ def test_both_ways_to_resample_agree(rate, monkeypatch):
     by_convolution = resample(samples, given_rate, RATE)
     monkeypatch.setattr("tfautolabel.preprocessors.sounds.resample.MAX_PHASES", 0)
     np.testing.assert_allclose(by_convolution, resample(samples, given_rate, RATE), atol=2e-6)
+
+
+@pytest.mark.parametrize("rate", [8000, 48_000])
+def test_long_clips_are_resampled_in_blocks(rate, monkeypatch):
+    samples = tf.constant(tones(0.2, rate)[:, 0], tf.float32)
+    given_rate = tf.constant(rate, tf.int64)
+    at_once = resample(samples, given_rate, RATE).numpy()
+    for numbers in (1, 3000, 50_000):
+        monkeypatch.setattr("tfautolabel.preprocessors.sounds.resample.FRAME_NUMBERS", numbers)
+        np.testing.assert_allclose(resample(samples, given_rate, RATE), at_once, rtol=0, atol=1e-6)
+
+
+TELEPHONE = """
+import resource, sys
+import numpy as np, tensorflow as tf
+from tfautolabel.preprocessors.sounds.wave import WavePreprocessor, wav_bytes
+layer = WavePreprocessor(16_000)
+layer(tf.constant([wav_bytes(np.zeros(8000), 8000)]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+ready = layer(tf.constant([wav_bytes(np.zeros(8000 * 480), 8000)]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, *ready.inputs[0].shape)
+"""
+
+
+def test_eight_minutes_from_a_telephone_take_little_memory():
+    """The samples take 31 MB. All frames of the filter at once would take 2 GB."""
+    done = subprocess.run([sys.executable, "-c", TELEPHONE], capture_output=True, text=True, check=True)
+    kilobytes, windows, length = map(int, done.stdout.split())
+    assert windows * length == 480 * RATE
+    assert kilobytes < 300_000
 
 
 def test_level_is_kept():

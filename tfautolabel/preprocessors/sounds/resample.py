@@ -15,6 +15,9 @@ from tfautolabel.data.sound_rates import BETA, MAX_PHASES, ROLLOFF, ZEROS
 
 _BLOCK = 16_000
 
+FRAME_NUMBERS = 1 << 23
+"""The most numbers in the frames of a convolution. Each sample is in dozens, so an hour needs blocks."""
+
 
 def resample(samples: tf.Tensor, rate: tf.Tensor, target: int) -> tf.Tensor:
     """Resamples one clip.
@@ -82,10 +85,33 @@ def _by_convolution(samples: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Te
     kernel = tf.cast(_filter(phase[None] - place[:, None], up, down), tf.float32)
     behind = tf.maximum((steps - 1) * down + width - reach - tf.size(samples, out_type=tf.int64), 0)
     padded = tf.pad(samples, [[reach, behind]])
+    block = tf.maximum(FRAME_NUMBERS // width, 1)
+
+    def at_once() -> tf.Tensor:
+        return tf.reshape(_framed(padded, width, down)[:steps] @ kernel, [-1])
+
+    def in_blocks() -> tf.Tensor:
+        number = (steps + block - 1) // block
+        # The last block has as many frames as the others.
+        missing = tf.maximum((number * block - 1) * down + width - tf.size(padded, out_type=tf.int64), 0)
+        longer = tf.pad(padded, [[0, missing]])
+
+        def outputs(start: tf.Tensor) -> tf.Tensor:
+            part = longer[start * down : (start + block - 1) * down + width]
+            return tf.reshape(_framed(part, width, down) @ kernel, [-1])
+
+        starts = tf.range(number) * block
+        signature = tf.TensorSpec([None], tf.float32)
+        return tf.reshape(
+            tf.map_fn(outputs, starts, parallel_iterations=1, fn_output_signature=signature), [-1]
+        )
+
+    return tf.cond(steps <= block, at_once, in_blocks)[:count]
+
+
+def _framed(samples: tf.Tensor, width: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
     # A convolution needs its stride when the graph is built. Frames and a matrix product do not.
-    frames = tf.signal.frame(padded, tf.cast(width, tf.int32), tf.cast(down, tf.int32))[:steps]
-    outputs = tf.matmul(frames, kernel)
-    return tf.reshape(outputs, [-1])[:count]
+    return tf.signal.frame(samples, tf.cast(width, tf.int32), tf.cast(step, tf.int32))
 
 
 def _by_sums(samples: tf.Tensor, up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
