@@ -318,6 +318,50 @@ def test_a_sheet_about_the_file_and_lines_above_the_header(tmp_path):
     assert any("'Survey 2023" in note for note in dataset.notes)
 
 
+def merged_sheet(folder, rows, *blocks):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    for block in blocks:
+        book.active.merge_cells(block)
+    book.save(folder / "merged.xlsx")
+    return folder / "merged.xlsx"
+
+
+SHEET = [["text", "label"], ["a", "x"], ["b", None], ["c", None], ["d", None], ["e", "y"], ["f", None]]
+
+
+@pytest.mark.parametrize(
+    ("above", "blocks", "labels"),
+    [
+        ([], ["B2:B4", "B6:B7"], ["x", "x", "x", None, "y", "y"]),
+        ([], ["B2:C4"], ["x", "x", "x", None, "y", None]),
+        ([["Survey 2023", None], [None, None]], ["A1:B1", "B4:B6"], ["x", "x", "x", None, "y", None]),
+        ([], ["A1:A1", "B2:B4"], ["x", "x", "x", None, "y", None]),
+    ],
+)
+def test_a_merged_cell_holds_for_all_its_rows(tmp_path, above, blocks, labels):
+    dataset = load_dataset(merged_sheet(tmp_path, [*above, *SHEET], *blocks))
+    assert rows_of(dataset) == list(zip([b"a", b"b", b"c", b"d", b"e", b"f"], labels, strict=True))
+    filled = sum(label is not None for label in labels) - 2
+    assert any(f"{filled} cells are merged with one above" in note for note in dataset.notes)
+
+
+def test_merged_rows_without_a_text_are_no_rows(tmp_path):
+    dataset = load_dataset(merged_sheet(tmp_path, [*SHEET[:3], [None, None], ["d", "y"]], "B2:B4"))
+    assert rows_of(dataset) == [(b"a", "x"), (b"b", "x"), (b"d", "y")]
+
+
+def test_a_name_over_two_columns_with_values_is_refused(tmp_path):
+    rows = [["text", None, "label"], ["a", "more", "x"], ["b", "more", "y"]]
+    with pytest.raises(ValueError, match=r"Received: 'text' in row 1, merged over the columns A to B$"):
+        load_dataset(merged_sheet(tmp_path, rows, "A1:B1"))
+    dataset = load_dataset(merged_sheet(tmp_path, [[a, None, c] for a, _, c in rows], "A1:B1"))
+    assert rows_of(dataset) == [(b"a", "x"), (b"b", "y")]
+
+
 def test_formulas_without_values_are_said(tmp_path):
     from openpyxl import Workbook
 

@@ -6,13 +6,14 @@ import csv
 import io
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from tfautolabel._optional import require
 from tfautolabel.data.tables.columns import INPUTS, LABELS, plain_name
+from tfautolabel.data.tables.merged_cells import MergedCells, merged_blocks
 from tfautolabel.data.tables.text_file import TemporaryCopy, TextFile
 
 KNOWN = frozenset((*INPUTS, *LABELS))
@@ -50,12 +51,17 @@ def as_csv(path: str) -> TextFile:
             filled = [sheet for sheet in sheets if any(_cells(row) for row in _rows(sheet))]
             filled.sort(key=lambda sheet: not _names_columns(sheet))
             if filled:
-                _write(copy, filled[0])
+                merged = _merged(file, filled[0])
+                _write(copy, merged.rows(_rows(filled[0])))
                 unknown = _uncomputed(openpyxl, file, filled[0])
     except Exception as error:  # a damaged archive can raise any error
         raise ValueError(f"{path}: is not a workbook that can be read ({str(error)[:200]})") from error
     if not filled:
         raise ValueError(f"{path}: must hold rows. Received: a workbook whose sheets are empty")
+    if merged.shared_name:
+        raise ValueError(
+            f"{path}: each column of a sheet needs a name of its own. Received: {merged.shared_name}"
+        )
     copy.finish()
     notes: tuple[str, ...] = ()
     if len(filled) > 1:
@@ -69,13 +75,32 @@ def as_csv(path: str) -> TextFile:
             f"{path}: {unknown:,} cells hold formulas that no program has computed yet, and count as empty; "
             f"open and save the file in one that does",
         )
+    if merged.filled:
+        notes += (
+            f"{path}: {merged.filled:,} cells are merged with one above and have its value; unmerge them to "
+            f"leave them empty",
+        )
     return TextFile(copy.name, path, notes, copy)
 
 
 def _names_columns(sheet: object) -> bool:
     """Returns whether one of the first rows holds a known column name and has a row below it."""
+    return _header(sheet) is not None
+
+
+def _header(sheet: object) -> int | None:
+    """Returns the number of the first row that holds a known column name and has a row below it, from 1."""
     rows = [_cells(row) for row in islice(_rows(sheet), LOOKED_AT)]
-    return any(plain_name(cell) in KNOWN for row in rows[:-1] for cell in row)
+    named = (
+        number for number, row in enumerate(rows[:-1], 1) if any(plain_name(cell) in KNOWN for cell in row)
+    )
+    return next(named, None)
+
+
+def _merged(file: Any, sheet: Any) -> MergedCells:
+    with zipfile.ZipFile(file) as archive:
+        blocks = merged_blocks(archive, sheet.title)
+    return MergedCells(blocks, _header(sheet) or 1)
 
 
 def _uncomputed(openpyxl: Any, file: Any, sheet: Any) -> int:
@@ -108,11 +133,12 @@ def _rows(sheet: Any) -> Iterator[Any]:
     yield from sheet.iter_rows(values_only=True)
 
 
-def _write(copy: Any, sheet: Any) -> None:
+def _write(copy: Any, rows: Iterator[Sequence[Any]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
-    width = max((len(_cells(row)) for row in islice(_rows(sheet), LOOKED_AT)), default=0)
-    for row in _rows(sheet):
+    first = list(islice(rows, LOOKED_AT))
+    width = max((len(_cells(row)) for row in first), default=0)
+    for row in chain(first, rows):
         cells = _cells(row)
         if not cells:
             continue
