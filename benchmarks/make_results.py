@@ -49,6 +49,7 @@ ORDER = (
         "formats",
         "label_studio",
         "kills",
+        "scale",
     ),
 )
 HEADINGS = {
@@ -69,6 +70,7 @@ HEADINGS = {
     "startup": "Start and second run",
     "hostile": "Broken files",
     "kills": "Killed at any moment",
+    "scale": "In processes, on a cluster, in shards",
     "export_parity": "Exported model",
     "contrastive": "Contrastive tuning, against SetFit",
     "fine_tune": "Fine-tuning",

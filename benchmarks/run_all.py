@@ -57,6 +57,7 @@ QUICK = {
     "descriptions": ["--seeds", "1", "--sets", "uci-minilm"],
     "meta_learning": ["--seeds", "1", "--pairs", "tiles-tux"],
     "report": [],
+    "scale": ["--rows", "20000", "--kills", "2"],
 }
 
 
