@@ -59,6 +59,8 @@ CLASSES = ["cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"]
         ("e\u011fitim", "do\u011frulama"),
         ("zbior_treningowy", "zbior_testowy"),
         ("train-clean-100", "dev-clean", "test-other"),
+        ("20news-bydate-train", "20news-bydate-test"),
+        ("Big Set 2 train", "Big Set 2 test"),
         ("обучение", "тест"),
         ("训练集", "验证集", "测试集"),
         ("学習", "検証", "テスト"),
@@ -121,7 +123,15 @@ def test_a_folder_around_the_classes_of_each_part(tmp_path):
     assert load_dataset(tmp_path).classes == ("cat", "dog")
 
 
-@pytest.mark.parametrize("names", [("steam_train", "bullet_train"), ("test1", "test2"), ("test", "control")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("steam_train", "bullet_train"),
+        ("test1", "test2"),
+        ("test", "control"),
+        ("old steam train", "new bullet train"),
+    ],
+)
 def test_classes_with_the_words_of_parts_in_them(tmp_path, names):
     make(tmp_path, *(f"{name}/{n}/{n}.png" for name in names for n in range(2)))
     assert load_dataset(tmp_path).classes == tuple(sorted(names))

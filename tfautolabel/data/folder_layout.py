@@ -11,7 +11,7 @@ from tfautolabel.data.endings import ARCHIVES, IMAGES, PROSE, SIDECARS, SOUNDS, 
 from tfautolabel.data.plain_words import without_accents
 
 _ROLES = re.compile(
-    r"(?P<before>\w+[-_. ])??(?P<role>train(?:ing)?s?|valid(?:ation|ierung)?s?|val|dev(?:elopment)?|"
+    r"(?P<before>\w[-\w. ]*[-_. ])??(?P<role>train(?:ing)?s?|valid(?:ation|ierung)?s?|val|dev(?:elopment)?|"
     r"test(?:ing)?s?|eval(?:uation)?|label+ed|annotated|h[eo]ld[-_ ]?out|trn|tst|"
     r"entrenamiento|prueba|validacion|trein(?:o|amento)|testes?|validacao|apprentissage|entrainement|"
     r"validazione|addestramento|trenink|validace|egitim|dogrulama|(?:zbior[-_ ])?(?:treningowy|testowy|"
