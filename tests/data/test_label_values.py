@@ -165,6 +165,7 @@ def test_classes_that_are_made_of_others_are_said():
         ["[1 0 0]", "cow"],
         ["cat, dog", "cat", "dog"],
         ["cat;dog", "dog;cow", "cow;cat"],
+        ["cat; dog", "dog", "cow"],
         ["action,comedy", "comedy,drama"],
         ["cat/dog", "cat", "dog"],
         [{"cat": 1}, "dog"],
@@ -182,6 +183,11 @@ def test_several_labels_are_refused(several):
     assert "--label-values keep" in str(refusal.value)
     kept = read(several, label_rules("keep"))[0]
     assert kept == [label_text(value) for value in several]
+
+
+def test_marks_in_names_alone_separate_nothing():
+    names = ["Paris, France", "Paris", "black; white", "grey", "AC/DC", "DC"]
+    assert read(names)[0] == names
 
 
 words = st.text(alphabet="abcé漢 ", min_size=1).map(class_name).filter(bool)

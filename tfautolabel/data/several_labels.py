@@ -74,8 +74,9 @@ def refuse_several(totals: Mapping[str, int], counts: Mapping[str, int], source:
     """Refuses values that are several labels separated by a mark.
 
     A vertical bar always separates labels. Other marks occur in names too ("Paris, France"). A name with such
-    a mark is refused only if all its parts are labels themselves; for commas and semicolons also if a part is
-    the first one in one name and a later one in another. For names in brackets, labels in brackets count too.
+    a mark is refused only if all its parts are labels themselves (one part is enough for semicolons, which
+    are rare in names); for commas and semicolons also if a part is the first one in one name and a later one
+    in another. For names in brackets, labels in brackets count too.
 
     Args:
         totals: class to its number of rows.
@@ -91,7 +92,8 @@ def refuse_several(totals: Mapping[str, int], counts: Mapping[str, int], source:
             raise ValueError(_several(name, count, source))
         for mark in _MARKS:
             parts = _parts(_bare(name), mark)
-            if len(parts) > 1 and all(part in known for part in parts):
+            enough = any if mark == ";" else all
+            if len(parts) > 1 and enough(part in known for part in parts):
                 raise ValueError(_several(name, count, source))
     for mark in (";", ","):
         first: dict[str, str] = {}
