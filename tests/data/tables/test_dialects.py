@@ -349,6 +349,12 @@ def test_a_merged_cell_holds_for_all_its_rows(tmp_path, above, blocks, labels):
     assert any(f"{filled} cells are merged with one above" in note for note in dataset.notes)
 
 
+def test_merged_cells_without_a_header(tmp_path):
+    rows = [["a nice one", "ham"], ["b two words", None], ["c other one", "spam"], ["d one more", "ham"]]
+    dataset = load_dataset(merged_sheet(tmp_path, rows, "B1:B2"))
+    assert [label for _, label in rows_of(dataset)] == ["ham", "ham", "spam", "ham"]
+
+
 def test_merged_rows_without_a_text_are_no_rows(tmp_path):
     dataset = load_dataset(merged_sheet(tmp_path, [*SHEET[:3], [None, None], ["d", "y"]], "B2:B4"))
     assert rows_of(dataset) == [(b"a", "x"), (b"b", "x"), (b"d", "y")]

@@ -100,7 +100,7 @@ def _header(sheet: object) -> int | None:
 def _merged(file: Any, sheet: Any) -> MergedCells:
     with zipfile.ZipFile(file) as archive:
         blocks = merged_blocks(archive, sheet.title)
-    return MergedCells(blocks, _header(sheet) or 1)
+    return MergedCells(blocks, _header(sheet) or 0)
 
 
 def _uncomputed(openpyxl: Any, file: Any, sheet: Any) -> int:

@@ -90,7 +90,7 @@ class MergedCells:
 
     Args:
         blocks: ordered by their first row.
-        header: the number of the row that names the columns, from 1.
+        header: the number of the row that names the columns, from 1; 0 if it is not known.
 
     Attributes:
         filled: how many cells got a value from above so far.
