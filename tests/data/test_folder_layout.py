@@ -249,6 +249,25 @@ def test_what_was_saved_in_place_of_pictures_is_no_text(tmp_path, content):
     assert load_dataset(tmp_path).modality == "image"
 
 
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [
+        (["cat/1.png", "cat/1_mask.png", "dog/2.png", "dog/2_mask_1.png", "dog/2_mask_2.png"], 3),
+        (["images/1.png", "images/2.png", "masks/1.png", "masks/2.png"], 2),
+        (["cat/1.png", "cat/1-segmentation.png", "dog/2 (1).png", "dog/2 (1)_GT.png"], 2),
+        (["gas/mask_1.png", "gas/mask_2.png", "gas mask/3.png", "gas mask/4.png"], 0),
+        (["face_mask/1.png", "face_mask/2.png", "no_mask/1.png", "no_mask/2.png"], 0),
+    ],
+)
+def test_masks_are_examples_and_said(tmp_path, names, count):
+    make(tmp_path, *names)
+    dataset = load_dataset(tmp_path)
+    assert len(dataset) == len(names)
+    said = [note for note in dataset.notes if "named as masks of other pictures" in note]
+    assert len(said) == bool(count)
+    assert all(f": {count} files" in note for note in said)
+
+
 def test_sounds_among_pictures_are_said(tmp_path):
     make(tmp_path, *CLASSES, "cat/8.wav", "dog/9.wav")
     (note,) = [note for note in load_dataset(tmp_path).notes if "names of sound clips" in note]

@@ -16,6 +16,7 @@ from tfautolabel.data.folder_layout import (
     ClassFolders,
     Media,
     find_classes,
+    find_masks,
     find_media,
     is_document,
     only_parts,
@@ -98,6 +99,11 @@ def load_folder(
             notes.append(
                 f"{root}: its folders are not taken for classes, since {_why_no_classes(listing.ids)}"
             )
+    if known == "image" and (masks := find_masks(listing.ids)):
+        notes.append(
+            f"{root}: {len(masks):,} files are named as masks of other pictures, the first {masks[0]!r}, and "
+            f"are examples like these; move them elsewhere to leave them out"
+        )
     if modality is None and (note := _others(listing, known)):
         notes.insert(0, note)
     if modality is None:

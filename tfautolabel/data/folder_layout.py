@@ -32,6 +32,11 @@ _NO_LABELS = re.compile(
 )
 """Usual names for a part whose files have no labels."""
 
+_MASK = r"(?:masks?|seg(?:mentation)?s?|ground[-_ ]?truth|gt|overlay|heat[-_ ]?map)"
+_MASK_NAME = re.compile(rf"(.+?)[-_. ]+{_MASK}(?:[-_. ]?\d+)?", re.IGNORECASE)
+_MASK_FOLDER = re.compile(rf"{_MASK}(?:class|object)?", re.IGNORECASE)
+"""Usual names for pictures that mark where things are in other pictures, and for their folders."""
+
 _DOCUMENT = re.compile(
     r"(read[-_ ]?me|licen[cs]e|copying|notice|authors|contributors|citation|changelog|changes|about|"
     r"description|dataset[-_ ]?card|index|classes|labels|metadata|info|credits|attribution|sources?|manifest|"
@@ -182,6 +187,28 @@ def find_classes(ids: Sequence[str]) -> ClassFolders | None:
         )
     labels = [names[level] if len(names) > level + 1 else None for names in parts]
     return ClassFolders(level, labels, tuple(notes))
+
+
+def find_masks(ids: Sequence[str]) -> list[str]:
+    """Returns the pictures that seem to be masks of other pictures, by their names.
+
+    A mask has the name of a picture beside it with a word behind it ("1_mask.png"), or the name of a picture
+    elsewhere and lies in a folder with such a name ("masks/1.png").
+
+    Args:
+        ids: n paths with `/` of possible examples.
+    """
+    places = {_place(path) for path in ids}
+    stems = Counter(_stem(path) for path in ids)
+    found = []
+    for path in ids:
+        named = _MASK_NAME.fullmatch(_place(path).rpartition("/")[2])
+        folder = path.rpartition("/")[0]
+        beside = named is not None and f"{folder}/{named[1]}".lstrip("/").casefold() in places
+        within = any(_MASK_FOLDER.fullmatch(part) for part in folder.split("/"))
+        if ending_of(path) in IMAGES and (beside or (within and stems[_stem(path)] > 1)):
+            found.append(path)
+    return found
 
 
 def only_parts(ids: Sequence[str]) -> bool:
