@@ -12,6 +12,7 @@ from tfautolabel._version import __version__
 from tfautolabel.cli import (
     audit,
     check_labels,
+    doctor,
     evaluate,
     export,
     export_tasks,
@@ -91,6 +92,7 @@ for command in (
     audit.audit,
     audit.report,
     models.check,
+    doctor.doctor,
     check_labels.check_labels,
     review.review,
     serve.serve,

@@ -1,0 +1,164 @@
+"""Says what this machine has, what of it is used, and why not more."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tfautolabel._cache import cache_dir
+from tfautolabel._cores import granted_cores
+from tfautolabel._optional import MODULES, is_installed
+from tfautolabel.data.modality import PLURALS
+
+LIBRARIES = ("tfautolabel", "tensorflow", "keras", "numpy", "scikit-learn", "pyarrow")
+MEASURED = ("efficientnet-lite0", "minilm-l6", "speech-embedding")
+"""The backbones that are measured, as far as their weights are there: one of each modality."""
+
+SECONDS = 1.0
+"""How long each of them runs."""
+
+ROWS, TOKENS = 32, 32
+"""The size of a measured batch, and of its texts."""
+
+DRIVER = Path("/proc/driver/nvidia/version")
+
+
+class Fact(NamedTuple):
+    """One line of what `examine` finds.
+
+    Attributes:
+        name: what it is about.
+        value: what was found.
+        why: why it is not more, and what to do about it; empty if there is nothing to say.
+    """
+
+    name: str
+    value: str
+    why: str = ""
+
+
+def examine(measure: bool = True) -> Iterator[Fact]:
+    """Yields what is found, the quick things first.
+
+    Args:
+        measure: whether to run backbones whose weights are there, `SECONDS` each.
+    """
+    yield Fact("system", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}")
+    for name in LIBRARIES:
+        yield Fact(name, importlib.metadata.version(name))
+    yield Fact("extras", ", ".join(sorted(filter(is_installed, MODULES))) or "none", _missing_extras())
+    yield _cores()
+    yield _cache()
+    yield _gpus()
+    if measure:
+        yield from _speeds()
+
+
+def why_fewer_cores(machine: int, granted: int, affinity: int, limit: str | None) -> str:
+    """Returns why a process may not use all cores of its machine, or "".
+
+    Args:
+        machine: the cores that the machine has.
+        granted: the cores that the process may use.
+        affinity: the cores that its affinity allows.
+        limit: the value of LOKY_MAX_CPU_COUNT.
+    """
+    if granted >= machine:
+        return ""
+    if limit is not None and limit.strip() == str(granted):
+        return "LOKY_MAX_CPU_COUNT says so"
+    if affinity == granted:
+        return "the affinity of this process allows no more (taskset, Slurm)"
+    return "the quota of its control group allows no more (Docker, Kubernetes)"
+
+
+def why_no_gpu(system: str, cuda_build: bool, driver: bool, visible: str | None) -> str:
+    """Returns why TensorFlow sees no GPU, and what to do about it.
+
+    Args:
+        system: the name of the operating system, as `platform.system` gives it.
+        cuda_build: whether this TensorFlow is made for CUDA.
+        driver: whether a driver for NVIDIA's GPUs is loaded.
+        visible: the value of CUDA_VISIBLE_DEVICES.
+    """
+    if system != "Linux":
+        return f"TensorFlow's packages for {system} use no GPU"
+    if not driver:
+        return "no NVIDIA driver is loaded, so there is no GPU that TensorFlow could use"
+    if visible is not None and visible.strip() in ("", "-1"):
+        return f"CUDA_VISIBLE_DEVICES={visible!r} hides all GPUs: unset it"
+    if not cuda_build:
+        return 'this TensorFlow is made without CUDA: pip install "tensorflow[and-cuda]"'
+    return (
+        "a driver is there, but TensorFlow cannot load CUDA's libraries: "
+        'pip install "tensorflow[and-cuda]"; '
+        "TFAUTOLABEL_DEBUG=1 shows TensorFlow's own messages"
+    )
+
+
+def _missing_extras() -> str:
+    missing = sorted(name for name in MODULES if not is_installed(name))
+    return f'not installed: {", ".join(missing)} (pip install "tfautolabel[NAME]")' if missing else ""
+
+
+def _cores() -> Fact:
+    machine, granted = os.cpu_count() or 1, granted_cores()
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine
+    why = why_fewer_cores(machine, granted, affinity, os.environ.get("LOKY_MAX_CPU_COUNT"))
+    return Fact("cores", f"{granted} of {machine} are used", why)
+
+
+def _cache() -> Fact:
+    folder = cache_dir()
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free / 2**30
+    why = "" if os.access(there, os.W_OK) else "it cannot be written: set TFAUTOLABEL_CACHE to another folder"
+    return Fact("cache", f"{folder}, {free:,.0f} GiB free", why)
+
+
+def _gpus() -> Fact:
+    import tensorflow as tf
+
+    if found := tf.config.list_physical_devices("GPU"):
+        names = [tf.config.experimental.get_device_details(one).get("device_name", one.name) for one in found]
+        return Fact("GPU", f"{', '.join(names)}: used")
+    cuda_build = bool(tf.sysconfig.get_build_info().get("is_cuda_build", False))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return Fact("GPU", "none is used", why_no_gpu(platform.system(), cuda_build, DRIVER.exists(), visible))
+
+
+def _speeds() -> Iterator[Fact]:
+    from tfautolabel.backbones.packaged import PACKAGED
+
+    for name in MEASURED:
+        if PACKAGED[name].is_cached():
+            yield Fact(name, f"{_rate(name):,.0f} {PLURALS[PACKAGED[name].modality]} a second, network alone")
+        else:
+            why = f"its weights are not there (tfautolabel backbones fetch {name})"
+            yield Fact(name, "not measured", why)
+
+
+def _rate(name: str) -> float:
+    import numpy as np
+
+    from tfautolabel.backbones import load_backbone
+    from tfautolabel.features.frozen import inference_network
+
+    network = load_backbone(f"packaged:{name}").network
+    run = inference_network(network)
+    batch = [
+        np.ones([ROWS, *(size or TOKENS for size in tensor.shape[1:])], str(tensor.dtype))
+        for tensor in network.inputs
+    ]
+    run(*batch)
+    rows, start = 0, time.perf_counter()
+    while (passed := time.perf_counter() - start) < SECONDS:
+        run(*batch)
+        rows += ROWS
+    return rows / passed
