@@ -8,23 +8,34 @@ Certificates: as in trust_validity.py, over 50 heads and four random samples of 
 labels are worse than the target, and which share is accepted; beside that, the estimate from the labels
 that the head has learnt from.
 
+Audits: in pools of other shares, answers come in the order of the audit's design, and after 100 and 300 of
+them it is seen whether labels worse than the target are certified. The labels that the head has learnt from
+are balanced.
+
+Memory: the largest resident memory of a process that fits the head with a pool and looks at all of it, beyond
+what it had before, in multiples of the features.
+
     python benchmarks/auto_head.py [--draws 10] [--labels 8 16] [--pools balanced dirichlet missing strangers]
-        [--parts accuracy certificates] [--sets uci fashion-mnist] --fsdd ARCHIVE
+        [--parts accuracy certificates audits memory] [--sets uci fashion-mnist] --fsdd ARCHIVE
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import resource
+import time
 
 import numpy as np
 from accuracy import draw
-from recording import Report, read_rows
+from recording import Report, read_rows, run_worker
 from scipy.stats import binom
 from trust_sets import Features, read_features, trust_options
 
-from tfautolabel.heads import build_head
+from tfautolabel.heads import AutoHead, build_head
+from tfautolabel.heads.auto import LEVELS
 from tfautolabel.training import train_head
-from tfautolabel.trust import certify
+from tfautolabel.trust import certify, certify_audited, design_audit
 
 POOLS = ("balanced", "dirichlet", "missing", "strangers")
 MEANS = {"balanced": 1.5, "others": 1.2, "few": 3.0}
@@ -42,7 +53,11 @@ ENOUGH = 8
 SETS = ("uci", "uci-e5", "spam", "digits", "speakers-resemblyzer", "fashion-mnist", "tux-stamps")
 FEWEST_ROWS = 600
 HEADS = ("linear", "auto")
+PARTS = ("accuracy", "certificates", "audits", "memory")
+LARGE, WIDE, MEMORY = 50_000, 1_280, 1.5
+"""The rows and columns of a large pool, and how much memory may grow, in multiples of its features."""
 TARGET, CONFIDENCE = 0.05, 0.95
+ANSWERS = (100, 300)
 PER_CLASS, SIZES, SAMPLES = 20, (100, 200, 500), 4
 
 
@@ -117,25 +132,29 @@ def accuracy(every: dict[str, Features], kind: str, arguments: argparse.Namespac
                 "worst draw": round(float(gains.min()), 2),
             }
             print(kind, labels, name, cells[name], flush=True)
-        worst = min(cells, key=lambda one: cells[one]["gain"])
-        mean = float(np.mean([one["gain"] for one in cells.values()]))
-        shown = "; ".join(f"{name} {c['linear']:.1f} {c['gain']:+.1f}" for name, c in cells.items())
-        what = f"points of accuracy more than the linear head, {arguments.draws} draws"
-        report.add(
-            f"{kind} pool, {labels} labels a class{MEAN}",
-            f"{what}, mean of {len(cells)} sets",
-            mean,
-            result=f"{mean:+.2f}",
-            peer=f"linear, and the gain: {shown}",
-            cells=cells,
-        )
-        report.add(
-            f"{kind} pool, {labels} labels a class, worst set",
-            what,
-            cells[worst]["gain"],
-            f">= {WORST[group(kind, labels)]}",
-            result=f"{cells[worst]['gain']:+.2f} ({worst})",
-        )
+        add_cells(cells, kind, labels, arguments.draws, report)
+
+
+def add_cells(cells: dict[str, dict], kind: str, labels: int, draws: int, report: Report) -> None:
+    worst = min(cells, key=lambda one: cells[one]["gain"])
+    mean = float(np.mean([one["gain"] for one in cells.values()]))
+    shown = "; ".join(f"{name} {c['linear']:.1f} {c['gain']:+.1f}" for name, c in cells.items())
+    what = f"points of accuracy more than the linear head, {draws} draws"
+    report.add(
+        f"{kind} pool, {labels} labels a class{MEAN}",
+        f"{what}, mean of {len(cells)} sets",
+        mean,
+        result=f"{mean:+.2f}",
+        peer=f"linear, and the gain: {shown}",
+        cells=cells,
+    )
+    report.add(
+        f"{kind} pool, {labels} labels a class, worst set",
+        what,
+        cells[worst]["gain"],
+        f">= {WORST[group(kind, labels)]}",
+        result=f"{cells[worst]['gain']:+.2f} ({worst})",
+    )
 
 
 def group(kind: str, labels: int) -> str:
@@ -229,17 +248,104 @@ def certificates(name: str, features: Features, heads: int, report: Report) -> N
     )
 
 
+def audits(name: str, features: Features, kind: str, heads: int, report: Report) -> None:
+    """Audits of pools whose shares are not those of the labels."""
+    some = usable(features, PER_CLASS)
+    k = int(some.class_ids.max()) + 1
+    wrong: dict[str, list[bool]] = {head: [] for head in HEADS}
+    shares: dict[str, list[list[float]]] = {head: [] for head in HEADS}
+    for seed in range(heads):
+        drawn = draw(some.class_ids, PER_CLASS, seed)
+        rows = pool_rows(some.class_ids, drawn, kind, seed)
+        known, truth, pool = some.class_ids[drawn], some.class_ids[rows], some.values[rows]
+        for head in HEADS:
+            _, probabilities, _ = fit(head, some.values[drawn], known, pool, k, seed)
+            scores, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+            for sample in range(SAMPLES):
+                levels = {"target_error": TARGET, "confidence": CONFIDENCE}
+                design = design_audit(scores, seed=seed * SAMPLES + sample, **levels)
+                order, ever, reached = design.order(scores, ANSWERS[-1]), False, []
+                for count in ANSWERS:
+                    asked = order[:count]
+                    found = certify_audited(scores, correct[asked], asked, design=design, **levels)
+                    accepted = found.accepts(scores)
+                    ever |= bool(accepted.any() and (~correct[accepted]).mean() > TARGET)
+                    reached.append(float(accepted.mean()))
+                wrong[head].append(ever)
+                shares[head].append(reached)
+    draws = heads * SAMPLES
+    slack = binom.ppf(0.99, draws, 1 - CONFIDENCE) / draws
+    accepted = {head: np.mean(shares[head], axis=0) for head in HEADS}
+    report.add(
+        f"audits that are wrong, {name}, {kind} pool",
+        f"share of {draws} audits, after any of {ANSWERS} answers; the bar is 5 % and chance (99 %)",
+        float(np.mean(wrong["auto"])),
+        f"<= {slack:.4f}",
+        result=f"{np.mean(wrong['auto']):.3f}, accepts " + " ".join(f"{one:.3f}" for one in accepted["auto"]),
+        peer=f"linear: {np.mean(wrong['linear']):.3f}, accepts "
+        + " ".join(f"{one:.3f}" for one in accepted["linear"]),
+    )
+    print(report.rows[-1]["row"], report.rows[-1]["result"], report.rows[-1]["peer"], flush=True)
+
+
+def memory(report: Report) -> None:
+    for level in LEVELS:
+        found = run_worker([__file__, "--worker", level])
+        report.add(
+            f"memory with {LARGE:,} x {WIDE:,} features, {level}",
+            "peak, in multiples of the features",
+            found["peak"],
+            f"<= {MEMORY}",
+            result=f"{found['peak']:.2f}",
+            ratio=f"{found['fit']:.1f} processor seconds to fit, {found['label']:.1f} to label",
+        )
+
+
+def worker(level: str) -> None:
+    """Prints what one level needs; in a process of its own, since memory that was freed counts."""
+    rng = np.random.default_rng(0)
+    small = rng.normal(size=(2_000, WIDE)).astype(np.float32)
+    fitted(level, small)  # what libraries need once
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    features = np.empty((LARGE, WIDE), np.float32)
+    rng.standard_normal(out=features, dtype=np.float32)
+    start = time.process_time()
+    head = fitted(level, features)
+    after = time.process_time()
+    for at in range(0, LARGE, 1024):
+        head(features[at : at + 1024], training=False)
+    seconds = {"fit": after - start, "label": time.process_time() - after}
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(json.dumps({"peak": used * 1024 / features.nbytes, **seconds}))
+
+
+def fitted(level: str, features: np.ndarray) -> AutoHead:
+    head = AutoHead(WIDE, 10, level=level)
+    head.compile()
+    known = np.arange(160)
+    head.fit(features[known], known % 10, pool=features)
+    return head
+
+
 def main() -> None:
     parser = trust_options(__doc__)
     parser.set_defaults(sets=list(SETS))
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--labels", type=int, nargs="+", default=[8, 16], help="a class")
     parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
-    parser.add_argument("--parts", nargs="+", choices=("accuracy", "certificates"), default=["accuracy"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=["accuracy"])
     parser.add_argument("--heads", type=int, default=50, help="for certificates")
+    parser.add_argument("--worker", choices=LEVELS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    every = read_features(arguments)
+    if arguments.worker:
+        worker(arguments.worker)
+        return
+    del arguments.worker
+    every = read_features(arguments) if {*arguments.parts} - {"memory"} else {}
     report = Report("auto_head", arguments)
+    if "memory" in arguments.parts:
+        memory(report)
+        report.save()
     if "accuracy" in arguments.parts:
         for kind in arguments.pools:
             accuracy(every, kind, arguments, report)
@@ -250,6 +356,11 @@ def main() -> None:
         for name, features in every.items():
             certificates(name, features, arguments.heads, report)
             report.save()
+    if "audits" in arguments.parts:
+        for name, features in every.items():
+            for kind in ("dirichlet", "missing"):
+                audits(name, features, kind, arguments.heads, report)
+                report.save()
 
 
 if __name__ == "__main__":

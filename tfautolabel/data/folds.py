@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_ROWS_AT_ONCE = 8192
+_COLUMNS_AT_ONCE = 64
 
 
 def content_order(features: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
@@ -31,14 +31,47 @@ def content_order(features: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
     if rows.size == 0:
         return by_class
     rows = rows.reshape(len(class_ids), -1)
+    # Pools are large, so the rows are compared some columns at a time, and only those that were equal so far.
+    places = np.zeros(len(rows), np.int64)
+    tied = np.arange(len(rows))
+    for start in range(0, rows.shape[1], _COLUMNS_AT_ONCE):
+        if not len(tied):
+            break
+        part = rows[by_class[tied], start : start + _COLUMNS_AT_ONCE]
+        order, starts = _sorted_groups(places[tied], part)
+        places[tied[order]] = starts
+        tied = np.sort(tied[order][_repeated(starts)])
+    return by_class[np.argsort(places, kind="stable")]
+
+
+def _sorted_groups(places: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorts rows by their places so far, then by some columns.
+
+    Args:
+        places: (n,) int64, the first place of the rows that were equal so far.
+        part: (n, c) float32, the next columns.
+
+    Returns:
+        (n,) int64, the order; and (n,) int64, in this order, the first place of rows that still are equal.
+    """
+    keys = np.empty((len(places), 8 + 4 * part.shape[1]), np.uint8)
+    keys[:, :8] = places.astype(">i8").view(np.uint8).reshape(len(places), 8)
     # The bytes of big-endian numbers of one sign sort as the numbers do. A difference in their last bits, as
     # between two batch sizes, hardly ever changes the order. Minus zero equals zero.
-    whole = np.empty(rows.shape, ">f4")  # the only copy: pools are large
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        block = by_class[start : start + _ROWS_AT_ONCE]
-        np.add(rows[block], np.float32(0.0), out=whole[start : start + len(block)])
-    numbers = whole.view(np.dtype((np.void, whole.shape[1] * whole.itemsize))).reshape(-1)
-    return by_class[np.argsort(numbers, kind="stable")]
+    keys[:, 8:] = (part + np.float32(0.0)).astype(">f4").view(np.uint8).reshape(len(places), -1)
+    order = np.argsort(keys.view(np.dtype((np.void, keys.shape[1]))).reshape(-1), kind="stable")
+    keys, before = keys[order], places[order]
+    counted = np.arange(len(order))
+    new = np.append(True, (keys[1:] != keys[:-1]).any(axis=1))
+    other = np.append(True, before[1:] != before[:-1])
+    first, first_before = (np.maximum.accumulate(np.where(one, counted, 0)) for one in (new, other))
+    return order, before + first - first_before
+
+
+def _repeated(ascending: np.ndarray) -> np.ndarray:
+    """Returns which of (n,) ascending numbers occur more than once, (n,) bool."""
+    same = ascending[1:] == ascending[:-1]
+    return np.asarray(np.append(same, False) | np.append(False, same))
 
 
 def twin_numbers(content: np.ndarray) -> np.ndarray:

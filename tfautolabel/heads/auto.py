@@ -18,7 +18,7 @@ from tfautolabel.heads.class_shares import (
 from tfautolabel.heads.evidence import gain, mixed_by_evidence
 from tfautolabel.heads.linear import Examples, LinearHead
 from tfautolabel.heads.neighbours import ANCHORS
-from tfautolabel.heads.pool_fit import FittedHeads, fit_pool_heads
+from tfautolabel.heads.pool_fit import FittedHeads, PoolRows, fit_pool_heads
 from tfautolabel.heads.pool_heads import HEADS_OF_POOL, PoolHeads
 
 POOL_ROWS = 300
@@ -30,8 +30,6 @@ NEIGHBOUR_ROWS = 1_000
 
 LEVELS = ("maps", "neighbours")
 """What a head may use of a pool: its covariance; or also which of its examples are neighbours."""
-
-_ROWS_AT_ONCE = 8192
 
 
 @keras.saving.register_keras_serializable("tfautolabel")
@@ -148,7 +146,7 @@ class AutoHead(LinearHead):
             self.pool_ = linear_record(few if rows else "there is no pool to learn from", rows)
             return super()._learn(examples)
         known = self._normalized(examples.features)
-        unlabelled = self._normalized(pool, content_order(pool, np.zeros(rows, np.int64)))
+        unlabelled = PoolRows(pool, content_order(pool, np.zeros(rows, np.int64)), self._normalized)
         near = self.level == "neighbours" and rows >= NEIGHBOUR_ROWS and len(known) <= ANCHORS
         of_pool = fit_pool_heads(known, examples, unlabelled, near, self._solved, self.n_classes, self.seed)
         self.dense.set_weights([of_pool.models[0].weights, of_pool.models[0].bias])
@@ -168,13 +166,13 @@ class AutoHead(LinearHead):
         return self._history(self(examples.features), examples.class_ids, out_of_fold)
 
     def _correct_shares(
-        self, unlabelled: np.ndarray, out_of_fold: np.ndarray, examples: Examples
+        self, unlabelled: PoolRows, out_of_fold: np.ndarray, examples: Examples
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Corrects the classes' shares if the pool has others; held-out labels stay on the same scale."""
         counts = np.bincount(examples.class_ids, minlength=self.n_classes)
         if counts.min() < LABELS:
             return out_of_fold, {"class_shares": None}
-        parts = [self.pool_heads(part, self.dense(part)) for part in _parts(unlabelled)]
+        parts = [self.pool_heads(part, self.dense(part)) for part in unlabelled.parts()]
         of_pool = np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
         errors = shift_in_errors(of_pool, out_of_fold, examples.weights)
         if errors <= STANDARD_ERRORS:
@@ -186,19 +184,10 @@ class AutoHead(LinearHead):
         found = [round(float(share), 4) for share in factors * expected]
         return with_factors(out_of_fold, factors).astype(np.float32), {"class_shares": found}
 
-    def _normalized(self, features: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
-        """Returns features of length one, in an order, without a second copy of them."""
-        found = np.empty((len(features), self.feature_dim), np.float32)
-        order = np.arange(len(features)) if order is None else order
-        for start in range(0, len(order), _ROWS_AT_ONCE):
-            rows = order[start : start + _ROWS_AT_ONCE]
-            part = self.normalization(np.asarray(features[rows], np.float32))
-            found[start : start + len(rows)] = keras.ops.convert_to_numpy(part)
+    def _normalized(self, features: np.ndarray) -> np.ndarray:
+        """Returns (n, d) float32 features of length one."""
+        found: np.ndarray = keras.ops.convert_to_numpy(self.normalization(np.asarray(features, np.float32)))
         return found
-
-
-def _parts(rows: np.ndarray) -> list[np.ndarray]:
-    return [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
 
 
 def linear_record(why: str, rows: int = 0) -> dict[str, Any]:

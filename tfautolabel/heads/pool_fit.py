@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -36,6 +37,33 @@ _ROWS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True, eq=False)
+class PoolRows:
+    """The rows of a pool, of length one; they are made as they are needed, since a pool may be large.
+
+    Attributes:
+        features: (m, d) float32, as a backbone gives them.
+        order: (m,) int64, an order that depends on the contents only.
+        normalized: makes (n, d) float32 rows of length one of (n, d) features.
+    """
+
+    features: np.ndarray
+    order: np.ndarray
+    normalized: Callable[[np.ndarray], np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, places: np.ndarray | slice) -> np.ndarray:
+        """Returns (n, d) float32 rows at places in this order."""
+        return self.normalized(self.features[self.order[places]])
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """Yields all rows, some thousand at a time."""
+        for start in range(0, len(self), _ROWS_AT_ONCE):
+            yield self[start : start + _ROWS_AT_ONCE]
+
+
+@dataclass(frozen=True, eq=False)
 class FittedHeads:
     """Heads on one pool.
 
@@ -58,7 +86,7 @@ class FittedHeads:
 def fit_pool_heads(
     known: np.ndarray,
     examples: Examples,
-    pool: np.ndarray,
+    pool: PoolRows,
     near: bool,
     solve: Solve,
     n_classes: int,
@@ -69,15 +97,13 @@ def fit_pool_heads(
     Args:
         known: (n, d) float32, the labelled examples' features, of length one.
         examples: the same examples, with labels, weights and folds.
-        pool: (m, d) float32, of length one, in an order that depends on the contents only.
+        pool: its m rows.
         near: whether neighbours are used.
         solve: fits one head.
         n_classes: k.
         seed: determines which rows of a large pool are anchors.
     """
-    axes = principal_axes(
-        [known, *(pool[at : at + _ROWS_AT_ONCE] for at in range(0, len(pool), _ROWS_AT_ONCE))]
-    )
+    axes = principal_axes(itertools.chain([known], pool.parts()))
     views = [known, *(axes.scaled(known, power) for power in POWERS)]
     if not near:
         models = [solve(view, examples) for view in views]

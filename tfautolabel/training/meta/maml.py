@@ -16,8 +16,8 @@ import tensorflow as tf
 from tfautolabel.training.meta.episodes import learnt_map
 from tfautolabel.training.meta.tasks import Task
 
-INNER_STEPS, INNER_RATE = 10, 1.0
-"""Steps of gradient descent from a head of zeros, and their size."""
+INNER_STEPS, INNER_RATE = 5, 1.0
+"""Steps of gradient descent from a head of zeros, and their size; chosen on draws 300 to 302 of words."""
 
 
 def first_order_maml(tasks: list[Task], seed: int = 0) -> np.ndarray:
