@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfautolabel import Dataset
+from tfautolabel import Dataset, load_dataset
 from tfautolabel.rules.apply import cast_votes
+from tfautolabel.rules.contract import Part
+from tfautolabel.rules.fields import Fields
 from tfautolabel.rules.files import read_rules
 from tfautolabel.rules.kinds import KINDS
 from tfautolabel.rules.known import KnownRow
@@ -333,3 +335,23 @@ def test_the_documentation_has_every_kind_and_its_examples_are_read(rules_of, tm
     assert "examples/reviews.csv" in code
     root = Path(__file__).parents[2].as_posix()
     exec(code.replace("examples/", f"{root}/examples/"), {})
+
+
+def test_votes_of_one_class_are_a_sequence_as_of_any_rule(tmp_path):
+    (tmp_path / "rules.csv").write_text("label,pattern,kind\ngood,grea.,regex\nbad,poor,\n", "utf-8")
+    part = Part(
+        Dataset.from_inputs(["great", "poor", "greal"], modality="text"), ["great", "poor", "greal"], list
+    )
+    regex, keyword = (rule.vote(part) for rule in read_rules(tmp_path / "rules.csv"))
+    assert list(regex) == ["good", None, "good"]
+    assert list(regex[1:]) == [None, "good"]
+    assert list(keyword) == [None, "bad", None]
+
+
+def test_an_expression_on_a_column_votes_beside_empty_cells(tmp_path):
+    (tmp_path / "rules.csv").write_text("label,pattern,kind,field\ngood,grea.,regex,title\n", "utf-8")
+    (tmp_path / "texts.csv").write_text("text,title\na,great\nb,\nc,poor\n", "utf-8")
+    pool = load_dataset(tmp_path / "texts.csv", input_column="text")
+    fields = Fields(tmp_path / "texts.csv", input_column="text")
+    votes = cast_votes(read_rules(tmp_path / "rules.csv"), pool, fields=fields, progress=False)
+    assert votes.matrix.tolist() == [[0], [-1], [-1]]

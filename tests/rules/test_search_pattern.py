@@ -12,7 +12,7 @@ from tfautolabel.rules.search_pattern import Joined, SearchPattern
 
 
 def found(pattern, texts):
-    return SearchPattern(pattern).found_in(texts, Joined(texts))
+    return list(SearchPattern(pattern).found_in(texts, Joined(texts)))
 
 
 ATOMS = st.sampled_from(

@@ -17,7 +17,7 @@ from tfautolabel.data.label_values import class_key
 from tfautolabel.data.names import check_unique, shorten
 from tfautolabel.data.row_groups import read_in_groups
 from tfautolabel.labels import ABSTAIN
-from tfautolabel.rules.contract import Part, Rule, RuleFailure, RuleStopped, Vote
+from tfautolabel.rules.contract import OneClassVotes, Part, Rule, RuleFailure, RuleStopped, Vote
 from tfautolabel.rules.known import KnownRow
 from tfautolabel.rules.votes import SHOWN_FAILURES, Failure, Failures, Votes, vote_type
 
@@ -229,6 +229,8 @@ class _ClassIds:
     def of(self, votes: Sequence[Vote | RuleFailure], names: np.ndarray) -> tuple[np.ndarray, Failures]:
         """Returns p class ids, and the votes that are none."""
         ids = self._ids
+        if isinstance(votes, OneClassVotes) and isinstance(own := self._other(votes.label), int):
+            return np.where(votes.cast, own, ABSTAIN).astype(self.kind), Failures()
         try:  # nearly all votes are names that were seen before, or None
             return np.array([ids[vote] for vote in votes], self.kind), Failures()
         except (KeyError, TypeError):  # a RuleFailure, a number, another spelling, or no vote at all

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
+
+import numpy as np
 
 from tfautolabel.data import Dataset
 
@@ -47,6 +49,32 @@ class Part:
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """What is known of each example, by name: p mappings; see `tfautolabel.rules.fields`."""
         return self.look_up(self.examples)
+
+
+class OneClassVotes(Sequence["Vote"]):
+    """The votes of a rule for one class on p examples, as an array: nothing is made for each example.
+
+    Args:
+        label: the class.
+        cast: (p,) bool, where the rule votes.
+    """
+
+    def __init__(self, label: str, cast: np.ndarray) -> None:
+        self.label = label
+        self.cast = cast
+
+    def __len__(self) -> int:
+        return len(self.cast)
+
+    @overload
+    def __getitem__(self, row: int) -> Vote: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Vote]: ...
+
+    def __getitem__(self, row: int | slice) -> Vote | Sequence[Vote]:
+        if isinstance(row, slice):
+            return OneClassVotes(self.label, self.cast[row])
+        return self.label if self.cast[row] else None
 
 
 class RuleStopped(Exception):  # noqa: N818 - a rule ends itself; nothing else is wrong

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfautolabel.data.label_values import class_name
 from tfautolabel.data.tables.csv_dialect import DELIMITERS
 from tfautolabel.data.tables.excel import as_csv, is_workbook
 from tfautolabel.data.tables.text_file import TextFile, is_binary, open_text
-from tfautolabel.rules.contract import Part, RuleFailure, Vote
+from tfautolabel.rules.contract import OneClassVotes, Part, RuleFailure, Vote
 from tfautolabel.rules.kinds import KINDS, TEXT, USUAL_FIELDS, Line, usual_kind
 
 COLUMNS = ("label", "pattern", "kind", "field", "rule", "name")
@@ -50,10 +52,12 @@ class FileRule:
         Raises:
             ValueError: If there is no such field; the message lists those that are there.
         """
-        label = self.line.label
+        label, answers = self.line.label, self.test(part)
+        if isinstance(answers, np.ndarray):
+            return OneClassVotes(label, answers)
         return [
             label if answer is True else answer if isinstance(answer, RuleFailure) else None
-            for answer in self.test(part)
+            for answer in answers
         ]
 
 

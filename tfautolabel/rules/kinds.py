@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.tables.text_file import open_text
 from tfautolabel.rules.contract import Part, RuleFailure
@@ -18,9 +20,9 @@ TEXT = "text"
 """The field of rules that look at the input itself."""
 MEASURES = (SIZE, DURATION, LENGTH)
 
-Answers = Sequence[bool | RuleFailure | None]
+Answers = Sequence[bool | RuleFailure | None] | np.ndarray
 Test = Callable[[Part], Answers]
-"""From a part to an answer for each of its examples; None and False are no vote."""
+"""From a part to an answer for each of its examples; None and False are no vote. An array is of bool only."""
 
 
 class Line(NamedTuple):
@@ -79,6 +81,8 @@ class TermTest:
         """See `Test`."""
         stands_in, line = self.terms.stands_in, self._line
         texts = _prepared(part, ("folded", line.field), lambda: _each(folded, _texts(part, line)))
+        if None not in texts:
+            return np.fromiter(map(stands_in, texts), bool, len(texts))
         return [None if text is None else stands_in(text) for text in texts]
 
 
@@ -103,7 +107,8 @@ class PatternTest:
             rows = [row for row, text in enumerate(texts) if text is not None]
             answers: list[bool | RuleFailure | None] = [None] * len(texts)
             some = [text for text in texts if text is not None]
-            for row, answer in zip(rows, pattern.found_in(some, Joined(some)), strict=True):
+            found = pattern.found_in(some, Joined(some))
+            for row, answer in zip(rows, found if isinstance(found, list) else found.tolist(), strict=True):
                 answers[row] = answer
             return answers
         joined = _prepared(part, ("joined", line.field), lambda: Joined(texts))

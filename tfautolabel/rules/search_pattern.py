@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
+import numpy as np
 import regex
 
 from tfautolabel.rules.contract import RuleFailure, RuleStopped
@@ -68,7 +69,7 @@ class SearchPattern:
         self._joins = self.shape.joins
         self._too_slow: list[int] = []
 
-    def found_in(self, texts: Sequence[str], joined: Joined) -> list[bool | RuleFailure]:
+    def found_in(self, texts: Sequence[str], joined: Joined) -> list[bool | RuleFailure] | np.ndarray:
         """Looks into some texts.
 
         Args:
@@ -76,7 +77,7 @@ class SearchPattern:
             joined: the same texts.
 
         Returns:
-            p answers; a failure where the search took too long.
+            p answers; a failure where the search took too long. Without one, they are an array of bool.
 
         Raises:
             RuleStopped: If too many searches, of this call and earlier ones, took too long.
@@ -89,8 +90,9 @@ class SearchPattern:
                 self._joins = False  # each text gets its own time
         return [self._found(text) for text in texts]
 
-    def _of_joined(self, texts: Sequence[str], joined: Joined) -> list[bool | RuleFailure]:
-        found: list[bool | RuleFailure] = [False] * joined.count
+    def _of_joined(self, texts: Sequence[str], joined: Joined) -> list[bool | RuleFailure] | np.ndarray:
+        rows: list[int] = []
+        failed: dict[int, RuleFailure] = {}
         search = self._compiled.search
         for text, starts, first in joined.blocks:
             place, many = 0, len(text) >= LONG
@@ -99,11 +101,19 @@ class SearchPattern:
                 own = first + row - 1
                 # A match that runs on into the next text may hide a shorter one, or none.
                 inside = match.end() <= starts[row - 1] + len(texts[own])
-                found[own] = True if inside else self._found(texts[own])
+                answer = True if inside else self._found(texts[own])
+                if isinstance(answer, RuleFailure):
+                    failed[own] = answer
+                elif answer:
+                    rows.append(own)
                 if row == len(starts):
                     break
                 place = starts[row]
-        return found
+        found = np.zeros(joined.count, bool)
+        found[rows] = True
+        if not failed:
+            return found
+        return [failed.get(row, answer) for row, answer in enumerate(found.tolist())]
 
     def _found(self, text: str) -> bool | RuleFailure:
         long = len(text) >= LONG
