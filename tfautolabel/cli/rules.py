@@ -45,8 +45,7 @@ def check(
 ) -> None:
     """Show what rules do on data, and which of them need a look; with labels, how often they are right.
 
-    Coverage, overlaps and conflicts are shares of all examples: where a rule votes, where another one votes
-    too, and where another one votes for another class.
+    Coverage, overlaps, conflicts: where a rule votes, others vote too, or vote otherwise, of all examples.
     """
     from tfautolabel.jobs.rules_check import check_rules
 
