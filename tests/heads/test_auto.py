@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from scipy.special import softmax
+from unit_rows import unit
 
 from tfautolabel.heads import AutoHead, LinearHead, build_head
 from tfautolabel.heads.auto import NEIGHBOUR_ROWS, POOL_ROWS
@@ -41,10 +42,6 @@ def clusters(per_class=6, pool_rows=NEIGHBOUR_ROWS, seed=0, d=24):
 
 def predicted(head, features):
     return keras.ops.convert_to_numpy(head(features, training=False))
-
-
-def unit(rows):
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def test_the_graph_gives_what_the_arithmetic_says():

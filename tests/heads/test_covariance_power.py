@@ -1,13 +1,14 @@
 """The axes of a pool and features scaled along them."""
 
 import numpy as np
+from unit_rows import unit
 
 from tfautolabel.heads.covariance_power import principal_axes
 
 
 def rows(n=500, d=6, seed=0):
     found = np.random.default_rng(seed).normal(size=(n, d)) * np.arange(1, d + 1)
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    return unit(found).astype(np.float32)
 
 
 def test_axes_are_those_of_the_covariance_in_parts_as_at_once():
@@ -31,8 +32,7 @@ def test_a_power_multiplies_by_that_power_of_the_covariance():
     covariance = np.cov(whole.T, bias=True)
     root = axes.directions @ np.diag(np.sqrt(axes.shares)) @ axes.directions.T
     np.testing.assert_allclose(root @ root, covariance / np.linalg.eigvalsh(covariance)[-1], atol=1e-4)
-    expected = whole @ root
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    expected = unit(whole @ root)
     scaled = axes.scaled(whole, 0.5)
     np.testing.assert_allclose(scaled @ scaled.T, expected @ expected.T, atol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(scaled, axis=1), 1.0, atol=1e-5)

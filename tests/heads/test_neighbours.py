@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from unit_rows import unit
 
 from tfautolabel.heads.neighbours import NEIGHBOURS, Anchors, nearest
 
 
 def rows(n=300, d=8, seed=0):
     found = np.random.default_rng(seed).normal(size=(n, d)) + 0.5
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    return unit(found).astype(np.float32)
 
 
 def test_nearest_are_the_nearest_and_never_the_row_itself():
@@ -33,8 +34,7 @@ def test_smoothed_features_are_two_steps_of_half_the_way():
     whole = rows()
     anchors = Anchors.of(whole)
     once = 0.5 * whole + 0.5 * (anchors.links @ whole)
-    twice = 0.5 * once + 0.5 * (anchors.links @ once)
-    twice /= np.linalg.norm(twice, axis=1, keepdims=True)
+    twice = unit(0.5 * once + 0.5 * (anchors.links @ once))
     places, weights = anchors.seen_from(whole)
     np.testing.assert_allclose(anchors.smoothed(whole, places, weights), twice, atol=1e-5)
 

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from unit_rows import unit
 
 from tfautolabel.heads import LinearHead, ScaledLinearHead
 from tfautolabel.heads.normalization import PowerNormalization
@@ -48,8 +49,7 @@ def test_centred_is_simpleshots_cl2n_after_the_root():
     layer = FeatureScaling("centred", 6)
     layer.adapt(features())
     root = np.sqrt(features())
-    expected = root - root.mean(axis=0)
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    expected = unit(root - root.mean(axis=0))
     np.testing.assert_allclose(np.asarray(layer(features())), expected, atol=1e-5)
 
 

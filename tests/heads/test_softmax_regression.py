@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
+from unit_rows import unit
 
 from tfautolabel.data.folds import stratified_folds
 from tfautolabel.data.shares import share_weights
@@ -21,7 +22,7 @@ def blobs(n, d, k=3, seed=0, spread=1.0, offset=0.0):
     centres = rng.normal(size=(k, d))
     class_ids = np.arange(n) % k
     features = centres[class_ids] + rng.normal(0, spread, (n, d)) + offset
-    return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32), class_ids
+    return unit(features).astype(np.float32), class_ids
 
 
 def predicted(model, features):
@@ -119,7 +120,7 @@ def test_no_error_does_not_end_in_certainty():
 def test_many_examples_overrule_the_usual_penalty():
     rng = np.random.default_rng(0)
     features = (rng.normal(size=(4000, 100)) / np.arange(1, 101)).astype(np.float32)
-    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    features = unit(features)
     # What tells the classes apart lies in the direction of the largest variance, or in one of the smallest.
     easy = (features[:, 0] + rng.normal(0, 2, 4000) > 0).astype(np.int64)
     steep = (features[:, 50] > 0).astype(np.int64)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from small_networks import changed, coloured, convolutional, values
+from unit_rows import unit
 
 from tfautolabel.heads import build_head
 from tfautolabel.training import ContrastiveSettings, contrastive_tune
@@ -18,8 +19,8 @@ QUICK = {"steps": 20, "augment": 0.0, "learning_rate": 1e-2, "scope": "all"}
 
 
 def cosines(vectors):
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit @ unit.T
+    rows = unit(vectors)
+    return rows @ rows.T
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -41,8 +42,7 @@ def test_classes_draw_together_and_apart(loss):
 def test_the_losses_are_those_of_the_papers():
     """Checked against plain loops over pairs."""
     rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(6, 4)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = unit(rng.normal(size=(6, 4)).astype(np.float32))
     class_ids = np.array([0, 0, 1, 1, 1, 2])
     similar = vectors @ vectors.T
     pairs = [(i, j) for i in range(6) for j in range(6) if i != j]

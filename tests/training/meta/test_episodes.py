@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import log_softmax
+from unit_rows import unit
 
 from tfautolabel.training.meta import Task
 from tfautolabel.training.meta.episodes import (
@@ -19,23 +20,19 @@ from tfautolabel.training.meta.ridge import PENALTY, regressed, ridge
 from tfautolabel.training.meta.whitening import whitening
 
 
-def unit(rows):
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
 def task(seed, classes=12, per_class=12, d=10):
     """Classes differ in three features only; all features vary alike within a class."""
     rng = np.random.default_rng(seed)
     class_ids = np.arange(classes * per_class) % classes
     features = rng.normal(0.0, 0.6, (len(class_ids), d))
     features[:, :3] += 1.5 * rng.normal(size=(classes, 3))[class_ids]
-    return Task(unit(features), class_ids)
+    return Task(unit(features).astype(np.float32), class_ids)
 
 
 def loss(matrix, seed):
     """By the nearest mean of two examples a class, on classes that no map has seen."""
     new = task(seed, classes=5, per_class=40)
-    rows = unit(new.features @ matrix)
+    rows = unit(new.features @ matrix).astype(np.float32)
     means = np.stack([rows[new.class_ids == number][:2].mean(axis=0) for number in range(5)])
     scores = -10.0 * ((rows[:, None] - means[None]) ** 2).sum(axis=2)
     return -log_softmax(scores, axis=1)[np.arange(len(rows)), new.class_ids].mean()
