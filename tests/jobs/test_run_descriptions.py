@@ -1,12 +1,11 @@
 """`run` with descriptions of the classes, without and with labels, and what comes after it."""
 
-import csv
 import json
 from collections import Counter
 
 import pytest
 from command import tfautolabel
-from hub_modules import make_text_module
+from csv_files import read_rows, write_rows
 
 from tfautolabel.data.class_descriptions import ClassDescriptions
 from tfautolabel.jobs import audit
@@ -29,32 +28,13 @@ def truth_of(name):
     return ("good", "bad")[int(name[1:]) % 2]
 
 
-def write(path, rows):
-    rows = list(rows)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-def read(path):
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    return str(make_text_module(tmp_path_factory.mktemp("module") / "text"))
-
-
-@pytest.fixture(scope="module")
-def unlabelled(module, tmp_path_factory):
+def unlabelled(text_module, tmp_path_factory):
     """A run of descriptions alone."""
     folder = tmp_path_factory.mktemp("described")
     (folder / "classes.yaml").write_text(TEXTS, "utf-8")
-    data = write(folder / "texts.csv", ({"id": row["id"], "text": row["text"]} for row in rows_of(80)))
-    options = ["--describe", str(folder / "classes.yaml"), "--backbone", module]
+    data = write_rows(folder / "texts.csv", ({"id": row["id"], "text": row["text"]} for row in rows_of(80)))
+    options = ["--describe", str(folder / "classes.yaml"), "--backbone", text_module]
     done = tfautolabel("run", str(data), *options, "--out", str(folder / "out"))
     assert done.returncode == 0, done.stderr
     return folder, done, json.loads((folder / "out/run.json").read_text("utf-8"))
@@ -62,7 +42,7 @@ def unlabelled(module, tmp_path_factory):
 
 def test_everything_is_labelled_and_nothing_accepted(unlabelled):
     folder, done, record = unlabelled
-    found = read(folder / "out/predictions.csv")
+    found = read_rows(folder / "out/predictions.csv")
     assert sum(truth_of(row["id"]) == row["label"] for row in found) > 72
     assert {row["accepted"] for row in found} == {"false"}
     assert {row["origin"] for row in found} == {"description"}
@@ -85,7 +65,7 @@ def test_the_record_and_the_report_keep_the_descriptions(unlabelled):
     assert described["descriptions"] == record["descriptions"]
 
 
-def test_the_id_of_a_run_changes_with_its_descriptions_only(unlabelled, module, tmp_path):
+def test_the_id_of_a_run_changes_with_its_descriptions_only(unlabelled, text_module, tmp_path):
     folder, _, record = unlabelled
     ids = set()
     others = {"bad": "bad poor", "good": ["good great", "great great"]}, {"bad": "bad", "good": "good"}
@@ -94,7 +74,7 @@ def test_the_id_of_a_run_changes_with_its_descriptions_only(unlabelled, module, 
             folder / "texts.csv",
             tmp_path / str(number),
             descriptions=ClassDescriptions.of(texts),
-            settings=RunSettings(backbone=module),
+            settings=RunSettings(backbone=text_module),
             cache_dir=tmp_path / "cache",
             progress=False,
         )
@@ -105,34 +85,36 @@ def test_the_id_of_a_run_changes_with_its_descriptions_only(unlabelled, module, 
 
 def test_an_audit_accepts_labels(unlabelled):
     folder, _, _ = unlabelled
-    listed = read(folder / "out" / "audit.csv")
+    listed = read_rows(folder / "out" / "audit.csv")
     for row in listed:
         row["correct"] = "yes" if truth_of(row["id"]) == row["label"] else truth_of(row["id"])
-    write(folder / "audited.csv", listed)
+    write_rows(folder / "audited.csv", listed)
     audit(folder / "out", folder / "audited.csv", target_error=0.2)
-    after = read(folder / "out/predictions.csv")
+    after = read_rows(folder / "out/predictions.csv")
     assert Counter(row["accepted"] for row in after)["true"] >= len(listed)
     assert {row["origin"] for row in after} == {"human", "description"}
 
 
-def test_answers_are_learnt_beside_the_descriptions_of_the_record(module, tmp_path):
-    data = write(tmp_path / "texts.csv", ({"id": row["id"], "text": row["text"]} for row in rows_of(60)))
+def test_answers_are_learnt_beside_the_descriptions_of_the_record(text_module, tmp_path):
+    data = write_rows(tmp_path / "texts.csv", ({"id": row["id"], "text": row["text"]} for row in rows_of(60)))
     options = {"cache_dir": tmp_path / "cache", "progress": False}
     described = ClassDescriptions.of_names(["good", "bad"])
-    settings = RunSettings(backbone=module)
+    settings = RunSettings(backbone=text_module)
     run(data, tmp_path / "out", descriptions=described, settings=settings, **options)
-    write(tmp_path / "answers.csv", ({"id": f"r{i:03d}", "label": truth_of(f"r{i:03d}")} for i in range(16)))
+    write_rows(
+        tmp_path / "answers.csv", ({"id": f"r{i:03d}", "label": truth_of(f"r{i:03d}")} for i in range(16))
+    )
     result = refit(tmp_path / "out", tmp_path / "answers.csv", **options)
     assert result.record["inputs"]["descriptions"]["names_only"]
     assert result.record["descriptions"]["worth"]["with"] > 0.7
-    assert {row["origin"] for row in read(tmp_path / "out/predictions.csv")} <= {"model", "human_copy"}
+    assert {row["origin"] for row in read_rows(tmp_path / "out/predictions.csv")} <= {"model", "human_copy"}
     assert "--classes good,bad" in (tmp_path / "out/report.html").read_text("utf-8")
 
 
-def test_mistakes_end_in_one_sentence(module, tmp_path):
-    data = str(write(tmp_path / "texts.csv", rows_of(40, labelled=20)))
+def test_mistakes_end_in_one_sentence(text_module, tmp_path):
+    data = str(write_rows(tmp_path / "texts.csv", rows_of(40, labelled=20)))
     (tmp_path / "other.yaml").write_text("good: great\nother: film\n", "utf-8")
-    out = ["--backbone", module, "--out", str(tmp_path / "out")]
+    out = ["--backbone", text_module, "--out", str(tmp_path / "out")]
     done = tfautolabel("run", data, "--describe", str(tmp_path / "other.yaml"), *out)
     assert done.returncode == 2
     assert "every class needs a description. Received: labels of bad" in done.stderr
@@ -141,30 +123,30 @@ def test_mistakes_end_in_one_sentence(module, tmp_path):
     assert "Received: none for bad" in done.stderr
 
 
-def test_a_query_asks_by_the_descriptions(unlabelled, module, tmp_path):
+def test_a_query_asks_by_the_descriptions(unlabelled, text_module, tmp_path):
     folder, _, _ = unlabelled
     asked = tfautolabel("query", str(folder / "out"), "-n", "10", "--out", str(tmp_path / "ask.csv"))
     assert asked.returncode == 0, asked.stderr
-    reasons = {row["reason"] for row in read(tmp_path / "ask.csv")}
+    reasons = {row["reason"] for row in read_rows(tmp_path / "ask.csv")}
     assert not any("knows nothing" in reason for reason in reasons)
     assert f"--describe {folder / 'classes.yaml'}" in asked.stdout
     data, out = str(folder / "texts.csv"), str(tmp_path / "new.csv")
-    words = ["--backbone", module, "--classes", "bad,good", "-n", "10"]
+    words = ["--backbone", text_module, "--classes", "bad,good", "-n", "10"]
     asked = tfautolabel("query", data, *words, "--out", out)
     assert asked.returncode == 0, asked.stderr
     assert "(so far: bad, good)" in asked.stdout
     assert "--classes bad,good" in asked.stdout
 
 
-def test_descriptions_are_one_more_rule_beside_rules(module, tmp_path):
-    data = write(tmp_path / "texts.csv", rows_of(80, labelled=20))
+def test_descriptions_are_one_more_rule_beside_rules(text_module, tmp_path):
+    data = write_rows(tmp_path / "texts.csv", rows_of(80, labelled=20))
     (tmp_path / "rules.csv").write_text("label,pattern\ngood,great\nbad,poor\n", "utf-8")
     result = run(
         data,
         tmp_path / "out",
         rules=tmp_path / "rules.csv",
         descriptions=ClassDescriptions.of({"good": ["good great"], "bad": ["bad poor"]}),
-        settings=RunSettings(backbone=module),
+        settings=RunSettings(backbone=text_module),
         cache_dir=tmp_path / "cache",
         progress=False,
     )
