@@ -1,5 +1,7 @@
 """What every labeler that is fitted does, the one in memory and the exported one."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 from separable import CLASSES
@@ -16,15 +18,16 @@ def fitted(tmp_path_factory):
         convolutional(), CLASSES, cache_dir=folder / "cache", min_confidence=0.0, progress=False
     )
     labeler.fit(coloured(30), pool=coloured(10, first=100))
-    return labeler, labeler.export(folder / "model" / "1")
+    version = labeler.export(folder / "model" / "1")
+    return labeler, version, tal.load_exported(version)
 
 
 @pytest.fixture(params=["labeler", "loaded", "exported"])
 def labeler(request, fitted, tmp_path):
     """Each kind of labeler, as it is before anything was certified."""
-    own, exported = fitted
+    own, _, exported = fitted
     if request.param == "exported":
-        return tal.load_exported(exported)
+        return copy(exported)
     if request.param == "loaded":
         own.save(tmp_path / "saved")
         return tal.Labeler.load(tmp_path / "saved", cache_dir=tmp_path / "cache")
