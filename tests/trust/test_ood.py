@@ -46,13 +46,50 @@ def test_about_the_share_asked_for_is_refused_of_what_is_like_the_labelled(metho
 def test_with_few_labels_a_kind_in_the_pool_that_has_none_is_refused():
     unseen_passed, like_refused = [], []
     for seed in range(6):
-        features, class_ids, labelled = blobs(seed, per_class=5)
+        features, class_ids, labelled = blobs(seed, per_class=6)
         gate = fit_ood_gate(features[labelled], class_ids[labelled], features[~labelled])
         refused, unseen = gate.refuses(features[~labelled]), class_ids[~labelled] == 3
         unseen_passed.append(1 - refused[unseen].mean())
         like_refused.append(refused[~unseen].mean())
     assert np.mean(unseen_passed) < 0.1
     assert np.mean(like_refused) < 0.35
+
+
+def alike(rng, per_class, pool, shares=(0.5, 0.5), d=200):
+    """Features of two classes that overlap, labelled class by class, and a pool with such shares of them."""
+    class_ids = np.concatenate([np.repeat([0, 1], per_class), rng.choice(2, pool, p=shares)])
+    features = 1.0 + 0.15 * class_ids[:, None] * np.ones(d) + rng.normal(size=(len(class_ids), d))
+    known = np.arange(len(class_ids)) < 2 * per_class
+    return features[known], class_ids[known], features[~known]
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.9, 0.1)])
+@pytest.mark.parametrize("pool", [100, 400])
+@pytest.mark.parametrize("per_class", [5, 20, 50])
+def test_little_is_refused_of_a_pool_that_is_like_the_labels_however_few(per_class, pool, shares):
+    refused = []
+    for seed in range(8):
+        known, ids, rest = alike(np.random.default_rng(seed), per_class, pool, shares)
+        refused.append(fit_ood_gate(known, ids, rest).refuses(rest).mean())
+    assert np.mean(refused) <= 0.04
+    assert np.max(refused) <= 0.15
+
+
+def test_a_gate_says_when_so_few_labels_show_no_more():
+    known, ids, rest = alike(np.random.default_rng(1), 5, 400)
+    found = [fit_ood_gate(known, ids, rest[:size], seed=0) for size in (400, 0)]
+    assert not found[1].few
+    few = [fit_ood_gate(*alike(np.random.default_rng(seed), 5, 400)).few for seed in range(8)]
+    many = [fit_ood_gate(*alike(np.random.default_rng(seed), 50, 400)).few for seed in range(8)]
+    assert any(few)
+    assert not any(many)
+
+
+def test_a_gate_of_an_earlier_version_can_be_read():
+    features, class_ids, labelled = blobs(3)
+    gate = fit_ood_gate(features[labelled], class_ids[labelled])
+    settings = {name: value for name, value in gate.to_dict().items() if name != "few"}
+    assert OodGate.from_dict(settings, gate.arrays()).threshold == gate.threshold
 
 
 def test_the_order_of_the_labels_does_not_matter():

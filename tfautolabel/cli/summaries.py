@@ -43,6 +43,7 @@ def show_run(result: RunResult) -> None:
         *_baseline(result),
         f"accepted   {_share(counts['accepted'], counts['to_label'])} labels {_by_what(result)}",
         *_reasons(counts["reasons"]),
+        *_few(result.record["unlike"]),
         *_pool(result),
         *_meta(result),
         *_rules(result),
@@ -370,6 +371,16 @@ def _reasons(reasons: dict[str, int]) -> list[str]:
         return []
     told = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in sorted(reasons.items()))
     return [f"others     {told}"]
+
+
+def _few(gate: dict[str, Any] | None) -> list[str]:
+    """Returns a line about the gate if there are too few labels to tell what is unlike them."""
+    if gate is None or not gate.get("few"):
+        return []
+    return [
+        f"unlike     at most {gate['refused']:.0%} are refused as unlike everything labelled, because so few "
+        "labels do not show that more are"
+    ]
 
 
 def _share(part: int, whole: int) -> str:

@@ -16,8 +16,8 @@ from tfautolabel.trust.earned import Earned, judge
 from tfautolabel.trust.ood import enough_to_judge
 
 REFUSED = 0.02
-"""The share of examples like the labelled ones that the gate may refuse, from 49 labels on. With fewer
-labels, it refuses examples that are more unlike than every held-out labelled example."""
+"""The share of examples like the labelled ones that the gate may refuse. Without a pool and with fewer than
+49 labels, it refuses examples that are more unlike than every held-out labelled example."""
 
 
 @dataclass(frozen=True, eq=False)

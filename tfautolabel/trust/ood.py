@@ -8,14 +8,18 @@ one matrix product and a minimum give the score. The other scores are baselines:
 nearest labelled examples after subtraction of the pool's mean (Sun et al., arXiv 2204.06507), and scores from
 the probabilities alone (Hendrycks and Gimpel, arXiv 1610.02136; Liu et al., arXiv 2010.03759).
 
+An example of the pool draws the pool's centre a little towards itself, which makes it more unlike. In a small
+pool and many dimensions, this is much. Therefore a held-out labelled example is scored as if it were in the
+pool too; otherwise the pool would look unlike although it is not.
+
 A few labels say little about how much examples of their own kind can differ. The pool says more: if it
 contains a kind without labels, it has more high scores than held-out labels explain. Then the threshold is
-lowered (`tfautolabel.trust.excess`).
+lowered; else no more of the pool is refused than was asked for (`tfautolabel.trust.excess`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +27,7 @@ from scipy.linalg import cho_factor, cho_solve
 from sklearn.covariance import ledoit_wolf
 
 from tfautolabel.data.folds import stratified_folds
-from tfautolabel.trust.excess import lowered_threshold
+from tfautolabel.trust.excess import Scored, threshold_for
 
 METHODS = ("relative_mahalanobis", "neighbours")
 NEIGHBOURS = 5
@@ -46,6 +50,8 @@ class OodGate:
         centre: (d,) float32, the pool's mean, which is subtracted from the normalised features.
         weights: (d, c) float32: one column for each class, or for each labelled example with "neighbours".
         bias: (c,) float32.
+        few: whether there were too few labels to show that more of the pool than `refused` is unlike them, so
+            that no more of it is refused.
     """
 
     method: str
@@ -54,6 +60,7 @@ class OodGate:
     centre: np.ndarray
     weights: np.ndarray
     bias: np.ndarray
+    few: bool = False
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Returns how unlike all labelled examples each example is.
@@ -95,7 +102,12 @@ class OodGate:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the settings without the arrays, ready for JSON."""
-        return {"method": self.method, "threshold": self.threshold, "refused": self.refused}
+        return {
+            "method": self.method,
+            "threshold": self.threshold,
+            "refused": self.refused,
+            "few": self.few,
+        }
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any], arrays: dict[str, np.ndarray]) -> OodGate:
@@ -107,6 +119,7 @@ class OodGate:
             arrays["centre"],
             arrays["weights"],
             arrays["bias"],
+            entries.get("few", False),
         )
 
 
@@ -122,15 +135,16 @@ def fit_ood_gate(
     """Learns what the labelled examples look like.
 
     The threshold comes from the scores of labelled examples that were held out in turn: with few labels, an
-    example looks far more familiar to a gate that has seen it. With fewer than 1 / refused such examples, the
-    threshold is the largest of their scores. It is lowered if the pool contains more unlike examples than
-    they explain.
+    example looks far more familiar to a gate that has seen it. If the pool is shown to contain more unlike
+    examples than they explain, at the level `tfautolabel.trust.excess.LEVEL`, the threshold is lowered.
+    Otherwise it is at least the score that the share `refused` of the pool exceeds. Without a pool and with
+    fewer than 1 / refused such examples, the threshold is the largest of their scores.
 
     Args:
         features: (n, d) float32 of the labelled examples, n at least 2.
         class_ids: (n,) int64, their classes.
         pool: (p, d) float32 of unlabelled examples, which may include unlike ones. Without a pool the
-            labelled examples are the background, and nothing lowers the threshold.
+            labelled examples are the background, and they alone decide on the threshold.
         method: one of `METHODS`.
         refused: the share of examples like the labelled ones that may be refused, in (0, 1).
         seed: determines the folds.
@@ -151,22 +165,24 @@ def fit_ood_gate(
             "features must have shape (n, d) and class_ids (n,), n at least 2. Received: shapes "
             f"{features.shape} and {class_ids.shape}"
         )
-    background = features if pool is None or len(pool) == 0 else np.asarray(pool, np.float32)
-    centre = _normalised(background).mean(axis=0)
-    scores, nearest = _held_out(features, class_ids, centre, method, refused, seed)
+    pool = None if pool is None or len(pool) == 0 else np.asarray(pool, np.float32)
+    centre = _normalised(features if pool is None else pool).mean(axis=0)
+    classes, places, counts = np.unique(class_ids, return_inverse=True, return_counts=True)
+    size = None if pool is None else len(pool)
+    scores, nearest = _held_out(features, class_ids, centre, method, refused, seed, size)
     gate = _fit(features, class_ids, centre, method, refused)
     # The only example of a class is rightly unlike the others, so it says nothing about what is like them.
-    _, places, counts = np.unique(class_ids, return_inverse=True, return_counts=True)
-    with_others = counts[places] > 1
-    if with_others.any():
-        scores, nearest = scores[with_others], nearest[with_others]
-    rank = min(int(np.ceil((len(scores) + 1) * (1.0 - refused))), len(scores))
-    threshold = float(np.sort(scores)[rank - 1])
-    if background is not features:
-        pool_scores, columns = gate._scores_and_nearest(background)
-        pool_nearest = _classes_of_columns(class_ids, method)[columns]
-        threshold = lowered_threshold(threshold, scores, nearest, pool_scores, pool_nearest)
-    return OodGate(method, threshold, refused, gate.centre, gate.weights, gate.bias)
+    kept = counts[places] > 1
+    if not kept.any():
+        kept = np.ones(len(features), bool)
+    held_out = Scored(scores[kept], np.searchsorted(classes, nearest[kept]))
+    pool_scored = None
+    if pool is not None:
+        pool_scores, columns = gate._scores_and_nearest(pool)
+        of_columns = _classes_of_columns(class_ids, method)
+        pool_scored = Scored(pool_scores, np.searchsorted(classes, of_columns[columns]))
+    threshold = threshold_for(held_out, places[kept], pool_scored, refused)
+    return replace(gate, threshold=threshold.value, few=threshold.few)
 
 
 def held_out_scores(features: np.ndarray, class_ids: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -195,17 +211,33 @@ def enough_to_judge(class_ids: np.ndarray) -> bool:
 
 
 def _held_out(
-    features: np.ndarray, class_ids: np.ndarray, centre: np.ndarray, method: str, refused: float, seed: int
+    features: np.ndarray,
+    class_ids: np.ndarray,
+    centre: np.ndarray,
+    method: str,
+    refused: float,
+    seed: int,
+    pool_size: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (n,) float32 scores and (n,) int64 nearest classes, by gates that have not seen the example."""
+    """Returns (n,) float32 scores and (n,) int64 nearest classes, by gates that have not seen the example.
+
+    With a pool of some size, the example is scored as one more example of this pool.
+    """
     scores, nearest = np.empty(len(features), np.float32), np.empty(len(features), np.int64)
     n_folds = _FOLDS if len(features) < _MANY else _FOLDS // 2
     folds = stratified_folds(class_ids, n_folds, seed, content=features)
     for fold in np.unique(folds):
-        held_out = folds == fold
-        gate = _fit(features[~held_out], class_ids[~held_out], centre, method, refused)
-        scores[held_out], columns = gate._scores_and_nearest(features[held_out])
-        nearest[held_out] = _classes_of_columns(class_ids[~held_out], method)[columns]
+        out = folds == fold
+        gate = _fit(features[~out], class_ids[~out], centre, method, refused)
+        scores[out], columns = gate._scores_and_nearest(features[out])
+        nearest[out] = _classes_of_columns(class_ids[~out], method)[columns]
+        # It would move the centre, but not the direction from there, which is all that the neighbours need.
+        if pool_size is not None and method == METHODS[0]:
+            _, spread = _means_and_spread(_normalised(features[~out]) - centre, class_ids[~out])
+            own = (_normalised(features[out]) - centre).astype(np.float64)
+            squares = np.einsum("nd,dn->n", own, _whitened(spread, own.T))
+            # With u = x - c and c moved by u / (p + 1), the score grows by this share of u' P u.
+            scores[out] += ((2 * pool_size + 1) / (pool_size + 1) ** 2 * squares).astype(np.float32)
     return scores, nearest
 
 
@@ -222,13 +254,18 @@ def _fit(
     if method == "neighbours":
         columns = _normalised(centred).T
         return OodGate(method, np.inf, refused, centre, columns, np.zeros(columns.shape[1], np.float32))
-    classes = np.unique(class_ids)
-    means = np.stack([centred[class_ids == number].mean(axis=0) for number in classes])
-    spread = centred - means[np.searchsorted(classes, class_ids)]
-    towards = _whitened(spread.astype(np.float64), means.T.astype(np.float64))
+    means, spread = _means_and_spread(centred, class_ids)
+    towards = _whitened(spread, means.T.astype(np.float64))
     # (x - m)' P (x - m) - x' P x, where x is relative to the pool's mean: linear in x.
     weights, bias = -2.0 * towards, np.einsum("dc,cd->c", towards, means)
     return OodGate(method, np.inf, refused, centre, weights.astype(np.float32), bias.astype(np.float32))
+
+
+def _means_and_spread(centred: np.ndarray, class_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (c, d) means of the classes, and (n, d) float64 deviations from them."""
+    classes = np.unique(class_ids)
+    means = np.stack([centred[class_ids == number].mean(axis=0) for number in classes])
+    return means, (centred - means[np.searchsorted(classes, class_ids)]).astype(np.float64)
 
 
 def _whitened(spread: np.ndarray, vectors: np.ndarray) -> np.ndarray:
