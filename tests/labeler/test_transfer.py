@@ -5,7 +5,8 @@ from small_networks import changed, coloured, convolutional, values
 from text_checkpoints import make_text_checkpoint
 
 import tfautolabel as tal
-from tfautolabel.labeler.transfer import choose_method
+from tfautolabel.labeler.transfer import check_trainable, choose_method
+from tfautolabel.tuning.fine_tuning import tune_fine_tuning
 
 SETTINGS = tal.FineTuneSettings(scope="all", epochs=3, batch_size=6, learning_rate=1e-2, pull=0.0)
 
@@ -184,3 +185,29 @@ def test_what_auto_tries(modality, per_class, method):
     assert chosen == method
     assert why
     assert choose_method("model", modality, class_ids, "abc")[0] == "model"
+
+
+@pytest.mark.parametrize("transfer", ["model", "contrastive"])
+@pytest.mark.parametrize("handle", ["plain:words", "plain:pixels", "plain:spectrum"])
+def test_an_error_about_a_backbone_without_parameters_names_what_was_asked_for(transfer, handle):
+    with pytest.raises(
+        ValueError, match=rf"^transfer must be .* transfer='{transfer}' with {handle}$"
+    ) as found:
+        check_trainable(transfer, tal.load_backbone(handle))
+    assert "scope" not in str(found.value)
+
+
+def test_only_a_tuning_that_was_asked_for_needs_parameters():
+    words = tal.load_backbone("plain:words")
+    check_trainable("auto", words)
+    check_trainable("feature", words)
+    check_trainable("model", words, tal.FineTuneSettings(scope="norm"))  # its error is about the scope
+
+
+def test_a_labeler_and_a_search_say_so_before_they_read_anything():
+    texts = [f"the cat sat {n}" for n in range(6)] + [f"dogs ran far {n}" for n in range(6)]
+    data = tal.Dataset.from_inputs(texts, labels=["cat"] * 6 + ["dog"] * 6, modality="text")
+    labeler = tal.Labeler("plain:words", ("cat", "dog"), transfer="model", progress=False)
+    for call in (labeler.fit, lambda labelled: tune_fine_tuning(labeler, labelled, trials=1)):
+        with pytest.raises(ValueError, match="transfer='model' with plain:words"):
+            call(data)

@@ -42,7 +42,7 @@ def labeler_of(
     """
     from tfautolabel.heads import HEADS
     from tfautolabel.labeler import Labeler, select_backbone
-    from tfautolabel.labeler.transfer import check_transfer
+    from tfautolabel.labeler.transfer import check_trainable, check_transfer
     from tfautolabel.training import MetaLearner
     from tfautolabel.training.do_no_harm import METHODS
 
@@ -74,4 +74,5 @@ def labeler_of(
         descriptions=descriptions,
         meta_learner=learner,
     )
+    check_trainable(settings.transfer, labeler.backbone)
     return labeler, choice

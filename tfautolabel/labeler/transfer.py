@@ -21,9 +21,10 @@ from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.labeler.start import Start
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
+from tfautolabel.training.backbone_training import default_scope
 from tfautolabel.training.checkpoints import sweep_checkpoints
 from tfautolabel.training.do_no_harm import METHODS, TransferResult, compare_and_keep
-from tfautolabel.training.parameters import Snapshot, select_parameters
+from tfautolabel.training.parameters import NothingMovesError, Snapshot, select_parameters
 
 TRANSFERS = ("feature", *METHODS, "auto")
 """What may learn: only the head; part of the backbone too; or what the labels and the time allow."""
@@ -51,6 +52,31 @@ def check_transfer(transfer: str, settings: Any = None, time_budget: str | float
         raise ValueError(
             f"transfer_settings are {kinds}. Received: {type(settings).__name__} for {transfer!r}"
         )
+
+
+def check_trainable(
+    transfer: str, backbone: Backbone, settings: FineTuneSettings | ContrastiveSettings | None = None
+) -> None:
+    """Checks that a backbone has parameters to train if `transfer` requires some.
+
+    If the settings name a scope, the error of `select_parameters` is about this scope.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    if transfer not in METHODS or (settings is not None and settings.scope != "auto"):
+        return
+    try:
+        select_parameters(backbone.network, default_scope(backbone))
+    except NothingMovesError as error:
+        raise ValueError(
+            f"transfer must be 'feature' or 'auto' with a backbone that {_why_not(error)}. Received: "
+            f"transfer={transfer!r} with {backbone.handle}"
+        ) from error
+
+
+def _why_not(error: NothingMovesError) -> str:
+    return "is for inference only" if error.inference_only else "has no parameters to train"
 
 
 def choose_method(
@@ -133,7 +159,11 @@ def tune_backbone(
 
     Returns:
         The result of tuning, None if none was tried; and its entries for a record.
+
+    Raises:
+        ValueError: If a tuning that was asked for is not possible with this backbone.
     """
+    check_trainable(plan.transfer, backbone, plan.settings)
     method, why = choose_method(plan.transfer, examples.modality, class_ids, classes)
     record: dict[str, Any] = {"asked": plan.transfer, "method": "feature", "why": why}
     if method is None:
@@ -163,11 +193,13 @@ def tune_backbone(
                 head_options=options,
                 advance=advance,
             )
-        except ValueError as error:
+        except NothingMovesError as error:
             # "auto" requires no tuning: a backbone without parameters that can move stays unchanged.
-            if plan.transfer != "auto" or "can move" not in str(error):
+            if plan.transfer != "auto":
                 raise
-            return None, record | {"why": str(error)}
+            return None, record | {
+                "why": f"the backbone was left as it was, because {backbone.handle} {_why_not(error)}"
+            }
     if result.kept:
         start.backbone = before
         head.set_weights(blank.get_weights())

@@ -36,6 +36,21 @@ _SHARED_NAME = re.compile(r"^variable\d+_")
 _NORMALIZATION_NAME = re.compile(r"gamma|beta|norm|_bn_", re.IGNORECASE)
 
 
+class NothingMovesError(ValueError):
+    """No parameter of a network can be trained as asked.
+
+    Attributes:
+        inference_only: whether the reason is that the network was saved for inference only.
+    """
+
+    def __init__(self, scope: str, network: str, inference_only: bool) -> None:
+        why = "is for inference only" if inference_only else "has no such parameters"
+        super().__init__(
+            f"scope must name parameters that can move. Received: {scope!r} for {network}, which {why}"
+        )
+        self.inference_only = inference_only
+
+
 class Parameter(NamedTuple):
     """One weight of a network.
 
@@ -86,7 +101,8 @@ def select_parameters(network: keras.Model, scope: str) -> dict[int, int]:
         The `id` of each variable to train, mapped to the number of blocks after its own: 0 in the last block.
 
     Raises:
-        ValueError: If the scope is not one of these, or the network has no such parameters.
+        ValueError: If the scope is not one of these.
+        NothingMovesError: If the network has no such parameters; it is a ValueError too.
     """
     some = re.fullmatch(r"(first|last):([1-9]\d*)", scope)
     if scope not in ("head", "norm", "all") and not some:
@@ -104,10 +120,7 @@ def select_parameters(network: keras.Model, scope: str) -> dict[int, int]:
         if parameter.block in wanted and (scope != "norm" or parameter.normalizes)
     }
     if not chosen:
-        why = "is for inference only" if _is_inference_only(network) else "has no such parameters"
-        raise ValueError(
-            f"scope must name parameters that can move. Received: {scope!r} for {network.name}, which {why}"
-        )
+        raise NothingMovesError(scope, network.name, _is_inference_only(network))
     return chosen
 
 

@@ -22,6 +22,7 @@ from tfautolabel._scratch import temporary_folder
 from tfautolabel.data import Dataset
 from tfautolabel.data.folds import stratified_folds, twin_numbers
 from tfautolabel.labeler import Labeler
+from tfautolabel.labeler.transfer import check_trainable
 from tfautolabel.training import FineTuneSettings
 from tfautolabel.training.class_weights import class_weights
 from tfautolabel.training.do_no_harm import probabilities_by_epoch
@@ -224,8 +225,8 @@ def tune_fine_tuning(
         The result of the search.
 
     Raises:
-        ValueError: If the labeler's backbone stays frozen, the tuner's name is unknown, or `trials` is below
-            1.
+        ValueError: If the labeler's backbone stays frozen or cannot be trained, the tuner's name is unknown,
+            or `trials` is below 1.
         RuntimeError: If no trial was completed although there was time; says the cause.
     """
     if labeler.transfer != "model" or trials < 1:
@@ -236,6 +237,7 @@ def tune_fine_tuning(
     check_name(tuner)
     if settings is None and isinstance(labeler.transfer_settings, FineTuneSettings):
         settings = labeler.transfer_settings
+    check_trainable(labeler.transfer, labeler.backbone, settings)
     labelled, extraction, class_ids = labeler.labelled_features(labelled)
     model = FineTuneHyperModel(
         labeler,
