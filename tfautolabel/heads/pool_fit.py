@@ -33,7 +33,7 @@ PASSED_FROM = (0, len(POWERS))
 Solve = Callable[[np.ndarray, Examples], SoftmaxRegression]
 """Fits features of the examples, scaled in some way, with cross-validation."""
 
-_ROWS_AT_ONCE = 8192
+_ROWS_AT_ONCE = 1_024
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class PoolRows:
         return self.normalized(self.features[self.order[places]])
 
     def parts(self) -> Iterator[np.ndarray]:
-        """Yields all rows, some thousand at a time."""
+        """Yields all rows, a thousand at a time."""
         for start in range(0, len(self), _ROWS_AT_ONCE):
             yield self[start : start + _ROWS_AT_ONCE]
 
