@@ -137,7 +137,7 @@ def test_long_clips_are_resampled_in_blocks(rate, monkeypatch):
     samples = tf.constant(tones(0.2, rate)[:, 0], tf.float32)
     given_rate = tf.constant(rate, tf.int64)
     at_once = resample(samples, given_rate, RATE).numpy()
-    for numbers in (1, 3000, 50_000):
+    for numbers in (5000, 50_000):
         monkeypatch.setattr("tfautolabel.preprocessors.sounds.resample.FRAME_NUMBERS", numbers)
         np.testing.assert_allclose(resample(samples, given_rate, RATE), at_once, rtol=0, atol=1e-6)
 
