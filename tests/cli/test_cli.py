@@ -369,7 +369,8 @@ def test_a_class_of_one_example_is_warned_of(place, tmp_path):
         *("--backbone", place.module, "--cache-dir", tmp_path / "cache"),
     )
     assert done.returncode == 0, done.stderr
-    remark, warning = done.stderr.splitlines()
+    remark, warning, head = done.stderr.splitlines()
     assert remark.endswith("13 files, taken for pictures")
     assert warning.startswith("warning: there is only one labelled example of [b]rare: ")
+    assert head.startswith("the head is the linear one, because a pool of 12 says too little")
     assert "[b]rare cannot be judged: its one label is wrong whenever it is held out" in done.stdout
