@@ -27,6 +27,7 @@ ROWS = (
         "_progress",
         "_ahead",
         "_cores",
+        "_errors",
         "_forks",
         "_version",
         "_visible",

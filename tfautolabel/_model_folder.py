@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tfautolabel._errors import named
 from tfautolabel._scratch import restore
 
 GRAPH = "saved_model.pb"
@@ -75,8 +76,7 @@ def read_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
         if version == FORMAT_VERSION:
             _ = [description[name] for name in _ENTRIES]
     except (ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        raise ValueError(f"{file} does not describe an exported model ({reason})") from error
+        raise ValueError(f"{file} does not describe an exported model ({named(error)})") from error
     if version != FORMAT_VERSION:
         raise ValueError(
             f"this version reads format {FORMAT_VERSION}. Received: {file} of format {version!r}"

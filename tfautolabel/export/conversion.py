@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tfautolabel._errors import first_line
 from tfautolabel._progress import progress_of
 from tfautolabel.data import Dataset, ReadFailure
 from tfautolabel.data.atomic import atomic_write
@@ -282,6 +283,6 @@ def write_converted(
     return Converted(file, described, len(content) / 1e6, weights, parity)
 
 
-def first_line(error: Exception) -> str:
+def converter_error(error: Exception) -> str:
     """Returns a converter's error in one line."""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
+    return f"{type(error).__name__}: {first_line(error)[:200]}"

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel._ahead import map_ahead
+from tfautolabel._errors import named
 from tfautolabel._forks import refuse_after_fork
 from tfautolabel._model_folder import DESCRIPTION, newest_version, read_description
 from tfautolabel._progress import progress_of
@@ -337,7 +338,7 @@ def _load(folder: Path) -> ExportedLabeler:
         classes = [name.decode("utf-8") for name in model.class_names().numpy()]
     except (ValueError, OSError, KeyError, RuntimeError, AttributeError, tf.errors.OpError) as error:
         raise ValueError(
-            f"the exported model cannot be loaded ({_reason(error)}). Received: {folder}; "
+            f"the exported model cannot be loaded ({named(error)}). Received: {folder}; "
             f"`tfautolabel check {folder}` says more"
         ) from error
     if description["classes"] != classes:
@@ -346,7 +347,3 @@ def _load(folder: Path) -> ExportedLabeler:
             f"{description['classes']}"
         )
     return ExportedLabeler(folder, description, model)
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

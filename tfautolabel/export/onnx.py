@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfautolabel._optional import require
 from tfautolabel.data import Dataset
-from tfautolabel.export.conversion import Converted, check_examples, compare, first_line, write_converted
+from tfautolabel.export.conversion import Converted, check_examples, compare, converter_error, write_converted
 from tfautolabel.export.numeric import OUTPUT, NumericModel, add_constant, quiet_converters
 
 OPSET = 17
@@ -104,7 +104,7 @@ def _convert(numeric: NumericModel, runtime: object) -> tuple[bytes, Run]:
     except Exception as error:
         raise RuntimeError(
             f"the network of {numeric.handle} cannot be converted to ONNX, which lacks operations or loops "
-            f"of it. Received: {first_line(error)}"
+            f"of it. Received: {converter_error(error)}"
         ) from error
 
 

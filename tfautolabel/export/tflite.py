@@ -18,7 +18,7 @@ from tfautolabel.export.conversion import (
     Converted,
     check_examples,
     compare,
-    first_line,
+    converter_error,
     fixed_length,
     windows,
     write_converted,
@@ -160,7 +160,7 @@ def _convert(function: object, handle: str, ranges: Sequence[dict[str, np.ndarra
     except Exception as error:
         raise RuntimeError(
             f"the network of {handle} cannot be converted to TFLite, which lacks operations or loops of it. "
-            f"Received: {first_line(error)}"
+            f"Received: {converter_error(error)}"
         ) from error
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfautolabel._errors import named
 from tfautolabel.labels import Unreadable
 from tfautolabel.runs.audit_list import AuditItem, read_audit_list
 from tfautolabel.runs.evidence import Evidence, read_evidence
@@ -82,7 +83,7 @@ def read_run(out: str | os.PathLike[str], staged: Path | None = None) -> RunReco
     try:
         labels = read_predictions(place(PREDICTIONS_PARQUET), classes)
     except (OSError, ValueError, KeyError) as error:
-        missing.append(f"{PREDICTIONS_PARQUET} cannot be read: {_first_line(error)}")
+        missing.append(f"{PREDICTIONS_PARQUET} cannot be read: {named(error)}")
     if place(EVIDENCE).exists():
         try:
             evidence = read_evidence(place(EVIDENCE))
@@ -90,26 +91,26 @@ def read_run(out: str | os.PathLike[str], staged: Path | None = None) -> RunReco
                 raise ValueError("it is of a run with other classes")
         except (OSError, ValueError) as error:
             evidence = None
-            missing.append(f"{EVIDENCE} cannot be used: {_first_line(error)}")
+            missing.append(f"{EVIDENCE} cannot be used: {named(error)}")
     statements: dict[str, Certificate | None] = {"certificate": None, "estimate": None}
     for name in statements:
         if record.get(name):
             try:
                 statements[name] = Certificate.from_dict(record[name])
             except (KeyError, TypeError) as error:
-                missing.append(f"the {name} in run.json cannot be read: {_first_line(error)}")
+                missing.append(f"the {name} in run.json cannot be read: {named(error)}")
     earned = None
     if record.get("earned"):
         try:
             earned = Earned.from_dict(record["earned"])
         except (KeyError, TypeError) as error:
-            missing.append(f"what was earned, in run.json, cannot be read: {_first_line(error)}")
+            missing.append(f"what was earned, in run.json, cannot be read: {named(error)}")
     audit: list[AuditItem] = []
     if AUDIT_LIST in record["files"] and place(AUDIT_LIST).is_file():
         try:
             audit = read_audit_list(place(AUDIT_LIST))
         except (OSError, ValueError) as error:
-            missing.append(f"{AUDIT_LIST} cannot be read: {_first_line(error)}")
+            missing.append(f"{AUDIT_LIST} cannot be read: {named(error)}")
     aside = EARLIER_UNREADABLE if EARLIER_UNREADABLE in record["files"] else UNREADABLE
     unreadable = tuple(Unreadable(row[0], row[1]) for row in _rows(place(aside))[1:] if len(row) > 1)
     return RunRecord(
@@ -132,7 +133,3 @@ def _rows(file: Path) -> list[list[str]]:
         return []
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
         return [row for row in csv.reader(stream) if row]
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

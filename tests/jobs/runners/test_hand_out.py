@@ -111,24 +111,21 @@ def test_workers_that_all_start_late_label_everything():
     timer.join()
 
 
-def test_workers_that_never_start_end_the_job_with_a_sentence():
-    def failed(_worker, _count):
-        future = Future()
-        future.set_exception(Ended("exit code 1"))
-        return future
+def failing_with(error):
+    """Workers that fail to start."""
+    future = Future()
+    future.set_exception(error)
+    return lambda _worker, _count: future
 
+
+def test_workers_that_never_start_end_the_job_with_a_sentence():
     with pytest.raises(RuntimeError, match="no worker can start: exit code 1"):
-        handed_out(Labels(), 4, starts=failed)
+        handed_out(Labels(), 4, starts=failing_with(Ended("exit code 1")))
 
 
 def test_a_worker_that_refuses_says_why():
-    def other_version(_worker, _count):
-        future = Future()
-        future.set_exception(ValueError("all machines need the same versions"))
-        return future
-
     with pytest.raises(ValueError, match="the same versions"):
-        handed_out(Labels(), 4, starts=other_version)
+        handed_out(Labels(), 4, starts=failing_with(ValueError("all machines need the same versions")))
 
 
 def test_labels_are_those_of_the_parts():

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tfautolabel._errors import first_line
 from tfautolabel.data import Dataset
 from tfautolabel.jobs.runners.contract import LOOK_AHEAD, Advance
 from tfautolabel.jobs.runners.worker import packed
@@ -123,7 +124,7 @@ class _Desk:
             raise error
         if self._failed_starts >= ATTEMPTS * self._crew.size:
             raise RuntimeError(
-                f"no worker can start: {first_line(error)}. In a script, whatever uses processes must stand "
+                f"no worker can start: {_how(error)}. In a script, whatever uses processes must stand "
                 'below `if __name__ == "__main__":`'
             ) from error
         self._crew.replace(worker)
@@ -154,15 +155,14 @@ class _Desk:
         if self._any_labelled and self._set_aside is not None:
             job.result = self._set_aside(
                 job.part,
-                f"not labelled: {ATTEMPTS} workers ended while they had this part: {first_line(error)}",
+                f"not labelled: {ATTEMPTS} workers ended while they had this part: {_how(error)}",
             )
         else:
-            job.error = RuntimeError(f"workers end before they have labelled anything: {first_line(error)}")
+            job.error = RuntimeError(f"workers end before they have labelled anything: {_how(error)}")
 
 
-def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message, without its full stop."""
-    return str(error).strip().partition("\n")[0].removesuffix(".")
+def _how(error: BaseException) -> str:
+    return first_line(error).removesuffix(".")
 
 
 def hand_out(crew: Crew, parts: Iterable[Dataset], advance: Advance, label: object) -> Iterator[Result]:

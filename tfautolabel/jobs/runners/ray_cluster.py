@@ -14,18 +14,21 @@ import os
 import pickle
 import platform
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
+from tfautolabel._errors import first_line
 from tfautolabel._optional import require
 from tfautolabel._version import __version__
 from tfautolabel.data import Dataset
 from tfautolabel.jobs.runners.contract import Advance, Workers
-from tfautolabel.jobs.runners.hand_out import Result, first_line, hand_out
+from tfautolabel.jobs.runners.hand_out import Result, hand_out
 from tfautolabel.jobs.runners.processes import CORES
 from tfautolabel.jobs.runners.worker import LabelPart, begin, label_part
+
+_Value = TypeVar("_Value")
 
 CONNECT_SECONDS = 10.0
 
@@ -77,9 +80,10 @@ class RayCluster:
             _check_listens(self._address)
             self._ray.init(address=self._address, log_to_driver=False)
         except (OSError, RuntimeError, ValueError) as error:
+            why = first_line(error).removesuffix(".")
             raise ValueError(
                 f"there is no Ray cluster that can be joined at address {self._address!r} "
-                f"(start one with `ray start --head`): {first_line(error)}"
+                f"(start one with `ray start --head`): {why}"
             ) from error
         try:
             yield
@@ -151,13 +155,10 @@ class _Actors:
             self._start(worker)
 
     def ready(self, worker: int) -> Future[object]:
-        ready = self._ready[worker]
-        if ready.done() and ready.exception() is None:
-            _check_versions(ready.result())
-        return ready
+        return self._ready[worker]
 
     def submit(self, worker: int, part: bytes) -> Future[Result]:
-        return _with_cause(self._actors[worker].label_part.remote(part).future())
+        return _passed_on(self._actors[worker].label_part.remote(part).future())
 
     def is_loss(self, error: BaseException) -> bool:
         errors = self._ray.exceptions
@@ -175,19 +176,26 @@ class _Actors:
     def _start(self, worker: int) -> None:
         actor = self._class.remote(*self._arguments)
         self._actors[worker : worker + 1] = [actor]
-        self._ready[worker : worker + 1] = [actor.versions.remote().future()]
+        self._ready[worker : worker + 1] = [_passed_on(actor.versions.remote().future(), _check_versions)]
 
 
-def _with_cause(future: Future[Result]) -> Future[Result]:
-    """Returns a future that fails with the error of the part, and not with Ray's report of it."""
-    plain: Future[Result] = Future()
+def _passed_on(future: Future[_Value], check: Callable[[_Value], None] = lambda _: None) -> Future[_Value]:
+    """Returns a future that fails with the error of the part, and not with Ray's report of it.
 
-    def pass_on(done: Future[Result]) -> None:
-        error = done.exception()
-        if error is None:
-            plain.set_result(done.result())
-        else:
+    Args:
+        future: of a call of an actor.
+        check: looks at the result; if it raises, the returned future fails.
+    """
+    plain: Future[_Value] = Future()
+
+    def pass_on(done: Future[_Value]) -> None:
+        try:
+            result = done.result()
+            check(result)
+        except Exception as error:
             plain.set_exception(getattr(error, "cause", None) or error)
+        else:
+            plain.set_result(result)
 
     future.add_done_callback(pass_on)
     return plain
