@@ -58,7 +58,17 @@ def calibrated_head(head: keras.Model, feature_dim: int, scale: np.ndarray, bias
         bias: (k,), added after the multiplication.
     """
     features = keras.Input((feature_dim,), name="features")
+    return keras.Model(features, calibration(scale, bias)(head(features)), name=head.name)
+
+
+def calibration(scale: np.ndarray, bias: np.ndarray) -> ProbabilityScaling:
+    """Returns the layer that calibrates (n, k) probabilities.
+
+    Args:
+        scale: (k,), the factor of each class's log-probability.
+        bias: (k,), added after the multiplication.
+    """
     scaling = ProbabilityScaling(len(scale), name="calibration")
     scaling.scale.assign(scale)
     scaling.bias.assign(bias)
-    return keras.Model(features, scaling(head(features)), name=head.name)
+    return scaling

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfautolabel.heads.calibrated import ProbabilityScaling
+from tfautolabel.heads.calibrated import calibration
 
 PART = 0.4
 """What votes count beside the head, at most. Like `MARGIN`, chosen on seeds 200 to 203 of the sets in
@@ -109,10 +109,8 @@ def voted_head(
     """
     features = keras.Input((mixing.kernel.shape[0],), name="features")
     votes = keras.Input((mixing.shares.shape[0],), dtype="int64", name="votes")
-    scaling = ProbabilityScaling(len(scale), name="calibration")
-    scaling.scale.assign(scale)
-    scaling.bias.assign(bias)
-    found = scaling(mixing(head(features), normalization(features), votes))
+    mixed = mixing(head(features), normalization(features), votes)
+    found = calibration(scale, bias)(mixed)
     return keras.Model([features, votes], found, name=head.name)
 
 

@@ -27,7 +27,7 @@ from tfautolabel.data.folds import stratified_folds
 from tfautolabel.heads import LinearHead
 from tfautolabel.heads.voting import VoteMixing
 from tfautolabel.labeler.linear_model import Linear, fit_class_weights, history_of, normalized
-from tfautolabel.labeler.voting import HeldOutHeads, Voters, judge_votes, no_votes, scores, share_weights
+from tfautolabel.labeler.voting import HeldOutHeads, Voters, judge_votes, no_votes, scores, vote_weights
 from tfautolabel.labels import ABSTAIN
 from tfautolabel.rules import LabelModel
 from tfautolabel.rules.votes import vote_counts
@@ -145,7 +145,7 @@ def learn_from_votes(
         )
     gold = _Gold(normalized(head, gold_features), np.asarray(gold_ids, np.int64))
     pool = _Pool(normalized(head, features), soft, covered)
-    of_labels = _once(lambda: _gold_head(head, gold, seed))
+    of_labels = functools.cache(lambda: _gold_head(head, gold, seed))
     if not len(gold.class_ids):
         why = "there are no labels, so the head follows the rules"
         chosen = _Chosen("rules", why, np.zeros((0, k), np.float32), 0, {}, [])
@@ -184,7 +184,7 @@ def soft_labels(model: LabelModel, votes: np.ndarray) -> tuple[np.ndarray, np.nd
         (p, k) rows that sum to 1, and (p,) bool, which examples have a vote that counts.
     """
     k = model.n_classes
-    counts = vote_counts(votes, k, share_weights(model))
+    counts = vote_counts(votes, k, vote_weights(model))
     total = counts.sum(axis=1, keepdims=True)
     covered = total[:, 0] > 1e-9
     share = np.where(covered[:, None], counts / np.maximum(total, 1e-9), 1.0 / k)
@@ -242,11 +242,6 @@ class _Identity(keras.layers.Layer):
     def call(self, features: Any) -> Any:
         """Returns the same features."""
         return features
-
-
-def _once(make: Callable[[], Linear]) -> Callable[[], Linear]:
-    """Returns a function that makes a head when it is first asked for."""
-    return functools.cache(make)
 
 
 def _by_rules(pool: _Pool, gold: _Gold, k: int, _: Callable[[], Linear]) -> Linear:
@@ -308,12 +303,12 @@ def _choose(head: LinearHead, pool: _Pool, gold: _Gold, k: int, seed: int) -> _C
     if not pool.covered.any():
         tried = ("labels",) if g >= CHOOSES else ("rules",)
     held_out = {way: np.full((g, k), 1.0 / k, np.float32) for way in tried}
-    heads = []
+    heads: list[tuple[np.ndarray, Callable[[], Linear]]] = []
     for number in numbers:
         rows, kept = folds == number, gold.some(folds != number)
         if not (pool.covered.any() or len(kept.class_ids)):
             continue  # nothing is left to learn from: each class is as probable
-        of_labels = _once(functools.partial(_gold_head, head, kept, seed))
+        of_labels = functools.cache(functools.partial(_gold_head, head, kept, seed))
         heads.append((rows, of_labels))
         for way in tried:
             held_out[way][rows] = _WAYS[way](pool, kept, k, of_labels)(gold.features[rows])

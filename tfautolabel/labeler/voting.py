@@ -53,13 +53,13 @@ class Voters:
             of_labels: what has learnt from labels alone.
         """
         of_class = np.eye(model.n_classes)[self.class_ids]
-        shares = share_weights(model)[self.columns, None] * of_class
+        shares = vote_weights(model)[self.columns, None] * of_class
         log_odds = model.weights_[self.columns, None] * of_class
         return VoteMixing(shares, log_odds, of_labels.weights, of_labels.bias, name="vote_mixing")
 
     def missing(self, model: LabelModel, votes: np.ndarray) -> list[str]:
         """Returns the names of rules that count, by their (n, m) votes, and are none of these."""
-        counts = (share_weights(model) > 0.0) & (votes >= 0).any(axis=0)
+        counts = (vote_weights(model) > 0.0) & (votes >= 0).any(axis=0)
         counts[self.columns] = False
         return [self.names[number] for number in np.flatnonzero(counts).tolist()]
 
@@ -89,7 +89,7 @@ class HeldOutHeads:
         return found
 
 
-def share_weights(model: LabelModel) -> np.ndarray:
+def vote_weights(model: LabelModel) -> np.ndarray:
     """Returns (m,): what a vote of each rule counts among the shares of the votes; see `soft_labels`."""
     return np.asarray(model.redundancy_ * np.maximum(model.accuracies_ - 1.0 / model.n_classes, 0.0))
 
