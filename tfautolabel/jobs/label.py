@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +20,7 @@ from tfautolabel.data.workbooks import workbook_columns
 from tfautolabel.data.writers import COLUMNS
 from tfautolabel.jobs.labelled_parts import (
     LabelledParts,
-    Listing,
     Part,
-    Shard,
     contents_digest,
     files_digest,
     names_digest,
@@ -31,11 +28,9 @@ from tfautolabel.jobs.labelled_parts import (
 from tfautolabel.jobs.merge import LabelResult, output_files, result_of, write_merged
 from tfautolabel.jobs.runners import runner_of
 from tfautolabel.jobs.runners.contract import PartLabeler, Runner, Workers
+from tfautolabel.jobs.shards import Listing, Shard
 from tfautolabel.labels import check_min_confidence
 from tfautolabel.runs.outputs import check_model, check_no_run, check_outputs
-
-if TYPE_CHECKING:
-    pass
 
 Place = str | os.PathLike[str]
 

@@ -69,6 +69,7 @@ class LabelledParts:
     def __init__(self, output: Path) -> None:
         self.folder = output.parent / f".{output.name}.progress"
         self._output = output
+        self._busy = f"another process is writing {output}: wait for it, or stop it"
 
     def begin(self, job: dict[str, str]) -> list[str]:
         """Prepares the folder for a job; parts of another job are removed.
@@ -136,7 +137,6 @@ class LabelledParts:
             OSError: If the folder cannot be made.
         """
         made = self._made()
-        refusal = f"another process is writing {self._output}: wait for it, or stop it"
 
         def last() -> bool:
             if self._has_parts():
@@ -145,7 +145,7 @@ class LabelledParts:
             return True
 
         try:
-            with together(self.folder / "lock", refusal, last):
+            with together(self.folder / "lock", self._busy, last):
                 same = f"another process labels shard {shard} of {self._output}: wait for it, or stop it"
                 with alone(self.folder / f"lock-{shard.number}-{shard.count}", same):
                     yield
@@ -161,9 +161,8 @@ class LabelledParts:
             OSError: If the folder cannot be made.
         """
         made = self._made()
-        refusal = f"another process is writing {self._output}: wait for it, or stop it"
         try:
-            with alone(self.folder / "lock", refusal):
+            with alone(self.folder / "lock", self._busy):
                 try:
                     yield
                 finally:
