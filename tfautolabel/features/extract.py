@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfautolabel._ahead import map_ahead
 from tfautolabel._cache import cache_dir as default_cache_dir
+from tfautolabel._cores import granted_cores
 from tfautolabel._forks import refuse_after_fork
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones.backbone import Backbone
@@ -26,7 +27,14 @@ from tfautolabel.data.row_groups import MAX_WAITING, read_ahead
 from tfautolabel.features.batches import Example, cut, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
 from tfautolabel.features.frozen import CalledNetwork, FrozenNetwork, inference_network
-from tfautolabel.preprocessors import Preprocessed
+from tfautolabel.features.prepared import (
+    Prepared,
+    Preprocess,
+    expected_bytes,
+    fixed_bytes,
+    prepare,
+    preparing_threads,
+)
 from tfautolabel.preprocessors.graphs import graph_of
 
 
@@ -68,8 +76,9 @@ def extract_features(
 ) -> Extraction:
     """Computes the features of every example once with the frozen backbone, or takes them from the cache.
 
-    Other threads read and decode files while the network works. An interrupted call keeps its computed
-    features in the cache. An example that cannot be read is set aside with the reason.
+    Other threads read and decode files while the network works; more of them if the process may use more
+    cores. An interrupted call keeps its computed features in the cache. An example that cannot be read is set
+    aside with the reason.
 
     Args:
         dataset: n examples of the backbone's modality.
@@ -152,14 +161,21 @@ class FeatureExtractor:
         return replace(found, contents=work.contents(len(dataset))) if alike else found
 
     def _run(self, dataset: Dataset, work: _Work, advance: Callable[[int], None]) -> None:
-        """Runs three stages in parallel: reading and decoding in a thread each, and the network in this."""
+        """Runs three stages in parallel: reading in a thread, decoding in some, and the network in this."""
         preprocessor = self.backbone.preprocessor
         chunks = read_ahead(dataset, self.batch_size, preprocessor.sample_rate, content_key)
         missing = work.missing(chunks, advance)
         lengths = self._lengths if preprocessor.varying_length else None
         batches = even_batches(missing, self.batch_size, preprocessor.max_batch_bytes, lengths)
+        threads, each = preparing_threads(granted_cores()), fixed_bytes(self.backbone.network)
         for batch in map_ahead(
-            self._prepare, batches, size=_Batch.size, guess=_expected_bytes, most=MAX_WAITING
+            lambda examples: prepare(examples, self._graphs.preprocess),
+            batches,
+            threads=threads,
+            ahead=max(2, threads),
+            size=Prepared.size,
+            guess=lambda examples: expected_bytes(examples, each),
+            most=MAX_WAITING,
         ):
             features = _window_means(self._graphs.network(*batch.inputs), batch.example)
             if not work.computed and batch.readable.any() and not np.isfinite(features).any():
@@ -178,15 +194,6 @@ class FeatureExtractor:
         ).tolist()
         return lengths
 
-    def _prepare(self, examples: list[Example]) -> _Batch:
-        ready = self._graphs.preprocess(tf.constant([example.encoded for example in examples]))
-        readable = ready.readable.numpy()
-        # Only the reason for a failure needs the bytes again.
-        pairs = zip(examples, readable, strict=True)
-        kept = [example._replace(encoded=b"") if done else example for example, done in pairs]
-        arrays = [_as_array(tensor) for tensor in ready.inputs]
-        return _Batch(kept, arrays, ready.example.numpy(), readable, ready.shortened.numpy())
-
 
 class _Graphs:
     """A backbone's two graphs for one state of its weights, built when the first batch needs them.
@@ -198,14 +205,14 @@ class _Graphs:
     def __init__(self, backbone: Backbone) -> None:
         # The backbone is the key of these graphs, so a reference to it here would keep it in memory forever.
         self._preprocessor, self._network = backbone.preprocessor, backbone.network
-        self._made: tuple[_Preprocess, Future[_Network]] | None = None
+        self._made: tuple[Preprocess, Future[_Network]] | None = None
         strings = tf.TensorSpec([None], tf.string)
         # Traced when it is first called.
         self.lengths = tf.function(backbone.preprocessor.lengths, input_signature=[strings], autograph=False)
         self._lock = threading.Lock()
 
     @property
-    def preprocess(self) -> _Preprocess:
+    def preprocess(self) -> Preprocess:
         """Returns the graph from (n,) string to `Preprocessed`."""
         return self._make()[0]
 
@@ -214,7 +221,7 @@ class _Graphs:
         """Returns the graph from the preprocessor's result to (w, d) float32."""
         return self._make()[1].result()
 
-    def _make(self) -> tuple[_Preprocess, Future[_Network]]:
+    def _make(self) -> tuple[Preprocess, Future[_Network]]:
         with self._lock:
             if self._made is None:
                 preprocess = graph_of(self._preprocessor).get_concrete_function()
@@ -234,7 +241,6 @@ class _Graphs:
 
 
 _Network = FrozenNetwork | CalledNetwork
-_Preprocess = Callable[[tf.Tensor], Preprocessed]
 _GRAPHS: WeakKeyDictionary[Backbone, tuple[str, _Graphs]] = WeakKeyDictionary()
 
 
@@ -246,16 +252,6 @@ def _graphs(backbone: Backbone, fingerprint: str) -> _Graphs:
     return known[1]
 
 
-def _as_array(tensor: tf.Tensor) -> np.ndarray:
-    """Returns a view if possible, because `numpy()` would copy every pixel again."""
-    return tensor.numpy() if tensor.dtype == tf.string else np.asarray(memoryview(tensor))
-
-
-def _expected_bytes(examples: list[Example]) -> int:
-    """Returns about how large a batch will be: a sample of sound has two bytes in files, four in memory."""
-    return 2 * sum(len(example.encoded) for example in examples)
-
-
 def _window_means(vectors: np.ndarray, example: np.ndarray) -> np.ndarray:
     """Returns the (n, d) means of (w, d) vectors over each example's windows."""
     starts = np.flatnonzero(np.diff(example, prepend=-1))
@@ -263,21 +259,6 @@ def _window_means(vectors: np.ndarray, example: np.ndarray) -> np.ndarray:
         return vectors
     counts = np.diff(starts, append=len(vectors))
     return np.add.reduceat(vectors, starts) / counts[:, None].astype(np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    """Examples that are ready for the network; see `Preprocessed`."""
-
-    examples: list[Example]
-    inputs: list[np.ndarray]
-    example: np.ndarray
-    readable: np.ndarray
-    shortened: np.ndarray
-
-    def size(self) -> int:
-        """Returns how many bytes in it wait for the network."""
-        return sum(array.nbytes for array in self.inputs)
 
 
 @dataclass(eq=False)
@@ -324,7 +305,7 @@ class _Work:
             self.shortened.add(row)
         return True
 
-    def store(self, batch: _Batch, features: np.ndarray, why_unreadable: Callable[[bytes], str]) -> None:
+    def store(self, batch: Prepared, features: np.ndarray, why_unreadable: Callable[[bytes], str]) -> None:
         """Stores the network's result for a batch."""
         for position, example in enumerate(batch.examples):
             if not batch.readable[position]:

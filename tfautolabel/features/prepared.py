@@ -1,0 +1,93 @@
+"""Prepares batches of examples for the network, several batches at a time if there are many cores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfautolabel.features.batches import Example
+from tfautolabel.preprocessors import Preprocessed
+
+MOST_THREADS = 8
+"""Batches that are prepared at a time on a machine with many cores."""
+
+Preprocess = Callable[[tf.Tensor], Preprocessed]
+"""A preprocessor's graph, from (n,) string."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A batch of n examples that is ready for the network; see `Preprocessed`.
+
+    Attributes:
+        examples: the examples. The bytes of a readable one are dropped.
+        inputs: the network's inputs in order, each (w, ...).
+        example: (w,) int64, the number of the example that each window comes from.
+        readable: (n,) bool.
+        shortened: (n,) bool.
+    """
+
+    examples: list[Example]
+    inputs: list[np.ndarray]
+    example: np.ndarray
+    readable: np.ndarray
+    shortened: np.ndarray
+
+    def size(self) -> int:
+        """Returns how many bytes in it wait for the network."""
+        return sum(array.nbytes for array in self.inputs)
+
+
+def prepare(examples: list[Example], preprocess: Preprocess) -> Prepared:
+    """Prepares some examples for the network."""
+    ready = preprocess(tf.constant([example.encoded for example in examples]))
+    readable = ready.readable.numpy()
+    # Only the reason for a failure needs the bytes again.
+    pairs = zip(examples, readable, strict=True)
+    kept = [example._replace(encoded=b"") if done else example for example, done in pairs]
+    arrays = [_as_array(tensor) for tensor in ready.inputs]
+    return Prepared(kept, arrays, ready.example.numpy(), readable, ready.shortened.numpy())
+
+
+def preparing_threads(cores: int) -> int:
+    """Returns how many batches are prepared at a time.
+
+    One batch at a time cannot keep many cores busy, because a call of the graph spends about 2 ms on one core
+    only. Half of the cores are left to the network. More than a few threads would have nothing to do, because
+    the memory for waiting batches is limited.
+
+    Args:
+        cores: the cores that the process may use.
+
+    Examples:
+        >>> [preparing_threads(cores) for cores in (1, 2, 4, 16, 64)]
+        [1, 1, 2, 8, 8]
+    """
+    return min(max(cores // 2, 1), MOST_THREADS)
+
+
+def expected_bytes(examples: list[Example], each: int) -> int:
+    """Returns about how large a batch will be.
+
+    Args:
+        examples: what will be prepared.
+        each: what `fixed_bytes` gives for the network.
+    """
+    # A sample of sound has two bytes in files and four in memory.
+    return max(2 * sum(len(example.encoded) for example in examples), each * len(examples))
+
+
+def fixed_bytes(network: keras.Model) -> int:
+    """Returns how many bytes of input one window has, without inputs whose lengths depend on the example."""
+    shapes = [(tensor.shape[1:], tf.as_dtype(tensor.dtype).size) for tensor in network.inputs]
+    return sum(math.prod(shape) * size for shape, size in shapes if None not in shape)
+
+
+def _as_array(tensor: tf.Tensor) -> np.ndarray:
+    """Returns a view if possible, because `numpy()` would copy every pixel again."""
+    return tensor.numpy() if tensor.dtype == tf.string else np.asarray(memoryview(tensor))
