@@ -10,6 +10,16 @@ from typing import Any
 import numpy as np
 
 from tfautolabel._visible import visible
+from tfautolabel.data.class_ids import (
+    ClassIds,
+    dense_ids,
+    given_ids,
+    held_ids,
+    ids_at,
+    labelled_rows,
+    replaced_ids,
+    unlabelled_rows,
+)
 from tfautolabel.data.in_memory import held_inputs, listed_inputs
 from tfautolabel.data.label_values import Rules, class_key, is_label, label_rules, resolve
 from tfautolabel.data.made_readable import made_readable
@@ -17,6 +27,8 @@ from tfautolabel.data.modality import MODALITIES
 from tfautolabel.data.names import as_names, check_unique, shorten
 from tfautolabel.data.picture_files import FrameReader
 from tfautolabel.data.readers import Reader, ReadFailure, SelectedReader, read_rows
+from tfautolabel.data.row_names import RowNames
+from tfautolabel.data.row_runs import RowRuns, Rows
 from tfautolabel.data.stratified import stratified_sample
 from tfautolabel.data.tables.frames import in_order_of
 from tfautolabel.data.tables.paths import check_labels_of_files
@@ -28,6 +40,7 @@ class Dataset:
 
     Attributes:
         ids: (n,) str (NumPy's variable-width `StringDType`), unique; sorted when a loader listed a folder.
+            Row numbers of a long table are a `RowNames`, which is read in the same way.
         class_ids: (n,) int64, an index into `classes`, or `ABSTAIN` (-1) where there is no label.
         classes: k class names; empty if nothing is labelled.
         modality: one of `MODALITIES`.
@@ -60,8 +73,8 @@ class Dataset:
     def __init__(
         self,
         reader: Reader,
-        ids: Sequence[str] | np.ndarray,
-        class_ids: Sequence[int] | np.ndarray | None = None,
+        ids: Sequence[str] | np.ndarray | RowNames,
+        class_ids: Sequence[int] | ClassIds | None = None,
         classes: Iterable[str] = (),
         *,
         modality: str = "image",
@@ -71,27 +84,26 @@ class Dataset:
         self.reader = reader
         self.ids = _frozen(as_names(ids))
         n = len(self.ids)
-        self.class_ids = _frozen(
-            np.full(n, ABSTAIN, np.int64) if class_ids is None else np.array(class_ids, np.int64)
-        )
+        self._class_ids = held_ids(class_ids, n)
         self.classes = tuple(classes)
         self.modality = modality
         self.unreadable = tuple(unreadable)
         self.notes = tuple(notes)
         if modality not in MODALITIES:
             raise ValueError(f"modality must be one of {MODALITIES}. Received: modality={modality!r}")
-        if len(reader) != n or self.class_ids.shape != (n,):
+        if len(reader) != n or len(self._class_ids) != n or given_ids(self._class_ids).ndim != 1:
             raise ValueError(
                 f"reader, ids and class_ids must have one length. Received: {len(reader)} rows to read, "
                 f"{n} ids, class_ids of shape {self.class_ids.shape}"
             )
         check_unique("ids", self.ids)
         check_unique("classes", self.classes)
-        valid = (self.class_ids >= ABSTAIN) & (self.class_ids < len(self.classes))
+        given = given_ids(self._class_ids)
+        valid = (given >= ABSTAIN) & (given < len(self.classes))
         if not valid.all():
             raise ValueError(
                 f"class_ids must lie in [-1, {len(self.classes) - 1}]. "
-                f"Received: {np.unique(self.class_ids[~valid])[:5].tolist()}"
+                f"Received: {np.unique(given[~valid])[:5].tolist()}"
             )
 
     @classmethod
@@ -132,6 +144,11 @@ class Dataset:
             return dataset
         return dataset.labelled_by(labels, label_rules(label_values, missing), depth=3)
 
+    @property
+    def class_ids(self) -> np.ndarray:
+        """See the class; for a long table of which few rows have labels, each call makes it."""
+        return dense_ids(self._class_ids)
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -139,7 +156,7 @@ class Dataset:
         parts = [f"{len(self):,} {_counted(self.modality, len(self))}"]
         if self.classes:
             shown = [*self.classes[:5], *(["…"] if len(self.classes) > 5 else [])]
-            count = np.count_nonzero(self.class_ids != ABSTAIN)
+            count = len(labelled_rows(self._class_ids))
             noun = "class" if len(self.classes) == 1 else "classes"
             parts.append(f"{count:,} labelled in {len(self.classes)} {noun}: {visible(', '.join(shown))}")
         if self.unreadable:
@@ -149,12 +166,12 @@ class Dataset:
     @property
     def labelled(self) -> Dataset:
         """The rows that have a label."""
-        return self.subset(self.class_ids != ABSTAIN)
+        return self._select(labelled_rows(self._class_ids), ())
 
     @property
     def unlabelled(self) -> Dataset:
         """The rows that have no label, with the same `classes`, and `unreadable`."""
-        return self._select(np.flatnonzero(self.class_ids == ABSTAIN), self.unreadable)
+        return self._select(unlabelled_rows(self._class_ids), self.unreadable)
 
     rejected = property(lambda self: self.unreadable, doc="An earlier name of `unreadable`.")
 
@@ -295,7 +312,7 @@ class Dataset:
             alike = by_key.get(class_key(name), [])
             if name not in exact and len(alike) == 1:
                 position[name] = alike[0]
-        used = [self.classes[class_id] for class_id in np.unique(self.class_ids) if class_id != ABSTAIN]
+        used = [self.classes[class_id] for class_id in np.unique(given_ids(self._class_ids)) if class_id >= 0]
         unknown = [name for name in used if name not in position]
         if unknown:
             raise ValueError(
@@ -303,7 +320,7 @@ class Dataset:
             )
         # One place more than there are classes: ABSTAIN (-1) reads the last place, which holds ABSTAIN.
         new_ids = np.array([*(position.get(name, ABSTAIN) for name in self.classes), ABSTAIN], np.int64)
-        return self._relabelled(new_ids[self.class_ids], classes)
+        return self._relabelled(replaced_ids(self._class_ids, new_ids), classes)
 
     def with_frame(self, frame: int | None) -> Dataset:
         """Returns the same rows; pictures with several frames that are converted will give another frame.
@@ -317,11 +334,9 @@ class Dataset:
 
     def with_notes(self, notes: Iterable[str]) -> Dataset:
         """Returns the same rows and labels, with more notes."""
-        return self._relabelled(self.class_ids, self.classes, notes)
+        return self._relabelled(self._class_ids, self.classes, notes)
 
-    def _relabelled(
-        self, class_ids: np.ndarray, classes: Iterable[str], notes: Iterable[str] = ()
-    ) -> Dataset:
+    def _relabelled(self, class_ids: ClassIds, classes: Iterable[str], notes: Iterable[str] = ()) -> Dataset:
         return Dataset(
             self.reader,
             self.ids,
@@ -332,11 +347,12 @@ class Dataset:
             notes=(*self.notes, *notes),
         )
 
-    def _select(self, rows: np.ndarray, unreadable: Iterable[Unreadable]) -> Dataset:
+    def _select(self, rows: Rows, unreadable: Iterable[Unreadable]) -> Dataset:
+        lazily = isinstance(rows, RowRuns) and isinstance(self.ids, RowNames)
         return Dataset(
             SelectedReader(self.reader, rows),
-            self.ids[rows],
-            self.class_ids[rows],
+            self.ids[rows if lazily else np.asarray(rows)],
+            ids_at(self._class_ids, rows),
             self.classes,
             modality=self.modality,
             unreadable=unreadable,
@@ -363,9 +379,10 @@ class Dataset:
         return given.astype(np.int64)
 
 
-def _frozen(array: np.ndarray) -> np.ndarray:
-    array.setflags(write=False)
-    return array
+def _frozen(ids: np.ndarray) -> np.ndarray:
+    if not isinstance(ids, RowNames):
+        ids.setflags(write=False)
+    return ids
 
 
 def _counted(modality: str, count: int) -> str:

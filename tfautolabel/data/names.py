@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
+
+from tfautolabel.data.row_names import RowNames
 
 AT_ONCE = 65_536
 """How many names are compared at a time."""
@@ -14,8 +17,10 @@ NAMES = np.dtypes.StringDType()
 """A short name takes 16 bytes in this type; a Python string takes 60."""
 
 
-def as_names(ids: Sequence[str] | np.ndarray) -> np.ndarray:
+def as_names(ids: Sequence[str] | np.ndarray | RowNames) -> np.ndarray:
     """Returns (n,) names; what UTF-8 cannot hold (file names in another encoding) becomes an escape."""
+    if isinstance(ids, RowNames):
+        return cast(np.ndarray, ids)  # it is read like one
     if isinstance(ids, np.ndarray) and ids.dtype == NAMES:
         if ids.ndim == 1 and ids.base is None and not ids.flags.writeable:
             return ids  # nobody can change them, so millions of names need no copy
@@ -37,6 +42,8 @@ def check_unique(name: str, values: Sequence[str] | np.ndarray) -> None:
         ValueError: If one does.
     """
     # Their order needs only a fraction of the memory of a set, and half of that of sorted copies.
+    if isinstance(values, RowNames):
+        return
     if isinstance(values, np.ndarray):
         repeated = _repeated(values)
     else:

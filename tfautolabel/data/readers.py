@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from tfautolabel.data.room import NoRoom, Room
+from tfautolabel.data.row_runs import RowRuns, Rows, rows_at
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 """No useful picture, text or clip is larger; a disk image in the folder must not fill the memory."""
@@ -125,19 +126,19 @@ class SelectedReader:
 
     Attributes:
         source: the reader of all rows, itself no selection.
-        rows: (m,) int64, the selected rows of `source`.
+        rows: (m,) int64, the selected rows of `source`; as runs if they were given so.
 
     Args:
         reader: the reader to select from.
         rows: (m,) int64 in [0, len(reader)).
     """
 
-    def __init__(self, reader: Reader, rows: np.ndarray):
+    def __init__(self, reader: Reader, rows: Rows):
         # A selection of a selection reads in one step, and the readers between can be freed.
         self.source: Reader = reader
-        self.rows: np.ndarray = np.asarray(rows, np.int64)
+        self.rows: Rows = rows if isinstance(rows, RowRuns) else np.asarray(rows, np.int64)
         if isinstance(reader, SelectedReader):
-            self.source, self.rows = reader.source, reader.rows[self.rows]
+            self.source, self.rows = reader.source, rows_at(reader.rows, self.rows)
         if hasattr(self.source, "read_many"):
             self.read_many = self._read_many
         if hasattr(self.source, "size"):

@@ -26,6 +26,7 @@ from tfautolabel.jobs.labelled_parts import (
     names_digest,
 )
 from tfautolabel.jobs.merge import LabelResult, output_files, result_of, write_merged
+from tfautolabel.jobs.plan import Plan
 from tfautolabel.jobs.runners import runner_of
 from tfautolabel.jobs.runners.contract import PartLabeler, Runner, Workers
 from tfautolabel.jobs.shards import Listing, Shard
@@ -35,7 +36,7 @@ from tfautolabel.runs.outputs import check_model, check_no_run, check_outputs
 Place = str | os.PathLike[str]
 
 PART_ROWS = 2048
-"""Rows that are labelled before they are saved; a killed job loses at most this work."""
+"""Rows that are labelled before they are saved, of pools up to `MOST_PARTS` such parts; see `Plan`."""
 
 
 def label(
@@ -60,7 +61,7 @@ def label(
 ) -> LabelResult:
     """Labels data with an exported model.
 
-    Finished work is saved in a hidden folder beside the output, `PART_ROWS` rows at a time. If the job is
+    Finished work is saved in a hidden folder beside the output, part by part, see `Plan`. If the job is
     killed, the same call continues there, and the output is equal to the byte. If the model, a setting or the
     list of rows has changed, the job starts again. Rows whose contents have changed are labelled again. The
     output appears whole at the end.
@@ -125,27 +126,26 @@ def label(
         ).with_frame(frame)
         for note in dataset.notes:
             say(note)
+        plan = Plan.of(len(dataset), PART_ROWS)
         job = {
             "model": files_digest(labeler.folder),
             "list of rows": names_digest(dataset.ids),
-            "settings": json.dumps([min_confidence, batch_size, frame, PART_ROWS]),
+            "settings": json.dumps([min_confidence, batch_size, frame, plan.part_rows]),
             "versions": json.dumps([__version__, version("tensorflow")]),
         }
-        count = -(-len(dataset) // PART_ROWS)
         if share is not None:
-            parts.join(job, Listing(len(dataset), count, share.count, dataset.unreadable))
+            parts.join(job, Listing(len(dataset), plan.parts, share.count, dataset.unreadable))
         elif changed := parts.begin(job):
             say(
                 f"labels of an interrupted job for {labels_file} are not used, because of another "
                 f"{' and another '.join(changed)}"
             )
-        numbers = [number for number in range(count) if share is None or number in share]
         label_part = PartLabeler(labeler, min_confidence, batch_size)
-        done = _label_parts(label_part, dataset, parts, numbers, run, progress, say)
+        done = _label_parts(label_part, dataset, parts, plan, plan.numbers(share), run, progress, say)
         files = labels_file, unreadable_file
         result = result_of([part for part, _ in done], dataset.unreadable, *files, share is None)
         if share is None:
-            write_merged(parts, count, result)
+            write_merged(parts, plan.parts, result)
     return replace(result, kept=sum(kept for _, kept in done))
 
 
@@ -153,6 +153,7 @@ def _label_parts(
     label_part: PartLabeler,
     dataset: Dataset,
     parts: LabelledParts,
+    plan: Plan,
     numbers: Sequence[int],
     run: Runner,
     progress: bool,
@@ -162,13 +163,13 @@ def _label_parts(
     done: dict[int, tuple[Part, int]] = {}
     taken: deque[int] = deque()
     changed = 0
-    total = sum(min(PART_ROWS, len(dataset) - number * PART_ROWS) for number in numbers)
+    total = sum(len(plan.part(number)) for number in numbers)
 
     def missing() -> Iterator[Dataset]:
         nonlocal changed
         for number in numbers:
-            start = number * PART_ROWS
-            rows = dataset.subset(np.arange(start, min(start + PART_ROWS, len(dataset))))
+            part = plan.part(number)
+            rows = dataset.subset(np.arange(part.start, part.stop))
             found = parts.find(number)
             if found is not None and found.digest == contents_digest(rows):
                 done[number] = found, len(rows)

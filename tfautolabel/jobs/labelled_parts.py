@@ -26,6 +26,7 @@ from tfautolabel._lock import alone, together
 from tfautolabel.data import Dataset, ReadFailure, Unreadable
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.readers import Reader, read_rows
+from tfautolabel.data.row_names import RowNames
 from tfautolabel.data.writers import COLUMNS, Columns, columns_of, parquet_schema, parquet_table
 from tfautolabel.jobs.shards import Listing, Shard
 from tfautolabel.labels import Labels
@@ -324,8 +325,10 @@ def contents_digest(rows: Dataset) -> str:
     return noted.digest
 
 
-def names_digest(names: Iterable[str]) -> str:
+def names_digest(names: Iterable[str] | RowNames) -> str:
     """Returns 64 hexadecimal digits for names in their order."""
+    if isinstance(names, RowNames):
+        return names.digest  # a billion of them need not be made
     digest = hashlib.sha256()
     for name in names:
         encoded = str(name).encode("utf-8", "surrogatepass")

@@ -39,9 +39,6 @@ class Shard:
             )
         return found
 
-    def __contains__(self, part: object) -> bool:
-        return isinstance(part, int) and part % self.count == self.number - 1
-
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
 

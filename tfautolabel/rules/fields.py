@@ -13,6 +13,7 @@ from tfautolabel.data import Dataset, ReadFailure
 from tfautolabel.data.label_values import Rules
 from tfautolabel.data.names import NAMES, shorten
 from tfautolabel.data.readers import Reader, read_rows
+from tfautolabel.data.row_names import RowNames
 from tfautolabel.data.tables.columns import NO_NAMES
 from tfautolabel.data.tables.contract import NoRowsError, Table
 from tfautolabel.data.tables.frames import as_table
@@ -155,10 +156,12 @@ class _Column:
         what: the column, for messages.
     """
 
-    def __init__(self, reader: Reader | None, ids: np.ndarray, empty: np.ndarray, what: str) -> None:
+    def __init__(
+        self, reader: Reader | None, ids: np.ndarray | RowNames, empty: np.ndarray, what: str
+    ) -> None:
         self._reader = reader
-        self._ids = ids
-        self._order = np.argsort(ids, kind="stable")
+        self._ids = np.asarray(ids)
+        self._order = np.argsort(self._ids, kind="stable")
         self._empty = np.sort(empty)
         self._what = what
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.readers import ReadFailure
+from tfautolabel.data.row_runs import RowRuns, Rows
 from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
 from tfautolabel.data.tables.written_index import written_index
 
@@ -75,8 +76,8 @@ class ParquetTable:
             counts = range(self._file.metadata.num_row_groups)
             parts = (self._file.metadata.row_group(number).num_rows for number in counts)
         with _said_of(self.path):
-            kept = _collect(collector, parts, columns)
-        return collector.finish(ParquetReader(self.path, columns.input, kept))
+            _collect(collector, parts, columns)
+        return collector.finish(ParquetReader(self.path, columns.input, collector.rows))
 
     def _batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Yields some columns, piece by piece."""
@@ -144,8 +145,8 @@ class FrameTable:
                 raise ValueError(f"{self.name}: column {column!r} {self._unusable[column]}")
         collector = RowCollector(self.name, columns)
         names = self._class_names.get(columns.label or "")
-        kept = _collect(collector, self._table.to_batches(max_chunksize=65_536), columns, names)
-        return collector.finish(_FrameReader(self._table.column(columns.input), kept))
+        _collect(collector, self._table.to_batches(max_chunksize=65_536), columns, names)
+        return collector.finish(_FrameReader(self._table.column(columns.input), collector.rows))
 
 
 class ParquetReader:
@@ -157,7 +158,7 @@ class ParquetReader:
         rows: (n,) int64, ascending: the rows of the file to read.
     """
 
-    def __init__(self, path: str, column: str, rows: np.ndarray) -> None:
+    def __init__(self, path: str, column: str, rows: Rows) -> None:
         self._file = _open(path)
         self._path = path
         self._column = column
@@ -192,7 +193,10 @@ class ParquetReader:
 
     def only(self, rows: np.ndarray) -> ParquetReader:
         """Returns a reader of some of the rows; see `Narrows`."""
-        return ParquetReader(os.path.abspath(self._path), self._column, self._rows[rows])
+        chosen = self._rows[rows]
+        # A part that is sent to another process leads to its rows by their first and last number.
+        runs = RowRuns.of(chosen) if (np.diff(chosen) > 0).all() else chosen
+        return ParquetReader(os.path.abspath(self._path), self._column, runs)
 
     def __reduce__(self) -> tuple[Callable[..., ParquetReader], tuple[object, ...]]:
         return ParquetReader, (self._path, self._column, self._rows)
@@ -236,7 +240,7 @@ class _FrameReader:
         rows: (n,) int64, the rows to read.
     """
 
-    def __init__(self, values: pa.ChunkedArray, rows: np.ndarray) -> None:
+    def __init__(self, values: pa.ChunkedArray, rows: Rows) -> None:
         self._values = values
         self._rows = rows
 
@@ -288,28 +292,27 @@ def _said_of(path: str) -> Iterator[None]:
 
 def _collect(
     collector: RowCollector, parts: Any, columns: Columns, class_names: list[str] | None = None
-) -> np.ndarray:
-    """Collects every row with a usable name; returns the indices of those rows, (n,) int64."""
-    kept: list[np.ndarray] = []
+) -> None:
+    """Collects every row with a usable name."""
     total = 0
     for part in parts:
         count = part if isinstance(part, int) else part.num_rows
+        if columns.label is None and columns.id is None:
+            collector.keep_unnamed(total, count)
+            total += count
+            continue
         empty = [None] * count
         labels = empty if columns.label is None else part.column(columns.label).to_pylist()
         names = empty if columns.id is None else part.column(columns.id).to_pylist()
-        usable = np.ones(count, bool)
         for row, (label, name) in enumerate(zip(labels, names, strict=True)):
             if class_names is not None and isinstance(label, int):
                 label = class_names[label] if 0 <= label < len(class_names) else None
             own = label_text(name)
             if columns.id is not None and not own:
                 collector.set_nameless_aside(total + row, f"row {total + row}")
-                usable[row] = False
             else:
                 collector.keep(total + row, label_text(label), own)
-        kept.append(total + np.flatnonzero(usable))
         total += count
-    return np.concatenate([np.zeros(0, np.int64), *kept])
 
 
 def _sample(rows: Any) -> list[dict[str, bytes | None]]:

@@ -8,8 +8,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from tfautolabel.data.class_ids import ClassIds, FewLabels, dense_ids
 from tfautolabel.data.label_values import Rules, Settled, settle_labels
 from tfautolabel.data.readers import Reader, ReadFailure
+from tfautolabel.data.row_names import RowNames
+from tfautolabel.data.row_runs import LONG, RowRuns, RunCollector
 from tfautolabel.labels import ABSTAIN, Unreadable
 
 
@@ -58,8 +61,8 @@ class Scan(NamedTuple):
 
     Attributes:
         reader: reads the inputs.
-        ids: (n,) names, NumPy's `StringDType`.
-        class_ids: (n,) int64, -1 where there is no label.
+        ids: (n,) names, NumPy's `StringDType`, or `RowNames`.
+        class_ids: (n,) int64, -1 where there is no label; or the same as `FewLabels`.
         classes: the labels that occur, sorted.
         unreadable: the rows that are not usable.
         notes: sentences that say how the labels were understood.
@@ -67,8 +70,8 @@ class Scan(NamedTuple):
     """
 
     reader: Reader
-    ids: np.ndarray
-    class_ids: np.ndarray
+    ids: np.ndarray | RowNames
+    class_ids: ClassIds
     classes: tuple[str, ...]
     unreadable: list[Unreadable]
     notes: tuple[str, ...] = ()
@@ -122,7 +125,9 @@ class RowCollector:
         self._named = columns.id is not None
         self._names: list[np.ndarray] = []
         self._recent: list[str] = []
-        self._numbers = array("q")
+        self._rows = RunCollector()
+        self._count = 0
+        self._labelled = array("q")
         self._value_ids = array("q")
         self._values: dict[str, int] = {}
 
@@ -135,12 +140,20 @@ class RowCollector:
             name: its name, if the table has names.
         """
         label = label.strip() if label else ""
-        self._value_ids.append(self._values.setdefault(label, len(self._values)) if label else ABSTAIN)
-        self._numbers.append(row)
+        if label:
+            self._labelled.append(self._count)
+            self._value_ids.append(self._values.setdefault(label, len(self._values)))
+        self._rows.add(row)
+        self._count += 1
         if self._named:
             self._recent.append(name or "")
             if len(self._recent) == 65_536:
                 self._pack()
+
+    def keep_unnamed(self, row: int, count: int) -> None:
+        """Adds consecutive usable rows that have neither label nor name."""
+        self._rows.add(row, count)
+        self._count += count
 
     def set_aside(self, row: int, name: str | None, reason: str) -> None:
         """Adds a row that is not usable."""
@@ -163,38 +176,47 @@ class RowCollector:
             NoNamesError: If two rows have the same name and the column of names was guessed.
             ValueError: If two rows have the same name, a row has several labels, or no row is usable.
         """
-        if not self._numbers:
+        if not self._count:
             first = f", the first: {self.unreadable[0].reason}" if self.unreadable else ""
             raise NoRowsError(
                 f"{self.source}: no row can be used. Received: {len(self.unreadable)} rows set aside{first}"
             )
-        numbers = np.frombuffer(self._numbers, np.int64)
-        ids = self._ids(numbers)
-        ids.flags.writeable = False
-        value_ids = np.frombuffer(self._value_ids, np.int64)
-        counts = np.bincount(value_ids[value_ids != ABSTAIN], minlength=len(self._values))
+        ids = self._ids(self.rows)
+        if isinstance(ids, np.ndarray):
+            ids.flags.writeable = False
+        value_ids = np.array(self._value_ids, np.int64)
+        counts = np.bincount(value_ids, minlength=len(self._values))
         by_value = dict(zip(self._values, counts.tolist(), strict=True))
         settled = settle_labels(by_value, self.source, self._columns.rules)
         class_ids, classes = self._in_order(value_ids, settled)
         return Scan(reader, ids, class_ids, classes, self.unreadable, settled.notes, settled.warnings)
 
-    def _in_order(self, value_ids: np.ndarray, settled: Settled) -> tuple[np.ndarray, tuple[str, ...]]:
+    @property
+    def rows(self) -> RowRuns:
+        """The numbers of the rows that were added so far."""
+        return self._rows.finish()
+
+    def _in_order(self, value_ids: np.ndarray, settled: Settled) -> tuple[ClassIds, tuple[str, ...]]:
         """Returns class ids that index into the sorted labels."""
         classes = tuple(sorted({name for name in settled.meaning.values() if name is not None}))
         position = {name: class_id for class_id, name in enumerate(classes)}
-        # One place more than there are values: ABSTAIN (-1) reads the last place, which holds ABSTAIN.
-        new_ids = np.full(len(self._values) + 1, ABSTAIN, np.int64)
+        new_ids = np.full(len(self._values), ABSTAIN, np.int64)
         for value, value_id in self._values.items():
             new_ids[value_id] = position.get(settled.meaning[value] or "", ABSTAIN)
-        return new_ids[value_ids], classes
+        found = new_ids[value_ids]
+        kept = found != ABSTAIN
+        few = FewLabels(self._count, np.array(self._labelled, np.int64)[kept], found[kept])
+        # Of a table of which most rows have labels, the dense form is the smaller one.
+        return (few if self._count > max(LONG, 2 * len(few.rows)) else dense_ids(few)), classes
 
     def _pack(self) -> None:
         self._names.append(np.array(self._recent, np.dtypes.StringDType()))
         self._recent = []
 
-    def _ids(self, numbers: np.ndarray) -> np.ndarray:
+    def _ids(self, numbers: RowRuns) -> np.ndarray | RowNames:
         if not self._named:
-            return numbers.astype(np.dtypes.StringDType())
+            lazy = RowNames(numbers)
+            return lazy if self._count > LONG else np.asarray(lazy)
         self._pack()
         names = np.concatenate(self._names)
         order = np.argsort(names, kind="stable")

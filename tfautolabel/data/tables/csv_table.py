@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import threading
-from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan
 from tfautolabel.data.tables.csv_dialect import ONE_COLUMN, Dialect, csv_reader, find_dialect
-from tfautolabel.data.tables.places import PlacedReader, skip_line
+from tfautolabel.data.tables.places import PlacedReader, Places, skip_line
 from tfautolabel.data.tables.text_file import TextFile, open_text
 
 MAX_FIELD = 64 * 1024 * 1024
@@ -84,7 +83,7 @@ class CsvTable:
         place = {_decodable(name): position for position, name in enumerate(self._names) if name}
         given, label, name = (None if c is None else place[c] for c in columns[:3])
         collector = RowCollector(self.name, columns)
-        starts, lengths = array("q"), array("q")
+        places = Places()
         with _large_fields():
             for row, (start, end, fields, line, damage) in enumerate(self._rows()):
                 reason = damage or self._why_unusable(fields, given)
@@ -96,11 +95,10 @@ class CsvTable:
                     collector.set_nameless_aside(row, self._place(row, line))
                     continue
                 collector.keep(row, None if label is None else _decodable(fields[label]), own)
-                starts.append(start)
-                lengths.append(end - start)
+                places.append(start, end - start)
         take = _FieldOf(self._dialect, given or 0)
         lasts = self._text.copy is None
-        return collector.finish(PlacedReader(self._text.path, starts, lengths, take, lasts))
+        return collector.finish(PlacedReader(self._text.path, places, take, lasts))
 
     def _place(self, row: int, line: int) -> str:
         """Says where a row is; the header of a sheet is its row 1."""

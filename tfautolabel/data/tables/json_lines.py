@@ -6,14 +6,13 @@ import base64
 import json
 import os
 import re
-from array import array
 from collections.abc import Iterator
 from typing import Any
 
 from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
-from tfautolabel.data.tables.places import PlacedReader, skip_line
+from tfautolabel.data.tables.places import PlacedReader, Places, skip_line
 from tfautolabel.data.tables.prodigy import NOTE, is_answered, with_answer
 from tfautolabel.data.tables.text_file import TextFile, open_text
 
@@ -56,7 +55,7 @@ class JsonLinesTable:
     def scan(self, columns: Columns) -> Scan:
         """Passes over the file once; see `Table.scan`."""
         collector = RowCollector(self.name, columns)
-        starts, lengths = array("q"), array("q")
+        places = Places()
         for row, (start, line, number) in enumerate(self._lines()):
             value, reason = _parsed(line)
             if value is not None and input_bytes(value.get(columns.input)) is None:
@@ -69,10 +68,9 @@ class JsonLinesTable:
                 collector.set_nameless_aside(row, f"{self._row_word} {number}")
                 continue
             collector.keep(row, label_text(value.get(columns.label)) if columns.label else None, name)
-            starts.append(start)
-            lengths.append(len(line))
+            places.append(start, len(line))
         take, lasts = _KeyOf(columns.input), self._text.copy is None
-        return collector.finish(PlacedReader(self._text.path, starts, lengths, take, lasts))
+        return collector.finish(PlacedReader(self._text.path, places, take, lasts))
 
     def records(self) -> Iterator[Record]:
         """Yields each row's values, or why it has none."""

@@ -6,11 +6,11 @@ import os
 
 import numpy as np
 
+from tfautolabel.data.class_ids import ClassIds, ids_at, labelled_rows
 from tfautolabel.data.label_texts import SHOWN
 from tfautolabel.data.narrowed import HeldReader, narrowed
 from tfautolabel.data.readers import FileReader, Reader, ReadFailure, read_rows
 from tfautolabel.data.written_paths import MAX_PATH, Place, from_base64, spellings
-from tfautolabel.labels import ABSTAIN
 
 AT_ONCE = 8192
 """How many rows are compared at a time."""
@@ -93,7 +93,7 @@ def _written(value: bytes) -> str:
 
 
 def check_one_label_a_file(
-    source: str, names: Reader, class_ids: np.ndarray, classes: tuple[str, ...], place: Place
+    source: str, names: Reader, class_ids: ClassIds, classes: tuple[str, ...], place: Place
 ) -> tuple[str, ...]:
     """Refuses two labels for one path, and notes paths that occur more than once.
 
@@ -110,7 +110,8 @@ def check_one_label_a_file(
     Raises:
         ValueError: If one path has two labels.
     """
-    labelled = np.flatnonzero(class_ids != ABSTAIN)
+    labelled = labelled_rows(class_ids)
+    given = np.asarray(ids_at(class_ids, labelled))
     keys = np.zeros(len(labelled), np.int64)
     for start in range(0, len(labelled), AT_ONCE):
         values = read_rows(names, labelled[start : start + AT_ONCE].tolist())
@@ -130,11 +131,11 @@ def check_one_label_a_file(
         if not _same_file(names.read(one), path, place):
             continue
         text = path.decode("utf-8", "replace").strip()[:120]
-        if class_ids[one] != class_ids[other]:
+        if given[first] != given[second]:
             raise ValueError(
-                f"{source}: one file has two labels. Received: {text!r} is {classes[class_ids[one]]!r} in "
+                f"{source}: one file has two labels. Received: {text!r} is {classes[given[first]]!r} in "
                 f"row "
-                f"{one} and {classes[class_ids[other]]!r} in row {other} (counted from 0)"
+                f"{one} and {classes[given[second]]!r} in row {other} (counted from 0)"
             )
         repeats += 1
         shown.append(repr(text))

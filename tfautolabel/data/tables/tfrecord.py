@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import os
 import struct
-from array import array
 from collections.abc import Iterator
 from typing import Any
 
 from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.readers import MAX_FILE_BYTES, ReadFailure
 from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
-from tfautolabel.data.tables.places import PlacedReader
+from tfautolabel.data.tables.places import PlacedReader, Places
 
 _FOOTER = 4
 _HEADER = struct.Struct("<QI")
@@ -62,7 +61,7 @@ class TFRecordTable:
     def scan(self, columns: Columns) -> Scan:
         """Passes over the file once; see `Table.scan`."""
         collector = RowCollector(self.name, columns)
-        starts, lengths = array("q"), array("q")
+        places = Places()
         for row, (start, data) in enumerate(self._records()):
             if isinstance(data, str):
                 collector.set_aside(row, None, f"record {row}: {data}")
@@ -80,9 +79,8 @@ class TFRecordTable:
                 collector.set_nameless_aside(row, f"record {row}")
                 continue
             collector.keep(row, label_text(example.get(columns.label)) if columns.label else None, name)
-            starts.append(start)
-            lengths.append(len(data))
-        return collector.finish(PlacedReader(self.path, starts, lengths, _KeyOf(columns.input)))
+            places.append(start, len(data))
+        return collector.finish(PlacedReader(self.path, places, _KeyOf(columns.input)))
 
     def _first(self, count: int) -> list[dict[str, list[Any]]]:
         found: list[dict[str, list[Any]]] = []
