@@ -61,6 +61,16 @@ def require(module: str, extra: str) -> ModuleType:
         ) from error
 
 
+def require_extra(extra: str) -> None:
+    """Imports all modules of an extra, so that a missing one is told before anything takes time.
+
+    Raises:
+        MissingExtraError: If one is not installed; the message is the pip command that installs it.
+    """
+    for module in MODULES[extra]:
+        require(module, extra)
+
+
 def is_installed(extra: str) -> bool:
     """Returns whether the modules of an extra are installed; imports nothing."""
     return all(importlib.util.find_spec(module) is not None for module in MODULES[extra])

@@ -1,6 +1,8 @@
 """`tfautolabel serve` as a process of its own: what it says, and how it ends."""
 
+import contextlib
 import http.client
+import importlib.util
 import json
 import signal
 import socket
@@ -10,8 +12,20 @@ import pytest
 from command import assert_one_sentence, start, tfautolabel
 
 from tfautolabel.serving.places import find_places
-from tfautolabel.serving.server import listen, serve
+from tfautolabel.serving.server import serve
 from tfautolabel.serving.settings import Settings
+
+PREDICT = "/v1/models/sums:predict"
+
+
+def ask(port, method, path, body=None):
+    """The body of an answer with status 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.closing(connection):
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        return answer.read()
 
 
 def test_mistakes_end_with_one_sentence(tmp_path, folder):
@@ -96,7 +110,30 @@ def test_interrupting_it_is_no_failure(folder):
     assert process.returncode == 0
 
 
-def test_answers_are_sent_at_once():
-    listening = listen("127.0.0.1", 0)
-    with listening:
-        assert listening.proto == socket.IPPROTO_TCP
+def test_several_workers_answer_at_one_port_and_finish_what_is_under_way(folder):
+    process = start("serve", folder, "--port", "0", "--workers", "2", "--log-requests")
+    try:
+        served, serving = (json.loads(process.stderr.readline()) for _ in range(2))
+        assert (served["message"], serving["message"]) == ("version served", "serving")
+        assert len(serving["workers"]) == 2
+        assert serving["loop"] == ("uvloop" if importlib.util.find_spec("uvloop") else "asyncio")
+        body = b'{"instances": [[1, 2, 3]]}'
+        for _ in range(20):  # each by a connection of its own
+            assert ask(serving["port"], "POST", PREDICT, body) == b'{"predictions":[6.0]}'
+        metrics = ask(serving["port"], "GET", "/metrics").decode()
+        assert 'requests_total{code="200",method="predict",model="sums"} 20.0' in metrics
+        connection = http.client.HTTPConnection("127.0.0.1", serving["port"], timeout=30)
+        connection.putrequest("POST", PREDICT)
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:5])
+        ask(serving["port"], "GET", "/healthz")
+        threading.Timer(0.5, connection.send, [body[5:]]).start()
+        process.send_signal(signal.SIGTERM)
+        assert connection.getresponse().read() == b'{"predictions":[6.0]}'
+        rest = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    found = [json.loads(line) for line in rest.splitlines()]
+    assert [line["message"] for line in found] == [*["request"] * 23, "stopped"]
+    assert {line["worker"] for line in found[:-1]} == {1, 2}

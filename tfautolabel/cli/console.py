@@ -41,6 +41,12 @@ def silence_native_code() -> None:
     sys.stderr = os.fdopen(own, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
 
 
+def give_back_standard_error() -> None:
+    """Undoes what `silence_native_code` did to descriptor 2, which processes that begin now will have."""
+    sys.stderr.flush()
+    os.dup2(sys.stderr.fileno(), 2)
+
+
 def show_warnings_plainly() -> None:
     """Shows each warning in one line, without its line of code; hides warnings for developers."""
 

@@ -93,7 +93,9 @@ def review(
     quiet: Quiet = False,
 ) -> None:
     """Open a page that asks the examples that teach most, learns from the answers and labels the rest."""
-    from tfautolabel.review.server import check_extra, listen, page_settings
+    from tfautolabel._optional import require_extra
+    from tfautolabel.review.server import page_settings
+    from tfautolabel.serving.ports import listen
 
     settings = RunSettings(
         **reading,
@@ -116,7 +118,7 @@ def review(
     asks.check()
     listening = None
     if not finish:
-        check_extra()  # reported before TensorFlow loads, as an address in use is
+        require_extra("serve")  # reported before TensorFlow loads, as an address in use is
         listening = listen(host, port)
     from tfautolabel.review.opening import open_review
 

@@ -9,11 +9,17 @@ import signal
 import sys
 import threading
 import time
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tfautolabel.cli.console import give_back_standard_error, show_warnings_plainly, silence_native_code
 from tfautolabel.serving.settings import Settings, is_loopback
+
+if TYPE_CHECKING:
+    from tfautolabel.serving.places import Place
 
 LEVELS = ("debug", "info", "warning", "error")
 DEFAULTS = Settings()
@@ -35,6 +41,14 @@ def serve(
         typer.Option("--host", help="Address to listen at; 0.0.0.0 lets other machines in, with --token."),
     ] = DEFAULTS.host,
     port: Annotated[int, typer.Option("--port", help="Port to listen at; 0 for a free one.")] = DEFAULTS.port,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            help="Processes that answer at the port; the cores are shared out among them, and each holds the "
+            "models and has the limits for itself.",
+        ),
+    ] = DEFAULTS.workers,
     poll: Annotated[
         float, typer.Option("--poll", help="Seconds between two looks for new versions.")
     ] = DEFAULTS.poll,
@@ -120,15 +134,16 @@ def serve(
     """Serve exported models with TensorFlow Serving's REST protocol, and a page to try them."""
     if log_level not in LEVELS:
         raise ValueError(f"log_level must be one of {', '.join(LEVELS)}. Received: {log_level!r}")
-    from tfautolabel._optional import require
+    from tfautolabel._optional import require_extra
 
-    require("uvicorn", extra="serve")  # reported before TensorFlow loads
+    require_extra("serve")  # reported before TensorFlow loads
     from tfautolabel.runs.outputs import check_model
     from tfautolabel.serving.places import find_places
 
     settings = Settings(
         host=host,
         port=port,
+        workers=workers,
         poll=poll,
         keep=keep,
         max_batch=max_batch,
@@ -157,6 +172,16 @@ def serve(
         logging.getLogger("tfautolabel.serving").warning(
             "everybody who gets here can use these models", extra=reach
         )
+    _run(places, settings, partial(_begin_worker, log_level))
+
+
+def _run(places: Sequence[Place], settings: Settings, begin_worker: Callable[[], None]) -> None:
+    if settings.workers > 1:
+        from tfautolabel.serving.supervisor import serve_in_workers
+
+        give_back_standard_error()  # the workers silence their own
+        serve_in_workers(places, settings, begin_worker)
+        return
     # uvicorn stops gracefully on a signal and then raises it again for the earlier handler.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -166,6 +191,13 @@ def serve(
         run_server(places, settings)
     finally:
         _leave_calls()
+
+
+def _begin_worker(log_level: str) -> None:
+    """Sets up a worker's process as the command is set up."""
+    silence_native_code()
+    show_warnings_plainly()
+    _log_lines_of_json(log_level)
 
 
 def _bytes(megabytes: float) -> int:

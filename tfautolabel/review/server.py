@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tfautolabel._optional import MODULES, require
+from tfautolabel._optional import require, require_extra
 from tfautolabel.review.application import Application
 from tfautolabel.review.background import Background
 from tfautolabel.review.desk import Desk
@@ -18,7 +18,8 @@ from tfautolabel.review.links import Links
 from tfautolabel.review.session import Review
 from tfautolabel.review.settings import PORT
 from tfautolabel.serving.http_protocol import bounded_protocol
-from tfautolabel.serving.server import BACKLOG, KEEP_ALIVE_SECONDS, listen
+from tfautolabel.serving.ports import BACKLOG, listen
+from tfautolabel.serving.server import KEEP_ALIVE_SECONDS
 from tfautolabel.serving.settings import Settings
 
 GRACE_SECONDS = 3
@@ -41,16 +42,6 @@ def page_settings(host: str = "127.0.0.1", port: int = PORT, allow_host: tuple[s
     )
     settings.check()
     return settings
-
-
-def check_extra() -> None:
-    """Refuses to go on without the packages of the server, before anything takes time.
-
-    Raises:
-        MissingExtraError: If the extra is not installed.
-    """
-    for module in MODULES["serve"]:
-        require(module, extra="serve")
 
 
 def serve_review(
@@ -77,7 +68,7 @@ def serve_review(
         MissingExtraError: If the extra is not installed.
         OSError: If the address is already in use.
     """
-    check_extra()
+    require_extra("serve")
     listening = listening or listen(settings.host, settings.port)
     try:
         host, port = listening.getsockname()[:2]

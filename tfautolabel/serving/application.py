@@ -77,7 +77,6 @@ class Application:
             if settings.label_studio
             else None
         )
-        metrics.watch_queue(lambda: batching.waiting)
 
     async def __call__(
         self, scope: MutableMapping[str, Any], receive: exchange.Receive, send: exchange.Send

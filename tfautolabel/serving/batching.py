@@ -72,6 +72,7 @@ class Batching:
             counts as one row.
         threads: how many calls run at once.
         on_batch: called with the number of rows of each call.
+        on_waiting: called with the number of rows that wait or are computed, whenever it changes.
     """
 
     def __init__(
@@ -81,12 +82,14 @@ class Batching:
         max_queue: int = 4096,
         threads: int = 2,
         on_batch: Callable[[Servable, int], None] | None = None,
+        on_waiting: Callable[[int], None] | None = None,
     ) -> None:
         self.max_rows = max_rows
         self.max_wait = max_wait
         self.max_queue = max_queue
         self.waiting = 0
         self._on_batch = on_batch or (lambda *_: None)
+        self._on_waiting = on_waiting or (lambda _: None)
         self._free = threads
         self._pool = ThreadPoolExecutor(threads, "model")
         self._groups: dict[Hashable, _Group] = {}
@@ -124,7 +127,7 @@ class Batching:
             and rows > 0
             and signature.name not in self._apart.get(servable, ())
         )
-        self.waiting += counted
+        self._count_waiting(counted)
         try:
             if merges:
                 try:
@@ -133,7 +136,11 @@ class Batching:
                     pass
             return await self._submit(servable, signature, arrays, rows, False)
         finally:
-            self.waiting -= counted
+            self._count_waiting(-counted)
+
+    def _count_waiting(self, rows: int) -> None:
+        self.waiting += rows
+        self._on_waiting(self.waiting)
 
     async def _run_in_pieces(
         self, servable: Servable, signature: Signature, arrays: Arrays, rows: int

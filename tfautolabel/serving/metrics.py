@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from pathlib import Path
+from typing import Any
 
 from tfautolabel._optional import require
 
@@ -14,31 +16,45 @@ class Metrics:
     """Counters of one server, in a registry of their own.
 
     Model names come from the served models, never from a request's address: so clients cannot add names.
+
+    Args:
+        folder: where the processes of a server keep their counters, so that each of them gives the sum; None
+            for a server of one process.
+        worker: the number of this process there. One that takes the place of another goes on with its
+            counters.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None, worker: int = 0) -> None:
         client = require("prometheus_client", extra="serve")
         self._client = client
         self._registry = client.CollectorRegistry()
+        if folder is not None:
+            _count_in_files(client, folder, worker)
+        # What is in files is read by the collector of all of them instead.
+        keeps = {"registry": self._registry if folder is None else None}
+        if folder is not None:
+            require("prometheus_client.multiprocess", extra="serve").MultiProcessCollector(
+                self._registry, str(folder)
+            )
         prefix = "tfautolabel_serving"
         self._requests = client.Counter(
-            f"{prefix}_requests", "Requests", ["model", "method", "code"], registry=self._registry
+            f"{prefix}_requests", "Requests", ["model", "method", "code"], **keeps
         )
         self._seconds = client.Histogram(
             f"{prefix}_request_seconds",
             "Seconds from the headers of a request to its answer",
             ["model", "method"],
             buckets=LATENCIES,
-            registry=self._registry,
+            **keeps,
         )
         self._batch_rows = client.Histogram(
-            f"{prefix}_batch_rows", "Rows in one call", ["model"], buckets=BATCH_ROWS, registry=self._registry
+            f"{prefix}_batch_rows", "Rows in one call", ["model"], buckets=BATCH_ROWS, **keeps
         )
         self._versions = client.Gauge(
-            f"{prefix}_versions", "Versions that are served", registry=self._registry
+            f"{prefix}_versions", "Versions that are served", multiprocess_mode="livemin", **keeps
         )
         self._waiting = client.Gauge(
-            f"{prefix}_waiting_rows", "Rows that wait or are computed", registry=self._registry
+            f"{prefix}_waiting_rows", "Rows that wait or are computed", multiprocess_mode="livesum", **keeps
         )
 
     @property
@@ -50,8 +66,15 @@ class Metrics:
         """Returns all counters in Prometheus's text format."""
         return bytes(self._client.generate_latest(self._registry))
 
-    def count_request(self, model: str, method: str, code: int, seconds: float) -> None:
-        """Counts one answered request."""
+    def count_request(self, model: str, method: str, code: int | str, seconds: float) -> None:
+        """Counts one answered request.
+
+        Args:
+            model: the name of a served model, or nothing.
+            method: what was asked for.
+            code: the HTTP status.
+            seconds: what the request took.
+        """
         self._requests.labels(model, method, str(code)).inc()
         self._seconds.labels(model, method).observe(seconds)
 
@@ -60,9 +83,20 @@ class Metrics:
         self._batch_rows.labels(model).observe(rows)
 
     def set_versions(self, count: int) -> None:
-        """Sets how many versions are served."""
+        """Sets how many versions are served; of several processes the least counts."""
         self._versions.set(count)
 
-    def watch_queue(self, waiting: Callable[[], float]) -> None:
-        """Sets the function that returns how many rows wait."""
-        self._waiting.set_function(waiting)
+    def set_waiting(self, rows: int) -> None:
+        """Sets how many rows wait or are computed in this process."""
+        self._waiting.set(rows)
+
+
+def forget_worker(folder: Path, worker: int) -> None:
+    """Takes what a process that ended held at the moment out of the sums; what it counted stays."""
+    require("prometheus_client.multiprocess", extra="serve").mark_process_dead(worker, str(folder))
+
+
+def _count_in_files(client: Any, folder: Path, worker: int) -> None:
+    """Has prometheus_client keep this process's values in files; to be called before any is made."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    client.values.ValueClass = client.values.MultiProcessValue(process_identifier=lambda: worker)

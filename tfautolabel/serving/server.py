@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import gc
 import logging
-import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tfautolabel._optional import MODULES, require
+from tfautolabel._optional import require, require_extra
 from tfautolabel.runs.outputs import run_of_model
 from tfautolabel.serving.application import Application
 from tfautolabel.serving.batching import Batching
@@ -21,12 +20,12 @@ from tfautolabel.serving.http_protocol import bounded_protocol
 from tfautolabel.serving.metrics import Metrics
 from tfautolabel.serving.models import ServedModels
 from tfautolabel.serving.places import Place
+from tfautolabel.serving.ports import BACKLOG, listen
 from tfautolabel.serving.servable import load_servable
 from tfautolabel.serving.settings import Settings
 from tfautolabel.serving.studio_training import Training
 
 _log = logging.getLogger("tfautolabel.serving")
-BACKLOG = 2048
 COLLECTED_AFTER = (100_000, 50, 100)
 """After so many new objects Python's garbage collector looks for cycles; requests make no cycles."""
 KEEP_ALIVE_SECONDS = 75
@@ -34,7 +33,7 @@ KEEP_ALIVE_SECONDS = 75
 
 
 def serve(places: Sequence[Place], settings: Settings) -> None:
-    """Serves models until SIGTERM or SIGINT, then finishes the requests that have begun.
+    """Serves models in this process until SIGTERM or SIGINT, then finishes the requests that have begun.
 
     Args:
         places: where the models are.
@@ -46,29 +45,40 @@ def serve(places: Sequence[Place], settings: Settings) -> None:
         ValueError: If a setting is out of range or no model can be loaded.
     """
     settings.check()
-    for module in MODULES["serve"]:
-        require(module, extra="serve")
-    listening = listen(settings.host, settings.port)
-    try:
-        metrics = Metrics()
-        load = partial(load_servable, merge_all=settings.merge_all)
-        models = ServedModels(places, keep=settings.keep, load=load, on_change=metrics.set_versions)
-        # What has been imported never goes; without it the collector is done many times as fast, and lists
-        # of millions in a request do not make it look at them again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECTED_AFTER)
-        if not settings.label_studio:  # else it answers while the model loads
-            models.refresh(at_once=True)
-            _check_served(models, places)
+    require_extra("serve")
+    with contextlib.closing(listen(settings.host, settings.port)) as listening:
         host, port = listening.getsockname()[:2]
+        metrics = Metrics()
+        models = load_models(places, settings, metrics)
+        if not settings.label_studio:  # else it answers while the model loads
+            check_served(models, places)
         listening.listen(BACKLOG)  # clients may connect now; the loop answers once it begins
-        _log.info("serving", extra={"host": host, "port": port, "models": models.names()})
         training = Training(_run_of(places)) if settings.label_studio else None
-        build_server(models, metrics, settings, training).run(sockets=[listening])
-        _check_served(models, places)
-    finally:
-        listening.close()
+        server = build_server(models, metrics, settings, training)
+        details = {"host": host, "port": port, "models": models.names(), "loop": loop_of(server)}
+        _log.info("serving", extra=details)
+        server.run(sockets=[listening])
+        check_served(models, places)
+
+
+def load_models(places: Sequence[Place], settings: Settings, metrics: Metrics) -> ServedModels:
+    """Returns the models, loaded unless the settings have the server answer Label Studio meanwhile."""
+    load = partial(load_servable, merge_all=settings.merge_all)
+    models = ServedModels(places, keep=settings.keep, load=load, on_change=metrics.set_versions)
+    # What has been imported never goes; without it the collector is done many times as fast, and lists
+    # of millions in a request do not make it look at them again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
+    if not settings.label_studio:
+        models.refresh(at_once=True)
+    return models
+
+
+def loop_of(server: Any) -> str:
+    """Returns the package of the event loop that a server will run in: uvloop or asyncio."""
+    factory = server.config.get_loop_factory() or asyncio.new_event_loop
+    return str(factory.__module__).partition(".")[0]
 
 
 def build_server(
@@ -128,6 +138,7 @@ class _Served:
             settings.max_queue,
             settings.threads,
             lambda servable, rows: metrics.count_batch(servable.name, rows),
+            metrics.set_waiting,
         )
         self._application = Application(self._models, batching, metrics, settings, self._training)
         await receive()
@@ -174,7 +185,12 @@ def _run_of(places: Sequence[Place]) -> Path | None:
     return run_of_model(places[0].path) if len(places) == 1 and places[0].kind != "models" else None
 
 
-def _check_served(models: ServedModels, places: Sequence[Place]) -> None:
+def check_served(models: ServedModels, places: Sequence[Place]) -> None:
+    """Refuses to go on without a model.
+
+    Raises:
+        ValueError: If none is served; the message says why of each version.
+    """
     if not models.names():
         raise ValueError(f"no model can be served. Received: {_why_not(models, places)}")
 
@@ -186,30 +202,3 @@ def _why_not(models: ServedModels, places: Sequence[Place]) -> str:
         for name, _ in place.models()
         for version in models.status(name)["model_version_status"]
     )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Returns a socket, bound before the models load, so that a port in use is reported at once.
-
-    Args:
-        host: name or address.
-        port: 0 for a free one.
-
-    Raises:
-        OSError: If the port is in use or there is no such address.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        address = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4]
-        # If the protocol is named, asyncio sends at once (TCP_NODELAY); else each answer may wait 40 ms.
-        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind(address)
-        except OSError:
-            listening.close()
-            raise
-    except OSError as error:
-        raise OSError(f"cannot listen at {host} port {port} ({error.strerror or error})") from error
-    listening.set_inheritable(True)
-    return listening

@@ -21,6 +21,7 @@ class Settings:
     Attributes:
         host: the address to listen at.
         port: 0 for a free one.
+        workers: how many processes answer; each holds the models and has these limits for itself.
         poll: seconds between two checks of the folders.
         keep: how many of each model's newest versions are served.
         max_batch: the most rows in one call of a model.
@@ -44,6 +45,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8501
+    workers: int = 1
     poll: float = 2.0
     keep: int = 1
     max_batch: int = 64
@@ -73,7 +75,7 @@ class Settings:
                 raise ValueError(
                     f"{name} must be more than 0 seconds. Received: {name}={getattr(self, name)}"
                 )
-        for name in ("keep", "max_batch", "max_queue", "threads", "max_body", "max_instances"):
+        for name in ("workers", "keep", "max_batch", "max_queue", "threads", "max_body", "max_instances"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1. Received: {name}={getattr(self, name)}")
         for name in ("batch_wait", "grace"):
@@ -94,6 +96,11 @@ class Settings:
                     "allow_host must be a name or an address without a port, such as models.example.org. "
                     f"Received: allow_host={name!r}"
                 )
+        if self.workers > 1 and self.label_studio:
+            raise ValueError(
+                "workers must be 1 with label_studio, since what /setup tells and a training belong to one "
+                f"process. Received: workers={self.workers}"
+            )
         self._check_token()
 
     def _check_token(self) -> None:
