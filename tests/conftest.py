@@ -90,6 +90,24 @@ def own_checks(monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", python_has)
 
 
+@pytest.fixture(scope="session")
+def store_server():
+    """A store on loopback that speaks S3's protocol; see `stores.Store`."""
+    from stores import running
+
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def store(store_server):
+    """The same with a new bucket, `store.bucket`, to which the environment leads."""
+    from stores import bucket
+
+    with bucket(store_server):
+        yield store_server
+
+
 @pytest.fixture
 def image_module(tmp_path):
     """The folder of a small TF-Hub-format image module: 32 px in, 16 features out."""

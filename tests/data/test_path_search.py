@@ -138,9 +138,9 @@ def test_marks_of_addresses_in_names(tmp_path, name, write):
 
 
 @pytest.mark.parametrize(
-    "address", ["s3://bucket/a b/{}.png", "//cdn.example.org/{}", "gs://bucket/object{}"]
+    "address", ["dbfs://bucket/a b/{}.png", "//cdn.example.org/{}", "wasbs://bucket/object{}"]
 )
-def test_addresses_of_stores_are_said_to_be_such(tmp_path, address):
+def test_addresses_that_are_not_read_are_said_to_be_such(tmp_path, address):
     with pytest.raises(ValueError, match="holds addresses, which are not fetched"):
         load_dataset(write_list(tmp_path / "t.csv", [address.format(n) for n in range(4)], "text"))
 

@@ -118,7 +118,7 @@ def test_long_sound_behind_short_clips_is_read_one_clip_at_a_time(kind, monkeypa
 def in_turn(monkeypatch):
     """Rows are taken in their order; by many threads, a later one may take the room of an earlier one."""
     with ThreadPoolExecutor(1) as one:
-        monkeypatch.setattr(readers, "_threads", lambda process: one)
+        monkeypatch.setattr(readers, "_threads", lambda process, count: one)
         yield
 
 

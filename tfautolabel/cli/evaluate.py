@@ -52,13 +52,14 @@ def evaluate(
     Examples that it has learnt from are left out, as the folder of the run around the model knows them.
     """
     from tfautolabel.data import load_dataset
+    from tfautolabel.data.places import place_of
     from tfautolabel.export import load_exported
     from tfautolabel.jobs import measure_model
     from tfautolabel.runs.outputs import check_model
 
     check_model(model)
     labeler = load_exported(model)
-    unnamed = "folder" if data.is_dir() else "auto"
+    unnamed = "folder" if place_of(data).is_dir() else "auto"
     dataset = load_dataset(
         data,
         unnamed if labels is None else labels,

@@ -38,7 +38,8 @@ READ = "\n\n".join(
 Data = Annotated[
     Path,
     typer.Argument(
-        help="Folder of files (any tree), or a CSV, TSV, JSON, JSONL, Excel, Parquet or TFRecord file."
+        help="Folder of files (any tree), or a CSV, TSV, JSON, JSONL, Excel, Parquet or TFRecord file; "
+        "here or in a bucket (s3://…, gs://…, az://…)."
     ),
 ]
 Model = Annotated[Path, typer.Argument(help="Folder of an exported model, such as out/model/1 or out/model.")]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tfautolabel.data.endings import IMAGES, SOUNDS
+from tfautolabel.data.places import Place, is_remote
 from tfautolabel.labels import Unreadable
 
 SYSTEM_FILES = frozenset((
@@ -40,14 +42,16 @@ class FolderListing(NamedTuple):
         unreadable: what was set aside, sorted by id.
         base: the folder that `paths` are relative to.
         notes: sentences that say what was left out.
+        sizes: the bytes of each path, where the listing of a store told them.
     """
 
     root: str
     paths: list[str]
     ids: list[str]
     unreadable: list[Unreadable]
-    base: str
+    base: str | Place
     notes: tuple[str, ...]
+    sizes: Mapping[str, int] = MappingProxyType({})
 
 
 def list_folder(
@@ -73,7 +77,8 @@ def list_folder(
     Raises:
         ValueError: If `root` itself cannot be listed.
     """
-    walk = _Walk(os.path.realpath(root), frozenset(os.path.realpath(path) for path in exclude), follow_links)
+    local = frozenset(os.path.realpath(path) for path in exclude if not is_remote(path))
+    walk = _Walk(os.path.realpath(root), local, follow_links)
     walk.run()
     return walk.listing()
 
@@ -89,6 +94,29 @@ def readable_path(path: str) -> str:
         ('caf\\xe9.jpg', 'café.jpg')
     """
     return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def is_left_out(name: str) -> bool:
+    """Returns whether a file or folder is left out silently: hidden, or written by a system or a viewer."""
+    return name.startswith((".", "~$")) or name.lower() in SYSTEM_FILES
+
+
+def folder_aside(name: str) -> str | None:
+    """Returns why a folder is listed among what was set aside: it is called like a file; else None."""
+    if name.lower().endswith(IMAGES):
+        return "a directory, not an image file"
+    return "a directory, not a sound file" if name.lower().endswith(SOUNDS) else None
+
+
+def left_out_note(root: str, left_out: Mapping[str, int]) -> str:
+    """Says which folders were left out.
+
+    Args:
+        root: the folder around them.
+        left_out: their names, with counts.
+    """
+    names = ", ".join(f"{name!r} ({count:,})" for name, count in sorted(left_out.items())[:5])
+    return f"{root}: folders of thumbnails or of a system were left out: {names}"
 
 
 class _Walk:
@@ -132,7 +160,7 @@ class _Walk:
                 self.set_aside(directory, f"a directory that cannot be listed: {error.strerror}")
 
     def visit(self, entry: os.DirEntry[str], path: str) -> None:
-        if entry.name.startswith((".", "~$")) or entry.name.lower() in SYSTEM_FILES:
+        if is_left_out(entry.name):
             return
         if self.excluded and os.path.join(self.root, path) in self.excluded:
             return
@@ -147,10 +175,8 @@ class _Walk:
                     self.thumbnails.append(path)
                     return
                 self.directories.append(path)
-                if entry.name.lower().endswith(IMAGES):
-                    self.set_aside(path, "a directory, not an image file")
-                elif entry.name.lower().endswith(SOUNDS):
-                    self.set_aside(path, "a directory, not a sound file")
+                if (reason := folder_aside(entry.name)) is not None:
+                    self.set_aside(path, reason)
             elif entry.is_file(follow_symlinks=False):
                 self.paths.append(path)
             else:
@@ -211,8 +237,7 @@ class _Walk:
 
     def notes(self) -> Iterator[str]:
         if self.left_out:
-            names = ", ".join(f"{name!r} ({count:,})" for name, count in sorted(self.left_out.items())[:5])
-            yield f"{self.root}: folders of thumbnails or of a system were left out: {names}"
+            yield left_out_note(self.root, self.left_out)
         out = sum(item.reason == LEADS_OUT for item in self.unreadable)
         if out:
             noun = "link leads" if out == 1 else "links lead"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -23,12 +22,17 @@ from tfautolabel.data.folder_layout import (
 )
 from tfautolabel.data.label_texts import SHOWN
 from tfautolabel.data.modality import PLURALS, SAMPLE, modality_of, recognise_modality, telling_part
+from tfautolabel.data.objects import ObjectReader, list_objects
 from tfautolabel.data.picture_files import note_of_range
-from tfautolabel.data.readers import FileReader, ReadFailure
+from tfautolabel.data.places import Place
+from tfautolabel.data.readers import FileReader, Reader, read_rows
 from tfautolabel.labels import Unreadable
 
 IN_NO_CLASS = "directly in the folder, not in the folder of a class"
 FOLLOW = "follow_links=True (--follow-links)"
+
+_AT_ONCE = 64
+"""Files beside media that are looked into at a time."""
 
 
 class LoadedFolder(NamedTuple):
@@ -44,10 +48,10 @@ class LoadedFolder(NamedTuple):
 
 
 def load_folder(
-    root: str,
+    root: str | Place,
     how: str | None,
     *,
-    exclude: Iterable[str | os.PathLike[str]],
+    exclude: Iterable[str | os.PathLike[str] | Place],
     modality: str | None,
     expected: str | None,
     follow_links: bool,
@@ -65,7 +69,12 @@ def load_folder(
     Raises:
         ValueError: If there is no example, or no class folder although `how` asks for them.
     """
-    listing = list_folder(root, exclude, follow_links=follow_links)
+    if isinstance(root, Place):
+        listing = list_objects(root, exclude)
+    else:
+        local = [path for path in exclude if not isinstance(path, Place)]
+        listing = list_folder(root, local, follow_links=follow_links)
+    root = str(root)
     if not listing.ids:
         raise ValueError(f"the folder must hold files. Received: path={root!r}, {_found(listing)}")
     media = find_media(listing.ids)
@@ -109,13 +118,19 @@ def load_folder(
     if modality is None:
         notes.insert(0, f"{listing.root}: {len(listing.ids):,} files, taken for {PLURALS[known]}")
     dataset = Dataset(
-        FileReader(listing.base, listing.paths),
+        _reader(listing),
         listing.ids,
         modality=known,
         unreadable=listing.unreadable,
         notes=notes,
     )
     return LoadedFolder(dataset, None if classes is None else classes.labels)
+
+
+def _reader(listing: FolderListing) -> Reader:
+    if isinstance(listing.base, Place):
+        return ObjectReader(listing.base, listing.paths, listing.sizes)
+    return FileReader(listing.base, listing.paths)
 
 
 def _why_no_classes(ids: Sequence[str]) -> str:
@@ -144,13 +159,10 @@ def _stands_for_another(data: bytes) -> bool:
 
 def _samples(listing: FolderListing, media: Media) -> list[bytes]:
     """Reads the bytes of some files: media files if there are any, else files from all over the folder."""
-    reader = FileReader(listing.base, listing.paths)
-    rows = media.rows if media.kind is not None and media.beside else range(len(reader))
-    samples = []
-    for place in np.unique(np.linspace(0, len(rows) - 1, SAMPLE, dtype=int)).tolist():
-        with contextlib.suppress(ReadFailure):
-            samples.append(telling_part(reader.read(rows[place])))
-    return samples
+    rows = media.rows if media.kind is not None and media.beside else range(len(listing.paths))
+    some = [rows[place] for place in np.unique(np.linspace(0, len(rows) - 1, SAMPLE, dtype=int)).tolist()]
+    values = read_rows(_reader(listing), some, telling_part)
+    return [value for value in values if isinstance(value, bytes)]
 
 
 def _no_media(listing: FolderListing, media: Media, known: str) -> list[int]:
@@ -158,17 +170,15 @@ def _no_media(listing: FolderListing, media: Media, known: str) -> list[int]:
 
     A file that shares the name of a picture or sound belongs to it and is not read.
     """
-    reader = FileReader(listing.base, listing.paths)
     owners = {os.path.splitext(listing.ids[row])[0].casefold() for row in media.rows}
-    beside = []
-    for row in media.beside:
-        found = None
-        if os.path.splitext(listing.ids[row])[0].casefold() not in owners:
-            with contextlib.suppress(ReadFailure):
-                found = modality_of(reader.read(row))
-        if found != known:
-            beside.append(row)
-    return beside
+    alone = [row for row in media.beside if os.path.splitext(listing.ids[row])[0].casefold() not in owners]
+    reader, found = _reader(listing), set()
+    for start in range(0, len(alone), _AT_ONCE):
+        some = alone[start : start + _AT_ONCE]
+        for row, value in zip(some, read_rows(reader, some, telling_part), strict=True):
+            if isinstance(value, bytes) and modality_of(value) == known:
+                found.add(row)
+    return [row for row in media.beside if row not in found]
 
 
 def _without_sidecars(listing: FolderListing, media: Media, known: str) -> tuple[FolderListing, str]:

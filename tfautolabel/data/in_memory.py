@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfautolabel.data.modality import MODALITIES, SAMPLE, recognise_modality, telling_part
+from tfautolabel.data.named_objects import NamedObjects
 from tfautolabel.data.path_search import LOOKED_AT, find_place
 from tfautolabel.data.picture_files import note_of_range
-from tfautolabel.data.readers import FileReader, MemoryReader, Reader, ReadFailure, read_rows
-from tfautolabel.data.written_paths import MAX_PATH, Place, is_base64
+from tfautolabel.data.readers import MemoryReader, Reader, ReadFailure, read_rows
+from tfautolabel.data.written_paths import MAX_PATH, PathSearch, is_base64
 
 KINDS = "texts (str), encoded files (bytes) or paths (str or pathlib.Path)"
 
@@ -104,8 +105,9 @@ class ListedFiles:
         paths: n paths as written.
     """
 
-    def __init__(self, place: Place, paths: Sequence[str]) -> None:
+    def __init__(self, place: PathSearch | NamedObjects, paths: Sequence[str]) -> None:
         self.place = place
+        self.threads = place.threads
         self._paths = tuple(paths)
 
     def __len__(self) -> int:
@@ -125,14 +127,16 @@ class ListedFiles:
         written = self._paths[row][: MAX_PATH + 1]
         found, _ = self.place.locate(written)
         if found is None:
-            raise ReadFailure(f"there is no file {written[:200]!r}")
-        return FileReader(os.path.dirname(found), [os.path.basename(found)]).read(0)
+            raise ReadFailure(f"there is no file {self.place.shown(written)[:200]!r}")
+        return self.place.read(found)
 
 
-def _of_paths(paths: Sequence[str], modality: str | None, place: Place | None = None) -> HeldInputs:
+def _of_paths(
+    paths: Sequence[str], modality: str | None, place: PathSearch | NamedObjects | None = None
+) -> HeldInputs:
     rows = np.unique(np.linspace(0, len(paths) - 1, LOOKED_AT, dtype=int)).tolist()
     place = place or find_place([paths[row] for row in rows], "the list of inputs", None, named=True)
-    reader = ListedFiles(place or Place("in full", os.path.realpath(os.curdir), free=True), paths)
+    reader = ListedFiles(place or PathSearch("in full", os.path.realpath(os.curdir), free=True), paths)
     read = read_rows(reader, rows[: 2 * SAMPLE], telling_part)
     some = [value for value in read if isinstance(value, bytes)]
     modality = modality or recognise_modality(some) or "image"

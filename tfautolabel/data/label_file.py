@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from tfautolabel.data.label_texts import SHOWN, label_text
 from tfautolabel.data.label_values import is_label
 from tfautolabel.data.path_names import PathFinder
+from tfautolabel.data.places import Place, folder_around, place_of
+from tfautolabel.data.places import shown as shown_path
 from tfautolabel.data.tables.column_words import PLACE_WORDS
 from tfautolabel.data.tables.columns import find_label, first_known
 from tfautolabel.data.tables.label_studio import FLAT_NOTE, OWN_ID, TASK_ID, drops_skipped
@@ -77,7 +79,7 @@ class Matched(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_label_file(path: str | os.PathLike[str], encoding: str | None = None) -> LabelList:
+def read_label_file(path: str | os.PathLike[str] | Place, encoding: str | None = None) -> LabelList:
     """Reads a table with a column of names and a column of labels, in any table format that is supported.
 
     Formats are CSV and TSV, JSON (also a mapping from path to label, and the exports of Label Studio,
@@ -98,13 +100,16 @@ def read_label_file(path: str | os.PathLike[str], encoding: str | None = None) -
         ValueError: If it is no such table; the message names the file, the line and what is valid.
         MissingExtraError: If it is a workbook and openpyxl is not installed.
     """
-    shown = os.fspath(path)
-    if not os.path.exists(shown):
+    file = place_of(path)
+    shown = str(file) if isinstance(path, Place) or isinstance(file, Place) else os.fspath(path)
+    if not file.exists():
         raise FileNotFoundError(f"there is no labels file {shown!r}")
     try:
-        table = open_table(shown, (), encoding)
+        table = open_table(file if isinstance(file, Place) else shown, (), encoding)
         sample = table.sample(200)
     except OSError as error:
+        if isinstance(file, Place):
+            raise
         raise ValueError(
             f"labels must be a file that can be read ({error.strerror}). Received: {shown!r}"
         ) from error
@@ -133,7 +138,7 @@ def read_label_file(path: str | os.PathLike[str], encoding: str | None = None) -
             name = label_text(values.get(other))
         if not (name or "").strip():
             raise ValueError(f"{shown}: {place} has no {name_column}")
-        rows.append(LabelRow(place, name or "", (label or "").strip()))
+        rows.append(LabelRow(place, shown_path(name or ""), (label or "").strip()))
     if not rows:
         raise ValueError(f"{shown}: holds no rows below its header; one row a labelled file is expected")
     notes = table.notes
@@ -143,7 +148,8 @@ def read_label_file(path: str | os.PathLike[str], encoding: str | None = None) -
         notes += (
             f"{shown}: names are taken from column {name_column!r}, labels from column {label_column!r}",
         )
-    return LabelList(rows, notes, shown, os.path.dirname(os.path.abspath(shown)), text_column is not None)
+    folder = str(folder_around(file if isinstance(file, Place) else shown))
+    return LabelList(rows, notes, shown, folder, text_column is not None)
 
 
 def match_labels(

@@ -12,6 +12,7 @@ from tfautolabel.data.folder_dataset import load_folder
 from tfautolabel.data.label_file import LabelList, match_labels, read_label_file, rows_from_mapping
 from tfautolabel.data.label_values import Rules, label_rules, resolve
 from tfautolabel.data.modality import MODALITIES, PLURALS
+from tfautolabel.data.places import Place, is_remote, place_of
 from tfautolabel.data.tables import load_table
 from tfautolabel.data.tables.frames import in_order_of, index_names
 from tfautolabel.data.text_names import match_texts
@@ -24,7 +25,7 @@ def load_dataset(
     input_column: str | None = None,
     label_column: str | None = None,
     id_column: str | None = None,
-    exclude: Iterable[str | os.PathLike[str]] = (),
+    exclude: Iterable[str | os.PathLike[str] | Place] = (),
     modality: str | None = None,
     label_values: str = "usual",
     missing: Iterable[str] | None = None,
@@ -36,7 +37,8 @@ def load_dataset(
 
     Only references are kept; of a table, only labels and names are in memory. `Dataset.unreadable` lists what
     cannot be an example (a link that leads out of the folder, an invalid line, …) with the reason.
-    `Dataset.notes` says what was guessed.
+    `Dataset.notes` says what was guessed. Folders, tables and labels may be addresses in a store, such as
+    "s3://bucket/photos"; see docs/scale.md.
 
     Args:
         data: one of:
@@ -98,9 +100,11 @@ def load_dataset(
     if expected is not None and expected not in MODALITIES:
         raise ValueError(f"expected must be one of {MODALITIES}. Received: expected={expected!r}")
     rules = label_rules(label_values, missing)
+    if is_remote(data):
+        data = place_of(data)
     given = {"input_column": input_column, "label_column": label_column, "id_column": id_column}
     listed, how = _is_list(data), labels if isinstance(labels, str) else None
-    if listed or not isinstance(data, (str, os.PathLike)) or os.path.isfile(data):
+    if listed or not isinstance(data, (str, os.PathLike, Place)) or _is_file(data):
         if how == "folder":
             raise ValueError(f"labels='folder' is for folders. Received: {_named(data)}")
         found: tuple[str, ...] = ()
@@ -123,7 +127,7 @@ def load_dataset(
             labels = in_order_of(data, labels)
         return _labelled(loaded, labels, None, rules, given_labels, found, numbered)
     root = _check_folder(data)
-    _refuse_columns(given, f"the folder {root!r}")
+    _refuse_columns(given, f"the folder {str(root)!r}")
     # Before the folder is listed: a mistake in a small file should show before a long walk.
     given_labels = _read_labels(labels, encoding)
     loaded_folder = load_folder(
@@ -134,10 +138,10 @@ def load_dataset(
         expected=expected,
         follow_links=follow_links,
     )
-    _check_expected(loaded_folder.dataset, modality or expected, root)
+    _check_expected(loaded_folder.dataset, modality or expected, str(root))
     if loaded_folder.labels is not None:
         labels = loaded_folder.labels
-    return _labelled(loaded_folder.dataset, labels, root, rules, given_labels)
+    return _labelled(loaded_folder.dataset, labels, str(root), rules, given_labels)
 
 
 def _labelled(
@@ -191,7 +195,11 @@ def _is_list(value: object) -> bool:
 
 
 def _named(data: object) -> str:
-    return os.fspath(data) if isinstance(data, (str, os.PathLike)) else type(data).__name__
+    return str(data) if isinstance(data, (str, os.PathLike, Place)) else type(data).__name__
+
+
+def _is_file(data: str | os.PathLike[str] | Place) -> bool:
+    return data.is_file() if isinstance(data, Place) else os.path.isfile(data)
 
 
 def _refuse_columns(given: Mapping[str, str | None], what: str) -> None:
@@ -244,7 +252,11 @@ def _own_file(labels: Any, given: LabelList | None) -> list[str | os.PathLike[st
     return [labels] if given is not None and given.folder is not None else []
 
 
-def _check_folder(path: str | os.PathLike[str]) -> str:
+def _check_folder(path: str | os.PathLike[str] | Place) -> str | Place:
+    if isinstance(path, Place):
+        if not path.is_dir():
+            raise FileNotFoundError(f"there is no folder or file {str(path)!r}")
+        return path
     root = os.fspath(path)
     if not os.path.exists(root):
         raise FileNotFoundError(f"there is no folder or file {root!r}")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tfautolabel.data.label_texts import SHOWN
+from tfautolabel.data.places import is_remote
 from tfautolabel.data.written_paths import spellings
 
 _TWICE = ""
@@ -40,10 +41,15 @@ class PathFinder:
         self.prefixes: list[str] = []
         self.bases: list[str] = []
         if root is not None:
-            roots = sorted({os.path.abspath(root), os.path.realpath(root)})
-            self.prefixes = [Path(path).as_posix().rstrip("/") + "/" for path in roots]
+            # Addresses are compared as the paths that normpath makes of them, here and below.
+            remote = is_remote(root)
+            roots = [os.fspath(root)] if remote else sorted({os.path.abspath(root), os.path.realpath(root)})
+            self.prefixes = [posixpath.normpath(Path(path).as_posix()) + "/" for path in roots]
             self.prefixes += [Path(path).name + "/" for path in roots]
-            self.bases = [os.path.realpath(base) for base in (list_folder, os.curdir) if base is not None]
+            bases = [base for base in (list_folder, None if remote else os.curdir) if base is not None]
+            self.bases = [
+                posixpath.normpath(base) if is_remote(base) else os.path.realpath(base) for base in bases
+            ]
         self._by_part: dict[str, str] | None = None
         self._guessed: Counter[str] = Counter()
         self._shown: list[str] = []

@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 from tfautolabel.data.endings import IMAGES, SOUNDS, TEXTS
+from tfautolabel.data.named_objects import NamedObjects, find_objects
+from tfautolabel.data.places import Place
 from tfautolabel.data.written_paths import (
     MAX_PATH,
-    Place,
+    PathSearch,
     is_address,
     looks_like_path,
     spellings,
@@ -30,8 +32,8 @@ _AS_TEXTS = 'if they are the texts themselves, say modality="text" (--modality t
 
 
 def find_place(
-    values: Sequence[str], what: str, folder: str | None, *, named: bool = False, refuse: bool = True
-) -> Place | None:
+    values: Sequence[str], what: str, folder: str | Place | None, *, named: bool = False, refuse: bool = True
+) -> PathSearch | NamedObjects | None:
     """Finds the place of the files that some values name; None if the values are not paths.
 
     It tries these places in order: beside the table; the working directory; absolute paths; the same with an
@@ -41,13 +43,18 @@ def find_place(
     Args:
         values: some values, from all over the table or list.
         what: what the values are, for messages: "t.csv: column 'image'".
-        folder: the table's folder; None for values in memory.
+        folder: the table's folder, perhaps in a store; None for values in memory.
         named: whether the column is called "image", "path" or the like.
         refuse: whether values that look like paths but lead nowhere are an error.
 
     Raises:
         ValueError: If most values look like paths or addresses, and none of them leads to a file.
     """
+    in_store = folder if isinstance(folder, Place) else None
+    if (found := find_objects(values, what, in_store, named=named, refuse=refuse)) is not None:
+        return found
+    if isinstance(folder, Place):
+        return None
     values = [value for value in values if value.strip()]
     named = named or _share_a_folder(values)
     alike = [value for value in values if looks_like_path(value, named)]
@@ -56,10 +63,10 @@ def find_place(
     if not values or (not mostly and len(short) * 2 <= len(values)):
         return None
     here = os.path.realpath(os.curdir)
-    bases = [] if folder is None else [Place(f"beside the table ({folder!r})", os.path.realpath(folder))]
+    bases = [] if folder is None else [PathSearch(f"beside the table ({folder!r})", os.path.realpath(folder))]
     if not bases or bases[0].folder != here:
-        bases.append(Place(f"in the working directory ({here!r})", here))
-    best: tuple[int, Place] | None = None
+        bases.append(PathSearch(f"in the working directory ({here!r})", here))
+    best: tuple[int, PathSearch] | None = None
     for place in _places(bases, short, mostly):
         count = sum(place.locate(value)[0] is not None for value in short)
         if count * 2 > len(values):
@@ -73,7 +80,7 @@ def find_place(
     if folder is not None and os.path.dirname(bases[0].folder) not in (here, bases[0].folder):
         # This comes last: files beside the table are meant, if there are any.
         above = os.path.dirname(bases[0].folder)
-        bases.append(Place(f"in the folder above the table ({above!r})", above))
+        bases.append(PathSearch(f"in the folder above the table ({above!r})", above))
         for place in _places(bases[-1:], short, mostly):
             if sum(place.locate(value)[0] is not None for value in short) * 2 > len(values):
                 return place
@@ -95,7 +102,7 @@ def _share_a_folder(values: Sequence[str]) -> bool:
     return len({word.split("/", 1)[0] for word in words}) == 1
 
 
-def _places(bases: Sequence[Place], values: Sequence[str], mostly: bool) -> Iterator[Place]:
+def _places(bases: Sequence[PathSearch], values: Sequence[str], mostly: bool) -> Iterator[PathSearch]:
     yield from bases
     if not mostly:
         return
@@ -118,7 +125,7 @@ def _places(bases: Sequence[Place], values: Sequence[str], mostly: bool) -> Iter
             yield base._replace(words=words, drop=drop)
 
 
-def _with_endings(place: Place, values: Sequence[str]) -> Iterator[Place]:
+def _with_endings(place: PathSearch, values: Sequence[str]) -> Iterator[PathSearch]:
     """Yields the place with the file endings that some values lack or write in another case."""
     found: Counter[str] = Counter()
     listed: dict[str, dict[str, list[str]]] = {}
@@ -154,12 +161,14 @@ def _endings_in(folder: str) -> dict[str, list[str]]:
     return found
 
 
-def _folder_below(folder: str, values: Sequence[str], what: str, refuse: bool) -> tuple[Place | None, int]:
+def _folder_below(
+    folder: str, values: Sequence[str], what: str, refuse: bool
+) -> tuple[PathSearch | None, int]:
     """Finds the one subfolder that holds most of some bare names; also returns how many were searched."""
     names = [path for value in values[:50] for path in list(spellings(value))[:1]]
     if any("/" in name for name in names):
         return None, 0
-    found: list[Place] = []
+    found: list[PathSearch] = []
     everywhere: dict[str, list[str]] = {}
     searched = 0
     for path, folders, files in os.walk(folder):
@@ -171,7 +180,7 @@ def _folder_below(folder: str, values: Sequence[str], what: str, refuse: bool) -
                 if os.path.splitext(name)[1].lower() in _ADDED:
                     everywhere.setdefault(name, []).append(os.path.relpath(os.path.join(path, name), folder))
             words = f"in the folder {os.path.relpath(path, folder)!r} below the table"
-            place = Place(words, path)
+            place = PathSearch(words, path)
             if sum(name in there for name in names) * 2 > len(names):
                 found.append(place)
             else:
@@ -199,7 +208,7 @@ def _folder_below(folder: str, values: Sequence[str], what: str, refuse: bool) -
 
 def _in_all_folders(
     folder: str, values: Sequence[str], everywhere: Mapping[str, Sequence[str]], what: str, refuse: bool
-) -> Place | None:
+) -> PathSearch | None:
     """Finds bare names in all folders below the table's, if each lies in only one of them."""
     names = [path for value in values for path in list(spellings(value))[:1]]
     held = [name for name in names if name in everywhere]
@@ -214,15 +223,20 @@ def _in_all_folders(
                 f"{what} holds names that several folders below the table have. Received: {name!r}, which "
                 f"may be {one!r} or {other!r}; write the paths with their folder"
             )
-    return Place("in the folders below the table", folder, below=everywhere)
+    return PathSearch("in the folders below the table", folder, below=everywhere)
 
 
-def _is_in(name: str, place: Place, there: Container[str]) -> bool:
+def _is_in(name: str, place: PathSearch, there: Container[str]) -> bool:
     return any(with_ending(name, ending) in there for ending in place.endings)
 
 
-def _refusal(values: Sequence[str], what: str, bases: Sequence[Place], searched: int) -> str:
-    shown = ", ".join(repr(value.strip()[:120]) for value in values[:3])
+def _without_query(value: str) -> str:
+    """Returns a value as a message may show it: the query of an address may be a signature."""
+    return value.partition("?")[0] if is_address(value) else value
+
+
+def _refusal(values: Sequence[str], what: str, bases: Sequence[PathSearch], searched: int) -> str:
+    shown = ", ".join(repr(_without_query(value.strip())[:120]) for value in values[:3])
     if sum(map(is_address, values)) * 2 > len(values):
         return (
             f"{what} holds addresses, which are not fetched. Received: {shown}; download the files and name "

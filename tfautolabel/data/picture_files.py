@@ -15,7 +15,7 @@ import numpy as np
 from tfautolabel._optional import MissingExtraError, require
 from tfautolabel.data.dicom_files import dicom_pixels, is_dicom, quietly
 from tfautolabel.data.narrowed import narrowed
-from tfautolabel.data.readers import Reader, ReadFailure, made_ready
+from tfautolabel.data.readers import Reader, ReadFailure, made_ready, threads_of
 
 MAX_PIXELS = 89_478_485
 """Pillow's own limit: a quarter of a gigabyte of RGB pixels."""
@@ -94,6 +94,7 @@ class FrameReader:
         if frame < 1:
             raise ValueError(f"frames are numbered from 1. Received: frame={frame}")
         self._reader, self._frame = reader, frame
+        self.threads = threads_of(reader)
         if hasattr(reader, "read_many"):
             self.read_many = self._read_many
 

@@ -25,7 +25,7 @@ _FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Without O_NONBLOCK, opening a FIFO that replaced a file would wait for a writer for ever."""
 
 READ_THREADS = 8
-"""More threads than cores, because reading waits for disks and networks."""
+"""More threads than cores, because reading waits for disks; readers that wait for networks have `threads`."""
 
 
 _Value = TypeVar("_Value")
@@ -143,6 +143,7 @@ class SelectedReader:
             self.read_many = self._read_many
         if hasattr(self.source, "size"):
             self.size = self._size
+        self.threads = threads_of(self.source)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -185,7 +186,12 @@ def read_rows(
 
     if hasattr(reader, "read_many"):
         return [made_ready(value, ready) for value in _in_order(reader.read_many, rows)]
-    return _by_threads(read_some, rows)
+    return _by_threads(read_some, rows, threads_of(reader))
+
+
+def threads_of(reader: Reader) -> int:
+    """Returns how many rows of a reader are best read at once: its `threads`, else `READ_THREADS`."""
+    return getattr(reader, "threads", READ_THREADS)
 
 
 def read_within(
@@ -222,20 +228,23 @@ def read_within(
         return values
 
     fitting: list[bytes | ReadFailure] = []
-    for value in _by_threads(read_some, rows):
+    for value in _by_threads(read_some, rows, threads_of(reader)):
         if value is None:
             break
         fitting.append(value)
     return fitting or read_rows(reader, rows[:1], ready)
 
 
-def _by_threads(read_some: Callable[[Sequence[int]], list[_Value]], rows: Sequence[int]) -> list[_Value]:
+def _by_threads(
+    read_some: Callable[[Sequence[int]], list[_Value]], rows: Sequence[int], threads: int
+) -> list[_Value]:
     # Giving a row to a thread costs as much as reading a cached file, so threads take a few rows at a time.
-    step = max(4, -(-len(rows) // (READ_THREADS * 4)))
+    least = 4 if threads == READ_THREADS else 1
+    step = max(least, -(-len(rows) // (threads * 4)))
     if len(rows) <= step:
         return read_some(rows)
     pieces = [rows[start : start + step] for start in range(0, len(rows), step)]
-    return [value for values in _threads(os.getpid()).map(read_some, pieces) for value in values]
+    return [value for values in _threads(os.getpid(), threads).map(read_some, pieces) for value in values]
 
 
 def _in_order(
@@ -257,13 +266,14 @@ def made_ready(value: bytes | ReadFailure, ready: Callable[[bytes], bytes] | Non
 
 
 @cache
-def _threads(process: int) -> ThreadPoolExecutor:
+def _threads(process: int, count: int) -> ThreadPoolExecutor:
     """Returns the reading threads; they are kept because starting them takes longer than reading a batch.
 
     Args:
         process: the process id; threads do not survive a fork.
+        count: how many.
     """
-    return ThreadPoolExecutor(READ_THREADS, thread_name_prefix=f"tfautolabel-read-{process}")
+    return ThreadPoolExecutor(count, thread_name_prefix=f"tfautolabel-read-{process}")
 
 
 def _open_below(root: str, path: str) -> int:

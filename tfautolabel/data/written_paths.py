@@ -11,6 +11,8 @@ from unicodedata import normalize
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tfautolabel.data.endings import FILES, ending_of
+from tfautolabel.data.places import shown
+from tfautolabel.data.readers import READ_THREADS, FileReader
 
 MAX_PATH = 4096
 
@@ -47,7 +49,7 @@ _LABEL_STUDIO = re.compile(r"^https?://[^/]+/data/(?=upload/|local-files/)")
 _UPLOAD = re.compile(r"^(?:[0-9a-f]{8})-(?=.)")
 
 
-class Place(NamedTuple):
+class PathSearch(NamedTuple):
     """Where paths are looked for.
 
     Attributes:
@@ -86,6 +88,33 @@ class Place(NamedTuple):
                 elif os.path.isfile(real):
                     return real, False
         return None, out
+
+    def read(self, found: str) -> bytes:
+        """Reads a file that `locate` returned.
+
+        Raises:
+            ReadFailure: If it cannot be read.
+        """
+        return FileReader(os.path.dirname(found), [os.path.basename(found)]).read(0)
+
+    def key(self, written: str) -> str:
+        """Returns a key that is equal for all spellings of a path, without access to the disk.
+
+        Different paths seldom have the same key.
+        """
+        if len(written) > MAX_PATH:
+            return written
+        plain = list(spellings(written))[-1:] or [written]
+        return os.path.normpath(os.path.join(self.folder, plain[0].replace("\\", "/")))
+
+    def shown(self, written: str) -> str:
+        """Returns what a message may show of a path."""
+        return shown(written)
+
+    @property
+    def threads(self) -> int:
+        """How many files are best read at once; see `read_rows`."""
+        return READ_THREADS
 
 
 def with_ending(path: str, ending: str) -> str:

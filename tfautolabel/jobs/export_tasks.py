@@ -14,6 +14,7 @@ import numpy as np
 
 from tfautolabel.data import Dataset
 from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.places import is_remote
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.tables.label_studio import OWN_ID, OWN_UNCERTAINTY
 from tfautolabel.data.tables.paths import PathReader
@@ -110,6 +111,10 @@ def export_tasks(
     record = read_record(out)
     check_finished(out)
     source = Source.from_record(record)
+    if is_remote(source.data):
+        raise ValueError(
+            f"tasks name files on this machine. Received: {out}, a run of {source.name}: copy the data here"
+        )
     if not os.path.exists(source.data):
         raise FileNotFoundError(
             f"the data of a run must still be where it was. Received: {out}, whose data was {source.data}"

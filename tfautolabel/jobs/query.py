@@ -13,6 +13,7 @@ import numpy as np
 
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.class_descriptions import ClassDescriptions
+from tfautolabel.data.places import is_remote, place_of
 from tfautolabel.data.writers import as_utf8, unix_csv
 from tfautolabel.labels import ABSTAIN
 from tfautolabel.runs.audit_list import guarded
@@ -120,7 +121,7 @@ def query_list(
             f"{file} exists and may hold answers: name another file, or replace it with overwrite=True "
             "(--overwrite)"
         )
-    if (Path(data) / RECORD).is_file():
+    if not is_remote(data) and (Path(data) / RECORD).is_file():
         if (labels, labelled, descriptions) != (None, None, None) or settings != RunSettings():
             raise ValueError(
                 "the folder of a run names its own data, labels and settings. Received: "
@@ -170,7 +171,7 @@ def _texts(pool: Dataset, rows: np.ndarray) -> list[str]:
 def _of_run(out: Path) -> Source:
     """Returns the data of a run, with the backbone that it used."""
     source = Source.with_backbone_of(read_record(out))
-    if not os.path.exists(source.data):
+    if source.path is not None and not source.path.exists():
         raise FileNotFoundError(
             f"the data of a run must still be where it was. Received: {out}, whose data was {source.data}"
         )
@@ -184,7 +185,7 @@ def _read(source: Source, exclude: list[Path]) -> tuple[Dataset, Dataset | None]
         # Without a list of labels, the folders of a tree may have any meaning.
         labels = source.labels or (None if source.is_folder else "auto")
         return load_by(settings, source.data, labels, exclude), None
-    place = Path(source.labelled)
+    place = place_of(source.labelled)
     apart = load_by(settings, place, "folder" if place.is_dir() else "auto", exclude)
     settings = replace(settings, modality=settings.modality or apart.modality, label_column=None)
     return load_by(settings, source.data, None, [*exclude, place]), apart.labelled

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def refit(
             "answers are added to labels in or beside the data. Received: a run whose labelled examples are "
             f"in {source.labelled}"
         )
-    if not os.path.exists(source.data):
+    if source.path is not None and not source.path.exists():
         raise FileNotFoundError(
             f"the data of a run must still be where it was. Received: {out}, whose data was {source.data}"
         )

@@ -141,7 +141,7 @@ def _tune(
     record = {
         "started": started.isoformat(timespec="seconds"),
         "versions": versions(),
-        "data": str(source.data),
+        "data": source.name,
         "labelled": None if source.labelled is None else str(source.labelled),
         "labelled_contents_sha256": extraction.digest,
         "settings": settings.to_dict(),

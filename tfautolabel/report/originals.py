@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfautolabel.data import Dataset
+from tfautolabel.data.places import place_of
 from tfautolabel.report.media import BUDGET, Medium, read_media
 from tfautolabel.runs.inputs import Inputs, Source, read_again
 
@@ -81,7 +82,7 @@ def find_originals(record: dict[str, Any], out: Path, data: object = None) -> Or
     if data is not None:
         source = replace(source, data=data)
     place = source.data
-    if isinstance(place, str) and not Path(place).exists():
+    if isinstance(place, str) and not _is_there(place):
         reason = f"The originals are no longer at {place}, so this page shows their names only."
         return Originals(None, None, (reason,))
     try:
@@ -91,10 +92,17 @@ def find_originals(record: dict[str, Any], out: Path, data: object = None) -> Or
     return Originals(labelled, pool, _changed(place, record))
 
 
+def _is_there(place: str) -> bool:
+    try:
+        return place_of(place).exists()
+    except OSError:
+        return False
+
+
 def _changed(place: Any, record: dict[str, Any]) -> tuple[str, ...]:
     """Warns if a table was changed after the run began: row numbers may then mean other rows."""
     with contextlib.suppress(OSError, TypeError, KeyError, ValueError):
-        written = Path(place)
+        written = place_of(place)
         # The record stores whole seconds.
         begun = datetime.fromisoformat(record["started"]).timestamp() + 1
         if written.is_file() and written.stat().st_mtime > begun:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -88,7 +87,7 @@ def finish_review(
             f"into another. Received: none of {', '.join(missing)}"
         )
     _, labels = write_answers(review, out)
-    data = source.data if source.path is None else os.fspath(source.path)
+    data = source.data if source.path is None else str(source.path)
     settings = replace(source.settings, sampling="chosen")
     result = run(
         data,

@@ -11,6 +11,7 @@ from typing import Any
 
 from tfautolabel.data import Dataset
 from tfautolabel.data.class_descriptions import ClassDescriptions
+from tfautolabel.data.places import in_full, place_of
 from tfautolabel.jobs.checked_files import RECORD as CHECK_RECORD
 from tfautolabel.labeler import select_backbone
 from tfautolabel.labeler.choose import DEFAULT_BACKBONES
@@ -100,8 +101,8 @@ def open_review(
     material = _material(source, everything, cache_dir, progress, say)
     if source.path is not None:
         facts = {
-            "data": os.path.abspath(source.path),
-            "labels": None if source.labels is None else os.path.abspath(source.labels),
+            "data": in_full(source.path),
+            "labels": None if source.labels is None else in_full(source.labels),
             "classes": list(classes),
             "settings": source.settings.to_dict(),
             "rules": None if source.rules is None else os.path.abspath(source.rules),
@@ -120,7 +121,7 @@ def _listed(source: Source, out: Path, say: Callable[[str], None]) -> Dataset:
     if labels is None and not source.is_folder:
         labels = "auto"
     file = None if source.descriptions is None else source.descriptions.file
-    exclude = [Path(place) for place in (out, source.labels, source.rules, file) if place is not None]
+    exclude = [place_of(place) for place in (out, source.labels, source.rules, file) if place is not None]
     everything = load_by(source.settings, source.data, labels, exclude)
     for note in everything.notes:
         say(note)

@@ -12,6 +12,7 @@ import numpy as np
 from tfautolabel.data import Dataset, ReadFailure
 from tfautolabel.data.label_values import Rules
 from tfautolabel.data.names import NAMES, shorten
+from tfautolabel.data.places import Place, place_of
 from tfautolabel.data.readers import Reader, read_rows
 from tfautolabel.data.row_names import RowNames
 from tfautolabel.data.tables.columns import NO_NAMES
@@ -238,7 +239,9 @@ def _loaded(
 def _table_of(source: object, wanted: Sequence[str], encoding: str | None) -> Table | None:
     """Opens a table; None if the source is none."""
     if isinstance(source, (str, os.PathLike)):
-        return None if os.path.isdir(source) else open_table(os.fspath(source), wanted, encoding)
+        place = place_of(source)
+        file = place if isinstance(place, Place) else str(place)
+        return None if place.is_dir() else open_table(file, wanted, encoding)
     return None if isinstance(source, (list, tuple)) else as_table(source)
 
 

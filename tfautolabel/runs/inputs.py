@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from tfautolabel.data import Dataset, Unreadable, load_dataset
 from tfautolabel.data.class_descriptions import ClassDescriptions
+from tfautolabel.data.places import Place as Remote
+from tfautolabel.data.places import in_full, is_within, place_of
 from tfautolabel.runs.described_classes import Known, with_descriptions, with_rules
 from tfautolabel.runs.record import settings_of
 from tfautolabel.runs.settings import RunSettings
@@ -69,11 +71,11 @@ class Source:
         """Returns the inputs as run.json stores them."""
         labels, labelled, rules = self.labels, self.labelled, self.rules
         return {
-            "data": self.name if self.path is None else os.path.abspath(self.path),
+            "data": self.name if self.path is None else in_full(self.path),
             "modality": modality,
-            "labels": None if labels is None else os.path.abspath(labels),
+            "labels": None if labels is None else in_full(labels),
             "labels_sha256": _sha256(labels),
-            "labelled": None if labelled is None else os.path.abspath(labelled),
+            "labelled": None if labelled is None else in_full(labelled),
             "labelled_contents_sha256": labelled_digest,
             "pool_contents_sha256": pool_digest,
             "rules": None if rules is None else os.path.abspath(rules),
@@ -82,14 +84,14 @@ class Source:
         }
 
     @property
-    def path(self) -> Path | None:
-        """The path of `data`; None for a frame, which is in memory."""
-        return Path(self.data) if isinstance(self.data, (str, os.PathLike)) else None
+    def path(self) -> Path | Remote | None:
+        """The path of `data`, or its place in a store; None for a frame, which is in memory."""
+        return place_of(self.data) if isinstance(self.data, (str, os.PathLike)) else None
 
     @property
     def name(self) -> str:
         """The name of `data` in messages and records."""
-        return type(self.data).__name__ if self.path is None else os.fspath(self.data)
+        return type(self.data).__name__ if self.path is None else str(self.path)
 
     @property
     def knows_classes(self) -> bool:
@@ -122,7 +124,7 @@ class Inputs:
 
 
 def _sha256(file: Place | None) -> str | None:
-    return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return None if file is None else hashlib.sha256(place_of(file).read_bytes()).hexdigest()
 
 
 def check_source(source: Source, out: Path) -> None:
@@ -265,7 +267,8 @@ def named_below(labelled: Place | None, unreadable: Sequence[Unreadable]) -> tup
     """Puts the labelled folder's name before ids: files below the other folder may have the same ids."""
     if labelled is None:
         return tuple(unreadable)
-    name = os.path.basename(os.path.realpath(labelled))
+    place = place_of(labelled)
+    name = place.name if isinstance(place, Remote) else os.path.basename(os.path.realpath(place))
     return tuple(Unreadable(f"{name}/{file_id}", reason) for file_id, reason in unreadable)
 
 
@@ -311,17 +314,13 @@ def _check_places(source: Source, out: Path) -> None:
     data = source.path
     if data is None:
         return
-    if _is_within(data, out) and _is_within(out, data):
+    if is_within(data, out) and is_within(out, data):
         raise ValueError(f"out must be another folder than the one to label. Received: {out} for both")
-    if source.labelled is not None and _is_within(data, Path(source.labelled)):
+    if source.labelled is not None and is_within(data, source.labelled):
         raise ValueError(
             "the folder to label must not be the labelled folder or lie in it, where its own folder would be "
             f"a class. Received: {data} and {os.fspath(source.labelled)}"
         )
-
-
-def _is_within(path: Path, folder: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _read_whole(source: Source, out: Path) -> Inputs:
@@ -345,18 +344,20 @@ def _files(source: Source) -> list[Path]:
 
 
 def _read_labelled(source: Source, out: Path | None) -> Dataset:
-    train, exclude = Path(source.labelled or ""), [] if out is None else [out]
+    train, exclude = place_of(source.labelled or ""), [] if out is None else [out]
     return load_by(source.settings, train, "folder" if train.is_dir() else "auto", exclude)
 
 
 def _read_pool(source: Source, out: Path, modality: str | None) -> Dataset:
-    others = [Path(place) for place in (out, source.labels, source.labelled) if place is not None]
+    others = [place_of(place) for place in (out, source.labels, source.labelled) if place is not None]
     others += _files(source)
     # The labels are elsewhere, and so their column may be missing here.
     return load_by(replace(source.settings, modality=modality, label_column=None), source.data, None, others)
 
 
-def load_by(settings: RunSettings, data: object, labels: Place | None, exclude: Sequence[Path]) -> Dataset:
+def load_by(
+    settings: RunSettings, data: object, labels: Place | None, exclude: Sequence[Path | Remote]
+) -> Dataset:
     """Loads a data set as the settings say.
 
     Args:

@@ -21,6 +21,7 @@ from pathlib import Path
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.label_file import LabelList, LabelRow, match_labels, read_label_file
 from tfautolabel.data.label_texts import label_text
+from tfautolabel.data.places import Place, place_of
 from tfautolabel.data.tables.open_table import open_table
 from tfautolabel.runs.inputs import Source
 
@@ -52,8 +53,8 @@ def read_said(source: Source, ids: Sequence[str]) -> Said:
     """
     if source.labels is None:
         return Said()
-    labels, encoding = Path(source.labels), source.settings.encoding
-    table = open_table(str(labels), (), encoding)
+    labels, encoding = place_of(source.labels), source.settings.encoding
+    table = open_table(labels if isinstance(labels, Place) else str(labels), (), encoding)
     columns = {name.strip().lower(): name for name in table.columns}
     rows: list[tuple[LabelRow, Mapping[str, bytes | None]]] = []
     if columns.keys() & {ASKED, ANSWER}:
@@ -64,8 +65,9 @@ def read_said(source: Source, ids: Sequence[str]) -> Said:
         if name not in columns:
             return {}
         given = [row._replace(label=_text(values.get(columns[name]))) for row, values in rows]
-        found = LabelList(given, (), str(labels), str(labels.resolve().parent))
-        root = source.path if source.is_folder else None
+        around = labels.parent if isinstance(labels, Place) else labels.resolve().parent
+        found = LabelList(given, (), str(labels), str(around))
+        root = str(source.path) if source.is_folder else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # reading the labels has told of names that do not exist
             values = match_labels(found, ids, root, numbered=False).labels
@@ -89,18 +91,23 @@ def write_drawn(labels: Path, drawn: Iterable[str]) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    with atomic_write(_beside(labels)) as stream:
+    with atomic_write(labels.with_name(_name_beside(labels))) as stream:
         json.dump({"drawn": sorted(map(_digest, drawn))}, stream)
 
 
-def _beside(labels: Path) -> Path:
-    return labels.with_name(f".{labels.name}.drawn")
+def _name_beside(labels: Path | Place) -> str:
+    return f".{labels.name}.drawn"
 
 
-def _drawn_beside(labels: Path) -> frozenset[str] | None:
+def _drawn_beside(labels: Path | Place) -> frozenset[str] | None:
     try:
-        return frozenset(json.loads(_beside(labels).read_text(encoding="utf-8"))["drawn"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset(
+            json.loads(labels.with_name(_name_beside(labels)).read_text(encoding="utf-8"))["drawn"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        missing = isinstance(error, FileNotFoundError) or not isinstance(error, OSError)
+        if isinstance(labels, Place) and not missing:
+            raise  # a network that fails does not say that there is no such list
         return None
 
 

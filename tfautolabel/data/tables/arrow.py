@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfautolabel._errors import first_line
 from tfautolabel.data.label_texts import label_text
+from tfautolabel.data.places import Place, patiently
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.row_runs import RowRuns, Rows
+from tfautolabel.data.store_errors import OTHER, kind_of, told
 from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
 from tfautolabel.data.tables.written_index import written_index
 
@@ -37,8 +40,9 @@ class ParquetTable:
         ValueError: If it is not a Parquet file.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = self.name = os.fspath(path)
+    def __init__(self, path: str | os.PathLike[str] | Place) -> None:
+        self.path = path if isinstance(path, Place) else os.fspath(path)
+        self.name = str(self.path)
         self._file = _open(self.path)
         self.unnamed = False
         self.notes: tuple[str, ...] = ()
@@ -158,8 +162,9 @@ class ParquetReader:
         rows: (n,) int64, ascending: the rows of the file to read.
     """
 
-    def __init__(self, path: str, column: str, rows: Rows) -> None:
+    def __init__(self, path: str | Place, column: str, rows: Rows) -> None:
         self._file = _open(path)
+        self._version = path.version() if isinstance(path, Place) else None
         self._path = path
         self._column = column
         self._rows = rows
@@ -196,7 +201,8 @@ class ParquetReader:
         chosen = self._rows[rows]
         # A part that is sent to another process leads to its rows by their first and last number.
         runs = RowRuns.of(chosen) if (np.diff(chosen) > 0).all() else chosen
-        return ParquetReader(os.path.abspath(self._path), self._column, runs)
+        path = self._path if isinstance(self._path, Place) else os.path.abspath(self._path)
+        return ParquetReader(path, self._column, runs)
 
     def __reduce__(self) -> tuple[Callable[..., ParquetReader], tuple[object, ...]]:
         return ParquetReader, (self._path, self._column, self._rows)
@@ -205,12 +211,36 @@ class ParquetReader:
         group = int(np.searchsorted(self._ends, row, side="right"))
         inside = row - (int(self._ends[group - 1]) if group else 0)
         try:
-            values = self._slice(group, inside // SLICE_ROWS)
+            values = self._fetched(group, inside // SLICE_ROWS)
             return checked(arrow_bytes(values[inside % SLICE_ROWS]))
         except ReadFailure as failure:
             return failure
         except (OSError, ValueError, StopIteration, IndexError) as error:
+            if isinstance(self._path, Place) and isinstance(error, OSError):
+                raise
             return ReadFailure(f"the file cannot be read: {str(error).partition(chr(10))[0]}")
+
+    def _fetched(self, group: int, number: int) -> pa.Array:
+        """Returns one slice; a file in a store is opened anew after a failure of the network."""
+        if not isinstance(self._path, Place) or (group, number) in self._slices:
+            return self._slice(group, number)
+        place = self._path
+
+        def attempt() -> tuple[pa.Array, Any]:
+            try:
+                if self._file is None:
+                    self._file = _open(place)
+                return self._slice(group, number), place.version()
+            except OSError as error:
+                self._file = self._reading = None
+                if kind_of(error) == OTHER:  # what was fetched is damaged
+                    raise ValueError(first_line(error)) from error
+                raise
+
+        values, now = patiently(attempt, place.address)
+        if now != self._version:
+            raise ConnectionError(f"{place} was replaced while it was read: run the command again")
+        return values
 
     def _slice(self, group: int, number: int) -> pa.Array:
         """Returns the decoded values of one slice of a row group; earlier slices are skipped."""
@@ -268,16 +298,36 @@ def arrow_bytes(scalar: Any) -> bytes | None:
     return value if isinstance(value, bytes) and value else None
 
 
-def _open(path: str) -> Any:
+PARQUET = b"PAR1"
+"""What a Parquet file begins with."""
+
+
+def begins_with(place: Place, magic: bytes) -> bool:
+    """Returns whether a file in a store begins with some bytes, which alone are fetched.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        OSError: If it cannot be read.
+    """
+
+    def attempt() -> bool:
+        with place.filesystem.open_input_file(place.path) as file:
+            return bool(file.read(min(len(magic), file.size())) == magic)
+
+    return patiently(attempt, place.address)
+
+
+def _open(path: str | Place) -> Any:
     import pyarrow.parquet as pq
 
     with _said_of(path):
+        source = path.open() if isinstance(path, Place) else path
         # Without pre-buffering, so that a large row group is never in memory as a whole.
-        return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+        return pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
 
 
 @contextmanager
-def _said_of(path: str) -> Iterator[None]:
+def _said_of(path: str | Place) -> Iterator[None]:
     """Turns errors of Arrow into one sentence that names the file."""
     import pyarrow as pa
 
@@ -285,9 +335,12 @@ def _said_of(path: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"{path}: is not a Parquet file that can be read ({reason})") from error
+    except OSError as error:
+        if isinstance(path, Place) and kind_of(error) != OTHER:
+            raise told(error, path.address, "read") from error
+        raise ValueError(f"{path}: is not a Parquet file that can be read ({first_line(error)})") from error
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: is not a Parquet file that can be read ({first_line(error)})") from error
 
 
 def _collect(

@@ -30,17 +30,19 @@ def is_workbook(path: str) -> bool:
         return False
 
 
-def as_csv(path: str) -> TextFile:
+def as_csv(path: str, shown: str | None = None) -> TextFile:
     """Copies one sheet to a temporary CSV file: the first with known column names, else the first with rows.
 
     Args:
         path: an .xlsx file.
+        shown: the name of the file in messages; its path by default.
 
     Raises:
         ValueError: If it cannot be read or no sheet has rows.
         MissingExtraError: If openpyxl is not installed.
     """
     openpyxl = require("openpyxl", extra="excel")
+    shown = shown or path
     copy = TemporaryCopy(".csv")
     try:
         # By content, as an open file: with a path, openpyxl refuses names that do not end in .xlsx.
@@ -55,32 +57,32 @@ def as_csv(path: str) -> TextFile:
                 _write(copy, merged.rows(_rows(filled[0])))
                 unknown = _uncomputed(openpyxl, file, filled[0])
     except Exception as error:  # a damaged archive can raise any error
-        raise ValueError(f"{path}: is not a workbook that can be read ({str(error)[:200]})") from error
+        raise ValueError(f"{shown}: is not a workbook that can be read ({str(error)[:200]})") from error
     if not filled:
-        raise ValueError(f"{path}: must hold rows. Received: a workbook whose sheets are empty")
+        raise ValueError(f"{shown}: must hold rows. Received: a workbook whose sheets are empty")
     if merged.shared_name:
         raise ValueError(
-            f"{path}: each column of a sheet needs a name of its own. Received: {merged.shared_name}"
+            f"{shown}: each column of a sheet needs a name of its own. Received: {merged.shared_name}"
         )
     copy.finish()
     notes: tuple[str, ...] = ()
     if len(filled) > 1:
         others = ", ".join(repr(sheet.title) for sheet in filled[1:6])
         notes = (
-            f"{path}: sheet {filled[0].title!r} is read; not read: {others}; save another as a file of its "
+            f"{shown}: sheet {filled[0].title!r} is read; not read: {others}; save another as a file of its "
             f"own to read it",
         )
     if unknown:
         notes += (
-            f"{path}: {unknown:,} cells hold formulas that no program has computed yet, and count as empty; "
+            f"{shown}: {unknown:,} cells hold formulas that no program has computed yet, and count as empty; "
             f"open and save the file in one that does",
         )
     if merged.filled:
         notes += (
-            f"{path}: {merged.filled:,} cells are merged with one above and have its value; unmerge them to "
+            f"{shown}: {merged.filled:,} cells are merged with one above and have its value; unmerge them to "
             f"leave them empty",
         )
-    return TextFile(copy.name, path, notes, copy)
+    return TextFile(copy.name, shown, notes, copy)
 
 
 def _names_columns(sheet: object) -> bool:

@@ -10,9 +10,13 @@ import numpy as np
 
 from tfautolabel.data.label_values import Rules
 from tfautolabel.data.modality import PLURALS, SAMPLE, recognise_modality, telling_part
+from tfautolabel.data.named_objects import NamedObjects
+from tfautolabel.data.names import as_names
 from tfautolabel.data.path_search import LOOKED_AT, find_place
 from tfautolabel.data.picture_files import note_of_range
+from tfautolabel.data.places import Place, folder_around, shown
 from tfautolabel.data.readers import Reader, ReadFailure, read_rows
+from tfautolabel.data.row_names import RowNames
 from tfautolabel.data.tables.columns import (
     FILE_WORDS,
     NO_NAMES,
@@ -26,8 +30,8 @@ from tfautolabel.data.tables.frames import HOLDERS, as_table
 from tfautolabel.data.tables.label_studio import FLAT_NOTE, drops_skipped
 from tfautolabel.data.tables.named_files import choose_with_files, place_of_names
 from tfautolabel.data.tables.open_table import open_table
-from tfautolabel.data.tables.paths import Base64Reader, PathReader, check_one_label_a_file
-from tfautolabel.data.written_paths import MAX_PATH, Place, is_base64
+from tfautolabel.data.tables.paths import Base64Reader, NamedFiles, PathReader, check_one_label_a_file
+from tfautolabel.data.written_paths import MAX_PATH, is_base64
 
 
 class LoadedTable(NamedTuple):
@@ -65,7 +69,7 @@ def load_table(
     """Passes over a table once and records the positions, names and labels of its rows.
 
     Args:
-        source: the path of a file, or a frame.
+        source: the path or place of a file, or a frame.
         input_column: the column of texts, encoded files or paths, or None to guess.
         label_column: the column of labels, or None to guess.
         id_column: the column of names; None for one with a usual name, else the row numbers.
@@ -79,7 +83,9 @@ def load_table(
         ValueError: If the table cannot be used; the message names it and what is valid.
         TypeError: If the source is neither a path nor a known frame.
     """
-    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+    path = None
+    if isinstance(source, (str, os.PathLike, Place)):
+        path = source if isinstance(source, Place) else os.fspath(source)
     wanted = [name for name in (input_column, label_column, id_column) if name is not None]
     table = open_table(path, wanted, encoding) if path is not None else _frame(source)
     sample = _sample(table)
@@ -97,7 +103,7 @@ def load_table(
         id_hint=table.id_hint,
     )
     if path is not None and input_column is None and id_column is None and label_column is None:
-        folder = os.path.dirname(os.path.abspath(path))
+        folder = folder_around(path)
         columns = choose_with_files(table, sample, folder, choose, labels_wanted)
     else:
         columns = choose()
@@ -115,7 +121,7 @@ def _loaded(
     table: Table,
     columns: Columns,
     sample: Sample,
-    path: str | None,
+    path: str | Place | None,
     modality: str | None,
     expected: str | None,
 ) -> LoadedTable:
@@ -126,13 +132,15 @@ def _loaded(
         columns = columns._replace(id=None, id_guessed=False)
         scan = table.scan(columns)
         notes = (_numbered(table, str(error)),)
-    folder = os.path.dirname(os.path.abspath(path)) if path is not None else None
+    folder = folder_around(path) if path is not None else None
     if path is None:
         _check_readable(table, columns, scan)
     place = _place(table, columns, sample, scan, folder, modality)
     if place is not None:
         notes += check_one_label_a_file(table.name, scan.reader, scan.class_ids, scan.classes, place)
         scan = scan._replace(reader=PathReader(place, scan.reader))
+        if isinstance(place, NamedObjects):
+            scan = without_queries(scan)
     elif _are_base64(sample, columns.input):
         scan = scan._replace(reader=Base64Reader(scan.reader))
         notes += (f"{table.name}: column {columns.input!r} holds base64, which is decoded",)
@@ -144,6 +152,14 @@ def _loaded(
     flat = (f"{table.name}: {FLAT_NOTE}",) if drops_skipped(table.columns) else ()
     notes = (described, *table.notes, *flat, *notes, *scan.notes)
     return LoadedTable(scan, found, notes, scan.warnings, columns.id is None, columns.id)
+
+
+def without_queries(scan: Scan) -> Scan:
+    """Returns a scan without the queries of addresses in its names, which may be signatures."""
+    if isinstance(scan.ids, RowNames) or not (np.strings.find(scan.ids, "://") > 0).any():
+        return scan
+    ids = as_names([shown(name) for name in scan.ids.tolist()])
+    return scan._replace(ids=ids, unreadable=[item._replace(id=shown(item.id)) for item in scan.unreadable])
 
 
 def _numbered(table: Table, why: str) -> str:
@@ -173,8 +189,13 @@ def _check_readable(table: Table, columns: Columns, scan: Scan) -> None:
 
 
 def _place(
-    table: Table, columns: Columns, sample: Sample, scan: Scan, folder: str | None, modality: str | None
-) -> Place | None:
+    table: Table,
+    columns: Columns,
+    sample: Sample,
+    scan: Scan,
+    folder: str | Place | None,
+    modality: str | None,
+) -> NamedFiles | None:
     """Finds the files that the input column names; None if it holds the inputs themselves."""
     named = bool(FILE_WORDS & set(words_of(columns.input))) and not columns.input.lower().endswith("encoded")
     values = [row.get(columns.input) for row in sample]
@@ -230,7 +251,7 @@ def _taken(columns: Columns) -> str:
     return f"taken were {', '.join(taken)}"
 
 
-def _described(table: Table, columns: Columns, scan: Scan, modality: str, place: Place | None) -> str:
+def _described(table: Table, columns: Columns, scan: Scan, modality: str, place: NamedFiles | None) -> str:
     what = PLURALS[modality]
     where = f"in column {columns.input!r}"
     if place is not None:

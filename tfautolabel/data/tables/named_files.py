@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from tfautolabel.data.path_search import find_place
+from tfautolabel.data.places import Place
 from tfautolabel.data.tables.columns import INPUTS, Sample, first_known, words_of
 from tfautolabel.data.tables.contract import Columns, Table
-from tfautolabel.data.written_paths import Place
+from tfautolabel.data.tables.paths import NamedFiles
 
 ID_WORDS = frozenset(("id", "ids", "uid", "uuid", "guid", "key", "code", "name", "names", "index"))
 """Words in the name of a column that names rows, and often their files too."""
@@ -17,7 +18,7 @@ ID_WORDS = frozenset(("id", "ids", "uid", "uuid", "guid", "key", "code", "name",
 def choose_with_files(
     table: Table,
     sample: Sample,
-    folder: str,
+    folder: str | Place,
     choose: Callable[..., Columns],
     labels_wanted: bool,
 ) -> Columns:
@@ -51,7 +52,9 @@ def choose_with_files(
     return choose(input_column=names[0], label_column=others[0]) if is_label else found
 
 
-def place_of_names(values: list[str], source: str, column: str, folder: str | None) -> Place | None:
+def place_of_names(
+    values: list[str], source: str, column: str, folder: str | Place | None
+) -> NamedFiles | None:
     """Finds the files that an id column names; None if there are none or the column is no id column."""
     if not ID_WORDS & set(words_of(column)):
         return None

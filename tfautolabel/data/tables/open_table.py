@@ -6,14 +6,15 @@ import os
 from collections.abc import Iterable
 
 from tfautolabel.data.encoded_text import other_encoding
-from tfautolabel.data.tables.arrow import ParquetTable
+from tfautolabel.data.places import Place
+from tfautolabel.data.tables.arrow import PARQUET, ParquetTable, begins_with
 from tfautolabel.data.tables.contract import Table
 from tfautolabel.data.tables.csv_table import CsvTable
 from tfautolabel.data.tables.excel import as_csv, is_workbook
 from tfautolabel.data.tables.fasttext import is_fasttext, labels_as_json_lines
 from tfautolabel.data.tables.json_document import as_json_lines, is_document
 from tfautolabel.data.tables.json_lines import JsonLinesTable
-from tfautolabel.data.tables.text_file import is_binary, open_text
+from tfautolabel.data.tables.text_file import TemporaryCopy, TextFile, is_binary, open_text
 from tfautolabel.data.tables.tfrecord import TFRecordTable, masked_crc32c
 
 ENDINGS = ".csv, .tsv, .json, .jsonl, .xlsx, .parquet or .tfrecord"
@@ -49,24 +50,39 @@ _OTHER_TEXTS = {
 """Endings of text formats that are no tables, even with commas in them, and what each message says."""
 
 
-def open_table(path: str, wanted: Iterable[str] = (), encoding: str | None = None) -> Table:
+def open_table(path: str | Place, wanted: Iterable[str] = (), encoding: str | None = None) -> Table:
     """Opens a file with one row for each example.
 
     Args:
-        path: the file.
+        path: the file. Of one in a remote store a temporary copy is made, except of Parquet, of which only
+            what is asked for is fetched.
         wanted: columns that a user asked for; they help to recognise a header.
         encoding: the encoding of its text, or None to detect it.
 
     Raises:
         ValueError: If it is no supported table; the message says what it is, if that is known.
         MissingExtraError: If it is a workbook and openpyxl is not installed.
+        OSError: If it cannot be read.
     """
-    with open(path, "rb") as file:
-        start = file.read(1 << 16)
-    if start.startswith(b"PAR1"):
+    if not isinstance(path, Place):
+        return _open(TextFile(path, path), wanted, encoding)
+    if begins_with(path, PARQUET):
         return ParquetTable(path)
+    copy = TemporaryCopy()
+    for piece in path.pieces():
+        copy.write(piece)
+    copy.finish()
+    return _open(TextFile(copy.name, path.address, (), copy), wanted, encoding)
+
+
+def _open(source: TextFile, wanted: Iterable[str], encoding: str | None) -> Table:
+    path = source.name
+    with open(source.path, "rb") as file:
+        start = file.read(1 << 16)
+    if start.startswith(PARQUET):
+        return ParquetTable(source.path)
     if len(start) >= 12 and int.from_bytes(start[8:12], "little") == masked_crc32c(start[:8]):
-        return TFRecordTable(path)
+        return TFRecordTable(source.path, source)
     if not start.strip():
         raise ValueError(f"{path}: must hold rows. Received: an empty file")
     for magic, what in _OTHERS:
@@ -74,8 +90,8 @@ def open_table(path: str, wanted: Iterable[str] = (), encoding: str | None = Non
             verb = "must not be compressed" if "unpack" in what else f"must be a table that ends in {ENDINGS}"
             raise ValueError(f"{path}: {verb}. Received: {what}")
     if start.startswith(b"PK\x03\x04"):
-        if is_workbook(path):
-            return CsvTable(as_csv(path), wanted, "row")
+        if is_workbook(source.path):
+            return CsvTable(as_csv(source.path, path), wanted, "row")
         what = (
             "an OpenDocument file; save it as .xlsx or as CSV"
             if b"opendocument" in start[:200]
@@ -86,7 +102,9 @@ def open_table(path: str, wanted: Iterable[str] = (), encoding: str | None = Non
         raise ValueError(
             f"{path}: data is a folder, or a table that ends in {ENDINGS}. Received: binary content"
         )
-    text = open_text(path, encoding)
+    text = open_text(source.path, encoding, path)
+    if text.copy is None:
+        text = text._replace(copy=source.copy)
     with open(text.path, "rb") as file:
         start = file.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from tfautolabel.data.class_ids import ClassIds, ids_at, labelled_rows
 from tfautolabel.data.label_texts import SHOWN
+from tfautolabel.data.named_objects import NamedObjects
 from tfautolabel.data.narrowed import HeldReader, narrowed
-from tfautolabel.data.readers import FileReader, Reader, ReadFailure, read_rows
-from tfautolabel.data.written_paths import MAX_PATH, Place, from_base64, spellings
+from tfautolabel.data.readers import Reader, ReadFailure, read_rows
+from tfautolabel.data.written_paths import MAX_PATH, PathSearch, from_base64, spellings
+
+NamedFiles = PathSearch | NamedObjects
 
 AT_ONCE = 8192
 """How many rows are compared at a time."""
@@ -24,9 +25,10 @@ class PathReader:
         names: reads the paths.
     """
 
-    def __init__(self, place: Place, names: Reader) -> None:
+    def __init__(self, place: NamedFiles, names: Reader) -> None:
         self.place = place
         self.names = names
+        self.threads = place.threads
 
     def __len__(self) -> int:
         return len(self.names)
@@ -38,19 +40,20 @@ class PathReader:
             ReadFailure: If the path leads out of the folder, or no file can be read.
         """
         path = _written(self.names.read(row))
-        shown = path.strip().replace("\\", "/")[:200]
+        shown = self.place.shown(path).strip().replace("\\", "/")[:200]
         found, leads_out = self.place.locate(path)
         if found is None:
             if leads_out:
                 raise ReadFailure(f"the path leads out of the table's folder: {shown!r}")
             raise ReadFailure(f"there is no file {shown!r}")
-        return FileReader(os.path.dirname(found), [os.path.basename(found)]).read(0)
+        return self.place.read(found)
 
     def only(self, rows: np.ndarray) -> PathReader:
         """Returns a reader of some of the files; see `Narrows`. The paths themselves are sent."""
         values = read_rows(self.names, rows.tolist())
-        place, below = self.place, self.place.below
-        if below is not None:  # only what these names need, of perhaps a million
+        place = self.place
+        if isinstance(place, PathSearch) and (below := place.below) is not None:
+            # Only what these names need, of perhaps a million.
             written = [_written(value) for value in values if isinstance(value, bytes)]
             needed = {path for name in written for path in spellings(name)} & below.keys()
             place = place._replace(below={path: below[path] for path in needed})
@@ -88,12 +91,16 @@ class Base64Reader:
         return Base64Reader(narrowed(self._values, rows))
 
 
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
 def _written(value: bytes) -> str:
     return value[: MAX_PATH + 1].decode("utf-8", "replace")
 
 
 def check_one_label_a_file(
-    source: str, names: Reader, class_ids: ClassIds, classes: tuple[str, ...], place: Place
+    source: str, names: Reader, class_ids: ClassIds, classes: tuple[str, ...], place: NamedFiles
 ) -> tuple[str, ...]:
     """Refuses two labels for one path, and notes paths that occur more than once.
 
@@ -116,7 +123,7 @@ def check_one_label_a_file(
     for start in range(0, len(labelled), AT_ONCE):
         values = read_rows(names, labelled[start : start + AT_ONCE].tolist())
         keys[start : start + len(values)] = [
-            hash(number if isinstance(value, ReadFailure) else _key(value, place))
+            hash(number if isinstance(value, ReadFailure) else place.key(_text(value)))
             for number, value in enumerate(values, start)
         ]
     order = np.argsort(keys, kind="stable")
@@ -130,7 +137,7 @@ def check_one_label_a_file(
         path = names.read(other)
         if not _same_file(names.read(one), path, place):
             continue
-        text = path.decode("utf-8", "replace").strip()[:120]
+        text = place.shown(_text(path)).strip()[:120]
         if given[first] != given[second]:
             raise ValueError(
                 f"{source}: one file has two labels. Received: {text!r} is {classes[given[first]]!r} in "
@@ -162,20 +169,9 @@ def check_labels_of_files(reader: Reader, class_ids: np.ndarray, classes: tuple[
         check_one_label_a_file("labels", names, class_ids, classes, place)
 
 
-def _key(path: bytes, place: Place) -> str:
-    """Returns a key that is equal for all spellings of a path, without access to the disk.
-
-    Different paths seldom have the same key.
-    """
-    written = path.decode("utf-8", "replace")
-    if len(written) > MAX_PATH:
-        return written
-    plain = list(spellings(written))[-1:] or [written]
-    return os.path.normpath(os.path.join(place.folder, plain[0].replace("\\", "/")))
-
-
-def _same_file(one: bytes, other: bytes, place: Place) -> bool:
+def _same_file(one: bytes, other: bytes, place: NamedFiles) -> bool:
     if one == other:
         return True
-    files = [place.locate(path.decode("utf-8", "replace"))[0] for path in (one, other)]
-    return _key(one, place) == _key(other, place) and files[0] == files[1]
+    texts = [_text(path) for path in (one, other)]
+    files = [place.locate(text)[0] for text in texts]
+    return place.key(texts[0]) == place.key(texts[1]) and files[0] == files[1]

@@ -96,40 +96,41 @@ class _Found(NamedTuple):
     first_bad: tuple[int, int]  # line, byte
 
 
-def open_text(path: str, encoding: str | None = None) -> TextFile:
+def open_text(path: str, encoding: str | None = None, shown: str | None = None) -> TextFile:
     """Detects a file's encoding, and copies it to a temporary UTF-8 file if it has another one.
 
     Args:
         path: the file.
         encoding: Python's name of the encoding, or None to detect it: UTF-8; UTF-16 and UTF-32 by their byte
             order mark or their zeros; else Western European (cp1252), if the whole file reads like that.
+        shown: the name of the file in messages; its path by default.
 
     Raises:
         ValueError: If the encoding is unknown, wrong for the file, or cannot be detected.
     """
+    shown = shown or path
     with open(path, "rb") as file:
         start = file.read(1 << 16)
     wide = other_encoding(start) or wide_encoding(start)
+    notes: tuple[str, ...] = ()
     if encoding is not None:
         try:
             chosen = codecs.lookup(encoding).name
         except LookupError as error:
             raise ValueError(f"encoding must be one that Python knows. Received: {encoding!r}") from error
-        return _copied(path, chosen, (), is_text=chosen not in ("utf-8", "utf-8-sig"))
+        return _copied(path, chosen, (), shown, is_text=chosen not in ("utf-8", "utf-8-sig"))
     if wide is not None:
-        return _copied(
-            path, wide, () if other_encoding(start) else (f"{path}: was read as {wide}; {HOW_TO_SAY}",)
-        )
+        notes = () if other_encoding(start) else (f"{shown}: was read as {wide}; {HOW_TO_SAY}",)
+        return _copied(path, wide, notes, shown)
     found = _look(path)
-    notes: tuple[str, ...] = ()
     other = found.bad > 0 and found.mostly_bad
     if other:
-        _check_western(path, found)
-        notes = (f"{path}: is not UTF-8 and was read as Western European text ({WESTERN}); {HOW_TO_SAY}",)
+        _check_western(path, found, shown)
+        notes = (f"{shown}: is not UTF-8 and was read as Western European text ({WESTERN}); {HOW_TO_SAY}",)
     returns_only = found.returns and not found.line_feeds
     if not other and not returns_only:
-        return TextFile(path, path)
-    return _copied(path, WESTERN if other else "utf-8", notes, returns_only, is_text=bool(other))
+        return TextFile(path, shown)
+    return _copied(path, WESTERN if other else "utf-8", notes, shown, returns_only, is_text=bool(other))
 
 
 def wide_encoding(start: bytes) -> str | None:
@@ -195,7 +196,7 @@ def _look(path: str) -> _Found:
     return _Found(good, bad, broken_lines * 2 > beyond, line_feeds, returns, first_bad)
 
 
-def _check_western(path: str, found: _Found) -> None:
+def _check_western(path: str, found: _Found, shown: str) -> None:
     """Refuses files that are more likely Cyrillic, Greek, Polish, Chinese, … or from DOS or an old Mac."""
     high = runs = signs = pairs = words = 0
     undefined = False
@@ -212,7 +213,7 @@ def _check_western(path: str, found: _Found) -> None:
     if undefined or found.good * 4 >= found.bad or runs * 4 > high or signs * 4 >= high or pairs * 2 > words:
         line, byte = found.first_bad
         raise ValueError(
-            f"{path}: must be UTF-8. Received: byte 0x{byte:02x} in line {line}, and the whole does not "
+            f"{shown}: must be UTF-8. Received: byte 0x{byte:02x} in line {line}, and the whole does not "
             f"read as "
             f"Western European text either; save the file as UTF-8 (in Excel: CSV UTF-8), or name its "
             f"encoding "
@@ -221,7 +222,12 @@ def _check_western(path: str, found: _Found) -> None:
 
 
 def _copied(
-    path: str, encoding: str, notes: tuple[str, ...], returns_only: bool = False, is_text: bool = True
+    path: str,
+    encoding: str,
+    notes: tuple[str, ...],
+    shown: str,
+    returns_only: bool = False,
+    is_text: bool = True,
 ) -> TextFile:
     """Makes a temporary copy in UTF-8 with line feeds; it is deleted when nothing needs it any more."""
     if encoding.lower() in ("utf-16", "utf-32"):
@@ -238,13 +244,12 @@ def _copied(
             copy.write(text.encode("utf-8", "surrogateescape" if not is_text else "replace"))
     except UnicodeError as error:
         raise ValueError(
-            f"{path}: is not valid {encoding} ({getattr(error, 'reason', error)}); {HOW_TO_SAY}"
+            f"{shown}: is not valid {encoding} ({getattr(error, 'reason', error)}); {HOW_TO_SAY}"
         ) from error
     copy.finish()
     if returns and not line_feeds and not returns_only:
-        again = _copied(copy.name, "utf-8", notes, returns_only=True, is_text=False)
-        return again._replace(name=path)
-    return TextFile(copy.name, path, notes, copy)
+        return _copied(copy.name, "utf-8", notes, shown, returns_only=True, is_text=False)
+    return TextFile(copy.name, shown, notes, copy)
 
 
 def _chunks(path: str) -> Iterator[bytes]:

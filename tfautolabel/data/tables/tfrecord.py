@@ -17,6 +17,7 @@ from tfautolabel.data.label_texts import label_text
 from tfautolabel.data.readers import MAX_FILE_BYTES, ReadFailure
 from tfautolabel.data.tables.contract import Columns, Record, RowCollector, Scan, checked
 from tfautolabel.data.tables.places import PlacedReader, Places
+from tfautolabel.data.tables.text_file import TextFile
 
 _FOOTER = 4
 _HEADER = struct.Struct("<QI")
@@ -27,13 +28,16 @@ class TFRecordTable:
 
     Args:
         path: the file.
+        source: where it was copied from, if it is a copy; `name` is then the name in messages.
 
     Raises:
         ValueError: If the file does not begin with a record, or the first record is no example.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = self.name = os.fspath(path)
+    def __init__(self, path: str | os.PathLike[str], source: TextFile | None = None) -> None:
+        self.path = os.fspath(path)
+        self.name = self.path if source is None else source.name
+        self._copy = None if source is None else source.copy
         self.id_hint: str | None = None
         self.unnamed = False
         self.notes: tuple[str, ...] = ()
@@ -80,7 +84,8 @@ class TFRecordTable:
                 continue
             collector.keep(row, label_text(example.get(columns.label)) if columns.label else None, name)
             places.append(start, len(data))
-        return collector.finish(PlacedReader(self.path, places, _KeyOf(columns.input)))
+        lasts = self._copy is None
+        return collector.finish(PlacedReader(self.path, places, _KeyOf(columns.input), lasts))
 
     def _first(self, count: int) -> list[dict[str, list[Any]]]:
         found: list[dict[str, list[Any]]] = []
