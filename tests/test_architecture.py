@@ -68,6 +68,7 @@ OPTIONAL = {
     "polars",
     "prometheus_client",
     "ray",
+    "simplejpeg",
     "soundfile",
     "tensorflow_text",
     "tf2onnx",

@@ -19,6 +19,7 @@ MODULES = {
     "tflite": ("ai_edge_litert",),
     "onnx": ("onnx", "onnxruntime", "tf2onnx"),
     "ray": ("ray",),
+    "fast": ("simplejpeg",),
     "serve": ("uvicorn", "httptools", "orjson", "prometheus_client"),
 }
 """The modules that each extra installs."""

@@ -34,10 +34,10 @@ def test_several_at_a_time_give_the_same_to_the_bit(backbone, monkeypatch):
     alone = extract(backbone)
     meeting = threading.Barrier(3)
 
-    def met(examples, preprocess):
+    def met(examples, *ways):
         if examples[0].row < 6:  # the first three batches go on only together
             meeting.wait(30)
-        return prepare(examples, preprocess)
+        return prepare(examples, *ways)
 
     monkeypatch.setattr(module, "granted_cores", lambda: 6)
     monkeypatch.setattr(module, "prepare", met)
@@ -52,11 +52,11 @@ def test_large_batches_are_prepared_one_at_a_time(backbone, monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING", 2 * 24 * 24 * 3 * 4 - 1)
     waiting, most = set(), 0
 
-    def counted(examples, preprocess):
+    def counted(examples, *ways):
         nonlocal most
         waiting.add(examples[0].row)
         most = max(most, len(waiting))
-        return prepare(examples, preprocess)
+        return prepare(examples, *ways)
 
     monkeypatch.setattr(module, "prepare", counted)
     store = module._Work.store
@@ -73,3 +73,15 @@ def test_what_a_batch_will_hold(backbone):
     assert fixed_bytes(keras.Model(tokens, keras.layers.Add()(tokens))) == 0
     some = [Example(row, bytes(100), b"") for row in range(3)]
     assert (expected_bytes(some, 0), expected_bytes(some, 1000)) == (600, 3000)
+
+
+def test_features_do_not_depend_on_the_way_of_decoding(backbone, monkeypatch):
+    outside = module._graphs(backbone, backbone.fingerprint).outside
+    done = outside(FILES).done
+    assert 0 < done.sum() < len(FILES)
+    beside = extract(backbone)
+    monkeypatch.setattr(module._graphs(backbone, backbone.fingerprint), "outside", None)
+    in_graph = extract(backbone)
+    np.testing.assert_array_equal(beside.features, in_graph.features)
+    assert beside.unreadable == in_graph.unreadable
+    assert len(beside.unreadable) == 1

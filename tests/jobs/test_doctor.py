@@ -47,6 +47,14 @@ def test_what_is_found_is_of_this_machine(monkeypatch):
     assert not {"efficientnet-lite0", "minilm-l6"} & set(facts)
 
 
+def test_a_decoder_that_is_missing_has_its_command(monkeypatch):
+    (found,) = [fact for fact in examine(measure=False) if fact.name == "JPEG files"]
+    assert (found.why, "libjpeg-turbo" in found.value) == ("", True)
+    monkeypatch.setattr("tfautolabel.preprocessors.pictures.plain_jpeg.is_installed", lambda: False)
+    (missing,) = [fact for fact in examine(measure=False) if fact.name == "JPEG files"]
+    assert 'pip install "tfautolabel[fast]"' in missing.why
+
+
 def test_a_backbone_without_weights_is_not_measured(monkeypatch, tmp_path):
     monkeypatch.setenv("TFAUTOLABEL_CACHE", str(tmp_path))
     (fact,) = [fact for fact in examine() if fact.name == "efficientnet-lite0"]

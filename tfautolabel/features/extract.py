@@ -169,7 +169,7 @@ class FeatureExtractor:
         batches = even_batches(missing, self.batch_size, preprocessor.max_batch_bytes, lengths)
         threads, each = preparing_threads(granted_cores()), fixed_bytes(self.backbone.network)
         for batch in map_ahead(
-            lambda examples: prepare(examples, self._graphs.preprocess),
+            lambda examples: prepare(examples, self._graphs.preprocess, self._graphs.outside),
             batches,
             threads=threads,
             ahead=max(2, threads),
@@ -209,6 +209,7 @@ class _Graphs:
         strings = tf.TensorSpec([None], tf.string)
         # Traced when it is first called.
         self.lengths = tf.function(backbone.preprocessor.lengths, input_signature=[strings], autograph=False)
+        self.outside = backbone.preprocessor.outside_graph()
         self._lock = threading.Lock()
 
     @property

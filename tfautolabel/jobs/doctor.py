@@ -54,6 +54,7 @@ def examine(measure: bool = True) -> Iterator[Fact]:
         yield Fact(name, importlib.metadata.version(name))
     yield Fact("extras", ", ".join(sorted(filter(is_installed, MODULES))) or "none", _missing_extras())
     yield _cores()
+    yield _jpegs()
     yield _cache()
     yield _gpus()
     if measure:
@@ -112,6 +113,15 @@ def _cores() -> Fact:
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine
     why = why_fewer_cores(machine, granted, affinity, os.environ.get("LOKY_MAX_CPU_COUNT"))
     return Fact("cores", f"{granted} of {machine} are used", why)
+
+
+def _jpegs() -> Fact:
+    from tfautolabel.preprocessors.pictures.plain_jpeg import is_installed as has_decoder
+
+    if has_decoder():
+        return Fact("JPEG files", "decoded by libjpeg-turbo beside TensorFlow where they are plain")
+    why = 'pip install "tfautolabel[fast]" decodes photographs to the same pixels in less time'
+    return Fact("JPEG files", "decoded by TensorFlow", why)
 
 
 def _cache() -> Fact:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfautolabel.preprocessors.reasons import why_unreadable
@@ -25,6 +27,18 @@ class Preprocessed(NamedTuple):
     example: tf.Tensor
     readable: tf.Tensor
     shortened: tf.Tensor
+
+
+class Outside(NamedTuple):
+    """What was prepared of n examples outside the graph: each is readable, whole, and in one window.
+
+    Attributes:
+        done: (n,) bool, which examples were prepared.
+        inputs: the network's inputs in order, each (n, ...), without meaning for examples that were not.
+    """
+
+    done: np.ndarray
+    inputs: tuple[np.ndarray, ...]
 
 
 class Preprocessor(keras.layers.Layer, abc.ABC):
@@ -76,6 +90,14 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
             (n,) integers; by default the bytes of each example.
         """
         return tf.strings.length(examples)
+
+    def outside_graph(self) -> Callable[[Sequence[bytes]], Outside | None] | None:
+        """Returns a faster way than `call` for some examples; None, the default, if there is none.
+
+        It gives the same numbers to the bit for the examples that it prepares, and leaves all others to
+        `call`. It returns None if it prepares none. Several threads may call it.
+        """
+        return None
 
     @abc.abstractmethod
     def compute_output_spec(self, examples: keras.KerasTensor) -> keras.KerasTensor:

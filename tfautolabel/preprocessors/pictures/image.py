@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -11,12 +12,15 @@ import tensorflow as tf
 from tfautolabel.data.picture_files import as_picture
 from tfautolabel.data.readers import ReadFailure, made_ready
 from tfautolabel.preprocessors.contract import (
+    Outside,
     Preprocessed,
     Preprocessor,
     one_window_each,
     output_spec,
 )
 from tfautolabel.preprocessors.graphs import graph_of, runs_alone
+from tfautolabel.preprocessors.pictures import plain_jpeg
+from tfautolabel.preprocessors.pictures.beside_graph import PlainPictures
 from tfautolabel.preprocessors.pictures.image_formats import decode_picture
 from tfautolabel.preprocessors.pictures.orientation import orientations
 from tfautolabel.preprocessors.pictures.unreadable import MAX_PIXELS
@@ -84,6 +88,12 @@ class ImagePreprocessor(Preprocessor):
         )
         pixels = tf.ensure_shape(pixels, [None, self.size, self.size, 3])
         return one_window_each((pixels,), tf.ensure_shape(readable, [None]))
+
+    def outside_graph(self) -> Callable[[Sequence[bytes]], Outside | None] | None:
+        """Returns what decodes plain JPEG files, if the extra `fast` is installed."""
+        if type(self) is not ImagePreprocessor or not plain_jpeg.is_installed():
+            return None
+        return PlainPictures(self.size, self.max_pixels)
 
     def compute_output_spec(self, examples: keras.KerasTensor) -> Preprocessed:  # noqa: ARG002
         """Returns the shapes and types of the result."""
