@@ -72,9 +72,12 @@ def save_sums(folder, factor=1.0):
 
 
 class Running:
-    """A server at a free port; a context manager. Given models are loaded as the server begins."""
+    """A server at a free port; a context manager. Given models are loaded as the server begins.
 
-    def __init__(self, *paths, models=None, **settings):
+    With `grpc`, it answers gRPC at `grpc_port` too.
+    """
+
+    def __init__(self, *paths, models=None, grpc=False, **settings):
         settings = Settings(**{"port": 0, "poll": 0.1, "timeout": 10, **settings})
         settings.check()
         metrics = Metrics()
@@ -87,7 +90,10 @@ class Running:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
-        self._server = build_server(self.models, metrics, settings)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.grpc_port = free.getsockname()[1] if grpc else None
+        grpc_at = ("127.0.0.1", self.grpc_port) if grpc else None
+        self._server = build_server(self.models, metrics, settings, grpc_at=grpc_at)
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._server.serve(sockets=[self._socket]))
         )

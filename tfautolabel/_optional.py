@@ -21,6 +21,7 @@ MODULES = {
     "ray": ("ray",),
     "fast": ("simplejpeg",),
     "serve": ("uvicorn", "httptools", "orjson", "prometheus_client"),
+    "grpc": ("grpc", "tensorflow_serving", "grpc_health"),
 }
 """The modules that each extra installs."""
 

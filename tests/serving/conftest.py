@@ -66,12 +66,12 @@ def folder(sums, tmp_path):
 @pytest.fixture(scope="session")
 def server(sums):
     """A server of version 2 of sums, for requests that change nothing."""
-    with Running(f"sums={sums}", timeout=5, max_body=1_000_000, max_instances=100) as running:
+    with Running(f"sums={sums}", grpc=True, timeout=5, max_body=1_000_000, max_instances=100) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def labels(exports):
     """A server of the exported models."""
-    with Running(exports) as running:
+    with Running(exports, grpc=True) as running:
         yield running

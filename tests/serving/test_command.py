@@ -8,8 +8,10 @@ import signal
 import socket
 import threading
 
+import grpc
 import pytest
 from command import assert_one_sentence, start, tfautolabel
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tfautolabel.serving.places import find_places
 from tfautolabel.serving.server import serve
@@ -56,6 +58,8 @@ def test_a_port_that_is_taken_is_told_before_models_load(folder):
             OSError, match=r"cannot listen at 127\.0\.0\.1 port \d+ \(Address already in use\)"
         ):
             serve(find_places([str(folder)]), settings)
+        with pytest.raises(OSError, match=r"cannot listen at 127\.0\.0\.1 port \d+"):
+            serve(find_places([str(folder)]), Settings(port=0, grpc_port=settings.port))
 
 
 def test_a_folder_of_broken_models_is_refused(tmp_path):
@@ -111,7 +115,8 @@ def test_interrupting_it_is_no_failure(folder):
 
 
 def test_several_workers_answer_at_one_port_and_finish_what_is_under_way(folder):
-    process = start("serve", folder, "--port", "0", "--workers", "2", "--log-requests")
+    flags = ["--port", "0", "--grpc-port", "0", "--workers", "2", "--log-requests"]
+    process = start("serve", folder, *flags)
     try:
         served, serving = (json.loads(process.stderr.readline()) for _ in range(2))
         assert (served["message"], serving["message"]) == ("version served", "serving")
@@ -120,6 +125,10 @@ def test_several_workers_answer_at_one_port_and_finish_what_is_under_way(folder)
         body = b'{"instances": [[1, 2, 3]]}'
         for _ in range(20):  # each by a connection of its own
             assert ask(serving["port"], "POST", PREDICT, body) == b'{"predictions":[6.0]}'
+        for _ in range(4):
+            with grpc.insecure_channel(f"127.0.0.1:{serving['grpc_port']}") as channel:
+                check = health_pb2_grpc.HealthStub(channel).Check
+                assert check(health_pb2.HealthCheckRequest(), timeout=30).status == 1
         metrics = ask(serving["port"], "GET", "/metrics").decode()
         assert 'requests_total{code="200",method="predict",model="sums"} 20.0' in metrics
         connection = http.client.HTTPConnection("127.0.0.1", serving["port"], timeout=30)
@@ -135,5 +144,5 @@ def test_several_workers_answer_at_one_port_and_finish_what_is_under_way(folder)
         process.kill()
     assert process.returncode == 0
     found = [json.loads(line) for line in rest.splitlines()]
-    assert [line["message"] for line in found] == [*["request"] * 23, "stopped"]
+    assert [line["message"] for line in found] == [*["request"] * 27, "stopped"]
     assert {line["worker"] for line in found[:-1]} == {1, 2}

@@ -41,6 +41,14 @@ def serve(
         typer.Option("--host", help="Address to listen at; 0.0.0.0 lets other machines in, with --token."),
     ] = DEFAULTS.host,
     port: Annotated[int, typer.Option("--port", help="Port to listen at; 0 for a free one.")] = DEFAULTS.port,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            "--grpc-port",
+            help="Answer TensorFlow Serving's gRPC protocol too, at this port, which is 8500 there; 0 for a "
+            "free one. Needs the extra grpc.",
+        ),
+    ] = None,
     workers: Annotated[
         int,
         typer.Option(
@@ -131,7 +139,7 @@ def serve(
         ),
     ] = False,
 ) -> None:
-    """Serve exported models with TensorFlow Serving's REST protocol, and a page to try them."""
+    """Serve exported models with TensorFlow Serving's REST and gRPC protocols, and a page to try them."""
     if log_level not in LEVELS:
         raise ValueError(f"log_level must be one of {', '.join(LEVELS)}. Received: {log_level!r}")
     from tfautolabel._optional import require_extra
@@ -143,6 +151,7 @@ def serve(
     settings = Settings(
         host=host,
         port=port,
+        grpc_port=grpc_port,
         workers=workers,
         poll=poll,
         keep=keep,

@@ -68,8 +68,16 @@ class Access:
                 "a page from elsewhere may ask if --allow-origin names its origin. "
                 f"Received: Origin {_shown(origin)}",
             )
-        if self._token is None or path in self._open or (method == "OPTIONS" and self._origin is not None):
+        if path in self._open or (method == "OPTIONS" and self._origin is not None):
             return
+        self.check_token(headers)
+
+    def check_token(self, headers: Headers) -> None:
+        """Refuses a request without the token, if the server has one.
+
+        Raises:
+            Refusal: If the token is not right (401).
+        """
         if not self.is_authorized(headers):
             raise Refusal(
                 401,

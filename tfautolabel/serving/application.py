@@ -12,36 +12,30 @@ import logging
 import re
 import time
 from collections.abc import Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from tfautolabel._model_folder import MAX_VERSION
 from tfautolabel.serving import exchange, tensors
 from tfautolabel.serving.access import Access
 from tfautolabel.serving.batching import Batching
+from tfautolabel.serving.calls import Asked, Calls, late_answer
 from tfautolabel.serving.exchange import Answer, BodyReader, ClientGoneError, Headers, json_answer
 from tfautolabel.serving.label_studio import PATHS as STUDIO_PATHS
 from tfautolabel.serving.label_studio import LabelStudio
 from tfautolabel.serving.metrics import Metrics
 from tfautolabel.serving.models import ServedModels
 from tfautolabel.serving.page import models_of_page, page
-from tfautolabel.serving.refusals import Refusal, refusal_of
-from tfautolabel.serving.servable import Arrays, Servable
+from tfautolabel.serving.refusals import Refusal
+from tfautolabel.serving.servable import Arrays, Servable, Signature
 from tfautolabel.serving.settings import Settings
 from tfautolabel.serving.studio_training import Training
 
 _log = logging.getLogger("tfautolabel.serving")
-_Result = TypeVar("_Result")
 _ADDRESS = re.compile(
     r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
     r"(?:/(?P<metadata>metadata)|:(?P<method>classify|regress|predict))?",
     re.IGNORECASE | re.ASCII,
 )
-LARGE = 64 * 1024
-"""JSON of at least so many bytes is read and written in a thread, so that other requests need not wait."""
-MAX_ANSWER = 256 * 1024 * 1024
-"""Bytes of outputs: their JSON takes several times as many."""
 
 
 class Application:
@@ -53,6 +47,11 @@ class Application:
         metrics: counts requests.
         settings: limits for each request, the origins that may read answers, whether requests are logged.
         training: learns from answers in Label Studio, if the settings have the server answer it.
+
+    Attributes:
+        access: decides who is answered.
+        bodies: reads requests, and counts the bytes that are held.
+        calls: runs the models.
     """
 
     def __init__(
@@ -64,16 +63,15 @@ class Application:
         training: Training | None = None,
     ) -> None:
         self.models = models
-        self.batching = batching
         self.metrics = metrics
         self.settings = settings
+        self.access = Access(settings)
+        self.bodies = BodyReader(settings.max_body, 4 * settings.max_body)
+        self.calls = Calls(batching)
         origin = settings.allow_origin
         self._further = {} if origin is None else {"access-control-allow-origin": origin}
-        self._access = Access(settings)
-        self._bodies = BodyReader(settings.max_body, 4 * settings.max_body)
-        self._pool = ThreadPoolExecutor(2, "json")
         self._studio = (
-            LabelStudio(models, batching, self._bodies, settings, training or Training(None))
+            LabelStudio(models, batching, self.bodies, settings, training or Training(None))
             if settings.label_studio
             else None
         )
@@ -85,11 +83,11 @@ class Application:
         if scope["type"] != "http":
             return
         start = time.perf_counter()
-        what = _What()
+        what = Asked()
         headers: Headers = dict(scope["headers"])
         body = _Body(headers, receive)
         try:
-            self._access.check(headers, scope["method"], scope["path"])
+            self.access.check(headers, scope["method"], scope["path"])
             answer = await self._answer(scope, headers, body.receive, what)
         except Refusal as refusal:
             answer = exchange.error_answer(refusal)
@@ -113,13 +111,13 @@ class Application:
             _log.log(logging.INFO if answer.status < 500 else logging.ERROR, "request", extra=details)
         further = self._further
         if not body.complete and body.will_come:
-            await self._bodies.discard(body.receive, self.settings.timeout)
+            await self.bodies.discard(body.receive, self.settings.timeout)
         if not body.complete:  # else the rest would be read as the next request
             further = {**further, "connection": "close"}
         await exchange.send_answer(answer, send, further)
 
     async def _answer(
-        self, scope: MutableMapping[str, Any], headers: Headers, receive: exchange.Receive, what: _What
+        self, scope: MutableMapping[str, Any], headers: Headers, receive: exchange.Receive, what: Asked
     ) -> Answer:
         path, method = scope["path"], scope["method"]
         if method == "OPTIONS" and self.settings.allow_origin is not None:
@@ -136,7 +134,7 @@ class Application:
         own: dict[str, Callable[[], Answer]] = {
             "/": page,
             "/models": lambda: models_of_page(self.models),
-            "/healthz": lambda: self._health(self._access.is_authorized(headers)),
+            "/healthz": lambda: self._health(self.access.is_authorized(headers)),
             "/metrics": lambda: Answer(self.metrics.text(), self.metrics.content_type),
         }
         if path not in own:
@@ -146,7 +144,7 @@ class Application:
         return own[path]()
 
     async def _answer_protocol(
-        self, scope: MutableMapping[str, Any], headers: Headers, receive: exchange.Receive, what: _What
+        self, scope: MutableMapping[str, Any], headers: Headers, receive: exchange.Receive, what: Asked
     ) -> Answer:
         path, method = scope["path"], scope["method"]
         found = _ADDRESS.fullmatch(path)
@@ -176,40 +174,20 @@ class Application:
         return await self._predict(servable, headers, receive)
 
     async def _predict(self, servable: Servable, headers: Headers, receive: exchange.Receive) -> Answer:
-        async with self._bodies.reading(headers, receive, self.settings.timeout) as body:
+        async with self.bodies.reading(headers, receive, self.settings.timeout) as body:
             try:
                 async with asyncio.timeout(self.settings.timeout):
                     return Answer(await self._predictions(servable, body))
             except TimeoutError as error:
-                raise Refusal(
-                    504, f"Deadline Exceeded: no answer within {self.settings.timeout:g} seconds"
-                ) from error
+                raise late_answer(self.settings.timeout) from error
 
     async def _predictions(self, servable: Servable, body: bytes) -> bytes:
-        def read() -> tuple[Any, Arrays, bool]:
+        def read() -> tuple[Signature, Arrays, bool]:
             return tensors.read_request(tensors.parse(body), servable, self.settings.max_instances)
 
-        signature, arrays, is_rows = await self._in_thread(read, len(body) > LARGE)
-        try:
-            outputs = await self.batching.run(servable, signature, arrays)
-        except Exception as error:
-            refusal = refusal_of(error)
-            if refusal.status >= 500:
-                _log.error(
-                    "model failed",
-                    extra={"model": servable.name, "version": servable.version, "error": refusal.message},
-                )
-            raise refusal from error
-        # Strings are Python objects: each takes more than its eight bytes in the array.
-        size = sum(array.nbytes for array in outputs.values())
-        if size > MAX_ANSWER:
-            raise Refusal(400, f"an answer may hold at most {MAX_ANSWER} bytes. Received: {size}")
-        return await self._in_thread(lambda: tensors.write_answer(outputs, is_rows), size > LARGE)
-
-    async def _in_thread(self, work: Callable[[], _Result], wanted: bool) -> _Result:
-        if not wanted:
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        signature, arrays, is_rows = await self.calls.apart(len(body), read)
+        outputs, size = await self.calls.outputs(servable, signature, arrays)
+        return await self.calls.apart(size, lambda: tensors.write_answer(outputs, is_rows))
 
     def _health(self, with_names: bool) -> Answer:
         names = self.models.names()
@@ -219,8 +197,7 @@ class Application:
 
     def close(self) -> None:
         """Stops the threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self.batching.close()
+        self.calls.close()
         if self._studio is not None:
             self._studio.close()
 
@@ -243,14 +220,6 @@ class _Body:
         message = await self._receive()
         self.complete = not message.get("more_body", False)
         return message
-
-
-@dataclass
-class _What:
-    """The model and the method of a request, for the metrics."""
-
-    model: str = ""
-    method: str = "other"
 
 
 def _metadata(servable: Servable) -> Answer:

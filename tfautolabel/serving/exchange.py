@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,6 +95,20 @@ class BodyReader:
                 body = await asyncio.to_thread(self._unpack, body)
                 taken.take(len(body))
             yield body
+        finally:
+            taken.give_back()
+
+    @contextlib.contextmanager
+    def holding(self, count: int) -> Iterator[None]:
+        """Counts bytes that were read elsewhere as held until the context ends.
+
+        Raises:
+            Refusal: If the server already holds too many bytes (503).
+        """
+        taken = _Taken(self)
+        try:
+            taken.take(count)
+            yield
         finally:
             taken.give_back()
 

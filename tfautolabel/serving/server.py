@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from socket import socket
+from typing import TYPE_CHECKING, Any
 
 from tfautolabel._optional import require, require_extra
 from tfautolabel.runs.outputs import run_of_model
@@ -24,6 +25,9 @@ from tfautolabel.serving.ports import BACKLOG, listen
 from tfautolabel.serving.servable import load_servable
 from tfautolabel.serving.settings import Settings
 from tfautolabel.serving.studio_training import Training
+
+if TYPE_CHECKING:
+    from tfautolabel.serving.grpc_server import GrpcServer
 
 _log = logging.getLogger("tfautolabel.serving")
 COLLECTED_AFTER = (100_000, 50, 100)
@@ -46,18 +50,27 @@ def serve(places: Sequence[Place], settings: Settings) -> None:
     """
     settings.check()
     require_extra("serve")
-    with contextlib.closing(listen(settings.host, settings.port)) as listening:
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(contextlib.closing(listen(settings.host, settings.port)))
         host, port = listening.getsockname()[:2]
+        grpc_at = None
+        if settings.grpc_port is not None:
+            require_extra("grpc")
+            # Held while the models load; gRPC binds its ports itself.
+            reserved = stack.enter_context(contextlib.closing(listen(settings.host, settings.grpc_port)))
+            grpc_at = reserved.getsockname()[:2]
         metrics = Metrics()
         models = load_models(places, settings, metrics)
         if not settings.label_studio:  # else it answers while the model loads
             check_served(models, places)
         listening.listen(BACKLOG)  # clients may connect now; the loop answers once it begins
         training = Training(_run_of(places)) if settings.label_studio else None
-        server = build_server(models, metrics, settings, training)
-        details = {"host": host, "port": port, "models": models.names(), "loop": loop_of(server)}
-        _log.info("serving", extra=details)
-        server.run(sockets=[listening])
+        server = build_server(models, metrics, settings, training, grpc_at)
+        details = {"host": host, "port": port, "loop": loop_of(server), **grpc_details(grpc_at)}
+        server.config.app.on_ready = lambda: _log.info("serving", extra={**details, "models": models.names()})
+        if grpc_at is not None:
+            reserved.close()
+        run_server(server, listening)
         check_served(models, places)
 
 
@@ -81,8 +94,35 @@ def loop_of(server: Any) -> str:
     return str(factory.__module__).partition(".")[0]
 
 
+def grpc_details(grpc_at: tuple[str, int] | None) -> dict[str, int]:
+    """Returns what the log says of the gRPC port."""
+    return {} if grpc_at is None else {"grpc_port": grpc_at[1]}
+
+
+def run_server(server: Any, listening: socket) -> None:
+    """Runs a server until it is told to stop.
+
+    Args:
+        server: from `build_server`.
+        listening: a socket that listens.
+
+    Raises:
+        OSError: If it cannot begin, because the gRPC port is in use.
+    """
+    try:
+        server.run(sockets=[listening])
+    except SystemExit:
+        if server.config.app.failure is not None:
+            raise server.config.app.failure from None
+        raise
+
+
 def build_server(
-    models: ServedModels, metrics: Metrics, settings: Settings, training: Training | None = None
+    models: ServedModels,
+    metrics: Metrics,
+    settings: Settings,
+    training: Training | None = None,
+    grpc_at: tuple[str, int] | None = None,
 ) -> Any:
     """Returns a `uvicorn.Server` that has not started yet.
 
@@ -92,9 +132,10 @@ def build_server(
         settings: how the server runs; the caller handles host and port.
         training: as for `Application`. With Label Studio, the models are loaded while the server answers, and
             it stops if none can be served.
+        grpc_at: the address and the port for gRPC, if the server shall answer it too.
     """
     uvicorn = require("uvicorn", extra="serve")
-    served = _Served(models, metrics, settings, training)
+    served = _Served(models, metrics, settings, training, grpc_at)
     config = uvicorn.Config(
         served,
         http=bounded_protocol(settings.timeout),
@@ -108,6 +149,14 @@ def build_server(
     )
     server = uvicorn.Server(config)
     served.stop = lambda: setattr(server, "should_exit", True)
+
+    async def shutdown(sockets: list[socket] | None = None) -> None:
+        # Both protocols stop at once, so that the time for what is under way is the same.
+        stopping = asyncio.create_task(served.stop_grpc(0.0 if server.force_exit else settings.grace))
+        await uvicorn.Server.shutdown(server, sockets)
+        await stopping
+
+    server.shutdown = shutdown
     return server
 
 
@@ -115,13 +164,23 @@ class _Served:
     """Makes the application in the event loop, and watches the folders while the loop runs."""
 
     def __init__(
-        self, models: ServedModels, metrics: Metrics, settings: Settings, training: Training | None
+        self,
+        models: ServedModels,
+        metrics: Metrics,
+        settings: Settings,
+        training: Training | None,
+        grpc_at: tuple[str, int] | None,
     ) -> None:
         self.stop: Callable[[], None] = lambda: None
+        self.on_ready: Callable[[], None] = lambda: None
+        self.failure: OSError | None = None
         self._models = models
         self._metrics = metrics
         self._settings = settings
         self._training = training
+        self._grpc_at = grpc_at
+        self._grpc: GrpcServer | None = None
+        self._grpc_stopped = asyncio.Event()
         self._application: Application | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -142,6 +201,13 @@ class _Served:
         )
         self._application = Application(self._models, batching, metrics, settings, self._training)
         await receive()
+        try:
+            await self._start_grpc(self._application)
+        except OSError as error:
+            self.failure = error
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        self.on_ready()
         first = self.stop if settings.label_studio and not self._models.names() else None
         watch = asyncio.create_task(_watch(self._models, settings.poll, first))
         await send({"type": "lifespan.startup.complete"})
@@ -149,9 +215,23 @@ class _Served:
         watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watch
+        await self._grpc_stopped.wait()
         self._application.close()
         _log.info("stopped")
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start_grpc(self, application: Application) -> None:
+        if self._grpc_at is not None:
+            from tfautolabel.serving.grpc_server import GrpcServer
+
+            self._grpc = GrpcServer(application, *self._grpc_at)
+            await self._grpc.start()
+
+    async def stop_grpc(self, grace: float) -> None:
+        """Stops the gRPC server, if there is one, within so many seconds."""
+        if self._grpc is not None:
+            await self._grpc.stop(grace)
+        self._grpc_stopped.set()
 
 
 async def _watch(

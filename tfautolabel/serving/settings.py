@@ -21,6 +21,7 @@ class Settings:
     Attributes:
         host: the address to listen at.
         port: 0 for a free one.
+        grpc_port: the port for gRPC, 0 for a free one; None for a server without gRPC.
         workers: how many processes answer; each holds the models and has these limits for itself.
         poll: seconds between two checks of the folders.
         keep: how many of each model's newest versions are served.
@@ -45,6 +46,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8501
+    grpc_port: int | None = None
     workers: int = 1
     poll: float = 2.0
     keep: int = 1
@@ -88,8 +90,9 @@ class Settings:
                 "allow_origin must be an origin as browsers send it, such as https://xn--r8jz45g.jp, or *. "
                 f"Received: allow_origin={self.allow_origin!r}"
             )
-        if not 0 <= self.port <= 65535:
-            raise ValueError(f"port must be from 0 to 65535. Received: port={self.port}")
+        for name in ("port", "grpc_port"):
+            if not 0 <= (getattr(self, name) or 0) <= 65535:
+                raise ValueError(f"{name} must be from 0 to 65535. Received: {name}={getattr(self, name)}")
         for name in self.allow_host:
             if not _HOST_NAME.fullmatch(name):
                 raise ValueError(

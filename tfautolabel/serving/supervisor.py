@@ -18,7 +18,7 @@ from tfautolabel._optional import require_extra
 from tfautolabel.serving.metrics import forget_worker
 from tfautolabel.serving.news import News
 from tfautolabel.serving.places import Place
-from tfautolabel.serving.ports import SharedPort
+from tfautolabel.serving.ports import SPREADS, SharedPort
 from tfautolabel.serving.settings import Settings
 from tfautolabel.serving.worker import LISTEN, LOADED, NEWS, SERVING, STOP, Orders, work
 
@@ -63,17 +63,31 @@ def serve_in_workers(
     """
     settings.check()
     require_extra("serve")
-    with (
-        contextlib.closing(SharedPort(settings.host, settings.port)) as port,
-        tempfile.TemporaryDirectory(prefix="tfautolabel-") as folder,
-        _stop_signals() as signals,
-    ):
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(contextlib.closing(SharedPort(settings.host, settings.port)))
+        ports, grpc_at = [port], None
+        if settings.grpc_port is not None:
+            grpc_port = stack.enter_context(_grpc_port(settings.host, settings.grpc_port))
+            ports.append(grpc_port)
+            grpc_at = grpc_port.host, grpc_port.port
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tfautolabel-")))
+        signals = stack.enter_context(_stop_signals())
         cores = max(1, granted_cores() // settings.workers)
         crew = [
-            _Worker(Orders(number, places, settings, cores, Path(folder), begin), port, work)
+            _Worker(Orders(number, places, settings, grpc_at, cores, folder, begin), port, work)
             for number in range(1, settings.workers + 1)
         ]
-        _Supervisor(crew, port, settings.grace).run(signals)
+        _Supervisor(crew, ports, settings.grace).run(signals)
+
+
+def _grpc_port(host: str, port: int) -> contextlib.closing[SharedPort]:
+    """Returns the port at which each worker's gRPC server will listen; gRPC takes no socket from others."""
+    require_extra("grpc")
+    if not SPREADS:
+        raise ValueError(
+            "several workers can have one grpc_port on Linux only. Received: workers and grpc_port elsewhere"
+        )
+    return contextlib.closing(SharedPort(host, port))
 
 
 @contextlib.contextmanager
@@ -176,13 +190,13 @@ class _Supervisor:
 
     Args:
         crew: the workers.
-        port: where they listen.
+        ports: where they listen, for HTTP and perhaps for gRPC.
         grace: seconds that requests have to end.
     """
 
-    def __init__(self, crew: Sequence[_Worker], port: SharedPort, grace: float) -> None:
+    def __init__(self, crew: Sequence[_Worker], ports: Sequence[SharedPort], grace: float) -> None:
         self._crew = crew
-        self._port = port
+        self._ports = ports
         self._grace = grace
         self._news = News()
         self._is_open = False
@@ -237,7 +251,8 @@ class _Supervisor:
         if self._is_open:
             worker.tell(LISTEN)
         elif all(each.is_loaded for each in self._crew):
-            self._port.check()
+            for port in self._ports:
+                port.check()
             self._is_open = True
             for each in self._crew:
                 each.tell(LISTEN)
@@ -247,9 +262,11 @@ class _Supervisor:
             _log.info("worker serves", extra={"worker": worker.number, "pid": worker.process.pid})
         elif all(each.is_serving for each in self._crew):
             self._has_served = True
-            place = {"host": self._port.host, "port": self._port.port}
+            names = ("port", "grpc_port")
+            place = {name: port.port for name, port in zip(names, self._ports, strict=False)}
             workers = [each.process.pid for each in self._crew]
-            _log.info("serving", extra={**place, "models": models, "loop": loop, "workers": workers})
+            details = {"host": self._ports[0].host, **place, "models": models, "loop": loop}
+            _log.info("serving", extra={**details, "workers": workers})
 
     def _replace(self, worker: _Worker) -> None:
         details = worker.take_leave()

@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -102,10 +103,29 @@ def read_request(
     else:
         raise Refusal(400, "Missing 'inputs' or 'instances' key")
     arrays = {key: _array(value, signature.inputs[key], key) for key, value in columns.items()}
+    check_rows(arrays, max_instances)
+    return signature, arrays, "instances" in document
+
+
+def check_rows(arrays: Arrays, max_instances: int) -> None:
+    """Refuses inputs with too many rows.
+
+    Raises:
+        Refusal: If an input has more than `max_instances` rows.
+    """
     rows = max((len(array) for array in arrays.values() if array.ndim), default=0)
     if rows > max_instances:
         raise Refusal(400, f"a request may have at most {max_instances} rows. Received: {rows}")
-    return signature, arrays, "instances" in document
+
+
+def check_shape(shape: Sequence[int], spec: tf.TensorSpec, name: str) -> None:
+    """Refuses a value that has not the shape of its input.
+
+    Raises:
+        Refusal: If it does not fit.
+    """
+    if not spec.shape.is_compatible_with(shape):
+        raise Refusal(400, f"input {name} must have the shape {spec.shape}. Received: {tuple(shape)}")
 
 
 def _columns_of_instances(instances: object, signature: Signature, max_instances: int) -> dict[str, Any]:
@@ -175,8 +195,7 @@ def _array(value: Any, spec: tf.TensorSpec, name: str) -> np.ndarray:
         leaves = [item for leaf in leaves for item in leaf]
     if any(isinstance(leaf, list) for leaf in leaves):
         raise Refusal(400, f"the values of input {name} must all be nested equally deep")
-    if not spec.shape.is_compatible_with(shape):
-        raise Refusal(400, f"input {name} must have the shape {spec.shape}. Received: {tuple(shape)}")
+    check_shape(shape, spec, name)
     return _flat(leaves, spec.dtype, name).reshape(shape)
 
 

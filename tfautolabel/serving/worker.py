@@ -36,6 +36,7 @@ class Orders:
         number: which worker it is, from 1.
         places: where the models are.
         settings: how the server runs.
+        grpc_at: the address and the port for gRPC, or None.
         cores: how many cores this worker may use.
         counters: the folder for the counters of all workers.
         begin: is called first; sets up what a command sets up, such as the log.
@@ -44,6 +45,7 @@ class Orders:
     number: int
     places: Sequence[Place]
     settings: Settings
+    grpc_at: tuple[str, int] | None
     cores: int
     counters: Path
     begin: Callable[[], None]
@@ -75,18 +77,18 @@ def work(orders: Orders, pipe: Connection, listening: socket) -> None:
 def _serve(orders: Orders, told: _Told, listening: socket) -> None:
     from tfautolabel.serving.metrics import Metrics
     from tfautolabel.serving.ports import BACKLOG
-    from tfautolabel.serving.server import build_server, check_served, load_models, loop_of
+    from tfautolabel.serving.server import build_server, check_served, load_models, loop_of, run_server
 
     metrics = Metrics(orders.counters, orders.number)
     models = load_models(orders.places, orders.settings, metrics)
     check_served(models, orders.places)
-    server = build_server(models, metrics, orders.settings)
+    server = build_server(models, metrics, orders.settings, grpc_at=orders.grpc_at)
+    server.config.app.on_ready = lambda: told.say(SERVING, models.names(), loop_of(server))
     told.say(LOADED)
     told.wait_for_listen()
     listening.listen(BACKLOG)
     told.stops(server)
-    told.say(SERVING, models.names(), loop_of(server))
-    server.run(sockets=[listening])
+    run_server(server, listening)
 
 
 class _Told:
