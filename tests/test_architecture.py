@@ -27,6 +27,8 @@ ROWS = (
         "_progress",
         "_ahead",
         "_cores",
+        "_gpus",
+        "_precision",
         "_errors",
         "_forks",
         "_version",

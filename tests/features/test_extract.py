@@ -12,6 +12,7 @@ from tfautolabel.data import Dataset, Learnt, load_dataset
 from tfautolabel.features import cache as cache_module
 from tfautolabel.features import extract as module
 from tfautolabel.features import extract_features
+from tfautolabel.features.backbone_graphs import BackboneGraphs
 from tfautolabel.preprocessors import ImagePreprocessor
 
 FILES = [encode(image(seed=seed), ("PNG", "JPEG", "BMP", "GIF", "WEBP")[seed % 5]) for seed in range(23)]
@@ -67,7 +68,7 @@ def test_batch_size_does_not_matter(backbone, batch_size):
 
 def test_second_run_computes_nothing(backbone, monkeypatch):
     first = extract_features(Dataset.from_inputs(FILES), backbone)
-    monkeypatch.setattr(module._Graphs, "_make", None)
+    monkeypatch.setattr(BackboneGraphs, "_make", None)
     again = extract_features(Dataset.from_inputs(FILES[::-1]), backbone)
     check(again, first.features[::-1], 0, 23)
 
@@ -167,7 +168,7 @@ def test_pixel_limit_of_the_preprocessor_holds():
 
 
 def interrupt_after(monkeypatch, backbone, calls):
-    graphs = module._graphs(backbone, backbone.fingerprint)
+    graphs = module.FeatureExtractor(backbone, use_cache=False)._graphs
     real = graphs.network
     done = []
 
@@ -177,8 +178,8 @@ def interrupt_after(monkeypatch, backbone, calls):
         done.append(len(pixels))
         return real(pixels)
 
-    stand_in = types.SimpleNamespace(preprocess=graphs.preprocess, network=network)
-    monkeypatch.setattr(module, "_graphs", lambda *_: stand_in)
+    stand_in = types.SimpleNamespace(preprocess=graphs.preprocess, network=network, outside=None)
+    monkeypatch.setattr(module, "graphs_of", lambda *_: stand_in)
 
 
 def test_interrupted_run_keeps_what_it_has(backbone, monkeypatch):

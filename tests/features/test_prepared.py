@@ -76,11 +76,11 @@ def test_what_a_batch_will_hold(backbone):
 
 
 def test_features_do_not_depend_on_the_way_of_decoding(backbone, monkeypatch):
-    outside = module._graphs(backbone, backbone.fingerprint).outside
+    outside = module.FeatureExtractor(backbone, use_cache=False)._graphs.outside
     done = outside(FILES).done
     assert 0 < done.sum() < len(FILES)
     beside = extract(backbone)
-    monkeypatch.setattr(module._graphs(backbone, backbone.fingerprint), "outside", None)
+    monkeypatch.setattr(module.FeatureExtractor(backbone, use_cache=False)._graphs, "outside", None)
     in_graph = extract(backbone)
     np.testing.assert_array_equal(beside.features, in_graph.features)
     assert beside.unreadable == in_graph.unreadable

@@ -4,7 +4,7 @@ import pytest
 from command import tfautolabel
 
 from tfautolabel.jobs import doctor
-from tfautolabel.jobs.doctor import examine, why_fewer_cores, why_no_gpu
+from tfautolabel.jobs.doctor import examine, why_fewer_cores
 
 
 @pytest.mark.parametrize(
@@ -20,21 +20,6 @@ from tfautolabel.jobs.doctor import examine, why_fewer_cores, why_no_gpu
 def test_fewer_cores_have_a_reason(machine, granted, affinity, limit, word):
     found = why_fewer_cores(machine, granted, affinity, limit)
     assert (word in found) if word else found == ""
-
-
-@pytest.mark.parametrize(
-    ("system", "cuda_build", "driver", "visible", "word"),
-    [
-        ("Darwin", False, False, None, "packages for Darwin"),
-        ("Linux", True, False, None, "no NVIDIA driver"),
-        ("Linux", True, True, "-1", "CUDA_VISIBLE_DEVICES='-1' hides all GPUs"),
-        ("Linux", True, True, "", "unset it"),
-        ("Linux", False, True, "0", "made without CUDA"),
-        ("Linux", True, True, None, "cannot load CUDA's libraries"),
-    ],
-)
-def test_a_gpu_that_is_not_used_has_a_reason(system, cuda_build, driver, visible, word):
-    assert word in why_no_gpu(system, cuda_build, driver, visible)
 
 
 def test_what_is_found_is_of_this_machine(monkeypatch):

@@ -25,6 +25,8 @@ OTHERS = {
     "head": "mlp",
     "seed": 7,
     "batch_size": 5,
+    "device": "cpu",
+    "precision": "bf16",
     "min_confidence": 0.5,
     "target_error": 0.1,
     "certify_confidence": 0.9,

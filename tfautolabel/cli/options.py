@@ -175,6 +175,20 @@ Sampling = Annotated[
     ),
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", help="Examples in one forward pass.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", help="Where features are computed: cpu, gpu, or auto: a GPU if TensorFlow sees one."
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="In what features are computed: float32, bf16 (CPUs with it), float16 (GPUs), or auto: float32 "
+        "on a CPU, float16 on a GPU where it gives the same features.",
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")
 ]
@@ -221,6 +235,8 @@ class Reading(Listing):
     frame: Frame
     backbone: Backbone
     long_text: LongText
+    device: Device
+    precision: Precision
 
 
 def with_reading(command: Callable[..., None]) -> Callable[..., None]:

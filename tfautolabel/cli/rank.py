@@ -14,6 +14,7 @@ from tfautolabel.cli.options import (
     BatchSize,
     CacheDir,
     Data,
+    Device,
     Frame,
     Labelled,
     Labels,
@@ -49,6 +50,7 @@ def rank(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
     seed: Seed = DEFAULTS.seed,
     batch_size: BatchSize = DEFAULTS.batch_size,
+    device: Device = DEFAULTS.device,
     cache_dir: CacheDir = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False,
 ) -> None:
@@ -70,6 +72,7 @@ def rank(
         long_text=long_text,
         seed=seed,
         batch_size=batch_size,
+        device=device,
     )
     found = rank_job(
         data,

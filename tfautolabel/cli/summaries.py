@@ -32,7 +32,7 @@ def show_run(result: RunResult) -> None:
         classes.add_row(
             *row(name, f"{count['labelled']:,}", f"{count['predicted']:,}", f"{count['accepted']:,}")
         )
-    reused = counts["features_reused"]
+    reused, engine = counts["features_reused"], result.record["engine"]
     show(
         *_earned(result),
         *_answer(result),
@@ -52,6 +52,7 @@ def show_run(result: RunResult) -> None:
         _set_aside(counts["unreadable"]),
         f"features   {counts['features_computed']:,} computed, {reused:,} reused, in "
         f"{result.record['seconds']['features']:.1f} s with {result.record['backbone']['handle']}",
+        f"           on the {engine['device'].upper()} in {engine['precision']}: {engine['why']}",
         "",
         f"labels     {result.out / PREDICTIONS_CSV}, {result.out / PREDICTIONS_PARQUET}",
         f"unreadable {result.out / UNREADABLE}",

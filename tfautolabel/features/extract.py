@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import tensorflow as tf
@@ -19,23 +16,23 @@ from tfautolabel._ahead import map_ahead
 from tfautolabel._cache import cache_dir as default_cache_dir
 from tfautolabel._cores import granted_cores
 from tfautolabel._forks import refuse_after_fork
+from tfautolabel._precision import AUTO, FLOAT32
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data import Dataset, ReadFailure, Unreadable
 from tfautolabel.data.made_readable import reads_alike
 from tfautolabel.data.row_groups import MAX_WAITING, read_ahead
+from tfautolabel.features.backbone_graphs import graphs_of
 from tfautolabel.features.batches import Example, cut, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
-from tfautolabel.features.frozen import CalledNetwork, FrozenNetwork, inference_network
+from tfautolabel.features.engines import ENGINES, choose_engine
 from tfautolabel.features.prepared import (
     Prepared,
-    Preprocess,
     expected_bytes,
     fixed_bytes,
     prepare,
     preparing_threads,
 )
-from tfautolabel.preprocessors.graphs import graph_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +50,7 @@ class Extraction:
         digest: 64 hexadecimal digits that change with the ids or the contents of the data set.
         contents: hashes of all n examples, as `tfautolabel.data.Learnt` takes them. None if they were not
             computed, or if sound was read only for this backbone.
+        arithmetic: what computed the features; a head is used only with features of the same.
     """
 
     rows: np.ndarray
@@ -63,6 +61,7 @@ class Extraction:
     shortened: int
     digest: str
     contents: tuple[str, ...] | None = None
+    arithmetic: str = FLOAT32
 
 
 def extract_features(
@@ -73,6 +72,8 @@ def extract_features(
     cache_dir: str | os.PathLike[str] | None = None,
     use_cache: bool = True,
     progress: bool = True,
+    device: str = AUTO,
+    precision: str = AUTO,
 ) -> Extraction:
     """Computes the features of every example once with the frozen backbone, or takes them from the cache.
 
@@ -87,15 +88,20 @@ def extract_features(
         cache_dir: the folder for features, by default `features/` in the package's cache.
         use_cache: False to compute everything and store nothing.
         progress: whether to show a progress bar if standard error is a terminal.
+        device: "auto", "cpu" or "gpu", as for `choose_engine`.
+        precision: "auto", "float32", "bf16" or "float16", as for `choose_engine`.
 
     Returns:
         The features and the unreadable examples.
 
     Raises:
-        ValueError: If the modality does not fit, `batch_size` is not positive, or the backbone gives features
-            that are not finite.
+        ValueError: If the modality does not fit, `batch_size` is not positive, the device or the precision
+            cannot be used, or the backbone gives features that are not finite.
     """
-    extractor = FeatureExtractor(backbone, batch_size=batch_size, cache_dir=cache_dir, use_cache=use_cache)
+    extractor = FeatureExtractor(
+        backbone, batch_size=batch_size, cache_dir=cache_dir, use_cache=use_cache, device=device,
+        precision=precision,
+    )  # fmt: skip
     with progress_of(len(dataset), "extracting features", progress) as advance:
         return extractor.extract(dataset, advance)
 
@@ -110,9 +116,14 @@ class FeatureExtractor:
         batch_size: examples in one forward pass.
         cache_dir: the folder for features, by default `features/` in the package's cache.
         use_cache: False to compute everything and store nothing.
+        device: as for `choose_engine`, like `precision`.
+        precision: see above.
+
+    Attributes:
+        engine: the engine that computes the features.
 
     Raises:
-        ValueError: If `batch_size` is not positive.
+        ValueError: If `batch_size` is not positive, or the device or the precision cannot be used.
         RuntimeError: In a process that was forked after TensorFlow was used.
     """
 
@@ -123,16 +134,20 @@ class FeatureExtractor:
         batch_size: int = 32,
         cache_dir: str | os.PathLike[str] | None = None,
         use_cache: bool = True,
+        device: str = AUTO,
+        precision: str = AUTO,
     ) -> None:
         refuse_after_fork()
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
         self.backbone = backbone
-        self.batch_size = batch_size
-        fingerprint = backbone.fingerprint
-        self._graphs = _graphs(backbone, fingerprint)
+        self.engine = choose_engine(backbone, device, precision)
+        kind = ENGINES[self.engine.name]
+        self._batch_size, self._parallel = batch_size * kind.batches, kind.parallel()
+        key = self.engine.key(backbone.fingerprint)
+        self._graphs = graphs_of(backbone, self.engine, key)
         folder = Path(cache_dir) if cache_dir is not None else default_cache_dir() / "features"
-        self._cache = FeatureCache(folder, fingerprint, backbone.feature_dim) if use_cache else None
+        self._cache = FeatureCache(folder, key, backbone.feature_dim) if use_cache else None
 
     def extract(self, dataset: Dataset, advance: Callable[[int], None] = lambda _: None) -> Extraction:
         """Returns the features of a data set; see `extract_features`.
@@ -156,19 +171,19 @@ class FeatureExtractor:
         finally:
             work.flush()
             self._cache = work.cache
-        found = work.finish(dataset)
+        found = replace(work.finish(dataset), arithmetic=self.engine.arithmetic)
         alike = reads_alike(dataset.modality, backbone.preprocessor.sample_rate)
         return replace(found, contents=work.contents(len(dataset))) if alike else found
 
     def _run(self, dataset: Dataset, work: _Work, advance: Callable[[int], None]) -> None:
-        """Runs three stages in parallel: reading in a thread, decoding in some, and the network in this."""
-        preprocessor = self.backbone.preprocessor
-        chunks = read_ahead(dataset, self.batch_size, preprocessor.sample_rate, content_key)
+        """Runs three stages in parallel: reading, decoding and the network, in threads of their own."""
+        preprocessor, parallel = self.backbone.preprocessor, self._parallel
+        chunks = read_ahead(dataset, self._batch_size, preprocessor.sample_rate, content_key)
         missing = work.missing(chunks, advance)
         lengths = self._lengths if preprocessor.varying_length else None
-        batches = even_batches(missing, self.batch_size, preprocessor.max_batch_bytes, lengths)
+        batches = even_batches(missing, self._batch_size, preprocessor.max_batch_bytes, lengths)
         threads, each = preparing_threads(granted_cores()), fixed_bytes(self.backbone.network)
-        for batch in map_ahead(
+        prepared = map_ahead(
             lambda examples: prepare(examples, self._graphs.preprocess, self._graphs.outside),
             batches,
             threads=threads,
@@ -176,8 +191,8 @@ class FeatureExtractor:
             size=Prepared.size,
             guess=lambda examples: expected_bytes(examples, each),
             most=MAX_WAITING,
-        ):
-            features = _window_means(self._graphs.network(*batch.inputs), batch.example)
+        )
+        for batch, features in map_ahead(self._compute, prepared, threads=parallel, ahead=parallel - 1):
             if not work.computed and batch.readable.any() and not np.isfinite(features).any():
                 raise ValueError(
                     f"{self.backbone.handle} gives features that are not finite: its weights are damaged"
@@ -186,6 +201,11 @@ class FeatureExtractor:
             advance(len(batch.examples))
             del batch  # it must not stay in memory while the next one is prepared
 
+    def _compute(self, batch: Prepared) -> tuple[Prepared, np.ndarray]:
+        """Returns a batch that no longer holds its inputs, and its (n, d) features."""
+        features = _window_means(self._graphs.network(*batch.inputs), batch.example)
+        return replace(batch, inputs=[]), features
+
     def _lengths(self, examples: list[Example]) -> list[int]:
         parts = cut(examples, len(examples), self.backbone.preprocessor.max_batch_bytes)
         encoded = (tf.constant([example.encoded for example in part]) for part in parts)
@@ -193,64 +213,6 @@ class FeatureExtractor:
             [self._graphs.lengths(texts).numpy() for texts in encoded]
         ).tolist()
         return lengths
-
-
-class _Graphs:
-    """A backbone's two graphs for one state of its weights, built when the first batch needs them.
-
-    A run that finds everything in the cache builds no graph. A separate thread builds the network, so that
-    TensorFlow can optimise both graphs at the same time.
-    """
-
-    def __init__(self, backbone: Backbone) -> None:
-        # The backbone is the key of these graphs, so a reference to it here would keep it in memory forever.
-        self._preprocessor, self._network = backbone.preprocessor, backbone.network
-        self._made: tuple[Preprocess, Future[_Network]] | None = None
-        strings = tf.TensorSpec([None], tf.string)
-        # Traced when it is first called.
-        self.lengths = tf.function(backbone.preprocessor.lengths, input_signature=[strings], autograph=False)
-        self.outside = backbone.preprocessor.outside_graph()
-        self._lock = threading.Lock()
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """Returns the graph from (n,) string to `Preprocessed`."""
-        return self._make()[0]
-
-    @property
-    def network(self) -> _Network:
-        """Returns the graph from the preprocessor's result to (w, d) float32."""
-        return self._make()[1].result()
-
-    def _make(self) -> tuple[Preprocess, Future[_Network]]:
-        with self._lock:
-            if self._made is None:
-                preprocess = graph_of(self._preprocessor).get_concrete_function()
-                network: Future[_Network] = Future()
-                threading.Thread(target=self._make_network, args=[network], daemon=True).start()
-                self._made = preprocess, network
-        return self._made
-
-    def _make_network(self, result: Future[_Network]) -> None:
-        try:
-            network = inference_network(self._network, self._preprocessor.network_part)
-            network.warm_up()
-        except BaseException as error:
-            result.set_exception(error)
-        else:
-            result.set_result(network)
-
-
-_Network = FrozenNetwork | CalledNetwork
-_GRAPHS: WeakKeyDictionary[Backbone, tuple[str, _Graphs]] = WeakKeyDictionary()
-
-
-def _graphs(backbone: Backbone, fingerprint: str) -> _Graphs:
-    """Returns the backbone's graphs, built once for each state of its weights."""
-    known = _GRAPHS.get(backbone)
-    if known is None or known[0] != fingerprint:
-        known = _GRAPHS[backbone] = fingerprint, _Graphs(backbone)
-    return known[1]
 
 
 def _window_means(vectors: np.ndarray, example: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -30,6 +30,30 @@ LARGE = 32 * 1024 * 1024
 """Weights of more bytes (embedding tables) stay variables, because TensorFlow copies constants many times."""
 
 
+class NetworkGraph(NamedTuple):
+    """A frozen network as a graph, with the names of its tensors."""
+
+    definition: tf.compat.v1.GraphDef
+    inputs: list[str]
+    output: str
+
+
+class NetworkSession(NamedTuple):
+    """A session with a network, and the names of the network's tensors in it."""
+
+    session: tf.compat.v1.Session
+    inputs: list[str]
+    output: str
+
+    def graph_that_runs(self, *inputs: np.ndarray) -> list[tf.compat.v1.GraphDef]:
+        """Returns the graph after TensorFlow's optimizer, one for each device, as it runs for some inputs."""
+        options = tf.compat.v1.RunOptions(output_partition_graphs=True)
+        found = tf.compat.v1.RunMetadata()
+        feed = dict(zip(self.inputs, inputs, strict=True))
+        self.session.run(self.output, feed, options=options, run_metadata=found)
+        return list(found.partition_graphs)
+
+
 class FrozenNetwork:
     """A fast inference copy of a network. Later training of the network does not change the copy.
 
@@ -44,6 +68,7 @@ class FrozenNetwork:
 
     Attributes:
         parts: the large weights that did not become constants.
+        session: what runs it on the CPU; None before the first call.
     """
 
     def __init__(self, network: keras.Model, part: int = PART) -> None:
@@ -65,7 +90,14 @@ class FrozenNetwork:
         self._output_shape = [None, *network.output_shape[1:]]
         self._part = part
         self._run: Callable[..., np.ndarray] | None = None
+        self.session: NetworkSession | None = None
         self._threads = ThreadPoolExecutor(granted_cores(), "network")
+
+    @property
+    def graph(self) -> NetworkGraph:
+        """Returns the network's graph: its inputs, and then `parts`, are placeholders."""
+        names = [tensor.name for tensor in self._function.inputs]
+        return NetworkGraph(self._function.graph.as_graph_def(), names, self._function.outputs[0].name)
 
     def warm_up(self) -> None:
         """Makes TensorFlow optimise the graph now. Has no effect if the inputs' shapes are unknown."""
@@ -90,23 +122,30 @@ class FrozenNetwork:
         )
 
     def _start_session(self) -> Callable[..., np.ndarray]:
-        names = [tensor.name for tensor in self._function.inputs]
+        definition, names, given = self.graph
         graph = tf.Graph()
         with graph.as_default():
             held = [_Held(table) for table in self.parts]
             known = zip(names[self._n_inputs :], held, strict=True)
-            tf.graph_util.import_graph_def(
-                self._function.graph.as_graph_def(), {name: one.value for name, one in known}, name=_SCOPE
-            )
+            tf.graph_util.import_graph_def(definition, {name: one.value for name, one in known}, name=_SCOPE)
         with _own_thread_pool() as config:
+            config.device_count["GPU"] = 0
+            self.configure(config)
             session = tf.compat.v1.Session(graph=graph, config=config)
         for one, table in zip(held, self.parts, strict=True):
             session.run(one.fill, {one.content: table.numpy()})
         inputs = [f"{_SCOPE}/{name}" for name in names[: self._n_inputs]]
-        run: Callable[..., np.ndarray] = session.make_callable(
-            f"{_SCOPE}/{self._function.outputs[0].name}", inputs
-        )
+        output = f"{_SCOPE}/{given}"
+        self.session = NetworkSession(session, inputs, output)
+        run: Callable[..., np.ndarray] = session.make_callable(output, inputs)
         return run
+
+    def configure(self, config: tf.compat.v1.ConfigProto) -> None:
+        """Changes the configuration of the session; a subclass may."""
+
+    def shortfall(self, *inputs: np.ndarray) -> str:  # noqa: ARG002
+        """Returns "": float32 is what every network has; see `Engine`."""
+        return ""
 
 
 class CalledNetwork:
@@ -131,6 +170,10 @@ class CalledNetwork:
     def warm_up(self) -> None:
         """Has no effect."""
 
+    def shortfall(self, *inputs: np.ndarray) -> str:  # noqa: ARG002
+        """Returns ""; see `Engine`."""
+        return ""
+
     def in_graph(self, *inputs: tf.Tensor) -> tf.Tensor:
         """Maps inputs of (w, ...) each to (w, d) float32 in another graph, which must track `parts`."""
         return run_network(self._network, inputs)
@@ -147,8 +190,12 @@ def inference_network(network: keras.Model, part: int = PART) -> FrozenNetwork |
         network: a model with inputs of (w, ...) each and one output of (w, d).
         part: rows that one thread runs through the network at a time.
     """
-    takes_strings = any(spec.dtype == "string" for spec in network.inputs)
-    return (CalledNetwork if takes_strings else FrozenNetwork)(network, part)
+    return (CalledNetwork if takes_strings(network) else FrozenNetwork)(network, part)
+
+
+def takes_strings(network: keras.Model) -> bool:
+    """Returns whether a network has its tokenizer in it, so that it cannot be frozen."""
+    return any(spec.dtype == "string" for spec in network.inputs)
 
 
 class _Held:

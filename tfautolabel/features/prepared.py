@@ -11,13 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel.features.batches import Example
-from tfautolabel.preprocessors import Outside, Preprocessed
+from tfautolabel.features.engines.contract import Preparation
+from tfautolabel.preprocessors import Outside
 
 MOST_THREADS = 8
 """Batches that are prepared at a time on a machine with many cores."""
 
-Preprocess = Callable[[tf.Tensor], Preprocessed]
-"""A preprocessor's graph, from (n,) string."""
 OutsideGraph = Callable[[Sequence[bytes]], Outside | None]
 """What `Preprocessor.outside_graph` returns."""
 _Arrays = tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]
@@ -47,7 +46,9 @@ class Prepared:
         return sum(array.nbytes for array in self.inputs)
 
 
-def prepare(examples: list[Example], preprocess: Preprocess, outside: OutsideGraph | None = None) -> Prepared:
+def prepare(
+    examples: list[Example], preprocess: Preparation, outside: OutsideGraph | None = None
+) -> Prepared:
     """Prepares some examples for the network.
 
     Args:
@@ -66,13 +67,13 @@ def prepare(examples: list[Example], preprocess: Preprocess, outside: OutsideGra
     return Prepared(kept, inputs, example, readable, shortened)
 
 
-def _of_graph(encoded: list[bytes], preprocess: Preprocess) -> _Arrays:
+def _of_graph(encoded: list[bytes], preprocess: Preparation) -> _Arrays:
     ready = preprocess(tf.constant(encoded))
     inputs = [_as_array(tensor) for tensor in ready.inputs]
     return inputs, ready.example.numpy(), ready.readable.numpy(), ready.shortened.numpy()
 
 
-def _completed(some: Outside, encoded: list[bytes], preprocess: Preprocess) -> _Arrays:
+def _completed(some: Outside, encoded: list[bytes], preprocess: Preparation) -> _Arrays:
     """Adds to what was prepared outside the graph what the graph makes of the others."""
     inputs, readable, shortened = list(some.inputs), some.done.copy(), np.zeros_like(some.done)
     rest = np.flatnonzero(~some.done)

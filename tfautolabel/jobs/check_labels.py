@@ -117,6 +117,7 @@ def _check(
             "fingerprint": labeler.backbone.fingerprint,
             "choice": choice,
         },
+        "engine": labeler.engine.to_dict(),
         **found.counts(),
         "seconds": clock.seconds,
     }

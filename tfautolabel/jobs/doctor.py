@@ -8,11 +8,11 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from tfautolabel._cache import cache_dir
 from tfautolabel._cores import granted_cores
+from tfautolabel._gpus import why_none_visible
 from tfautolabel._optional import MODULES, is_installed
 from tfautolabel.data.modality import PLURALS
 
@@ -25,8 +25,6 @@ SECONDS = 1.0
 
 ROWS, TOKENS = 32, 32
 """The size of a measured batch, and of its texts."""
-
-DRIVER = Path("/proc/driver/nvidia/version")
 
 
 class Fact(NamedTuple):
@@ -79,30 +77,6 @@ def why_fewer_cores(machine: int, granted: int, affinity: int, limit: str | None
     return "the quota of its control group allows no more (Docker, Kubernetes)"
 
 
-def why_no_gpu(system: str, cuda_build: bool, driver: bool, visible: str | None) -> str:
-    """Returns why TensorFlow sees no GPU, and what to do about it.
-
-    Args:
-        system: the name of the operating system, as `platform.system` gives it.
-        cuda_build: whether this TensorFlow is made for CUDA.
-        driver: whether a driver for NVIDIA's GPUs is loaded.
-        visible: the value of CUDA_VISIBLE_DEVICES.
-    """
-    if system != "Linux":
-        return f"TensorFlow's packages for {system} use no GPU"
-    if not driver:
-        return "no NVIDIA driver is loaded, so there is no GPU that TensorFlow could use"
-    if visible is not None and visible.strip() in ("", "-1"):
-        return f"CUDA_VISIBLE_DEVICES={visible!r} hides all GPUs: unset it"
-    if not cuda_build:
-        return 'this TensorFlow is made without CUDA: pip install "tensorflow[and-cuda]"'
-    return (
-        "a driver is there, but TensorFlow cannot load CUDA's libraries: "
-        'pip install "tensorflow[and-cuda]"; '
-        "TFAUTOLABEL_DEBUG=1 shows TensorFlow's own messages"
-    )
-
-
 def _missing_extras() -> str:
     missing = sorted(name for name in MODULES if not is_installed(name))
     return f'not installed: {", ".join(missing)} (pip install "tfautolabel[NAME]")' if missing else ""
@@ -138,9 +112,7 @@ def _gpus() -> Fact:
     if found := tf.config.list_physical_devices("GPU"):
         names = [tf.config.experimental.get_device_details(one).get("device_name", one.name) for one in found]
         return Fact("GPU", f"{', '.join(names)}: used")
-    cuda_build = bool(tf.sysconfig.get_build_info().get("is_cuda_build", False))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return Fact("GPU", "none is used", why_no_gpu(platform.system(), cuda_build, DRIVER.exists(), visible))
+    return Fact("GPU", "none is used", why_none_visible())
 
 
 def _speeds() -> Iterator[Fact]:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tfautolabel._precision import FLOAT32
 from tfautolabel._progress import progress_of
 from tfautolabel._version import __version__
 from tfautolabel.data import Dataset, Unreadable, load_dataset
@@ -124,7 +126,7 @@ def label(
             follow_links=follow_links,
             expected=labeler.modality,
         ).with_frame(frame)
-        for note in dataset.notes:
+        for note in [*dataset.notes, *learnt_in_another_precision(labeler.description)]:
             say(note)
         plan = Plan.of(len(dataset), PART_ROWS)
         job = {
@@ -188,6 +190,21 @@ def _label_parts(
     if changed:
         say(f"{changed:,} rows were labelled again, because some of them changed since")
     return [done[number] for number in sorted(done)]
+
+
+def learnt_in_another_precision(description: dict[str, Any]) -> list[str]:
+    """Returns a sentence if a model's head was fitted to features in less than float32.
+
+    Args:
+        description: its labeler.json; those of earlier versions name no engine.
+    """
+    engine = description.get("engine", {})
+    if engine.get("precision", FLOAT32) == FLOAT32:
+        return []
+    return [
+        f"this model was fitted to features in {engine['precision']} and computes in float32: probabilities "
+        f"of its recorded examples differ by up to {engine['difference_to_model']:.2g} from the run's"
+    ]
 
 
 def refuse_to_overwrite(outputs: dict[Path, tuple[str, ...]], inputs: list[Place]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tfautolabel._precision import FLOAT32
 from tfautolabel.runs.inputs import Place
 from tfautolabel.runs.settings import RunSettings
 
@@ -36,7 +37,8 @@ def labeler_of(
         descriptions: what each class is, in words.
 
     Raises:
-        ValueError: If a setting is not valid; this is checked first.
+        ValueError: If a setting is not valid; this is checked first. Or if the device or the precision cannot
+            be used.
         FileNotFoundError: If weights may not be downloaded, or the meta-learner's folder holds none.
         RuntimeError: If weights cannot be downloaded.
     """
@@ -58,7 +60,8 @@ def labeler_of(
     chosen, choice = select_backbone(
         settings.backbone or default, examples, pool_size=pool_size, long_text=settings.long_text,
         take_plain=settings.transfer not in METHODS, seed=settings.seed,
-        batch_size=settings.batch_size, cache_dir=cache_dir, progress=progress, say=say,
+        batch_size=settings.batch_size, device=settings.device, cache_dir=cache_dir, progress=progress,
+        say=say,
     )  # fmt: skip
     labeler = Labeler(
         chosen,
@@ -73,6 +76,10 @@ def labeler_of(
         progress=progress,
         descriptions=descriptions,
         meta_learner=learner,
+        device=settings.device,
+        precision=settings.precision,
     )
     check_trainable(settings.transfer, labeler.backbone)
+    if labeler.engine.precision != FLOAT32 or labeler.engine.device != "cpu":
+        say(labeler.engine.sentence())
     return labeler, choice

@@ -242,6 +242,7 @@ def outcome(
     seen = labeler.fitted.held_out.judging
     return {
         "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
+        "engine": labeler.engine.to_dict(),
         "counts": done.tally.counts(labeler.classes, done.labelled, len(done.unreadable)),
         "certificate": certificate if asked else None,
         "estimate": None if asked else certificate,
@@ -286,8 +287,10 @@ def _run_id(
         chosen["meta_learner"] = labeler.head.map_digest()
     ids, class_ids = examples.ids[extraction.rows], examples.class_ids[extraction.rows]
     return run_id(
-        # The weights identify the backbone; their location does not matter.
-        settings.to_dict() | {"backbone": None} | chosen,
+        # The weights identify the backbone, and what their precision was; where they are does not matter.
+        settings.to_dict()
+        | {"backbone": None, "device": None, "precision": labeler.engine.arithmetic}
+        | chosen,
         versions(),
         labeler.backbone.fingerprint,
         (ids, labeler.classes, class_ids, extraction.digest),

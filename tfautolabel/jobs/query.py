@@ -232,5 +232,5 @@ def _labeler(
     )
     return Labeler(
         backbone, ("a", "b"), seed=settings.seed, batch_size=settings.batch_size, cache_dir=cache_dir,
-        progress=progress,
+        progress=progress, device=settings.device, precision=settings.precision,
     )  # fmt: skip

@@ -90,7 +90,8 @@ def rank(
         labels: as for `run`.
         labelled: as for `run`.
         candidates: strings for `load_backbone`, besides the packaged ones that are available.
-        settings: as for `run`; used are those about reading the data, `long_text`, `seed` and `batch_size`.
+        settings: as for `run`; used are those about reading the data, `long_text`, `seed`,
+            `batch_size` and `device`.
         cache_dir: the folder where features are kept between runs.
         progress: shows progress bars where standard error is a terminal.
         say: is called with what was guessed, and what was left out and why.
@@ -139,6 +140,7 @@ def _ranked(
         options_for(modality, settings.long_text),
         asked=candidates,
         batch_size=settings.batch_size,
+        device=settings.device,
         cache_dir=cache_dir,
         progress=progress,
         say=say,

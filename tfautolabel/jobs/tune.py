@@ -146,6 +146,7 @@ def _tune(
         "labelled_contents_sha256": extraction.digest,
         "settings": settings.to_dict(),
         "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
+        "engine": labeler.engine.to_dict(),
         "tuning": searches.to_dict(),
         "transfer": labeler.transfer_,
         "cross_validation": labeler.cross_validation_,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfautolabel.data import Dataset
 from tfautolabel.labeler.fitted import Fitted, of_fitted
 from tfautolabel.trust import Certificate
 
@@ -21,6 +22,30 @@ class ByFitted:
     def accept_by(self, certificate: Certificate | None) -> None:
         """Accepts labels by a certificate from now on; None to accept them by their confidence."""
         raise NotImplementedError
+
+    def certify(
+        self,
+        target_error: float,
+        *,
+        confidence: float = 0.95,
+        held_out: Dataset | None = None,
+        pool: Dataset | None = None,
+        per_class: bool = False,
+    ) -> Certificate:
+        """Finds which labels can be accepted, and accepts by that from now on; see `Fitted.certify`.
+
+        Returns:
+            The certificate, which is also kept as `certificate_`.
+
+        Raises:
+            RuntimeError: If the labeler is not fitted.
+            ValueError: If a level is not in (0, 1), or a label of `held_out` is none of the classes.
+        """
+        certificate = self.fitted.certify(
+            target_error, confidence=confidence, held_out=held_out, pool=pool, per_class=per_class
+        )
+        self.accept_by(certificate)
+        return certificate
 
     predict = of_fitted(Fitted.predict)
     label = of_fitted(Fitted.label)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfautolabel._optional import is_installed
+from tfautolabel._precision import AUTO
 from tfautolabel.backbones import Backbone, load_backbone
 from tfautolabel.backbones.packaged import PACKAGED
 from tfautolabel.data import Dataset
@@ -55,6 +56,7 @@ def candidate_features(
     *,
     asked: Collection[str] = (),
     batch_size: int = 32,
+    device: str = AUTO,
     cache_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
@@ -68,6 +70,7 @@ def candidate_features(
         asked: handles that a user named; if one of them cannot be loaded, that is an error. Others are left
             out.
         batch_size: examples in one forward pass.
+        device: "cpu" to leave a GPU alone; the precision is the device's own.
         cache_dir: where features are kept between runs.
         progress: shows progress bars where standard error is a terminal.
         say: is called with what was left out, and why.
@@ -88,8 +91,9 @@ def candidate_features(
         check_modality(handle, backbone.modality, examples.modality)
         start = time.perf_counter()
         extracted[handle] = extract_features(
-            examples, backbone, batch_size=batch_size, cache_dir=cache_dir, progress=progress
-        )
+            examples, backbone, batch_size=batch_size, cache_dir=cache_dir, progress=progress,
+            device="cpu" if device == "cpu" else AUTO,
+        )  # fmt: skip
         seconds[handle] = time.perf_counter() - start
         backbones[handle] = backbone
     rows = np.arange(len(examples))

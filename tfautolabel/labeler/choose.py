@@ -11,6 +11,7 @@ import numpy as np
 
 from tfautolabel._cache import offline
 from tfautolabel._optional import is_installed
+from tfautolabel._precision import AUTO
 from tfautolabel.backbones import Backbone, load_backbone
 from tfautolabel.backbones.packaged import PACKAGED, PackagedBackbone
 from tfautolabel.backbones.plain import plain_of
@@ -52,6 +53,7 @@ def select_backbone(
     take_plain: bool = True,
     seed: int = 0,
     batch_size: int = 32,
+    device: str = AUTO,
     cache_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
@@ -69,6 +71,7 @@ def select_backbone(
             better, for example where a backbone is to be tuned.
         seed: determines the folds.
         batch_size: examples in one forward pass.
+        device: "cpu" to leave a GPU alone while candidates are tried.
         cache_dir: where features are kept between runs.
         progress: shows progress bars where standard error is a terminal.
         say: called with a sentence about what was chosen and why.
@@ -97,8 +100,9 @@ def select_backbone(
         return chosen, None
     handles = [*(f"packaged:{entry.name}" for entry in candidates), plain_of(modality)]
     found = candidate_features(
-        handles, examples, options, batch_size=batch_size, cache_dir=cache_dir, progress=progress, say=say
-    )
+        handles, examples, options, batch_size=batch_size, device=device, cache_dir=cache_dir,
+        progress=progress, say=say,
+    )  # fmt: skip
     pretrained = [name for name in found.backbones if name != plain_of(modality)]
     if pretrained and len(np.unique(found.class_ids)) > 1:
         return _chosen(found, plain_of(modality), take_plain and not hint, hint, seed, say)

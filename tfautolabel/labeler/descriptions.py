@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
+from tfautolabel._precision import AUTO
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.data.class_descriptions import ClassDescriptions
@@ -65,12 +66,17 @@ class DescribedClasses:
         cls,
         texts: Mapping[str, Sequence[str]],
         backbone: Backbone,
+        device: str = AUTO,
+        precision: str = AUTO,
     ) -> DescribedClasses:
         """Embeds descriptions.
 
         Args:
             texts: class to its texts.
             backbone: one for texts, or one that has a tower for them.
+            device: as for `choose_engine`.
+            precision: as for `choose_engine`, where the backbone itself reads the texts: they lie among
+                features of its examples then.
 
         Raises:
             ValueError: If the backbone takes no texts, or a description cannot be read.
@@ -78,7 +84,10 @@ class DescribedClasses:
         tower = text_tower(backbone)
         listed = [text for of_class in texts.values() for text in of_class]
         dataset = Dataset.from_inputs(listed, modality="text")
-        found = extract_features(dataset, tower, use_cache=False, progress=False)
+        found = extract_features(
+            dataset, tower, use_cache=False, progress=False, device=device,
+            precision=precision if tower is backbone else AUTO,
+        )  # fmt: skip
         if found.unreadable:
             first = found.unreadable[0]
             raise ValueError(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tfautolabel._precision import FLOAT32
 from tfautolabel._progress import working
 from tfautolabel.data import Dataset
-from tfautolabel.export import RuleGraph, export_saved_model
+from tfautolabel.export import CheckFailure, RuleGraph, export_saved_model
 from tfautolabel.features import extract_features
+from tfautolabel.features.engines import ENGINES, EngineChoice
 from tfautolabel.labeler.fitted import Fitted
 
 
@@ -38,6 +41,7 @@ def export_fitted(
 
     Raises:
         ValueError: If labels depend on the votes of other rules, or the rules are for other classes.
+        CheckFailure: If the SavedModel does not give the same as this labeler, up to the labeler's precision.
     """
     voting = fitted.voting
     if voting is not None:
@@ -49,16 +53,27 @@ def export_fitted(
             )
     if rules is not None:
         rules.check_classes(fitted.classes)
-    backbone = fitted.reading.backbone
+    backbone, engine = fitted.reading.backbone, fitted.reading.engine
 
-    def predict(encoded: list[bytes]) -> np.ndarray:
+    model = replace(fitted, reading=replace(fitted.reading, device="cpu", precision=FLOAT32))
+
+    def predict(encoded: list[bytes], by: Fitted = model) -> np.ndarray:
         examples = Dataset.from_inputs(encoded, modality=backbone.modality)
-        extraction = extract_features(examples, backbone, use_cache=False, progress=False)
-        whole = np.zeros((len(encoded), len(fitted.classes)), np.float32)
-        whole[extraction.rows] = fitted.probabilities(examples, extraction)[1]
+        reading = by.reading
+        extraction = extract_features(
+            examples, backbone, use_cache=False, progress=False, device=reading.device,
+            precision=reading.precision,
+        )  # fmt: skip
+        whole = np.zeros((len(encoded), len(by.classes)), np.float32)
+        whole[extraction.rows] = by.probabilities(examples, extraction)[1]
         return whole
 
+    difference = 0.0
+    if engine.name != "cpu":
+        encoded = backbone.preprocessor.recorded_examples()
+        difference = check_difference(engine, predict(encoded), predict(encoded, fitted))
     known = {
+        "engine": engine.to_dict() | {"difference_to_model": difference},
         "transfer": transfer,
         "head": fitted.head.name,
         "cross_validation": fitted.cross_validation,
@@ -71,3 +86,25 @@ def export_fitted(
             folder, backbone, fitted.served_head, fitted.classes, fitted.acceptance, fitted.gate, predict,
             known | (details or {}), overwrite, rules, voting is not None,
         )  # fmt: skip
+
+
+def check_difference(engine: EngineChoice, right: np.ndarray, found: np.ndarray) -> float:
+    """Returns the greatest difference between probabilities of an engine and of a model in float32.
+
+    Args:
+        engine: what computed the features.
+        right: (n, k), of the recorded examples in float32.
+        found: (n, k), of the same by the engine.
+
+    Raises:
+        CheckFailure: If it is greater than the precision explains.
+    """
+    difference = float(np.abs(right - found).max(initial=0.0))
+    most = ENGINES[engine.name].most_difference[engine.precision]
+    if not difference <= most:
+        raise CheckFailure(
+            f"a model computes in float32 and must give what this labeler gives in {engine.precision}: "
+            f"probabilities of recorded examples differ by {difference:.2g}, at most {most:g} is allowed; "
+            "fit again with precision='float32' (--precision float32)"
+        )
+    return difference

@@ -324,6 +324,7 @@ class Fitted:
         self, dataset: Dataset, extraction: Extraction | None = None
     ) -> tuple[Extraction, np.ndarray]:
         """Returns the features of the readable examples, and their (m, k) float32 probabilities."""
+        self.reading.check_same(extraction)
         extraction = self.reading.extract(dataset) if extraction is None else extraction
         votes = None
         if self.voting is not None:

@@ -11,10 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfautolabel._precision import AUTO, check_device_and_precision
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset, Learnt
 from tfautolabel.export import RuleGraph
 from tfautolabel.features import Extraction
+from tfautolabel.features.engines import EngineChoice
 from tfautolabel.labeler.by_fitted import ByFitted
 from tfautolabel.labeler.checks import LanguageWarning
 from tfautolabel.labeler.descriptions import Descriptions, described
@@ -60,6 +62,9 @@ class Labeler(ByFitted):
         progress: shows progress bars where standard error is a terminal.
         descriptions: what each class is, in words: class to a text or several. A backbone for texts, or CLIP,
             embeds them, and `fit` learns from them too; then it needs no labels.
+        device: where features are computed: "auto", a GPU if TensorFlow sees one, "cpu" or "gpu".
+        precision: in what: "auto", "float32", "bf16" (CPUs) or "float16" (GPUs); "auto" is float32 on a CPU,
+            and on a GPU float16 if it gives the same features up to its precision. `engine` says the result.
         meta_learner: a fitted `MetaLearner` or its folder, for the heads "linear" and "auto": what it learnt
             from earlier sets counts as far as held-out labels support it.
 
@@ -99,8 +104,11 @@ class Labeler(ByFitted):
         progress: bool = True,
         descriptions: Descriptions | None = None,
         meta_learner: MetaLearner | str | os.PathLike[str] | None = None,
+        device: str = AUTO,
+        precision: str = AUTO,
     ) -> None:
         check_classes(classes)
+        check_device_and_precision(device, precision)
         check_min_confidence(min_confidence)
         check_transfer(transfer, transfer_settings, time_budget)
         self.backbone, self.classes = as_backbone(backbone), tuple(classes)
@@ -109,6 +117,7 @@ class Labeler(ByFitted):
         self.seed, self.batch_size, self.cache_dir = seed, batch_size, cache_dir
         self.min_confidence, self.time_budget, self.progress = min_confidence, time_budget, progress
         self.transfer, self.transfer_settings = transfer, transfer_settings
+        self.device, self.precision = device, precision
         self.descriptions = described(descriptions, self.classes)
         self.fitted_: Fitted | None = None
         self.pool_extraction_: Extraction | None = None
@@ -134,7 +143,14 @@ class Labeler(ByFitted):
     @property
     def reading(self) -> Reading:
         """How this labeler reads examples, with its current settings."""
-        return Reading(self.backbone, self.batch_size, self.cache_dir, self.progress)
+        return Reading(
+            self.backbone, self.batch_size, self.cache_dir, self.progress, self.device, self.precision
+        )
+
+    @property
+    def engine(self) -> EngineChoice:
+        """What computes features, in which precision, and why; see `choose_engine`."""
+        return self.reading.engine
 
     def extract(self, dataset: Dataset) -> Extraction:
         """Returns every example's features, computed or from the cache, as `fit` and `label` use them."""
@@ -212,6 +228,7 @@ class Labeler(ByFitted):
             self.extract, pool, labelled, self.progress,
         )  # fmt: skip
         known = None if teacher is None else teacher.known
+        self.reading.check_same(extraction)
         labelled, extraction, class_ids = self.labelled_features(labelled, extraction, known)
         self._language.once(self.backbone.handle, labelled)
         warn_of_left_out(len(labelled), extraction.unreadable)
@@ -366,30 +383,6 @@ class Labeler(ByFitted):
         labeler.rules_, labeler.descriptions_ = saved.rules, saved.descriptions
         labeler.unreadable_, labeler.fit_options = saved.unreadable, saved.fit_options
         return labeler
-
-    def certify(
-        self,
-        target_error: float,
-        *,
-        confidence: float = 0.95,
-        held_out: Dataset | None = None,
-        pool: Dataset | None = None,
-        per_class: bool = False,
-    ) -> Certificate:
-        """Finds which labels can be accepted, and accepts by that from now on; see `Fitted.certify`.
-
-        Returns:
-            The certificate, which is also kept as `certificate_`.
-
-        Raises:
-            RuntimeError: If the labeler is not fitted.
-            ValueError: If a level is not in (0, 1), or a label of `held_out` is none of the classes.
-        """
-        certificate = self.fitted.certify(
-            target_error, confidence=confidence, held_out=held_out, pool=pool, per_class=per_class
-        )
-        self.accept_by(certificate)
-        return certificate
 
     def accept_by(self, certificate: Certificate | None) -> None:
         """Accepts labels by a certificate from now on; None to accept them by their confidence.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from tfautolabel._precision import AUTO
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.features import Extraction, FeatureExtractor
+from tfautolabel.features.engines import EngineChoice, choose_engine
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +22,21 @@ class Reading:
         batch_size: examples in one forward pass.
         cache_dir: where features are kept between runs; the package's cache by default.
         progress: shows a bar where standard error is a terminal.
+        device: "auto", "cpu" or "gpu", as for `choose_engine`.
+        precision: "auto", "float32", "bf16" or "float16", as for `choose_engine`.
     """
 
     backbone: Backbone
     batch_size: int = 32
     cache_dir: str | os.PathLike[str] | None = None
     progress: bool = True
+    device: str = AUTO
+    precision: str = AUTO
+
+    @property
+    def engine(self) -> EngineChoice:
+        """The engine that computes the features; raises `ValueError` if the one asked for cannot be used."""
+        return choose_engine(self.backbone, self.device, self.precision)
 
     def extract(self, dataset: Dataset) -> Extraction:
         """Returns the features of every example, computed or from the cache."""
@@ -34,4 +45,19 @@ class Reading:
 
     def extractor(self) -> FeatureExtractor:
         """Returns the backbone with its cache open, for several data sets one after the other."""
-        return FeatureExtractor(self.backbone, batch_size=self.batch_size, cache_dir=self.cache_dir)
+        return FeatureExtractor(
+            self.backbone, batch_size=self.batch_size, cache_dir=self.cache_dir, device=self.device,
+            precision=self.precision,
+        )  # fmt: skip
+
+    def check_same(self, extraction: Extraction | None) -> None:
+        """Refuses features that another engine computed in another precision.
+
+        Raises:
+            ValueError: If they are.
+        """
+        if extraction is not None and extraction.arithmetic != self.engine.arithmetic:
+            raise ValueError(
+                f"an extraction must be in this labeler's precision, {self.engine.arithmetic}: take it from "
+                f"the labeler's extract. Received: one in {extraction.arithmetic}"
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfautolabel._precision import AUTO, FLOAT32
 from tfautolabel._scratch import restore
 from tfautolabel._version import __version__
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Learnt
 from tfautolabel.data.atomic import atomic_folder
 from tfautolabel.export import RuleGraph
+from tfautolabel.features.engines import choose_engine
 from tfautolabel.heads.voting import VoteMixing
 from tfautolabel.labeler.checks import LanguageWarning
 from tfautolabel.labeler.fitted import Fitted
@@ -31,7 +34,8 @@ from tfautolabel.training.parameters import Snapshot
 from tfautolabel.trust import Calibration, Certificate, OodGate
 
 SETTINGS = (
-    "seed", "batch_size", "min_confidence", "transfer", "transfer_settings", "time_budget", "descriptions",
+    "seed", "batch_size", "device", "precision", "min_confidence", "transfer", "transfer_settings",
+    "time_budget", "descriptions",
 )  # fmt: skip
 """Arguments of `Labeler` that are saved without conversion."""
 
@@ -96,6 +100,7 @@ def _write(saved: Saved, folder: Path) -> None:
         "tfautolabel": __version__,
         "classes": list(fitted.classes),
         **saved.settings,
+        "engine": fitted.reading.engine.to_dict(),
         "transfer_settings": _settings_to_dict(saved.settings["transfer_settings"]),
         "transfer_record": saved.transfer,
         "rules_record": saved.rules,
@@ -151,6 +156,7 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
         )
     state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
     backbone = Backbone.load(folder / _BACKBONE)
+    where = _where(backbone, state)
     head = keras.saving.load_model(folder / _HEAD)
     start = Start(head, _arrays(folder / _FIRST_WEIGHTS))
     if (folder / _FIRST_BACKBONE).is_file():
@@ -172,7 +178,7 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
         None if state.get("drawn") is None else np.array(state["drawn"], bool),
     )
     fitted = Fitted(
-        Reading(backbone, state["batch_size"], cache_dir),
+        Reading(backbone, state["batch_size"], cache_dir, True, **where),
         head,
         tuple(state["classes"]),
         Calibration.from_dict(state["calibration"]),
@@ -186,7 +192,7 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
         None if found is None else Certificate.from_dict(found),
         voting,
     )
-    settings = {name: state.get(name) for name in SETTINGS}
+    settings = {name: state.get(name) for name in SETTINGS} | where
     settings["transfer_settings"] = _settings_from_dict(settings["transfer_settings"])
     unreadable = tuple(Unreadable(*pair) for pair in state.get("unreadable", state.get("rejected", [])))
     return Saved(
@@ -199,6 +205,26 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
         unreadable,
         state.get("fit_options", {}),
     )
+
+
+def _where(backbone: Backbone, state: dict[str, Any]) -> dict[str, str]:
+    """Returns device and precision as arguments of `Labeler`: those of the fit, if they can be used here.
+
+    The head was fitted to features of one precision. Features of another one are nearly the same.
+    """
+    # Labelers of earlier versions knew nothing but float32.
+    precision = state.get("engine", {}).get("precision", FLOAT32)
+    where = {"device": state.get("device", AUTO), "precision": precision}
+    try:
+        choose_engine(backbone, **where)
+    except ValueError as error:
+        where = {"device": "cpu", "precision": FLOAT32}
+        warnings.warn(
+            f"this labeler was fitted to features in {precision}, which cannot be computed here; it goes on "
+            f"in float32, so that its confidences may differ a little ({error})",
+            stacklevel=4,
+        )
+    return where
 
 
 def _arrays(file: Path) -> list[np.ndarray]:

@@ -41,6 +41,18 @@ class Outside(NamedTuple):
     inputs: tuple[np.ndarray, ...]
 
 
+class Filling(NamedTuple):
+    """How far a batch may be filled up along its windows' length, with no effect on the result.
+
+    Attributes:
+        value: what stands behind the end of a window.
+        most: the greatest length of a window.
+    """
+
+    value: int
+    most: int
+
+
 class Preprocessor(keras.layers.Layer, abc.ABC):
     """Converts encoded examples to the tensors that one kind of network takes.
 
@@ -56,6 +68,7 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
         network_part: the best number of windows for one thread to run through the network at a time.
         max_batch_bytes: the most bytes of encoded examples in one call, unless a single example has more.
         sample_rate: samples per second that the network takes; None if it takes no sound.
+        filling: how windows of unknown length may be filled up; None if they must not be.
     """
 
     modality: ClassVar[str]
@@ -64,6 +77,7 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
     max_batch_bytes: ClassVar[int] = 1 << 30
     network_part: ClassVar[int] = 4
     sample_rate: int | None = None
+    filling: Filling | None = None
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("trainable", False)

@@ -140,10 +140,11 @@ def _material(
     handle = settings.backbone or DEFAULT_BACKBONES[everything.modality]
     backbone, _ = select_backbone(
         handle, everything.labelled, long_text=settings.long_text, seed=settings.seed,
-        batch_size=settings.batch_size, cache_dir=cache_dir, progress=progress, say=say,
+        batch_size=settings.batch_size, device=settings.device, cache_dir=cache_dir, progress=progress,
+        say=say,
     )  # fmt: skip
     source = replace(source, settings=replace(settings, backbone=backbone.handle))
-    reading = Reading(backbone, settings.batch_size, cache_dir, progress)
+    reading = Reading(backbone, settings.batch_size, cache_dir, progress, settings.device, settings.precision)
     extraction = reading.extract(everything)
     unreadable = tuple(sorted({*everything.unreadable, *extraction.unreadable}))
     readable = everything.subset(extraction.rows)
@@ -151,7 +152,7 @@ def _material(
     told = None
     if source.descriptions is not None:
         texts = described(source.descriptions, described_classes(everything.classes, source.descriptions))
-        where = DescribedClasses.of(texts or {}, backbone)
+        where = DescribedClasses.of(texts or {}, backbone, settings.device, settings.precision)
         told = DescribedPool(where, extraction.features).probabilities()
     return Material(readable, extraction.features, title, unreadable, everything.notes, source, told)
 

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from tfautolabel._precision import AUTO, check_device_and_precision
 from tfautolabel.labels import MIN_CONFIDENCE, check_min_confidence
 
 TARGET_ERROR = 0.05
@@ -33,6 +34,8 @@ class RunSettings:
         head: a key of `HEADS`. "auto" is the linear one where there is no pool that it can learn from.
         seed: decides everything random.
         batch_size: examples in one forward pass.
+        device: "auto", "cpu" or "gpu": where features are computed.
+        precision: "auto", "float32", "bf16" or "float16": in what; see `Labeler`.
         min_confidence: in [0, 1]; labels with a lower confidence are not accepted. With a target, it decides
             which labels are sure enough to be checked if nothing can be certified.
         target_error: in (0, 1), the greatest share of wrong labels among the accepted ones. A certificate
@@ -67,6 +70,8 @@ class RunSettings:
     head: str = "auto"
     seed: int = 0
     batch_size: int = 32
+    device: str = AUTO
+    precision: str = AUTO
     min_confidence: float = MIN_CONFIDENCE
     target_error: float | None = None
     certify_confidence: float = 0.95
@@ -94,6 +99,7 @@ class RunSettings:
         check_min_confidence(self.min_confidence)
         check_levels(self.target, self.certify_confidence)
         check_sampling(self.sampling)
+        check_device_and_precision(self.device, self.precision)
         if self.tune and self.meta_learner is not None:
             raise ValueError(
                 f"a meta-learner goes with the default heads, not with tuned ones: leave out --tune or "

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfautolabel.data.sound_files import MAX_SECONDS
-from tfautolabel.preprocessors.contract import Preprocessed, Preprocessor, output_spec
+from tfautolabel.preprocessors.contract import Filling, Preprocessed, Preprocessor, output_spec
 from tfautolabel.preprocessors.graphs import graph_of, runs_alone
 from tfautolabel.preprocessors.sounds.resample import resample
 from tfautolabel.preprocessors.sounds.riff import MAX_RATE, MIN_RATE, decode_wav, in_range
@@ -59,6 +59,7 @@ class WavePreprocessor(Preprocessor):
         self.min_samples = min_samples
         self.max_seconds = max_seconds
         self._longest = max(int(window_seconds * sample_rate), min_samples)
+        self.filling = Filling(0, self._longest)
         self._growth = -(-sample_rate // MIN_RATE)
 
     def call(self, examples: tf.Tensor) -> Preprocessed:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from tfautolabel.preprocessors.contract import Preprocessed, Preprocessor, output_spec
-from tfautolabel.preprocessors.texts.token_windows import check_long_text, cut_tokens
+from tfautolabel.preprocessors.contract import Filling, Preprocessed, Preprocessor, output_spec
+from tfautolabel.preprocessors.texts.token_windows import PADDING, check_long_text, cut_tokens
 
 
 class TextPreprocessor(Preprocessor):
@@ -51,6 +51,7 @@ class TextPreprocessor(Preprocessor):
         check_long_text(long_text)
         self.max_length = max_length
         self.long_text = long_text
+        self.filling = Filling(PADDING, max_length)
 
     @abc.abstractmethod
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tfautolabel._precision import FLOAT32
 from tfautolabel._scratch import restore
 from tfautolabel._version import __version__
 from tfautolabel.backbones import Backbone, load_backbone
@@ -132,7 +133,10 @@ class MetaLearner:
             self._backbone = load_backbone(self.handle)
             self._check(self._backbone)
         examples = labelled.labelled
-        found = extract_features(examples, self._backbone, cache_dir=cache_dir, progress=progress)
+        # The map goes with a backbone, wherever it is used, so it is learnt in the precision of all machines.
+        found = extract_features(
+            examples, self._backbone, cache_dir=cache_dir, progress=progress, precision=FLOAT32
+        )
         self.learnt_ = Learnt(self.learnt_.hashes | Learnt.of(examples, found.contents).hashes)
         return Task(found.features, examples.class_ids[found.rows])
 
