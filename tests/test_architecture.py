@@ -27,6 +27,7 @@ ROWS = (
         "_progress",
         "_ahead",
         "_cores",
+        "_cpu",
         "_gpus",
         "_precision",
         "_errors",

@@ -29,6 +29,8 @@ def test_what_is_found_is_of_this_machine(monkeypatch):
     assert facts["cores"].value == "1 of 4 are used"
     assert facts["cores"].why
     assert facts["GPU"].value
+    assert facts["bf16"].value
+    assert facts["engine"].value == ("CPU in float32" if facts["GPU"].why else "GPU in float16")
     assert not {"efficientnet-lite0", "minilm-l6"} & set(facts)
 
 
@@ -54,11 +56,18 @@ def test_a_backbone_with_weights_is_measured(monkeypatch):
     (fact,) = [fact for fact in examine() if fact.name == "efficientnet-lite0"]
     rate, *words = fact.value.split()
     assert float(rate.replace(",", "")) > 1
-    assert words == ["pictures", "a", "second,", "network", "alone"]
+    assert words[:3] == ["pictures", "a", "second"]
+    assert words[-2:] == ["network", "alone"]
 
 
 def test_the_command_shows_the_same():
     done = tfautolabel("doctor", "--no-measure", "--json")
     assert done.returncode == 0
     names = [fact["name"] for fact in json.loads(done.stdout)]
-    assert {"tensorflow", "cores", "GPU", "cache"} < set(names)
+    assert {"tensorflow", "cores", "GPU", "bf16", "engine", "cache"} < set(names)
+
+
+def test_each_modality_has_an_ordinary_example():
+    assert doctor._example("image").startswith(b"\xff\xd8")
+    assert doctor._example("audio").startswith(b"RIFF")
+    assert doctor._example("text").count(b" ") == doctor.TOKENS

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfautolabel._gpus import visible_gpus
 from tfautolabel._optional import require
 from tfautolabel._scratch import restore
 from tfautolabel.backbones.modules.layer import SavedModelLayer
@@ -165,6 +166,7 @@ class Backbone:
                 the version that saved it.
             MissingExtraError: If a package that defines its network's layers is not installed.
         """
+        visible_gpus()  # before the first weight takes a GPU
         folder = Path(folder)
         restore(folder)
         if not (folder / _CONFIG).is_file():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfautolabel._forks import refuse_after_fork
+from tfautolabel._gpus import visible_gpus
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.backbones.hub.load import load_hub_module
 from tfautolabel.backbones.huggingface import load_hugging_face
@@ -64,6 +65,7 @@ def load_backbone(handle: str, **options: Any) -> Backbone:
         ValueError: a packaged backbone must be one of ['e5-small', ...]. Received: 'lenet'
     """
     refuse_after_fork()
+    visible_gpus()  # before the first weight takes a GPU
     prefix, colon, reference = handle.partition(":")
     if colon and prefix in SOURCES:
         if not reference:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import os
 import platform
 import shutil
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tfautolabel._cache import cache_dir
 from tfautolabel._cores import granted_cores
-from tfautolabel._gpus import why_none_visible
+from tfautolabel._cpu import why_bf16_is_slow
+from tfautolabel._gpus import visible_gpus, why_none_visible
 from tfautolabel._optional import MODULES, is_installed
 from tfautolabel.data.modality import PLURALS
+
+if TYPE_CHECKING:
+    from tfautolabel.features.engines import EngineChoice
 
 LIBRARIES = ("tfautolabel", "tensorflow", "keras", "numpy", "scikit-learn", "pyarrow")
 MEASURED = ("efficientnet-lite0", "minilm-l6", "speech-embedding")
@@ -23,8 +28,8 @@ MEASURED = ("efficientnet-lite0", "minilm-l6", "speech-embedding")
 SECONDS = 1.0
 """How long each of them runs."""
 
-ROWS, TOKENS = 32, 32
-"""The size of a measured batch, and of its texts."""
+ROWS, TOKENS, SIDE = 32, 30, 256
+"""The size of a measured batch on a CPU, of its texts in words, and of its pictures in pixels."""
 
 
 class Fact(NamedTuple):
@@ -55,6 +60,8 @@ def examine(measure: bool = True) -> Iterator[Fact]:
     yield _jpegs()
     yield _cache()
     yield _gpus()
+    yield _bf16()
+    yield _engine()
     if measure:
         yield from _speeds()
 
@@ -109,38 +116,78 @@ def _cache() -> Fact:
 def _gpus() -> Fact:
     import tensorflow as tf
 
-    if found := tf.config.list_physical_devices("GPU"):
-        names = [tf.config.experimental.get_device_details(one).get("device_name", one.name) for one in found]
-        return Fact("GPU", f"{', '.join(names)}: used")
-    return Fact("GPU", "none is used", why_none_visible())
+    if not visible_gpus():
+        return Fact("GPU", "none is used", why_none_visible())
+    found = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(one).get("device_name", one.name) for one in found]
+    return Fact("GPU", f"{', '.join(names)}: used")
+
+
+def _bf16() -> Fact:
+    why = why_bf16_is_slow()
+    return Fact("bf16", "not worth it on the CPU" if why else "the CPU has it: --precision bf16", why)
+
+
+def _engine() -> Fact:
+    if visible_gpus():
+        return Fact("engine", "GPU in float16", "float32 where float16 moves a backbone's features too far")
+    return Fact("engine", "CPU in float32", "there is no GPU, and less than float32 must be asked for")
 
 
 def _speeds() -> Iterator[Fact]:
     from tfautolabel.backbones.packaged import PACKAGED
 
     for name in MEASURED:
-        if PACKAGED[name].is_cached():
-            yield Fact(name, f"{_rate(name):,.0f} {PLURALS[PACKAGED[name].modality]} a second, network alone")
-        else:
+        if not PACKAGED[name].is_cached():
             why = f"its weights are not there (tfautolabel backbones fetch {name})"
             yield Fact(name, "not measured", why)
+            continue
+        rate, engine = _rate(name)
+        many, where = PLURALS[PACKAGED[name].modality], f"the {engine.device.upper()} in {engine.precision}"
+        yield Fact(name, f"{rate:,.0f} {many} a second on {where}, network alone")
 
 
-def _rate(name: str) -> float:
+def _rate(name: str) -> tuple[float, EngineChoice]:
+    """Returns the examples a second of the engine that a run would use, and the engine."""
+    import tensorflow as tf
+
+    from tfautolabel._ahead import map_ahead
+    from tfautolabel.backbones import load_backbone
+    from tfautolabel.features.engines import ENGINES, choose_engine, engine_of
+
+    backbone = load_backbone(f"packaged:{name}")
+    choice = choose_engine(backbone)
+    kind, run = ENGINES[choice.name], engine_of(backbone, choice.name, choice.precision)
+    rows, parallel = ROWS * kind.batches, kind.parallel()
+    ready = kind.prepare(backbone.preprocessor)(tf.constant([_example(backbone.modality)] * rows))
+    batch = [tensor.numpy() for tensor in ready.inputs]
+    run(*batch)
+    start = time.perf_counter()
+
+    def until_the_end() -> Iterator[int]:
+        while time.perf_counter() - start < SECONDS:
+            yield rows
+
+    def compute(rows: int) -> int:
+        run(*batch)
+        return rows
+
+    done = sum(map_ahead(compute, until_the_end(), threads=parallel, ahead=parallel - 1))
+    return done / (time.perf_counter() - start), choice
+
+
+def _example(modality: str) -> bytes:
+    """Returns an example of an ordinary size: a picture, a text of `TOKENS` words, or a second of sound."""
     import numpy as np
 
-    from tfautolabel.backbones import load_backbone
-    from tfautolabel.features.frozen import inference_network
+    if modality == "text":
+        return b"word " * TOKENS
+    if modality == "audio":
+        from tfautolabel.preprocessors.sounds.wave import wav_bytes
 
-    network = load_backbone(f"packaged:{name}").network
-    run = inference_network(network)
-    batch = [
-        np.ones([ROWS, *(size or TOKENS for size in tensor.shape[1:])], str(tensor.dtype))
-        for tensor in network.inputs
-    ]
-    run(*batch)
-    rows, start = 0, time.perf_counter()
-    while (passed := time.perf_counter() - start) < SECONDS:
-        run(*batch)
-        rows += ROWS
-    return rows / passed
+        return wav_bytes(np.sin(np.arange(16_000) / 10), 16_000)
+    from PIL import Image
+
+    picture = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), "teal").save(picture, "JPEG")
+    return picture.getvalue()

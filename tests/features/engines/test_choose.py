@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from small_networks import preprocessing
 
+from tfautolabel._cpu import why_bf16_is_slow
 from tfautolabel._precision import BF16, FLOAT16, FLOAT32
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
@@ -51,7 +52,8 @@ def test_a_cpu_computes_in_float32_unless_asked(backbone, device):
 def test_bf16_on_a_cpu_if_asked(backbone):
     choice = choose_engine(backbone, "auto", BF16)
     assert chosen(choice) == ("bf16", "cpu", BF16)
-    assert choice.why == "that was asked for (precision=bf16)"
+    said = "that was asked for (precision=bf16)"
+    assert choice.why == "; ".join(filter(None, [said, why_bf16_is_slow()]))
     assert choice.key("abc") == "abc-bf16"
 
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfautolabel._cpu import why_bf16_is_slow
 from tfautolabel._precision import BF16
 from tfautolabel.features.engines.contract import Engine, EngineKind
 from tfautolabel.features.engines.cpu import prepared_on_the_host
@@ -62,4 +63,5 @@ ONEDNN_BF16 = EngineKind(
     prepare=prepared_on_the_host,
     least_cosine={BF16: 0.95},
     most_difference={BF16: 0.1},
+    remark=why_bf16_is_slow,
 )

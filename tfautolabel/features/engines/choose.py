@@ -67,8 +67,9 @@ def _choose(backbone: Backbone, device: str, precision: str) -> EngineChoice:
         kind = ENGINES[name]
         why_not = kind.unfit(backbone.network) or _why_wrong(backbone, name, own)
         if not why_not:
-            because = "; ".join(refused) or _asked_for(device, precision)
-            return EngineChoice(name, kind.device, own, because, kind.rounding)
+            reasons = [*refused, _asked_for(device, precision, refused), kind.remark()]
+            why = "; ".join(dict.fromkeys(filter(None, reasons)))
+            return EngineChoice(name, kind.device, own, why, kind.rounding)
         refused.append(why_not)
     raise ValueError(
         f"device={device!r}, precision={precision!r} cannot be used with {backbone.handle}: "
@@ -86,10 +87,13 @@ def _candidates(device: str, precision: str) -> Iterator[tuple[str, str]]:
                 yield name, own
 
 
-def _asked_for(device: str, precision: str) -> str:
+def _asked_for(device: str, precision: str, refused: list[str]) -> str:
+    """Returns that somebody asked for it, or that nothing faster was refused."""
     asked = [f"device={device}"] if device != AUTO else []
     asked += [f"precision={precision}"] if precision != AUTO else []
-    return f"that was asked for ({', '.join(asked)})" if asked else "it is the fastest that is here"
+    if not asked:
+        return "" if refused else "it is the fastest that is here"
+    return f"that was asked for ({', '.join(asked)})"
 
 
 def engine_of(backbone: Backbone, name: str, precision: str) -> Engine:

@@ -54,6 +54,7 @@ class EngineKind:
         parallel: returns how many batches should be computed at a time.
         rounding: the name of its rounding, where two engines of the same precision round so differently
             that their features must not be mixed.
+        remark: returns what one should know of it on this machine, or "".
     """
 
     device: str
@@ -66,6 +67,7 @@ class EngineKind:
     batches: int = 1
     parallel: Callable[[], int] = lambda: 1
     rounding: str = ""
+    remark: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True)
