@@ -52,7 +52,8 @@ def show_run(result: RunResult) -> None:
         _set_aside(counts["unreadable"]),
         f"features   {counts['features_computed']:,} computed, {reused:,} reused, in "
         f"{result.record['seconds']['features']:.1f} s with {result.record['backbone']['handle']}",
-        f"           on the {engine['device'].upper()} in {engine['precision']}: {engine['why']}",
+        f"           on the {engine['device'].upper()} in {engine['precision']}: "
+        + ("`tfautolabel doctor` says why not more" if engine["name"] == "cpu" else engine["why"]),
         "",
         f"labels     {result.out / PREDICTIONS_CSV}, {result.out / PREDICTIONS_PARQUET}",
         f"unreadable {result.out / UNREADABLE}",
