@@ -165,7 +165,8 @@ class FeatureExtractor:
                 f"{backbone.handle} takes {backbone.modality} data. "
                 f"Received: data of modality {dataset.modality}"
             )
-        work = _Work(np.zeros((len(dataset), backbone.feature_dim), np.float32), self._cache)
+        empty = np.zeros((len(dataset), backbone.feature_dim), np.float32)
+        work = _Work(empty, self._cache, self.engine.precision)
         try:
             self._run(dataset, work, advance)
         finally:
@@ -230,6 +231,7 @@ class _Work:
 
     features: np.ndarray
     cache: FeatureCache | None
+    precision: str = FLOAT32
     reasons: dict[int, str] = field(default_factory=dict)
     keys: dict[int, bytes] = field(default_factory=dict)
     first_row: dict[bytes, int] = field(default_factory=dict)
@@ -275,7 +277,7 @@ class _Work:
                 self.reasons[example.row] = why_unreadable(example.encoded)
                 continue
             if not np.isfinite(features[position]).all():
-                self.reasons[example.row] = "its features are not finite"
+                self.reasons[example.row] = f"its features are not finite{self._in_less_than_float32}"
                 continue
             self.computed += 1
             self.features[example.row] = features[position]
@@ -283,6 +285,12 @@ class _Work:
             if shortened:
                 self.shortened.add(example.row)
             self._keep(example.key, features[position], shortened)
+
+    @property
+    def _in_less_than_float32(self) -> str:
+        if self.precision == FLOAT32:
+            return ""
+        return f" in {self.precision}: --precision float32 may compute them"
 
     def _keep(self, key: bytes, features: np.ndarray, shortened: bool) -> None:
         if self.cache is None:

@@ -15,6 +15,7 @@ from tfautolabel.data import Dataset
 from tfautolabel.preprocessors import WindowMean
 from tfautolabel.training.augmentation import augmentation_of
 from tfautolabel.training.examples import Batch, TrainingExamples
+from tfautolabel.training.mixed_precision import computed_in, gpus_have_bf16, heavy_layers
 from tfautolabel.training.parameters import Snapshot, cut_network, moving, select_parameters
 from tfautolabel.training.rates import TransferAdam, WarmUpAndCosine
 
@@ -71,6 +72,7 @@ class MovingPart:
         self.examples = TrainingExamples(backbone, dataset, cut.before, augmentation, seed, crop, eager)
         self._moving = moving(network, self._chosen, statistics)
         self._moving.__enter__()
+        self._heavy = heavy_layers(network) if gpus_have_bf16() else []
         self.start = Snapshot(network.weights)
         self._inputs = [
             keras.Input(batch_shape=tuple(spec.shape), dtype=spec.dtype.name)
@@ -190,14 +192,15 @@ class MovingPart:
         if until is not None:
             own.append(_Deadline(until, (last - first_epoch) * steps))
         try:
-            history = model.fit(
-                data,
-                epochs=last,
-                initial_epoch=first_epoch,
-                verbose=0,
-                shuffle=False,
-                callbacks=[*own, *callbacks],
-            )
+            with computed_in("mixed_bfloat16", self._heavy):
+                history = model.fit(
+                    data,
+                    epochs=last,
+                    initial_epoch=first_epoch,
+                    verbose=0,
+                    shuffle=False,
+                    callbacks=[*own, *callbacks],
+                )
         finally:
             source.clear()
         for variable in model.variables:
@@ -205,13 +208,14 @@ class MovingPart:
         return history
 
     def features(self, rows: np.ndarray) -> np.ndarray:
-        """Returns (m, d) float32: the features of some examples from the current backbone."""
-        parts = [
-            self._extract(
-                tuple(map(tf.convert_to_tensor, batch.inputs)), tf.convert_to_tensor(batch.example)
-            ).numpy()
-            for batch in self.examples.plain_batches(np.asarray(rows))
-        ]
+        """Returns (m, d) features of some examples from the current backbone, computed in float32."""
+        with computed_in("float32", self._heavy):  # a callback may ask for them while training runs
+            parts = [
+                self._extract(
+                    tuple(map(tf.convert_to_tensor, batch.inputs)), tf.convert_to_tensor(batch.example)
+                ).numpy()
+                for batch in self.examples.plain_batches(np.asarray(rows))
+            ]
         return np.concatenate(parts) if parts else np.zeros((0, self.feature_dim), np.float32)
 
     @property
