@@ -28,6 +28,7 @@ QUICK = {
     "active_learning": ["--parts", "curves", "--seeds", "2", "--sets", "uci", "--strategies", "margin"],
     "text_throughput": ["--texts", "200", "--rounds", "1"],
     "memory": ["--rows", "1000", "10000"],
+    "long_sounds": ["--seconds", "700", "--backbones", "plain:spectrum", "--few", "1", "--many", "4"],
     "rule_votes": ["--rows", "1000", "10000", "--timed", "1000", "--rounds", "1"],
     "dialect": ["--seeds", "1"],
     "tutorial": ["--labels", "10", "--pool", "10"],

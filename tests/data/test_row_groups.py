@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from tfautolabel._ahead import map_ahead
-from tfautolabel.data import Dataset, ReadFailure, readers, sound_files
+from tfautolabel.data import Dataset, ReadFailure, readers, sound_decoding
 from tfautolabel.data import row_groups as module
 from tfautolabel.data.readers import FileReader, read_within
 from tfautolabel.data.row_groups import RowGroups, bytes_of, read_ahead, read_in_groups, row_groups
@@ -101,7 +101,7 @@ def test_long_sound_behind_short_clips_is_read_one_clip_at_a_time(kind, monkeypa
         soundfile.write(tmp_path / paths[-1], noise[: 1600 if row < 30 else long], 16_000, format=kind)
     dataset = sounds(FileReader(tmp_path, paths))
     monkeypatch.setattr(module, "MAX_WAITING", 700_000)
-    monkeypatch.setattr(sound_files, "BLOCK_SAMPLES", 10_000)
+    monkeypatch.setattr(sound_decoding, "BLOCK_SAMPLES", 10_000)
     tracemalloc.start()
     rows = []
     for group, values in read_in_groups(dataset, 32):

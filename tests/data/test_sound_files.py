@@ -9,7 +9,7 @@ import tensorflow as tf
 from clips import tones
 from damage import FUZZ, damaged
 
-from tfautolabel.data import Dataset, sound_files
+from tfautolabel.data import Dataset, sound_decoding
 from tfautolabel.data.modality import modality_of
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.sound_files import as_wav, converted_sound
@@ -55,7 +55,7 @@ def test_a_header_that_declares_days_is_set_aside_in_little_memory(data):
 
 def test_what_was_written_to_a_pipe_is_read_to_its_end(monkeypatch):
     assert as_wav(flac_of(0)) == as_wav(encoded("FLAC"))
-    monkeypatch.setattr(sound_files, "MAX_SECONDS", 1)
+    monkeypatch.setattr(sound_decoding, "MAX_SECONDS", 1)
     with pytest.raises(ReadFailure, match="too long: at most 1 seconds"):
         as_wav(flac_of(0))
 
@@ -66,11 +66,11 @@ def test_reasons_are_the_same_at_all_times():
 
 
 def test_two_hours_are_read_and_more_is_not(monkeypatch):
-    monkeypatch.setattr(sound_files, "MAX_SECONDS", 2)
+    monkeypatch.setattr(sound_decoding, "MAX_SECONDS", 2)
     assert len(as_wav(encoded("FLAC", np.zeros(2000), 1000))) == 44 + 4000
     with pytest.raises(ReadFailure, match="declares 2 seconds, at most 2"):
         as_wav(encoded("FLAC", np.zeros(2001), 1000))
-    monkeypatch.setattr(sound_files, "MAX_DECODED_BYTES", 3999)
+    monkeypatch.setattr(sound_decoding, "MAX_DECODED_BYTES", 3999)
     with pytest.raises(ReadFailure, match=r"too large: decoded, it has 4,000 bytes, the limit is 3,999"):
         as_wav(encoded("FLAC", np.zeros(2000), 1000))
 
@@ -80,7 +80,7 @@ def test_channels_are_mixed_block_by_block(kind, channels, monkeypatch):
     samples = np.random.default_rng(0).uniform(-0.2, 0.2, (16_000, channels))
     data = encoded(kind, samples)
     whole = as_wav(data)
-    monkeypatch.setattr(sound_files, "BLOCK_SAMPLES", 1000)
+    monkeypatch.setattr(sound_decoding, "BLOCK_SAMPLES", 1000)
     assert as_wav(data) == whole
     found, rate = soundfile.read(io.BytesIO(whole))
     wanted, _ = soundfile.read(io.BytesIO(data))
@@ -126,7 +126,7 @@ def test_kinds_that_hold_what_wav_holds(kind, options, name):
 
 @pytest.mark.parametrize("kind", ["FLAC", "AIFF"])
 def test_channels_that_cancel_give_the_louder_one(kind, monkeypatch):
-    monkeypatch.setattr(sound_files, "BLOCK_SAMPLES", 1000)
+    monkeypatch.setattr(sound_decoding, "BLOCK_SAMPLES", 1000)
     tone = 0.5 * tones(0.5)[:, 0]
     found, _ = soundfile.read(io.BytesIO(as_wav(encoded(kind, np.stack([0.5 * tone, -tone], axis=1)))))
     np.testing.assert_allclose(found, -tone, rtol=0, atol=1 / 32768)
@@ -137,7 +137,7 @@ def test_high_rates_are_lowered_while_the_file_is_decoded(rate, monkeypatch):
     samples = 0.5 * tones(0.5, rate, channels=2)
     data = encoded("FLAC", samples, rate)
     whole = as_wav(data)
-    monkeypatch.setattr(sound_files, "BLOCK_SAMPLES", 1000)
+    monkeypatch.setattr(sound_decoding, "BLOCK_SAMPLES", 1000)
     # Other blocks give other sums: by less than a step of 16 bits.
     found, found_rate = soundfile.read(io.BytesIO(as_wav(data)))
     assert (len(whole), found_rate) == (44 + 2 * len(found), 16_000)

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfautolabel._ahead import map_ahead
@@ -11,6 +11,7 @@ def examples_of(sizes):
     return [Example(row, bytes(size), b"%d" % row) for row, size in enumerate(sizes)]
 
 
+@settings(deadline=None)
 @given(lengths, st.integers(1, 7), st.integers(1, 120), st.booleans())
 def test_every_example_is_in_one_batch_and_no_batch_is_too_large(sizes, batch_size, max_bytes, by_length):
     lengths = byte_lengths if by_length else None
@@ -23,6 +24,7 @@ def test_every_example_is_in_one_batch_and_no_batch_is_too_large(sizes, batch_si
         assert [example.row for batch in batches for example in batch] == list(range(len(sizes)))
 
 
+@settings(deadline=None)
 @given(lengths, st.integers(1, 5))
 def test_batches_by_length_waste_the_least_within_a_window(sizes, batch_size):
     batches = list(even_batches(examples_of(sizes), batch_size, 10**9, byte_lengths))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence, Set
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -109,6 +109,9 @@ class ListedFiles:
         self.place = place
         self.threads = place.threads
         self._paths = tuple(paths)
+        if isinstance(place, PathSearch):
+            self._files = place
+            self.size, self.open = self._size, self._open
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -124,11 +127,23 @@ class ListedFiles:
         Raises:
             ReadFailure: If there is no file that can be read.
         """
+        return self.place.read(self._found(row))
+
+    def _size(self, row: int) -> int:
+        try:
+            return self._files.file(self._found(row)).size(0)
+        except ReadFailure:
+            return 0
+
+    def _open(self, row: int) -> BinaryIO:
+        return self._files.file(self._found(row)).open(0)
+
+    def _found(self, row: int) -> str:
         written = self._paths[row][: MAX_PATH + 1]
         found, _ = self.place.locate(written)
         if found is None:
             raise ReadFailure(f"there is no file {self.place.shown(written)[:200]!r}")
-        return self.place.read(found)
+        return found
 
 
 def _of_paths(

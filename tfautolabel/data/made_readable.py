@@ -18,8 +18,13 @@ def made_readable(modality: str, sample_rate: int | None = None) -> Callable[[by
         sample_rate: the backbone's rate for sound; see `Dataset.read`.
     """
     if modality == "audio":
-        return partial(as_wav, most=max(sample_rate or 0, READ_RATE))
+        return partial(as_wav, most=highest_rate(sample_rate))
     return as_text if modality == "text" else as_picture
+
+
+def highest_rate(sample_rate: int | None) -> int:
+    """Returns the highest sampling rate of converted sound for a backbone's rate."""
+    return max(sample_rate or 0, READ_RATE)
 
 
 def reads_alike(modality: str, sample_rate: int | None) -> bool:

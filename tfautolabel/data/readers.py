@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import Protocol, TypeVar
+from contextlib import ExitStack
+from functools import cache, partial
+from typing import BinaryIO, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
@@ -46,6 +48,21 @@ class Reader(Protocol):
 
         Args:
             row: in [0, n).
+
+        Raises:
+            ReadFailure: If this row cannot be read.
+        """
+
+
+@runtime_checkable
+class Opening(Protocol):
+    """A reader whose rows are files that can be read in part."""
+
+    def size(self, row: int) -> int:
+        """Returns how many bytes `read` would give; 0 if it would fail."""
+
+    def open(self, row: int) -> BinaryIO:
+        """Opens the file of one row, whose size is at most that which `read` takes.
 
         Raises:
             ReadFailure: If this row cannot be read.
@@ -105,7 +122,14 @@ class FileReader:
         try:
             return _read_file(_open_below(self._root, self._paths[row]), self._max_bytes)
         except OSError as error:
-            raise ReadFailure(_reason(error)) from error
+            raise ReadFailure(why_not_read(error)) from error
+
+    def open(self, row: int) -> BinaryIO:
+        """Opens one file; see `Opening`."""
+        try:
+            return _checked_file(_open_below(self._root, self._paths[row]), self._max_bytes)
+        except OSError as error:
+            raise ReadFailure(why_not_read(error)) from error
 
     def only(self, rows: np.ndarray) -> FileReader:
         """Returns a reader of some of the files; see `Narrows`."""
@@ -143,6 +167,8 @@ class SelectedReader:
             self.read_many = self._read_many
         if hasattr(self.source, "size"):
             self.size = self._size
+        if isinstance(self.source, Opening):
+            self.open = self._open
         self.threads = threads_of(self.source)
 
     def __len__(self) -> int:
@@ -154,6 +180,9 @@ class SelectedReader:
 
     def _size(self, row: int) -> int:
         return int(self.source.size(int(self.rows[row])))  # type: ignore[attr-defined]
+
+    def _open(self, row: int) -> BinaryIO:
+        return self.source.open(int(self.rows[row]))  # type: ignore[attr-defined, no-any-return]
 
     def _read_many(self, rows: np.ndarray) -> list[bytes | ReadFailure]:
         return _in_order(self.source.read_many, self.rows[rows].tolist())  # type: ignore[attr-defined]
@@ -185,7 +214,8 @@ def read_rows(
         return values
 
     if hasattr(reader, "read_many"):
-        return [made_ready(value, ready) for value in _in_order(reader.read_many, rows)]
+        values = _in_order(reader.read_many, rows)
+        return values if ready is None else [made_ready(value, ready) for value in values]
     return _by_threads(read_some, rows, threads_of(reader))
 
 
@@ -195,8 +225,12 @@ def threads_of(reader: Reader) -> int:
 
 
 def read_within(
-    reader: Reader, rows: Sequence[int], ready: Callable[..., bytes], most: int
-) -> list[bytes | ReadFailure]:
+    reader: Reader,
+    rows: Sequence[int],
+    ready: Callable[..., _Value],
+    most: int,
+    opened_above: float = math.inf,
+) -> list[_Value | ReadFailure]:
     """Reads the first rows in parallel, as many as fit into a number of bytes.
 
     Args:
@@ -206,33 +240,47 @@ def read_within(
         ready: like the argument of `read_rows`, with an optional argument `take`. It calls `take` with the
             size of the result before it makes it, and must let through what `take` raises.
         most: the limit in bytes for the values and the files that they are made from.
+        opened_above: of files with more bytes than this, `ready` gets what opens the file instead of the
+            content, if the reader can open them.
 
     Returns:
         The values of the first rows; at least one, however large it is.
     """
     if hasattr(reader, "read_many"):
-        return read_rows(reader, rows, ready)
-    room = Room(most)
+        return [made_ready(value, ready) for value in _in_order(reader.read_many, rows)]
     size = getattr(reader, "size", lambda _: 0)
 
-    def read_some(some: Sequence[int]) -> list[bytes | ReadFailure | None]:
-        values: list[bytes | ReadFailure | None] = []
+    def made(row: int, take: Callable[[int], None]) -> _Value:
+        expected = size(row)
+        if expected > opened_above and isinstance(reader, Opening):
+            return ready(partial(reader.open, row), take=take)
+        take(expected)
+        return ready(reader.read(row), take=take)
+
+    room = Room(most)
+
+    def read_some(some: Sequence[int]) -> list[_Value | ReadFailure | None]:
+        values: list[_Value | ReadFailure | None] = []
         for row in some:
             try:
-                room.take(size(row))
-                values.append(ready(reader.read(row), take=room.take))
+                values.append(made(row, room.take))
             except NoRoom:
                 return [*values, *[None] * (len(some) - len(values))]
             except ReadFailure as failure:
                 values.append(failure)
         return values
 
-    fitting: list[bytes | ReadFailure] = []
+    fitting: list[_Value | ReadFailure] = []
     for value in _by_threads(read_some, rows, threads_of(reader)):
         if value is None:
             break
         fitting.append(value)
-    return fitting or read_rows(reader, rows[:1], ready)
+    if not fitting:
+        try:
+            fitting.append(made(rows[0], lambda _: None))
+        except ReadFailure as failure:
+            fitting.append(failure)
+    return fitting
 
 
 def _by_threads(
@@ -255,9 +303,9 @@ def _in_order(
     return [values[place] for place in np.argsort(order, kind="stable").tolist()]
 
 
-def made_ready(value: bytes | ReadFailure, ready: Callable[[bytes], bytes] | None) -> bytes | ReadFailure:
+def made_ready(value: bytes | ReadFailure, ready: Callable[[bytes], _Value]) -> _Value | ReadFailure:
     """Converts what was read; a failure stays a failure, and a new failure replaces the value."""
-    if ready is None or isinstance(value, ReadFailure):
+    if isinstance(value, ReadFailure):
         return value
     try:
         return ready(value)
@@ -316,19 +364,33 @@ def _has_link(root: str, path: str) -> bool:
 
 
 def _read_file(descriptor: int, max_bytes: int) -> bytes:
-    # The listing saw a regular file, but it may be something else now.
-    with open(descriptor, "rb", buffering=0) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ReadFailure("not a regular file")
-        data = b"" if status.st_size > max_bytes else file.readall()
-    size = max(status.st_size, len(data))
-    if size > max_bytes:
-        raise ReadFailure(f"too large: {size:,} bytes, the limit is {max_bytes:,}")
+    with _checked_file(descriptor, max_bytes) as file:
+        data = file.read()
+    if len(data) > max_bytes:
+        raise _too_large(len(data), max_bytes)
     return data
 
 
-def _reason(error: OSError) -> str:
+def _checked_file(descriptor: int, max_bytes: int) -> BinaryIO:
+    """Returns a regular file that is not too large, without a buffer."""
+    # The listing saw a regular file, but it may be something else now.
+    with ExitStack() as opened:
+        file = opened.enter_context(open(descriptor, "rb", buffering=0))
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ReadFailure("not a regular file")
+        if status.st_size > max_bytes:
+            raise _too_large(status.st_size, max_bytes)
+        opened.pop_all()
+        return cast(BinaryIO, file)
+
+
+def _too_large(size: int, max_bytes: int) -> ReadFailure:
+    return ReadFailure(f"too large: {size:,} bytes, the limit is {max_bytes:,}")
+
+
+def why_not_read(error: OSError) -> str:
+    """Says in one line why the system did not give a file."""
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return "the file has gone since it was listed"
     if isinstance(error, PermissionError):

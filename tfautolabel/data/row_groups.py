@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 from tfautolabel._ahead import map_ahead
 from tfautolabel.data.dataset import Dataset
-from tfautolabel.data.made_readable import made_readable
+from tfautolabel.data.long_sounds import HELD_FILE, LongSound, wav_or_long
+from tfautolabel.data.made_readable import highest_rate, made_readable
 from tfautolabel.data.readers import ReadFailure, read_within
 
 MAX_WAITING = 128 * 1024 * 1024
@@ -39,7 +42,7 @@ class RowGroups:
             yield range(start, stop)
             start += self._read
 
-    def took(self, values: Sequence[bytes | ReadFailure]) -> None:
+    def took(self, values: Sequence[Any]) -> None:
         """Records which values of the last range were read: its first rows, at least one.
 
         The next range starts behind them. Their largest size decides its length, which at most doubles.
@@ -105,12 +108,45 @@ def read_ahead(
         Some rows at a time: each row's index, its value from `Dataset.read`, and its key (empty for a
         failure).
     """
-    groups = row_groups(len(dataset), size, dataset.modality)
+
+    def read(rows: range) -> list[bytes | ReadFailure]:
+        return _read(dataset, rows, sample_rate)
+
+    return _ahead(row_groups(len(dataset), size, dataset.modality), read, key)
+
+
+def open_ahead(
+    dataset: Dataset, size: int, sample_rate: int | None, key: Callable[[bytes], bytes]
+) -> Iterator[list[tuple[int, bytes | LongSound | ReadFailure, bytes]]]:
+    """Does the same for sound, but long clips are not held: a `LongSound` takes the place of their bytes.
+
+    Args:
+        dataset: n examples.
+        size: the most rows at a time.
+        sample_rate: as `Dataset.read` takes it.
+        key: computes the key of what is held. That of a long clip is its SHA-256.
+    """
+    ready = partial(wav_or_long, most=highest_rate(sample_rate))
+
+    def read(rows: range) -> list[bytes | LongSound | ReadFailure]:
+        return read_within(dataset.reader, rows, ready, MAX_WAITING, HELD_FILE)
+
+    def key_of(value: bytes | LongSound) -> bytes:
+        return key(value) if isinstance(value, bytes) else value.key
+
+    return _ahead(row_groups(len(dataset), size, dataset.modality), read, key_of)
+
+
+def _ahead(
+    groups: RowGroups,
+    read_some: Callable[[range], list[Any]],
+    key: Callable[[Any], bytes],
+) -> Iterator[list[tuple[int, Any, bytes]]]:
     ranges = iter(groups)
     changed = threading.Condition()
     held, last, ended = 0, 0, False  # bytes in the queue or in use, and those of the last range
 
-    def read(_: None) -> list[tuple[int, bytes | ReadFailure, bytes]]:
+    def read(_: None) -> list[tuple[int, Any, bytes]]:
         nonlocal held, last, ended
         with changed:
             changed.wait_for(lambda: ended or held == 0 or held + last <= MAX_WAITING)
@@ -119,7 +155,7 @@ def read_ahead(
         if rows is None:
             ended = True
             return []
-        values = _read(dataset, rows, sample_rate)
+        values = read_some(rows)
         groups.took(values)
         keys = [b"" if isinstance(value, ReadFailure) else key(value) for value in values]
         with changed:
@@ -149,6 +185,10 @@ def _until(ended: Callable[[], bool]) -> Iterator[None]:
         yield None
 
 
-def bytes_of(values: Sequence[bytes | ReadFailure]) -> int:
-    """Returns how many bytes were read."""
-    return sum(len(value) for value in values if not isinstance(value, ReadFailure))
+def bytes_of(values: Sequence[Any]) -> int:
+    """Returns how many bytes the values of some rows hold."""
+    return sum(_held(value) for value in values if not isinstance(value, ReadFailure))
+
+
+def _held(value: bytes | LongSound) -> int:
+    return len(value) if isinstance(value, bytes) else value.held

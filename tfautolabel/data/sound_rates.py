@@ -34,8 +34,8 @@ def can_lower(rate: int, target: int) -> bool:
     """Returns whether `RateLowering` can convert one rate to the other: a lower one, by a usual ratio."""
     if not rate > target > 0:
         return False
-    up, down = _ratio(rate, target)
-    return up <= MAX_PHASES and up * (down + 2 * _reach(up, down) + 1) <= MAX_WEIGHTS
+    up, down = ratio_of(rate, target)
+    return up <= MAX_PHASES and up * (down + 2 * reach_of(up, down) + 1) <= MAX_WEIGHTS
 
 
 class RateLowering:
@@ -47,8 +47,8 @@ class RateLowering:
     """
 
     def __init__(self, rate: int, target: int) -> None:
-        self._up, self._down = _ratio(rate, target)
-        reach = _reach(self._up, self._down)
+        self._up, self._down = ratio_of(rate, target)
+        reach = reach_of(self._up, self._down)
         # Short steps are taken several at a time, so that one matrix product makes more of each frame.
         together = max(1, -(-2 * reach // self._down))
         self._step = self._down * together
@@ -94,12 +94,13 @@ class RateLowering:
         return outputs.reshape(-1)
 
 
-def _ratio(rate: int, target: int) -> tuple[int, int]:
+def ratio_of(rate: int, target: int) -> tuple[int, int]:
+    """Returns (up, down): so many samples at the target rate take the time of so many at the other."""
     divisor = math.gcd(rate, target)
     return target // divisor, rate // divisor
 
 
-def _reach(up: int, down: int) -> int:
+def reach_of(up: int, down: int) -> int:
     """Returns how many input samples the filter covers on each side."""
     return math.ceil(ZEROS / (ROLLOFF * min(1.0, up / down)))
 
@@ -107,7 +108,7 @@ def _reach(up: int, down: int) -> int:
 @lru_cache(maxsize=8)
 def _kernel(up: int, down: int, together: int) -> np.ndarray:
     """Returns (width, up * together) float32: the weight of each input of a frame for each output."""
-    reach, corner = _reach(up, down), ROLLOFF * min(1.0, up / down)
+    reach, corner = reach_of(up, down), ROLLOFF * min(1.0, up / down)
     times = np.arange(up * together) * (down / up)
     places = np.arange(down * together + 2 * reach + 1) - reach
     distance = times[None] - places[:, None]

@@ -95,7 +95,11 @@ class PathSearch(NamedTuple):
         Raises:
             ReadFailure: If it cannot be read.
         """
-        return FileReader(os.path.dirname(found), [os.path.basename(found)]).read(0)
+        return self.file(found).read(0)
+
+    def file(self, found: str) -> FileReader:
+        """Returns a reader of the one file that `locate` returned."""
+        return FileReader(os.path.dirname(found), [os.path.basename(found)])
 
     def key(self, written: str) -> str:
         """Returns a key that is equal for all spellings of a path, without access to the disk.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tfautolabel._ahead import map_ahead
+from tfautolabel.data.long_sounds import LongSound
 
 WINDOW_BATCHES = 32
 """Examples are sorted by length in groups of this many batches: enough for even batches, soon started."""
@@ -19,13 +20,20 @@ class Example(NamedTuple):
 
     Attributes:
         row: its row in the data set.
-        encoded: its bytes.
+        encoded: its bytes; none if it is a long clip.
         key: its key in the cache.
+        long: the long clip.
     """
 
     row: int
     encoded: bytes
     key: bytes
+    long: LongSound | None = None
+
+    @property
+    def size(self) -> int:
+        """Returns the bytes of the encoded example, held or not."""
+        return len(self.encoded) if self.long is None else len(self.long)
 
 
 def even_batches(
@@ -65,16 +73,16 @@ def even_batches(
 
 
 def _bytes_in(examples: list[Example]) -> int:
-    return sum(len(example.encoded) for example in examples)
+    return sum(example.size for example in examples)
 
 
 def byte_lengths(examples: list[Example]) -> list[int]:
     """Returns the lengths of the encoded examples in bytes."""
-    return [len(example.encoded) for example in examples]
+    return [example.size for example in examples]
 
 
 def cut(examples: Iterable[Example], size: int, max_bytes: int) -> Iterator[list[Example]]:
-    """Groups examples in batches and keeps their order.
+    """Groups examples in batches and keeps their order. A long clip is alone.
 
     Args:
         examples: read as they are needed.
@@ -87,13 +95,13 @@ def cut(examples: Iterable[Example], size: int, max_bytes: int) -> Iterator[list
     batch: list[Example] = []
     held = 0
     for example in examples:
-        if batch and held + len(example.encoded) > max_bytes:
+        if batch and (example.long is not None or held + example.size > max_bytes):
             yield batch
             batch, held = [], 0
         batch.append(example)
-        held += len(example.encoded)
+        held += example.size
         # A full batch does not wait for the next example, which may be an hour of sound.
-        if len(batch) == size or held > max_bytes:
+        if len(batch) == size or held > max_bytes or example.long is not None:
             yield batch
             batch, held = [], 0
         del example  # it must not stay in memory while the next one is read

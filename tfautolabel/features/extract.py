@@ -7,7 +7,9 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,14 +22,20 @@ from tfautolabel._precision import AUTO, FLOAT32
 from tfautolabel._progress import progress_of
 from tfautolabel.backbones.backbone import Backbone
 from tfautolabel.data import Dataset, ReadFailure, Unreadable
+from tfautolabel.data.long_sounds import LongSound
 from tfautolabel.data.made_readable import reads_alike
-from tfautolabel.data.row_groups import MAX_WAITING, read_ahead
+from tfautolabel.data.row_groups import MAX_WAITING, open_ahead, read_ahead
 from tfautolabel.features.backbone_graphs import graphs_of
 from tfautolabel.features.batches import Example, cut, even_batches
 from tfautolabel.features.cache import FeatureCache, content_key
 from tfautolabel.features.engines import ENGINES, choose_engine
+from tfautolabel.features.long_clips import LongClip
 from tfautolabel.features.prepared import (
+    Computed,
+    Finish,
     Prepared,
+    Ready,
+    Step,
     expected_bytes,
     fixed_bytes,
     prepare,
@@ -179,50 +187,56 @@ class FeatureExtractor:
     def _run(self, dataset: Dataset, work: _Work, advance: Callable[[int], None]) -> None:
         """Runs three stages in parallel: reading, decoding and the network, in threads of their own."""
         preprocessor, parallel = self.backbone.preprocessor, self._parallel
-        chunks = read_ahead(dataset, self._batch_size, preprocessor.sample_rate, content_key)
+        ahead = open_ahead if preprocessor.takes_long else read_ahead
+        chunks = ahead(dataset, self._batch_size, preprocessor.sample_rate, content_key)
         missing = work.missing(chunks, advance)
         lengths = self._lengths if preprocessor.varying_length else None
         batches = even_batches(missing, self._batch_size, preprocessor.max_batch_bytes, lengths)
-        threads, each = preparing_threads(granted_cores()), fixed_bytes(self.backbone.network)
+        threads = preparing_threads(granted_cores())
         prepared = map_ahead(
-            lambda examples: prepare(examples, self._graphs.preprocess, self._graphs.outside),
-            batches,
+            lambda step: step.make(),
+            self._steps(batches),
             threads=threads,
             ahead=max(2, threads),
-            size=Prepared.size,
-            guess=lambda examples: expected_bytes(examples, each),
+            size=lambda ready: ready.size(),
+            guess=lambda step: step.guess,
             most=MAX_WAITING,
         )
-        for batch, features in map_ahead(self._compute, prepared, threads=parallel, ahead=parallel - 1):
-            if not work.computed and batch.readable.any() and not np.isfinite(features).any():
+        for finish in map_ahead(self._compute, prepared, threads=parallel, ahead=parallel - 1):
+            if (computed := finish()) is None:
+                continue
+            finite = np.isfinite(computed.features).any() or not computed.readable.any()
+            if not work.computed and not finite:
                 raise ValueError(
                     f"{self.backbone.handle} gives features that are not finite: its weights are damaged"
                 )
-            work.store(batch, features, preprocessor.why_unreadable)
-            advance(len(batch.examples))
-            del batch  # it must not stay in memory while the next one is prepared
+            work.store(computed, preprocessor.why_unreadable)
+            advance(len(computed.examples))
 
-    def _compute(self, batch: Prepared) -> tuple[Prepared, np.ndarray]:
-        """Returns a batch that no longer holds its inputs, and its (n, d) features."""
-        features = _window_means(self._graphs.network(*batch.inputs), batch.example)
-        return replace(batch, inputs=[]), features
+    def _steps(self, batches: Iterator[list[Example]]) -> Iterator[Step]:
+        """Yields one step for each batch, and for a long clip one for each group of its windows."""
+        each = fixed_bytes(self.backbone.network)
+        for batch in batches:
+            if (sound := batch[0].long) is not None:
+                clip = LongClip(batch[0], sound, self.backbone.preprocessor)
+                for _ in range(len(clip)):
+                    yield Step(clip.prepare, clip.group_bytes)
+            else:
+                yield Step(partial(self._prepare, batch), expected_bytes(batch, each))
+            del batch  # it must not stay in memory while the next one is read
+
+    def _prepare(self, examples: list[Example]) -> Prepared:
+        return prepare(examples, self._graphs.preprocess, self._graphs.outside)
+
+    def _compute(self, ready: Ready) -> Finish:
+        return ready.computed(self._graphs.network)
 
     def _lengths(self, examples: list[Example]) -> list[int]:
-        parts = cut(examples, len(examples), self.backbone.preprocessor.max_batch_bytes)
+        held = [example for example in examples if example.long is None]
+        parts = cut(held, len(examples), self.backbone.preprocessor.max_batch_bytes)
         encoded = (tf.constant([example.encoded for example in part]) for part in parts)
-        lengths: list[int] = np.concatenate(
-            [self._graphs.lengths(texts).numpy() for texts in encoded]
-        ).tolist()
-        return lengths
-
-
-def _window_means(vectors: np.ndarray, example: np.ndarray) -> np.ndarray:
-    """Returns the (n, d) means of (w, d) vectors over each example's windows."""
-    starts = np.flatnonzero(np.diff(example, prepend=-1))
-    if len(starts) == len(vectors):
-        return vectors
-    counts = np.diff(starts, append=len(vectors))
-    return np.add.reduceat(vectors, starts) / counts[:, None].astype(np.float32)
+        known = iter(length for texts in encoded for length in self._graphs.lengths(texts).numpy().tolist())
+        return [next(known) if example.long is None else example.size for example in examples]
 
 
 @dataclass(eq=False)
@@ -241,7 +255,7 @@ class _Work:
 
     def missing(
         self,
-        chunks: Iterator[list[tuple[int, bytes | ReadFailure, bytes]]],
+        chunks: Iterator[list[tuple[int, Any, bytes]]],
         advance: Callable[[int], None],
     ) -> Iterator[Example]:
         """Yields the examples that are not cached, can be read, and are not copies of an earlier one."""
@@ -250,7 +264,8 @@ class _Work:
                 if isinstance(value, ReadFailure):
                     self.reasons[row] = str(value)
                 elif not self._take(row, key):
-                    yield Example(row, value, key)
+                    is_long = isinstance(value, LongSound)
+                    yield Example(row, b"", key, value) if is_long else Example(row, value, key)
                     continue
                 advance(1)
             del chunk, value  # these must not stay in memory while the next ones are read
@@ -270,18 +285,19 @@ class _Work:
             self.shortened.add(row)
         return True
 
-    def store(self, batch: Prepared, features: np.ndarray, why_unreadable: Callable[[bytes], str]) -> None:
-        """Stores the network's result for a batch."""
-        for position, example in enumerate(batch.examples):
-            if not batch.readable[position]:
-                self.reasons[example.row] = why_unreadable(example.encoded)
+    def store(self, computed: Computed, why_unreadable: Callable[[bytes], str]) -> None:
+        """Stores the network's result for some examples."""
+        features = computed.features
+        for position, example in enumerate(computed.examples):
+            if not computed.readable[position]:
+                self.reasons[example.row] = computed.reason or why_unreadable(example.encoded)
                 continue
             if not np.isfinite(features[position]).all():
                 self.reasons[example.row] = f"its features are not finite{self._in_less_than_float32}"
                 continue
             self.computed += 1
             self.features[example.row] = features[position]
-            shortened = bool(batch.shortened[position])
+            shortened = bool(computed.shortened[position])
             if shortened:
                 self.shortened.add(example.row)
             self._keep(example.key, features[position], shortened)

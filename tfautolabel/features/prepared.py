@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import keras
 import numpy as np
@@ -21,6 +22,51 @@ OutsideGraph = Callable[[Sequence[bytes]], Outside | None]
 """What `Preprocessor.outside_graph` returns."""
 _Arrays = tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]
 """The inputs, `example`, `readable` and `shortened` of a `Preprocessed`."""
+
+
+class Computed(NamedTuple):
+    """What the network gave for n examples.
+
+    Attributes:
+        examples: the examples.
+        features: (n, d) float32, without meaning for an example that is not readable.
+        readable: (n,) bool.
+        shortened: (n,) bool.
+        reason: why the only example is not readable, if that is known.
+    """
+
+    examples: list[Example]
+    features: np.ndarray
+    readable: np.ndarray
+    shortened: np.ndarray
+    reason: str | None = None
+
+
+Finish = Callable[[], Computed | None]
+"""Gives what is known of some examples; None if more of their windows follow."""
+
+
+class Ready(Protocol):
+    """Windows that are ready for the network."""
+
+    def size(self) -> int:
+        """Returns how many bytes wait for the network."""
+
+    def computed(self, network: Callable[..., np.ndarray]) -> Finish:
+        """Passes the windows through the network, from the inputs to (w, d) float32, in one of some threads.
+
+        Returns:
+            What gives the result. It is to be called in the order of the windows, in one thread, and holds
+            no inputs.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What makes some windows ready, and about how many bytes they will have."""
+
+    make: Callable[[], Ready]
+    guess: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +90,21 @@ class Prepared:
     def size(self) -> int:
         """Returns how many bytes in it wait for the network."""
         return sum(array.nbytes for array in self.inputs)
+
+    def computed(self, network: Callable[..., np.ndarray]) -> Finish:
+        """Passes the batch through the network; see `Ready`."""
+        features = _window_means(network(*self.inputs), self.example)
+        found = Computed(self.examples, features, self.readable, self.shortened)
+        return lambda: found
+
+
+def _window_means(vectors: np.ndarray, example: np.ndarray) -> np.ndarray:
+    """Returns the (n, d) means of (w, d) vectors over each example's windows."""
+    starts = np.flatnonzero(np.diff(example, prepend=-1))
+    if len(starts) == len(vectors):
+        return vectors
+    counts = np.diff(starts, append=len(vectors))
+    return np.add.reduceat(vectors, starts) / counts[:, None].astype(np.float32)
 
 
 def prepare(
@@ -109,7 +170,7 @@ def expected_bytes(examples: list[Example], each: int) -> int:
         each: what `fixed_bytes` gives for the network.
     """
     # A sample of sound has two bytes in files and four in memory.
-    return max(2 * sum(len(example.encoded) for example in examples), each * len(examples))
+    return max(2 * sum(example.size for example in examples), each * len(examples))
 
 
 def fixed_bytes(network: keras.Model) -> int:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from tfautolabel._durable import cannot_write
 from tfautolabel._lock import alone, together
 from tfautolabel.data import Dataset, ReadFailure, Unreadable
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.data.readers import Reader, read_rows
+from tfautolabel.data.readers import Opening, Reader, read_rows
 from tfautolabel.data.row_names import RowNames
 from tfautolabel.data.writers import COLUMNS, Columns, columns_of, parquet_schema, parquet_table
 from tfautolabel.jobs.shards import Listing, Shard
@@ -34,6 +34,7 @@ from tfautolabel.labels import Labels
 _JOB = "job.json"
 _LISTING = "listing.json"
 _KEY = b"tfautolabel"
+_PIECE = 1 << 20
 _ROWS_AT_ONCE = 64
 """Rows that are read at a time to check whether they have changed."""
 
@@ -262,7 +263,7 @@ class NotedReader:
     """A reader that computes a digest of the values it gives.
 
     Args:
-        reader: the reader of n rows; each row is read once.
+        reader: the reader of n rows; each row is read or opened.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -270,6 +271,8 @@ class NotedReader:
         self._digests = np.zeros((len(reader), 32), np.uint8)
         if hasattr(reader, "read_many"):
             self.read_many = self._read_many
+        if isinstance(reader, Opening):
+            self.size, self.open = reader.size, self._open
 
     def __len__(self) -> int:
         return len(self._reader)
@@ -293,6 +296,20 @@ class NotedReader:
         for row, value in zip(rows.tolist(), values, strict=True):
             self._note(row, value)
         return values
+
+    def _open(self, row: int) -> BinaryIO:
+        try:
+            file = self._reader.open(row)  # type: ignore[attr-defined]
+        except ReadFailure as failure:
+            self._note(row, failure)
+            raise
+        if not self._digests[row].any():  # a long clip is opened several times
+            digest = hashlib.sha256(b"=")
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+            file.seek(0)
+            self._digests[row] = np.frombuffer(digest.digest(), np.uint8)
+        return file  # type: ignore[no-any-return]
 
     def _note(self, row: int, value: bytes | ReadFailure) -> None:
         # A row that cannot be read gets a digest that no content has.
@@ -321,7 +338,7 @@ def contents_digest(rows: Dataset) -> str:
     """Returns the `NotedReader.digest` that the rows would have if they were labelled now."""
     noted = NotedReader(rows.reader)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
-        read_rows(noted, range(start, min(start + _ROWS_AT_ONCE, len(rows))))
+        read_rows(noted, range(start, min(start + _ROWS_AT_ONCE, len(rows))), lambda _: b"")
     return noted.digest
 
 

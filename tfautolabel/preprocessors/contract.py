@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfautolabel.data.long_sounds import LongSound
 from tfautolabel.preprocessors.reasons import why_unreadable
 
 
@@ -51,6 +52,22 @@ class Filling(NamedTuple):
 
     value: int
     most: int
+
+
+class LongWindows(NamedTuple):
+    """The windows of one long clip, which a preprocessor makes outside of its graph, some at a time.
+
+    Attributes:
+        number: how many windows the clip has.
+        width: numbers in the largest input of one window.
+        groups: from a number of windows to an iterator over groups of so many windows: the network's inputs
+            in order, each (g, ...). The last group may be smaller. It raises `ReadFailure` if the clip turns
+            out to be unreadable.
+    """
+
+    number: int
+    width: int
+    groups: Callable[[int], Iterator[tuple[np.ndarray, ...]]]
 
 
 class Preprocessor(keras.layers.Layer, abc.ABC):
@@ -112,6 +129,23 @@ class Preprocessor(keras.layers.Layer, abc.ABC):
         `call`. It returns None if it prepares none. Several threads may call it.
         """
         return None
+
+    @property
+    def takes_long(self) -> bool:
+        """Returns whether there is a `long_windows`."""
+        return False
+
+    def long_windows(self, sound: LongSound) -> LongWindows:
+        """Returns the windows that `call` would give for the bytes of a clip, without all of its samples.
+
+        Args:
+            sound: the clip.
+
+        Raises:
+            ReadFailure: If `call` could not read it, with the reason of `why_unreadable`.
+            TypeError: If `takes_long` is False.
+        """
+        raise TypeError(f"{type(self).__name__} takes no long clips. Received: {len(sound):,} bytes of sound")
 
     @abc.abstractmethod
     def compute_output_spec(self, examples: keras.KerasTensor) -> keras.KerasTensor:

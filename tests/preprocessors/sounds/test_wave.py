@@ -11,8 +11,8 @@ from clips import ARRANGED, DEPTHS, FLOAT, PCM, broken, chunk, form, riff, tones
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfautolabel.data.wav_samples import A_LAW_VALUES, MU_LAW_VALUES
 from tfautolabel.preprocessors.sounds.resample import resample
-from tfautolabel.preprocessors.sounds.riff import A_LAW_VALUES, MU_LAW_VALUES
 from tfautolabel.preprocessors.sounds.unreadable_sound import why_no_clip
 from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 import numpy as np
 
 from tfautolabel.data.class_ids import ClassIds, ids_at, labelled_rows
@@ -29,6 +31,9 @@ class PathReader:
         self.place = place
         self.names = names
         self.threads = place.threads
+        if isinstance(place, PathSearch):
+            self._files = place
+            self.size, self.open = self._size, self._open
 
     def __len__(self) -> int:
         return len(self.names)
@@ -39,6 +44,18 @@ class PathReader:
         Raises:
             ReadFailure: If the path leads out of the folder, or no file can be read.
         """
+        return self.place.read(self._found(row))
+
+    def _size(self, row: int) -> int:
+        try:
+            return self._files.file(self._found(row)).size(0)
+        except ReadFailure:
+            return 0
+
+    def _open(self, row: int) -> BinaryIO:
+        return self._files.file(self._found(row)).open(0)
+
+    def _found(self, row: int) -> str:
         path = _written(self.names.read(row))
         shown = self.place.shown(path).strip().replace("\\", "/")[:200]
         found, leads_out = self.place.locate(path)
@@ -46,7 +63,7 @@ class PathReader:
             if leads_out:
                 raise ReadFailure(f"the path leads out of the table's folder: {shown!r}")
             raise ReadFailure(f"there is no file {shown!r}")
-        return self.place.read(found)
+        return found
 
     def only(self, rows: np.ndarray) -> PathReader:
         """Returns a reader of some of the files; see `Narrows`. The paths themselves are sent."""

@@ -8,35 +8,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tfautolabel.data.sound_mixing import ALIKE, CANCELLED, STILL
+from tfautolabel.data.wav_header import (
+    A_LAW,
+    EXTENSIBLE,
+    FLOAT,
+    KINDS,
+    KNOWN_CHUNKS,
+    MAX_CHANNELS,
+    MAX_CHUNKS,
+    MAX_RATE,
+    MIN_RATE,
+    PCM,
+)
+from tfautolabel.data.wav_samples import A_LAW_VALUES, MAX_LEVEL, MU_LAW_VALUES
 from tfautolabel.preprocessors.traced_once import traced_once
-
-PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
-KINDS = ((PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64), (A_LAW, 8), (MU_LAW, 8))
-"""Format and bits per sample of all supported kinds."""
-
-MAX_CHANNELS = 64
-MIN_RATE, MAX_RATE = 1000, 768_000
-
-MAX_CHUNKS = 1000
-"""The most chunks to search. A file can consist of millions of empty chunks."""
-
-KNOWN_CHUNKS = (
-    b"fmt ", b"data", b"LIST", b"fact", b"JUNK", b"junk", b"PAD ", b"FLLR", b"bext", b"cue ", b"plst",
-    b"smpl", b"inst", b"acid", b"PEAK", b"id3 ", b"ID3 ", b"iXML", b"axml", b"cart", b"DISP", b"ds64",
-    b"note", b"labl", b"_PMX", b"strc", b"afsp", b"minf", b"elm1", b"regn", b"umid", b"levl", b"chna",
-    b"LGWV", b"ResU",
-)  # fmt: skip
-"""Names that identify a chunk that does not begin at an even position."""
-
-MAX_LEVEL = 2.0**20
-"""The largest absolute sample value.
-
-Float files hold values up to 1, some up to 2 ** 15. Much larger values would overflow in a spectrum.
-"""
 
 
 class Sound(NamedTuple):
@@ -185,21 +173,3 @@ def _samples(raw: tf.Tensor, kind: int, bits: int) -> tf.Tensor:
     return tf.cast(tf.io.decode_raw(raw, tf.int16 if bits == 16 else tf.int32), tf.float32) / 2.0 ** (
         bits - 1
     )
-
-
-def _a_law() -> np.ndarray:
-    """The values of the 256 codes, ITU-T G.711."""
-    code = np.arange(256) ^ 0x55
-    mantissa, exponent = (code & 15) * 16 + 8, code >> 4 & 7
-    value = np.where(exponent > 0, (mantissa + 256) * 2.0 ** (exponent - 1), mantissa)
-    return (np.where(code & 128, value, -value) / 32768).astype(np.float32)
-
-
-def _mu_law() -> np.ndarray:
-    """The values of the 256 codes, ITU-T G.711."""
-    code = ~np.arange(256) & 255
-    value = ((code & 15) * 8 + 132) * 2.0 ** (code >> 4 & 7) - 132
-    return (np.where(code & 128, -value, value) / 32768).astype(np.float32)
-
-
-A_LAW_VALUES, MU_LAW_VALUES = _a_law(), _mu_law()

@@ -10,11 +10,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfautolabel.data.sound_files import MAX_SECONDS
-from tfautolabel.preprocessors.contract import Filling, Preprocessed, Preprocessor, output_spec
+from tfautolabel.data.long_sounds import LongSound
+from tfautolabel.data.sound_decoding import MAX_SECONDS
+from tfautolabel.data.wav_header import MAX_RATE, MIN_RATE
+from tfautolabel.preprocessors.contract import Filling, LongWindows, Preprocessed, Preprocessor, output_spec
 from tfautolabel.preprocessors.graphs import graph_of, runs_alone
+from tfautolabel.preprocessors.sounds.long_windows import long_windows
 from tfautolabel.preprocessors.sounds.resample import resample
-from tfautolabel.preprocessors.sounds.riff import MAX_RATE, MIN_RATE, decode_wav, in_range
+from tfautolabel.preprocessors.sounds.riff import decode_wav, in_range
 
 VERSION = 2
 """Increased when the same bytes would give other samples, so that cached features are not mixed up."""
@@ -119,6 +122,15 @@ class WavePreprocessor(Preprocessor):
         clips = tf.data.Dataset.from_tensor_slices((tf.range(count), waveforms, lengths, sample_rate))
         samples = tf.size(waveforms, out_type=tf.int64) * self._growth
         return self._collect(clips.map(cut, num_parallel_calls=tf.data.AUTOTUNE), count, samples)
+
+    @property
+    def takes_long(self) -> bool:
+        """Returns True, unless a subclass may have changed what `call` does."""
+        return type(self) is WavePreprocessor
+
+    def long_windows(self, sound: LongSound) -> LongWindows:
+        """See `Preprocessor`."""
+        return long_windows(sound, self.sample_rate, self._longest, self.min_samples, self.max_seconds)
 
     def _windows(self, samples: tf.Tensor, rate: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns a clip's windows, (m, t) float32, and their lengths, (m,) int32."""
