@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
 
+from tfautolabel._cores import granted_cores
 from tfautolabel.preprocessors.contract import Outside
 from tfautolabel.preprocessors.pictures.orientation import UPRIGHT, orientations
 from tfautolabel.preprocessors.pictures.plain_jpeg import PlainJpeg, PlainJpegDecoder, plain_jpeg
 from tfautolabel.preprocessors.pictures.stretched import Stretcher
 
+_PART = 4
+"""Pictures that a thread prepares before it takes others."""
+
 
 class PlainPictures:
-    """Does for plain JPEG files what `ImagePreprocessor` does in the graph. Several threads may call it.
+    """Does for plain JPEG files what `ImagePreprocessor` does in the graph, on all cores that are granted.
+
+    Several threads may call it.
 
     Args:
         size: side of the square in pixels.
@@ -30,6 +37,7 @@ class PlainPictures:
     def __init__(self, size: int, max_pixels: int) -> None:
         self._size, self._max_pixels = size, max_pixels
         self._of_thread = threading.local()
+        self._threads = ThreadPoolExecutor(granted_cores(), "pictures")
 
     def __call__(self, encoded: Sequence[bytes]) -> Outside | None:
         """Prepares some of n pictures, or returns None if none of them is plain.
@@ -41,16 +49,22 @@ class PlainPictures:
         headers = {row: header for row, header in found if header and self._is_within(header)}
         if not headers:
             return None
+        turns = _turns(encoded, headers)
         done = np.zeros(len(encoded), bool)
         squares = np.empty((len(encoded), self._size, self._size, 3), np.float32)
-        with tf.device("CPU:0"):
-            decode, stretch = self._tools()
-            turns = _turns(encoded, headers)
-            for row, header in headers.items():
-                rgb = decode(encoded[row], header)
-                if rgb is not None:
-                    _turn_and_stretch(stretch, rgb, turns.get(row, UPRIGHT), squares[row])
-                    done[row] = True
+
+        def prepare(rows: list[int]) -> None:
+            with tf.device("CPU:0"):
+                decode, stretch = self._tools()
+                for row in rows:
+                    rgb = decode(encoded[row], headers[row])
+                    if rgb is not None:
+                        _turn_and_stretch(stretch, rgb, turns.get(row, UPRIGHT), squares[row])
+                        done[row] = True
+
+        rows = list(headers)
+        parts = [rows[start : start + _PART] for start in range(0, len(rows), _PART)]
+        list(self._threads.map(prepare, parts))
         return Outside(done, (squares,))
 
     def _is_within(self, header: PlainJpeg) -> bool:
@@ -84,7 +98,8 @@ def _turns(encoded: Sequence[bytes], headers: dict[int, PlainJpeg]) -> dict[int,
     with_exif = [row for row, header in headers.items() if header.has_exif]
     if not with_exif:
         return {}
-    found = orientations(tf.constant([encoded[row] for row in with_exif]))
+    with tf.device("CPU:0"):
+        found = orientations(tf.constant([encoded[row] for row in with_exif]))
     return dict(zip(with_exif, found.numpy().tolist(), strict=True))
 
 
