@@ -17,6 +17,8 @@ from tfautolabel.serving.servable import Signature
 class Model:
     """Stands in for a servable: anything that can be told apart."""
 
+    name, version = "model", 1
+
 
 class Doubling:
     """A function of rows that notes what it was called with."""
@@ -216,3 +218,41 @@ def test_who_has_given_up_is_not_computed():
 
     run(ask, max_wait=0.0)
     assert function.sizes == [1, 1]
+
+
+def too_small(most):
+    """What a GPU does that has memory for so many rows."""
+
+    def function(x):
+        if x.shape[0] > most:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return {"y": x * 2}
+
+    return function
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_rows_that_do_not_fit_into_memory_are_tried_in_smaller_calls(most):
+    function, model = Doubling(too_small(most)), Model()
+
+    async def ask(batching):
+        answers = await asyncio.gather(
+            *(batching.run(model, function.signature(), rows(*range(count))) for count in (5, 3, 20))
+        )
+        function.sizes.clear()
+        answers.append(await batching.run(model, function.signature(), rows(*range(6))))
+        return answers, batching.waiting
+
+    answers, waiting = run(ask)
+    for answer, count in zip(answers, (5, 3, 20, 6), strict=True):
+        np.testing.assert_array_equal(answer["y"][:, 0], 2 * np.arange(count))
+    assert max(function.sizes) <= most  # it does not try again what did not fit
+    assert waiting == 0
+
+
+def test_one_row_that_does_not_fit_into_memory_is_refused():
+    function = Doubling(too_small(0))
+    with pytest.raises(Refusal, match="OOM when allocating") as refused:
+        run(lambda batching: batching.run(Model(), function.signature(), rows(1, 2)))
+    assert refused.value.status == 429
+    assert function.sizes[:2] == [2, 1]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +12,20 @@ from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import tensorflow as tf
 
 from tfautolabel.serving.refusals import Refusal, refusal_of
 from tfautolabel.serving.servable import Arrays, Servable, Signature
 
+_log = logging.getLogger("tfautolabel.serving")
+
 
 class _AloneError(Exception):
     """A merged call failed, so each of its requests must be tried alone."""
+
+
+class _TooManyRowsError(Exception):
+    """A merged call did not fit into the device's memory; its requests must be tried with fewer rows."""
 
 
 @dataclass(eq=False)
@@ -63,7 +72,9 @@ class Batching:
     """Merges requests for the same signature of the same version whose rows have the same shape.
 
     A call begins when a thread is free, and either its batch is full or its oldest request has waited long
-    enough. All methods must be called from one event loop.
+    enough. A call whose rows do not fit into the memory of a GPU is tried again with half of them, and later
+    calls of this signature have no more: how many fit is known to nobody before. All methods must be called
+    from one event loop.
 
     Args:
         max_rows: the most rows in one call; a request with more rows is split.
@@ -96,6 +107,8 @@ class Batching:
         self._timer: asyncio.TimerHandle | None = None
         # Signatures that did not return one row for each row.
         self._apart: WeakKeyDictionary[Servable, set[str]] = WeakKeyDictionary()
+        # The most rows in one call of signatures for which max_rows were too many.
+        self._fitting: WeakKeyDictionary[Servable, dict[str, int]] = WeakKeyDictionary()
 
     def close(self) -> None:
         """Stops the threads."""
@@ -130,10 +143,8 @@ class Batching:
         self._count_waiting(counted)
         try:
             if merges:
-                try:
-                    return await self._run_in_pieces(servable, signature, arrays, rows)
-                except _AloneError:
-                    pass
+                with contextlib.suppress(_AloneError):
+                    return await self._run_in_fitting_pieces(servable, signature, arrays, rows)
             return await self._submit(servable, signature, arrays, rows, False)
         finally:
             self._count_waiting(-counted)
@@ -142,14 +153,24 @@ class Batching:
         self.waiting += rows
         self._on_waiting(self.waiting)
 
-    async def _run_in_pieces(
+    async def _run_in_fitting_pieces(
         self, servable: Servable, signature: Signature, arrays: Arrays, rows: int
     ) -> Arrays:
-        if rows <= self.max_rows:
+        while True:
+            most = self._most_rows(servable, signature)
+            try:
+                return await self._run_in_pieces(servable, signature, arrays, rows, most)
+            except _TooManyRowsError:
+                continue  # most_rows gives half of them now, or fewer
+
+    async def _run_in_pieces(
+        self, servable: Servable, signature: Signature, arrays: Arrays, rows: int, most: int
+    ) -> Arrays:
+        if rows <= most:
             return await self._submit(servable, signature, arrays, rows, True)
         pieces = [
-            {name: array[start : start + self.max_rows] for name, array in arrays.items()}
-            for start in range(0, rows, self.max_rows)
+            {name: array[start : start + most] for name, array in arrays.items()}
+            for start in range(0, rows, most)
         ]
         futures = [
             self._submit(servable, signature, piece, len(next(iter(piece.values()))), True)
@@ -176,8 +197,15 @@ class Batching:
         item = _Item(arrays, rows, loop.time(), loop.create_future())
         group.put(item)
         item.done.add_done_callback(lambda done: self._forget(group, item) if done.cancelled() else None)
-        self._begin_calls()
+        most = self._most_rows(servable, signature)
+        if self._timer is None or len(group.items) == 1 or not merges or group.rows >= most:
+            self._begin_calls()  # else the timer is right: it waits for the oldest request
         return item.done
+
+    def _most_rows(self, servable: Servable, signature: Signature) -> int:
+        if not self._fitting:
+            return self.max_rows
+        return self._fitting.get(servable, {}).get(signature.name, self.max_rows)
 
     def _forget(self, group: _Group, item: _Item) -> None:
         """Removes a request whose client has given up."""
@@ -194,7 +222,7 @@ class Batching:
         while self._free:
             now, soonest, ready = loop.time(), float("inf"), None
             for key, group in self._groups.items():
-                waits = group.merges and group.rows < self.max_rows
+                waits = group.merges and group.rows < self._most_rows(group.servable, group.signature)
                 at = group.items[0].since + (self.max_wait if waits else 0.0)
                 if at < soonest:
                     soonest, ready = at, key
@@ -204,7 +232,7 @@ class Batching:
                 self._timer = loop.call_at(soonest, self._begin_calls)
                 return
             group = self._groups[ready]
-            items = group.take(self.max_rows)
+            items = group.take(self._most_rows(group.servable, group.signature))
             if not group.items:
                 del self._groups[ready]
             self._begin_call(group, items)
@@ -220,11 +248,17 @@ class Batching:
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if isinstance(error, _AloneError) and error.args:
             self._apart.setdefault(group.servable, set()).add(group.signature.name)
+        rows = sum(item.rows for item in items)
+        if isinstance(error, tf.errors.ResourceExhaustedError) and group.merges and rows > 1:
+            self._take_fewer(group, rows // 2)
+            error = _TooManyRowsError()
         for position, item in enumerate(items):
             if item.done.done():
                 continue
             if error is None:
                 item.done.set_result(done.result()[position])
+            elif isinstance(error, _TooManyRowsError):
+                item.done.set_exception(_TooManyRowsError())
             elif isinstance(error, _AloneError) or len(items) > 1:
                 item.done.set_exception(_AloneError())
             else:
@@ -234,6 +268,14 @@ class Batching:
                     else Refusal(503, "The server is shutting down")
                 )
         self._begin_calls()
+
+    def _take_fewer(self, group: _Group, rows: int) -> None:
+        """Notes that no more than so many rows of a signature fit into one call."""
+        fitting = self._fitting.setdefault(group.servable, {})
+        if rows < fitting.get(group.signature.name, self.max_rows):
+            fitting[group.signature.name] = rows
+            details = {"model": group.servable.name, "version": group.servable.version, "rows": rows}
+            _log.warning("fewer rows in one call, which did not fit into memory", extra=details)
 
 
 def _call(group: _Group, items: list[_Item]) -> list[Arrays]:

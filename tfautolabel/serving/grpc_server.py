@@ -66,8 +66,6 @@ class GrpcServer:
                 ("grpc.max_send_message_length", -1),  # the outputs have a limit of their own
                 # Else two servers share a port, and nobody says so.
                 ("grpc.so_reuseport", int(settings.workers > 1)),
-                # A message that was packed would pass the limit of its length.
-                ("grpc.compression_enabled_algorithms_bitset", 1),
             ],
             maximum_concurrent_rpcs=MAX_REQUESTS,
         )

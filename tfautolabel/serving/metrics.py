@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Metrics:
         self._versions = client.Gauge(
             f"{prefix}_versions", "Versions that are served", multiprocess_mode="livemin", **keeps
         )
+        self._of_request = lru_cache(maxsize=4096)(self._children_of)
         self._waiting = client.Gauge(
             f"{prefix}_waiting_rows", "Rows that wait or are computed", multiprocess_mode="livesum", **keeps
         )
@@ -75,8 +77,12 @@ class Metrics:
             code: the HTTP status.
             seconds: what the request took.
         """
-        self._requests.labels(model, method, str(code)).inc()
-        self._seconds.labels(model, method).observe(seconds)
+        count, took = self._of_request(model, method, str(code))
+        count.inc()
+        took.observe(seconds)
+
+    def _children_of(self, model: str, method: str, code: str) -> tuple[Any, Any]:
+        return self._requests.labels(model, method, code), self._seconds.labels(model, method)
 
     def count_batch(self, model: str, rows: int) -> None:
         """Counts one call of a model, when it begins."""
