@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
+import tensorflow as tf
 from separable import CLASSES, picture
 
 from tfautolabel.backbones import Backbone
@@ -45,6 +46,12 @@ def coloured(per_class=4, first=0, noise=0.0, seed=0):
         name if rng.random() >= noise else str(rng.choice(CLASSES)) for name in list(CLASSES) * per_class
     ]
     return Dataset.from_inputs(inputs, names).with_classes(CLASSES)
+
+
+def in_less_light(dataset, factor=0.93):
+    """The same pictures, darker and without their labels."""
+    pixels = [tf.io.decode_png(one).numpy() for one in dataset.read(range(len(dataset)))]
+    return Dataset.from_inputs([tf.io.encode_png((one * factor).astype(np.uint8)).numpy() for one in pixels])
 
 
 def values(network):

@@ -5,10 +5,11 @@ from copy import copy
 import numpy as np
 import pytest
 from separable import CLASSES
-from small_networks import coloured, convolutional
+from small_networks import coloured, convolutional, in_less_light
 
 import tfautolabel as tal
 from tfautolabel.export.contract import LabelsExamples
+from tfautolabel.trust.certificates import OTHER_POPULATION
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +81,10 @@ def test_levels_that_are_none_are_refused(labeler):
 def test_an_export_holds_nothing_to_certify_by(fitted):
     with pytest.raises(ValueError, match="holds no labelled examples: give held_out="):
         tal.load_exported(fitted[1]).certify(0.1)
+
+
+def test_another_population_is_refused(labeler):
+    held_out = coloured(40, first=200)
+    certificate = labeler.certify(0.3, held_out=held_out, pool=in_less_light(coloured(20, first=300)))
+    assert certificate.kind == OTHER_POPULATION
+    assert not labeler.label(coloured(5, first=100)).accepted.any()

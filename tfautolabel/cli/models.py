@@ -8,8 +8,7 @@ import typer
 
 from tfautolabel._model_folder import newest_version, read_description
 from tfautolabel._progress import working
-from tfautolabel.cli import summaries
-from tfautolabel.cli.console import say, show
+from tfautolabel.cli.console import row, say, show, table
 from tfautolabel.cli.options import Model
 
 
@@ -38,7 +37,32 @@ def check(model: Model) -> None:
 
 def list_backbones() -> None:
     """List the packaged backbones."""
-    summaries.show_backbones()
+    from tfautolabel.backbones.packaged import PACKAGED
+
+    names = "backbone", "data", "languages", "speed", "features", "MB", "licence", "cached"
+    listing = table(*names, numbers_from=8, whole={"backbone"})
+    for name, backbone in PACKAGED.items():
+        listing.add_row(
+            *row(
+                f"packaged:{name}",
+                backbone.modality,
+                backbone.languages,
+                backbone.speed,
+                backbone.feature_dim,
+                backbone.download_mb,
+                backbone.licence,
+                "yes" if backbone.is_cached() else "no",
+            )
+        )
+    show(listing, "", *(f"{name}: {backbone.description}" for name, backbone in PACKAGED.items()))
+    show(*(f"{name}: {backbone.note}" for name, backbone in PACKAGED.items() if backbone.note))
+    show(
+        *(
+            f'{name}: needs pip install "tfautolabel[{backbone.extra}]"'
+            for name, backbone in PACKAGED.items()
+            if backbone.extra
+        )
+    )
 
 
 def fetch_backbones(

@@ -40,6 +40,7 @@ def show_run(result: RunResult) -> None:
         "",
         _accuracy(cross_validation),
         *_one_label(cross_validation.get("one_label", [])),
+        *_shares(result.record),
         *_baseline(result),
         f"accepted   {_share(counts['accepted'], counts['to_label'])} labels {_by_what(result)}",
         *_reasons(counts["reasons"]),
@@ -111,6 +112,18 @@ def _descriptions(result: RunResult) -> list[str]:
     if not found:
         return []
     return [f"described  {found['why']}"]
+
+
+def _shares(record: dict[str, Any]) -> list[str]:
+    """Returns a line about the classes' shares if those of the pool are others."""
+    from tfautolabel.measures.shift import Shift
+
+    if not record["shift"]:
+        return []
+    return [
+        f"shares     {said}"
+        for said in Shift.from_dict(record["shift"]).sentences(list(record["counts"]["classes"]))
+    ]
 
 
 def _one_label(names: list[str]) -> list[str]:
@@ -248,36 +261,6 @@ def show_evaluation(evaluation: Evaluation) -> None:
     )
 
 
-def show_backbones() -> None:
-    """Shows the packaged backbones, one row each."""
-    from tfautolabel.backbones.packaged import PACKAGED
-
-    names = "backbone", "data", "languages", "speed", "features", "MB", "licence", "cached"
-    listing = table(*names, numbers_from=8, whole={"backbone"})
-    for name, backbone in PACKAGED.items():
-        listing.add_row(
-            *row(
-                f"packaged:{name}",
-                backbone.modality,
-                backbone.languages,
-                backbone.speed,
-                backbone.feature_dim,
-                backbone.download_mb,
-                backbone.licence,
-                "yes" if backbone.is_cached() else "no",
-            )
-        )
-    show(listing, "", *(f"{name}: {backbone.description}" for name, backbone in PACKAGED.items()))
-    show(*(f"{name}: {backbone.note}" for name, backbone in PACKAGED.items() if backbone.note))
-    show(
-        *(
-            f'{name}: needs pip install "tfautolabel[{backbone.extra}]"'
-            for name, backbone in PACKAGED.items()
-            if backbone.extra
-        )
-    )
-
-
 def _earned(result: RunResult) -> list[str]:
     """Returns lines about what held-out labels do not support, and what to do about it."""
     from tfautolabel.report.next_steps import another_backbone
@@ -302,16 +285,14 @@ def _answer(result: RunResult) -> list[str]:
         needed = AnswersNeeded.from_dict(result.record["audit"]["needed"]).sentence()
         return [f"look at the {listed:,} items in {file} to learn how many labels are right: {needed}", ""]
     certificate = Certificate.from_dict(found)
+    said = certificate.sentence()
     if certificate.kind == "impossible":
         from tfautolabel.trust.certificates import percent
 
         target = percent(certificate.target_error)
-        cannot = f"with these labels it cannot be certified that at most {target} are wrong"
+        said = f"with these labels it cannot be certified that at most {target} are wrong"
         if not listed:
-            return [f"{cannot}; none is sure enough to be looked at: label more examples", ""]
-        said = cannot
-    else:
-        said = certificate.sentence()
+            return [f"{said}; none is sure enough to be looked at: label more examples", ""]
     needed = AnswersNeeded.from_dict(result.record["audit"]["needed"]).sentence() if listed else ""
     return [said, f"look at the {listed:,} items in {file} to certify it: {needed}" if listed else "", ""]
 
@@ -334,13 +315,14 @@ def _estimate(result: RunResult) -> list[str]:
     if found is None:
         return []
     target = f"{found['target_error']:g}"
-    if found["kind"] == "impossible":
+    if found["kind"] not in ("certified", "estimated"):
         how = (
             "the audit tells"
             if result.record["audit"]["listed"]
             else f"--target-error {target} lists what to look at"
         )
-        return [f"estimate   too few labels for one; {how}"]
+        why = "too few labels for one" if found["kind"] == "impossible" else "none for another population"
+        return [f"estimate   {why}; {how}"]
     share = _share(found["pool_accepted"], found["pool_size"])
     return [
         f"estimate   {share} labels would be accepted with --target-error {target}, by cross-validation, "

@@ -23,6 +23,7 @@ from tfautolabel.features.batches import Example, byte_lengths, even_batches
 from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
+from tfautolabel.measures.shift import other_population, sample_of
 from tfautolabel.preprocessors import why_unreadable
 from tfautolabel.trust import Certificate
 from tfautolabel.trust.acceptance import Acceptance
@@ -247,7 +248,8 @@ class ExportedLabeler:
             target_error: in (0, 1), the highest allowed share of wrong labels among the accepted ones.
             confidence: in (0, 1).
             held_out: labelled examples that were not used in training. An export contains none.
-            pool: the examples to label. Only used to count how many are accepted.
+            pool: the examples to label, to count how many are accepted. The certificate is refused if they
+                are shown to be of another population.
             per_class: whether each predicted class gets its own threshold and meets the target.
 
         Raises:
@@ -261,9 +263,30 @@ class ExportedLabeler:
         above = self.acceptance.ood_above
         judged = Judged(labels.probabilities, truth, labels.ood_score > np.float32(above), "held_out")
         found = judged.certify(self.classes, target_error, confidence, per_class)
+        if pool is not None:
+            other = other_population(self.features(held_out.labelled), self.features(sample_of(pool)))
+            found = found if other is None else found.refused(other)
         self.acceptance = Acceptance.by_certificate(found, self.classes, self.min_confidence, above)
         self.certificate = found if pool is None else counted(found, self.classes, self.label_parts(pool))
         return self.certificate
+
+    def features(self, dataset: Dataset, *, batch_size: int = 32) -> np.ndarray:
+        """Returns the (m, d) float32 features of the examples that are readable and not unlike all labelled.
+
+        Args:
+            dataset: examples of the model's modality.
+            batch_size: examples in one call.
+        """
+        parts = []
+        lengths = None if self.modality == "image" else byte_lengths
+        readable = self._readable(dataset, batch_size, {})
+        for batch in even_batches(readable, batch_size, MAX_BYTES, lengths):
+            _, judged = self._label_batch(batch)
+            unlike = judged["ood_score"] > np.float32(self.acceptance.ood_above)
+            encoded = tf.constant([example.encoded for example in batch], tf.string)
+            found = self._model.signatures["features"](examples=encoded)["features"].numpy()
+            parts.append(found[(judged["class_id"] >= 0) & ~unlike])
+        return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
 
     def label_known(
         self, dataset: Dataset, *, batch_size: int = 32, progress: bool = True

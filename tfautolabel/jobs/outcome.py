@@ -238,7 +238,7 @@ def outcome(
     A certificate that nobody asked for is called an "estimate": it did not decide which labels were accepted.
     """
     backbone, certificate = labeler.backbone, done.certificate.to_dict()
-    gate, asked = labeler.ood_gate_, settings.target_error is not None
+    gate, shift, asked = labeler.ood_gate_, labeler.fitted.shift, settings.target_error is not None
     seen = labeler.fitted.held_out.judging
     return {
         "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
@@ -249,6 +249,7 @@ def outcome(
         "acceptance": done.acceptance.to_dict(),
         "earned": labeler.earned_.to_dict(),
         "unlike": None if gate is None else gate.to_dict(),
+        "shift": None if shift is None else shift.to_dict(),
         "transfer": labeler.transfer_,
         "calibration": labeler.calibration_.to_dict(),
         "cross_validation": labeler.cross_validation_,

@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
 from tfautolabel.data import Dataset
-from tfautolabel.labeler.fitted import Fitted, of_fitted
+from tfautolabel.labeler.fitted import Fitted
 from tfautolabel.trust import Certificate
+
+
+class HasFitted(Protocol):
+    """An object that may be fitted."""
+
+    @property
+    def fitted(self) -> Fitted:
+        """The fitted labeler; raises RuntimeError if there is none yet."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def of_fitted(method: Callable[Concatenate[Fitted, P], R]) -> Callable[Concatenate[HasFitted, P], R]:
+    """Turns a method of `Fitted` into the same method of a class that has a `Fitted`."""
+
+    @functools.wraps(method)
+    def call(self: HasFitted, *args: P.args, **options: P.kwargs) -> R:
+        return method(self.fitted, *args, **options)
+
+    return call
 
 
 class ByFitted:

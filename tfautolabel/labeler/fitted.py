@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,6 +26,7 @@ from tfautolabel.labeler.voting import Voting
 from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
 from tfautolabel.measures.classification import warn_of_left_out
+from tfautolabel.measures.shift import Shift, other_population, sample_of
 from tfautolabel.trust import Calibration, Certificate, OodGate, calibrate_sets
 from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.binomial import check_levels
@@ -55,6 +56,8 @@ class Fitted:
         language: warns once about texts in a language that the backbone was not trained on.
         certificate: the certificate that accepts labels; None to accept labels by confidence.
         voting: makes labels depend on the votes of rules on the example too; None if they do not.
+        shift: what differs between the labelled examples and the pool of the fit; None if there was too
+            little to compare.
     """
 
     reading: Reading
@@ -70,6 +73,7 @@ class Fitted:
     language: LanguageWarning
     certificate: Certificate | None = None
     voting: Voting | None = None
+    shift: Shift | None = None
 
     @functools.cached_property
     def served_head(self) -> keras.Model:
@@ -245,19 +249,23 @@ class Fitted:
 
         From now on, a `Labeler` and the models that it exports accept labels by this certificate: labels with
         at least the certificate's threshold as confidence, for examples that are not unlike all labelled
-        ones. If no certificate is possible (`kind == "impossible"`), nothing is accepted, unless `label` gets
-        a `min_confidence`.
+        ones. If no certificate is possible (`possible` is False), nothing is accepted, unless `label` gets a
+        `min_confidence`.
 
         With `held_out` the statement is certified: it holds with the confidence, if these examples were drawn
         at random from the same source as the pool and took no part in `fit`. Without `held_out` it is
         estimated from the cross-validation of the labelled examples, and it is no guarantee. Both are about
         labels that pass the gate.
 
+        A certificate holds for its population only: it is refused if `pool`, or without `held_out` the pool
+        of the fit, is shown to be of another population than these labelled examples.
+
         Args:
             target_error: in (0, 1), the largest share of wrong labels among the accepted ones.
             confidence: in (0, 1).
             held_out: labelled examples that `fit` has not seen.
-            pool: the examples to label; used only to count how many of them are accepted.
+            pool: the examples to label, to count how many of them are accepted and, with `held_out`, to
+                compare both.
             per_class: whether each predicted class gets its own threshold and meets the target.
 
         Returns:
@@ -269,12 +277,15 @@ class Fitted:
         check_levels(target_error, confidence)
         seen = self.held_out.judging
         judged = Judged(seen.probabilities, seen.class_ids, seen.refused, "out_of_fold")
+        other = self.earned.other_population
         if held_out is not None:
             labelled = held_out.labelled.with_classes(self.classes)
             extraction, probabilities = self.probabilities(labelled)
             truth, refused = labelled.class_ids[extraction.rows], self.refuses(extraction.features)
             judged = Judged(probabilities, truth, refused, "held_out")
+            other = None if pool is None else self._other_population(judged, extraction.features, pool)
         certificate = judged.certify(self.classes, target_error, confidence, per_class)
+        certificate = certificate if other is None else certificate.refused(other)
         if pool is None:
             return certificate
         return counted(certificate, self.classes, replace(self, certificate=certificate).label_parts(pool))
@@ -320,6 +331,15 @@ class Fitted:
         """Returns (n,) bool: which of (n, d) features the gate refuses; none without a gate."""
         return np.zeros(len(features), bool) if self.gate is None else self.gate.refuses(features)
 
+    def _other_population(self, judged: Judged, features: np.ndarray, pool: Dataset) -> float | None:
+        """Returns the p-value that shows that a pool is of another population than (n, d) held-out features.
+
+        Shares of the classes that differ are enough: what was certified holds for the mixture of all classes.
+        """
+        of_pool = self.reading.extract(sample_of(pool, self.seed)).features
+        sides = features[~judged.refused], of_pool[~self.refuses(of_pool)]
+        return other_population(*sides, seed=self.seed)
+
     def probabilities(
         self, dataset: Dataset, extraction: Extraction | None = None
     ) -> tuple[Extraction, np.ndarray]:
@@ -356,25 +376,3 @@ class Fitted:
         rule = Acceptance.by_certificate(self.certificate, self.classes, chosen, above)
         # A certificate from examples that took no part in the fit needs no further evidence.
         return rule if self.certificate.kind == "certified" else rule.after(self.earned, with_floor=False)
-
-
-class HasFitted(Protocol):
-    """An object that may be fitted."""
-
-    @property
-    def fitted(self) -> Fitted:
-        """The fitted labeler; raises RuntimeError if there is none yet."""
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def of_fitted(method: Callable[Concatenate[Fitted, P], R]) -> Callable[Concatenate[HasFitted, P], R]:
-    """Turns a method of `Fitted` into the same method of a class that has a `Fitted`."""
-
-    @functools.wraps(method)
-    def call(self: HasFitted, *args: P.args, **options: P.kwargs) -> R:
-        return method(self.fitted, *args, **options)
-
-    return call

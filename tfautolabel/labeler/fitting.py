@@ -65,6 +65,7 @@ def train(
             said["meta"] = _of_map(head, not_used(f"the head learns from {teacher.kind}"))
         return replace(taught, record=said)
     blank = untrained_copy(head, extraction.features)
+    pool = pool if plan.transfer == "feature" else None  # a backbone that is tuned gives it other features
     trained = train_head(
         head, extraction.features, class_ids, class_weight=weights, seed=plan.seed, pool=pool, **fit_options
     )

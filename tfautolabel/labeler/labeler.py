@@ -27,6 +27,7 @@ from tfautolabel.labeler.fitting import train
 from tfautolabel.labeler.judging import judge_fit
 from tfautolabel.labeler.mapped import mapped_head
 from tfautolabel.labeler.model import as_backbone, as_head, build_model, check_classes
+from tfautolabel.labeler.population import compared_with
 from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
 from tfautolabel.labeler.storage import SETTINGS, Saved, restore_labeler, save_labeler
@@ -126,8 +127,7 @@ class Labeler(ByFitted):
         self.rules_: dict[str, Any] | None = None
         self.descriptions_: dict[str, Any] | None = None
         self.fit_options: dict[str, Any] = {}
-        self._language = LanguageWarning()
-        self._start = Start(self.head)
+        self._language, self._start = LanguageWarning(), Start(self.head)
 
     @property
     def fitted(self) -> Fitted:
@@ -242,25 +242,25 @@ class Labeler(ByFitted):
         plan = Plan(
             self.transfer, self.transfer_settings, self.time_budget, self.seed, self.cache_dir, self.progress
         )
-        # A backbone that is tuned gives the pool other features.
-        first = None if pool is None or self.transfer != "feature" else self.extract(pool)
+        first = None if pool is None else self.extract(pool)
         trained = train(
             plan, self.reading, self.head, self._start, examples, extraction, class_ids, self.classes,
             weights, fit_options, teacher, None if first is None else first.features,
         )  # fmt: skip
-        self.transfer_, self.rules_ = trained.record, trained.rules
-        self.descriptions_ = trained.descriptions
-        self.pool_extraction_ = first if first is not None or pool is None else self.extract(pool)
+        self.transfer_, self.rules_, self.descriptions_ = trained.record, trained.rules, trained.descriptions
+        self.pool_extraction_ = first if pool is None or self.transfer == "feature" else self.extract(pool)
         background = None if self.pool_extraction_ is None else self.pool_extraction_.features
         is_drawn = None if drawn is None else np.array([name in drawn for name in examples.ids], bool)
         calibration, gate, earned, held_out = judge_fit(
             trained, class_ids, background, weights, self.min_confidence, self.seed, is_drawn
         )
         # Public attributes are in the order in which the examples were given.
-        self.fitted_ = Fitted(
+        fitted = Fitted(
             self.reading, self.head, self.classes, calibration, gate, earned, held_out.in_order(back), learnt,
             self.min_confidence, self.seed, self._language, voting=trained.voting,
         )  # fmt: skip
+        known, now = extraction.features[back], self.pool_extraction_
+        self.fitted_ = compared_with(fitted, known, weights, pool, first, now)
         return trained.history
 
     def labelled_features(

@@ -29,6 +29,7 @@ from tfautolabel.labeler.reading import Reading
 from tfautolabel.labeler.start import Start
 from tfautolabel.labeler.voting import Voting
 from tfautolabel.labels import Unreadable
+from tfautolabel.measures.shift import Shift
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.parameters import Snapshot
 from tfautolabel.trust import Calibration, Certificate, OodGate
@@ -105,6 +106,7 @@ def _write(saved: Saved, folder: Path) -> None:
         "transfer_record": saved.transfer,
         "rules_record": saved.rules,
         "descriptions_record": saved.descriptions,
+        "shift": None if fitted.shift is None else fitted.shift.to_dict(),
         "voting": None if fitted.voting is None else fitted.voting.graph.to_dict(),
         "fit_options": saved.fit_options,
         "calibration": fitted.calibration.to_dict(),
@@ -161,6 +163,24 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
     start = Start(head, _arrays(folder / _FIRST_WEIGHTS))
     if (folder / _FIRST_BACKBONE).is_file():
         start.backbone = Snapshot(backbone.network.weights, _arrays(folder / _FIRST_BACKBONE))
+    fitted = _fitted(folder, state, Reading(backbone, state["batch_size"], cache_dir, True, **where), head)
+    settings = {name: state.get(name) for name in SETTINGS} | where
+    settings["transfer_settings"] = _settings_from_dict(settings["transfer_settings"])
+    unreadable = tuple(Unreadable(*pair) for pair in state.get("unreadable", state.get("rejected", [])))
+    return Saved(
+        settings,
+        fitted,
+        start,
+        state["transfer_record"],
+        state.get("rules_record"),
+        state.get("descriptions_record"),
+        unreadable,
+        state.get("fit_options", {}),
+    )
+
+
+def _fitted(folder: Path, state: dict[str, Any], reading: Reading, head: keras.Model) -> Fitted:
+    """Returns what labels come from, as it was saved."""
     gate = None
     if state["unlike"] is not None:
         with np.load(folder / _GATE, allow_pickle=False) as arrays:
@@ -177,13 +197,15 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
         state["cross_validation"]["folds"],
         None if state.get("drawn") is None else np.array(state["drawn"], bool),
     )
-    fitted = Fitted(
-        Reading(backbone, state["batch_size"], cache_dir, True, **where),
+    shift = None if state.get("shift") is None else Shift.from_dict(state["shift"])
+    earned = held_out.earns(state["min_confidence"], guarded=gate is not None)
+    return Fitted(
+        reading,
         head,
         tuple(state["classes"]),
         Calibration.from_dict(state["calibration"]),
         gate,
-        held_out.earns(state["min_confidence"], guarded=gate is not None),
+        earned if shift is None else earned.with_shift(shift.other_population),
         held_out,
         Learnt(frozenset(state.get("learnt", []))),
         state["min_confidence"],
@@ -191,19 +213,7 @@ def restore_labeler(folder: str | os.PathLike[str], cache_dir: str | os.PathLike
         LanguageWarning(),
         None if found is None else Certificate.from_dict(found),
         voting,
-    )
-    settings = {name: state.get(name) for name in SETTINGS} | where
-    settings["transfer_settings"] = _settings_from_dict(settings["transfer_settings"])
-    unreadable = tuple(Unreadable(*pair) for pair in state.get("unreadable", state.get("rejected", [])))
-    return Saved(
-        settings,
-        fitted,
-        start,
-        state["transfer_record"],
-        state.get("rules_record"),
-        state.get("descriptions_record"),
-        unreadable,
-        state.get("fit_options", {}),
+        shift,
     )
 
 

@@ -39,7 +39,8 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
     state = (run.record.get("audit") or {}).get("state")
     again = run_command(run)
     steps = []
-    if run.earned is not None and run.earned.nothing and state != "certified":
+    other = run.earned is not None and run.earned.other_population is not None and state != "certified"
+    if run.earned is not None and run.earned.nothing and not other and state != "certified":
         advice = run.earned.advice(run.classes)
         text = f"Then {advice}{another_backbone(run.record['backbone'])}."
         steps.append(Step("Label more before any label is accepted", text, again))
@@ -49,6 +50,8 @@ def next_steps(run: RunRecord, suspects: int, unlike: int) -> list[Step]:
     if audit is not None:
         # A user with a target wants to know first how to certify it.
         steps.insert(0 if run.settings.target_error is not None else len(steps), audit)
+    elif other:
+        steps.insert(0, _other_population_step(run, again))
     elif left:
         steps.append(_unsure_step(left, again))
     if unlike:
@@ -90,6 +93,16 @@ def _sample_step(run: RunRecord) -> Step:
         "Check a random sample of the labels",
         "Nothing is certified yet about how many of them are wrong. This lists items that are drawn "
         "at random; your answers certify it.",
+        f"tfautolabel audit {_quoted(run.out)}",
+    )
+
+
+def _other_population_step(run: RunRecord, again: str) -> Step:
+    return Step(
+        "Let a person look at some of these labels",
+        "What was labelled here is unlike the labelled examples, so they say little of how many labels are "
+        "right. An audit draws items at random; the answers tell it, and certify labels where they can. "
+        f"Better still, label some of these items and run again: {again}",
         f"tfautolabel audit {_quoted(run.out)}",
     )
 

@@ -14,6 +14,7 @@ from tfautolabel.measures import (
     reliability_table,
     risk_coverage_curve,
 )
+from tfautolabel.measures.shift import Shift
 from tfautolabel.report.galleries import (
     PER_CLASS,
     Gallery,
@@ -133,7 +134,7 @@ def render_report(
         disagreed=disagreed,
         labelled_media=labelled_media,
         pool_media=pool_media,
-        notes=[*run.missing, *notes],
+        notes=[*run.missing, *_shares(run), *notes],
         steps=next_steps(run, suspicious.total, unlike.total),
         command=run_command(run),
         audit=_audit_rows(run),
@@ -160,6 +161,12 @@ def _out_of_fold(run: RunRecord) -> Evaluation | None:
         return None
     predicted = run.evidence.out_of_fold.argmax(axis=1)
     return evaluate_predictions(run.evidence.labelled_class_ids, predicted, run.classes)
+
+
+def _shares(run: RunRecord) -> list[str]:
+    """Returns what to know if the pool has other shares of the classes."""
+    found = run.record.get("shift")
+    return [] if not found else [f"{said}." for said in Shift.from_dict(found).sentences(run.classes)]
 
 
 def _plots(run: RunRecord) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+OTHER_POPULATION = "refused: other population"
+"""The kind of a statement that is not made, because labels say nothing of another population."""
+
 
 @dataclass(frozen=True)
 class ClassCertificate:
@@ -30,7 +33,8 @@ class Certificate:
     """A statement about the accepted labels, with its data and assumptions.
 
     Attributes:
-        kind: "certified", "estimated" (the labelled examples come from cross-validation) or "impossible".
+        kind: "certified", "estimated" (the labelled examples come from cross-validation), "impossible", or
+            `OTHER_POPULATION`.
         target_error: the largest share of wrong labels among the accepted ones, in (0, 1).
         confidence: in (0, 1); at least this share of such statements is true.
         threshold: labels with at least this score, as float32, are accepted; None if there is no valid
@@ -47,6 +51,7 @@ class Certificate:
         assumptions: sentences; the statement holds if they are true.
         needed_labels: if impossible, how many labels drawn at random from the surest ones are enough, if the
             error rate stays the same; None if no number is enough.
+        other_population: if refused as of another population, the p-value that shows it.
     """
 
     kind: str
@@ -63,6 +68,33 @@ class Certificate:
     per_class: dict[str, ClassCertificate] | None = None
     assumptions: tuple[str, ...] = ()
     needed_labels: int | None = None
+    other_population: float | None = None
+
+    @property
+    def possible(self) -> bool:
+        """Whether the statement is made at all."""
+        return self.kind in ("certified", "estimated")
+
+    def refused(self, p_value: float) -> Certificate:
+        """Returns the refusal of the statement: the labels are of another population than the pool.
+
+        Args:
+            p_value: shows that they are, see `tfautolabel.measures.shift`.
+        """
+        nothing: dict[str, Any] = {
+            "kind": OTHER_POPULATION,
+            "threshold": None,
+            "n_accepted": 0,
+            "errors": 0,
+            "upper_bound": 1.0,
+            "coverage": 0.0,
+            "pool_accepted": None if self.pool_accepted is None else 0,
+            "needed_labels": None,
+        }
+        parts = self.per_class
+        if parts is not None:
+            parts = {name: replace(one, **nothing) for name, one in parts.items()}
+        return replace(self, per_class=parts, other_population=p_value, **nothing)
 
     def thresholds(self, classes: Sequence[str]) -> list[float | None]:
         """Returns the confidence from which labels of each class are accepted; None if none are.
@@ -106,6 +138,12 @@ class Certificate:
             '830 of 1,000 labels are accepted; with 95 % confidence at most 5 % of them are wrong'
         """
         target, sure = percent(self.target_error), percent(self.confidence)
+        if self.kind == OTHER_POPULATION:
+            return (
+                f"refused: it cannot be certified that at most {target} are wrong, because the labelled "
+                f"examples are of another population than those to label (p = {self.other_population:.3g}); "
+                "an audit, which looks at some of these, can certify it"
+            )
         if self.kind == "impossible":
             cannot = f"with these labels it cannot be certified that at most {target} are wrong"
             # Only `answers_needed` says how many answers an audit needs, from the pool that it looks at.

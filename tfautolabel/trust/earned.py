@@ -8,7 +8,7 @@ judged each class, and the labels to accept must be right about as often as thei
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Earned:
         floor: labels with a lower confidence are not accepted, because held-out labels with such confidences
             were wrong more often than they say; 0 if they were not, infinite if no confidence is supported.
         drawn: how many labelled examples were drawn at random, if others were chosen; else None.
+        other_population: the p-value that shows that the examples to label are of another population than
+            the labelled ones; None if nothing shows it. What held-out labels say is then not about them.
     """
 
     labels: int
@@ -48,6 +50,7 @@ class Earned:
     guarded: bool
     floor: float
     drawn: int | None = None
+    other_population: float | None = None
 
     @property
     def better_than_one_class(self) -> bool:
@@ -62,7 +65,12 @@ class Earned:
     @property
     def nothing(self) -> bool:
         """Whether no label at all may be accepted."""
-        return not (self.better_than_one_class and self.guarded and np.isfinite(self.floor))
+        supported = self.better_than_one_class and self.guarded and np.isfinite(self.floor)
+        return not supported or self.other_population is not None
+
+    def with_shift(self, other_population: float | None) -> Earned:
+        """Returns the same with `other_population`."""
+        return replace(self, other_population=other_population)
 
     def refused(self) -> np.ndarray:
         """Returns (k,) bool: the classes whose labels may not be accepted."""
@@ -114,7 +122,12 @@ class Earned:
             return (
                 "no labelled example was drawn at random, so nothing is known of how often labels are right"
             )
-        return "even the surest labels were wrong more often than they say when they were held out"
+        if not np.isfinite(self.floor):
+            return "even the surest labels were wrong more often than they say when they were held out"
+        return (
+            f"what is to be labelled is unlike the labelled examples (p = {self.other_population:.3g}), so "
+            "their accuracy is not its accuracy; an audit tells it"
+        )
 
     def advice(self, classes: Sequence[str]) -> str:
         """Says which further labels would help most.
@@ -126,6 +139,8 @@ class Earned:
             return (
                 "label some of every class; they also tell what descriptions, and from 50 on rules, are worth"
             )
+        if self.other_population is not None:
+            return "label some of these examples themselves, or let `tfautolabel audit` draw some to look at"
         fewest = sorted(range(len(self.counts)), key=lambda number: self.counts[number])[:3]
         if self.counts[fewest[0]] == max(self.counts):
             return f"label more of every class; each has {self.counts[fewest[0]]:,}"
