@@ -34,6 +34,7 @@ _PACKAGES = (
     "scikit-learn",
     "onnxruntime",
     "numpy",
+    "simplejpeg",
 )
 
 
