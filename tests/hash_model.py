@@ -1,6 +1,7 @@
 """A model that labels a text by its hash, without TensorFlow."""
 
 import hashlib
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ class HashModel:
 
     modality = "text"
     classes = ("a", "b")
+    description: ClassVar[dict] = {}
 
     def __init__(self, folder):
         self.folder = folder

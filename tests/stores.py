@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import socket
 import threading
 import urllib.parse
 import urllib.request
@@ -56,7 +57,8 @@ class Store:
         if callable(fault):
             fault = fault(environ)
         if fault == "drop":
-            environ["werkzeug.socket"].close()
+            with contextlib.suppress(OSError):
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             return []
         if fault is not None:
             start_response(f"{fault} Fault", [("Content-Length", "0")])

@@ -19,7 +19,7 @@ from tfautolabel.data.readers import read_rows
 from tfautolabel.data.row_names import RowNames
 from tfautolabel.data.row_runs import RowRuns
 from tfautolabel.data.tables import contract
-from tfautolabel.jobs.labelled_parts import names_digest
+from tfautolabel.jobs.digests import names_digest
 from tfautolabel.jobs.plan import MOST_PARTS, Plan
 from tfautolabel.jobs.runners.worker import packed
 from tfautolabel.jobs.shards import Shard

@@ -12,10 +12,10 @@ from stores import SECRET
 from table_files import FILE_KINDS, write_table
 
 from tfautolabel.data import ReadFailure, load_dataset
+from tfautolabel.data.addresses import place_at
 from tfautolabel.data.folder import list_folder
 from tfautolabel.data.narrowed import narrowed
 from tfautolabel.data.objects import ObjectReader, list_objects
-from tfautolabel.data.places import place_at
 from tfautolabel.data.readers import read_rows
 
 

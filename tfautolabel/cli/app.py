@@ -32,6 +32,7 @@ from tfautolabel.cli.console import say, show, show_warnings_plainly, silence_na
 from tfautolabel.cli.flags import flags_of, with_flags
 from tfautolabel.cli.options import READ
 from tfautolabel.cli.signals import Stopped, stop_in_order
+from tfautolabel.data.addresses import check_words
 
 INTERRUPTED = 130
 """The exit code for a program that SIGINT ended, as in shells."""
@@ -110,6 +111,7 @@ def main() -> None:
     silence_native_code()
     show_warnings_plainly()
     try:
+        check_words(sys.argv[1:])
         sys.exit(_run())
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
         flags = flags_of(typer.main.get_command(app), sys.argv[1:])

@@ -52,13 +52,15 @@ def evaluate(
     Examples that it has learnt from are left out, as the folder of the run around the model knows them.
     """
     from tfautolabel.data import load_dataset
-    from tfautolabel.data.places import place_of
+    from tfautolabel.data.addresses import place_of
+    from tfautolabel.data.remote_models import local_model
     from tfautolabel.export import load_exported
     from tfautolabel.jobs import measure_model
     from tfautolabel.runs.outputs import check_model
 
-    check_model(model)
-    labeler = load_exported(model)
+    folder = local_model(model)
+    check_model(folder)
+    labeler = load_exported(folder)
     unnamed = "folder" if place_of(data).is_dir() else "auto"
     dataset = load_dataset(
         data,
@@ -87,7 +89,7 @@ def evaluate(
             labels=measured.labels,
             class_ids=measured.class_ids,
             dataset=dataset,
-            model=str(model),
+            model=str(place_of(model)),
             min_confidence=bound,
             learnt=None if measured.learnt is None else measured.learnt[0],
         )

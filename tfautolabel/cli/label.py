@@ -30,7 +30,8 @@ def label(
         Path,
         typer.Option(
             "--out",
-            help="A .csv, .jsonl, .parquet or .xlsx file, or a folder for predictions.csv, unreadable.csv.",
+            help="A .csv, .jsonl, .parquet or .xlsx file, or a folder for predictions.csv, unreadable.csv; "
+            "here or in a bucket, as MODEL and DATA may be.",
         ),
     ],
     input_column: InputColumn = None,

@@ -15,16 +15,28 @@ from tfautolabel._durable import (
     put_in_place,
     sync_tree,
 )
-from tfautolabel._scratch import give_name, scratch_file, scratch_folder
+from tfautolabel._scratch import give_name, scratch_file, scratch_folder, temporary_folder
+from tfautolabel.data.addresses import local_file, local_folder
+from tfautolabel.data.places import Place
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "w": {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""},
+    "wb": {},
+}
+"""How `open` opens a file in each mode."""
 
 
 @overload
 def atomic_write(
-    path: str | os.PathLike[str], mode: Literal["w"] = ...
+    path: str | os.PathLike[str] | Place, mode: Literal["w"] = ...
 ) -> AbstractContextManager[TextIO]: ...
 @overload
-def atomic_write(path: str | os.PathLike[str], mode: Literal["wb"]) -> AbstractContextManager[BinaryIO]: ...
-def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "w") -> AbstractContextManager[Any]:
+def atomic_write(
+    path: str | os.PathLike[str] | Place, mode: Literal["wb"]
+) -> AbstractContextManager[BinaryIO]: ...
+def atomic_write(
+    path: str | os.PathLike[str] | Place, mode: Literal["w", "wb"] = "w"
+) -> AbstractContextManager[Any]:
     r"""Opens a file that gets its name only when the block ends without an error.
 
     Until then, an existing file of that name stays unchanged. After an error, nothing is left behind. Missing
@@ -32,14 +44,16 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "w") -
     cannot hold (a lone surrogate) becomes an escape.
 
     Args:
-        path: the file. If it is a link, the file that it leads to is written, as `open` does.
+        path: the file. If it is a link, the file that it leads to is written, as `open` does. If it is a
+            place in a store, a temporary file here is written, and put there as a whole.
         mode: "w" for text, "wb" for bytes, as for `open`.
 
     Returns:
         A context manager that gives the open file.
 
     Raises:
-        ValueError: If `mode` has another value, or a folder has that name.
+        ValueError: If `mode` has another value, a folder has that name, or it is an address: who writes to a
+            store makes a `Place` of it, and looks at what is there.
         OSError: If the file cannot be written.
 
     Examples:
@@ -52,14 +66,16 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "w") -
     """
     if mode not in ("w", "wb"):
         raise ValueError(f"mode must be 'w' or 'wb'. Received: mode={mode!r}")
-    return _atomic_write(Path(os.path.realpath(path)), mode)
+    if isinstance(path, Place):
+        return _put(path, mode)
+    return _atomic_write(Path(os.path.realpath(local_file(path))), mode)
 
 
 @contextmanager
 def _atomic_write(path: Path, mode: str) -> Iterator[IO[Any]]:
     if path.is_dir():
         raise ValueError(f"a file cannot replace a folder. Received: path={str(path)!r}")
-    options = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""} if mode == "w" else {}
+    options = _OPTIONS[mode]
     with _told_of(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -73,6 +89,21 @@ def _atomic_write(path: Path, mode: str) -> Iterator[IO[Any]]:
             raise
         with _told_of(path):
             give_name(file, path)
+
+
+@contextmanager
+def _put(place: Place, mode: str) -> Iterator[IO[Any]]:
+    with temporary_folder() as folder:
+        local = folder / "content"
+        with open(local, mode, **_OPTIONS[mode]) as file:
+            try:
+                yield file
+                file.flush()
+            except OSError as error:
+                if is_no_room(error):
+                    raise cannot_write(error, folder.parent.parent) from error
+                raise
+        place.put(local)
 
 
 @contextmanager
@@ -95,7 +126,8 @@ def atomic_folder(
         An empty folder to write into.
 
     Raises:
-        ValueError: If a file has that name, or the path is the working folder, which the process would lose.
+        ValueError: If a file has that name, the path is the working folder, which the process would lose, or
+            it is an address.
         FileExistsError: If the existing folder holds something that is not in `own`, or if at the end of the
             block there is a folder that must not be replaced.
         OSError: If it cannot be written.
@@ -108,7 +140,7 @@ def atomic_folder(
         ...     sorted(found.name for found in pathlib.Path(folder).rglob("*"))
         ['model', 'weights']
     """
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(local_folder(path)))
     if path.exists() and not path.is_dir():
         raise ValueError(f"a folder cannot replace a file. Received: path={str(path)!r}")
     if path == Path(os.path.realpath(os.curdir)):

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from tfautolabel.data.addresses import is_remote
 from tfautolabel.data.endings import IMAGES, SOUNDS
-from tfautolabel.data.places import Place, is_remote
+from tfautolabel.data.places import Place
 from tfautolabel.labels import Unreadable
 
 SYSTEM_FILES = frozenset((

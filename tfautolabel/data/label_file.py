@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tfautolabel.data.addresses import folder_around, place_of
+from tfautolabel.data.addresses import shown as shown_path
 from tfautolabel.data.label_texts import SHOWN, label_text
 from tfautolabel.data.label_values import is_label
 from tfautolabel.data.path_names import PathFinder
-from tfautolabel.data.places import Place, folder_around, place_of
-from tfautolabel.data.places import shown as shown_path
+from tfautolabel.data.places import Place
 from tfautolabel.data.tables.column_words import PLACE_WORDS
 from tfautolabel.data.tables.columns import find_label, first_known
 from tfautolabel.data.tables.label_studio import FLAT_NOTE, OWN_ID, TASK_ID, drops_skipped

@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tfautolabel.data.addresses import is_remote, place_of
 from tfautolabel.data.dataset import Dataset
 from tfautolabel.data.folder_dataset import load_folder
 from tfautolabel.data.label_file import LabelList, match_labels, read_label_file, rows_from_mapping
 from tfautolabel.data.label_values import Rules, label_rules, resolve
 from tfautolabel.data.modality import MODALITIES, PLURALS
-from tfautolabel.data.places import Place, is_remote, place_of
+from tfautolabel.data.places import Place
 from tfautolabel.data.tables import load_table
 from tfautolabel.data.tables.frames import in_order_of, index_names
 from tfautolabel.data.text_names import match_texts

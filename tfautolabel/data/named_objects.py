@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from tfautolabel.data.addresses import is_remote, place_at, shown
 from tfautolabel.data.objects import READ_THREADS, read_object
-from tfautolabel.data.places import Place, is_remote, place_at, shown
+from tfautolabel.data.places import Place
 from tfautolabel.data.written_paths import MAX_PATH, is_address, looks_like_path, spellings
 
 LOOKED_AT = 20

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfautolabel.data.addresses import is_remote, place_of
 from tfautolabel.data.folder import (
     SYSTEM_FOLDERS,
     THUMBNAILS,
@@ -16,7 +17,7 @@ from tfautolabel.data.folder import (
     is_left_out,
     left_out_note,
 )
-from tfautolabel.data.places import Place, is_remote, patiently, place_of
+from tfautolabel.data.places import Place, patiently
 from tfautolabel.data.readers import MAX_FILE_BYTES, ReadFailure
 from tfautolabel.labels import Unreadable
 

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tfautolabel.data.addresses import is_remote
 from tfautolabel.data.label_texts import SHOWN
-from tfautolabel.data.places import is_remote
 from tfautolabel.data.written_paths import spellings
 
 _TWICE = ""

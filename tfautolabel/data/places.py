@@ -6,8 +6,9 @@ both. The path that pathlib makes of an address ("s3:/bucket") is read as the ad
 
 from __future__ import annotations
 
-import os
-import re
+import contextlib
+import fnmatch
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -15,16 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from tfautolabel.data.store_errors import NETWORK, kind_of, told
-from tfautolabel.data.stores import SCHEMES, open_store, path_in_store
-
-_WRITTEN = re.compile(rf"({'|'.join(SCHEMES)}):/{{1,2}}(?!/)", re.IGNORECASE)
-_QUERY = re.compile(r"\?((?:[\w.%-]+=[^&\s]*)(?:&[\w.%-]+=[^&\s]*)*)$")
-_SIGNATURES = re.compile(
-    r"x-(amz|goog|ms)-.*|awsaccesskeyid|googleaccessid|signature|expires|sig|se|sp|sv|sr|st|spr|sip|ss|srt|"
-    r"sk(oid|tid|t|e|s|v)|response-.*",
-    re.IGNORECASE,
-)
-"""Names in the queries of signed addresses, as S3, Google Cloud Storage and Azure sign them."""
+from tfautolabel.data.stores import open_store, path_in_store
 
 WAITS = (0.5, 2.0, 8.0)
 """Seconds before each new attempt, after those that a store's own client makes."""
@@ -139,6 +131,18 @@ class Place:
         """Returns whether there is a file or a folder."""
         return str(self._info().type.name) != "NotFound"
 
+    def check_bucket(self) -> None:
+        """Refuses a place in a bucket that does not exist.
+
+        Raises:
+            FileNotFoundError: If there is no such bucket.
+            OSError: If it cannot be asked.
+        """
+        bucket = Place(f"{self._scheme}://{self._host}")
+        with contextlib.suppress(PermissionError):  # who may write need not be allowed to look
+            if not bucket.exists():
+                raise FileNotFoundError(f"there is no bucket {bucket}")
+
     def stat(self) -> Status:
         """Returns the size and the time of a file.
 
@@ -226,7 +230,76 @@ class Place:
             OSError: If it cannot be asked for.
         """
         with self.filesystem.open_input_file(self.path) as file:
-            return dict(file.metadata()) | {"size": file.size()}
+            known = dict(file.metadata() or {}) or {"time": self._info().mtime_ns}
+            return known | {"size": file.size()}
+
+    def put(self, file: Path) -> None:
+        """Writes a whole file of this machine here, over what is there; nothing appears unless all has come.
+
+        An object gets its name at the end, in one step. On HDFS a hidden file beside it is renamed.
+
+        Args:
+            file: a closed file that nobody changes.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        from pyarrow.fs import LocalFileSystem, copy_files
+
+        hidden = self.with_name(f".{self.name}.{secrets.token_hex(8)}.partial") if self._is_in_tree else self
+        if self._is_in_tree:
+            self._asked("written", lambda: self.filesystem.create_dir(self.parent.path, recursive=True))
+
+        def attempt() -> None:
+            # In one call: a stream that is left by an error would write what it has, under the name.
+            copy_files(
+                str(file),
+                hidden.path,
+                source_filesystem=LocalFileSystem(),
+                destination_filesystem=self.filesystem,
+                use_threads=False,
+            )
+            if hidden.stat().st_size != file.stat().st_size:
+                raise ConnectionError("less was written than sent")
+            if self._is_in_tree:
+                self.filesystem.move(hidden.path, self.path)
+
+        patiently(attempt, self.address, "written")
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Removes a file.
+
+        Raises:
+            FileNotFoundError: If there is none, unless `missing_ok`.
+            OSError: If it cannot be removed.
+        """
+        with contextlib.suppress(*([FileNotFoundError] if missing_ok else [])):
+            self._asked("removed", lambda: self.filesystem.delete_file(self.path))
+
+    def remove_tree(self) -> None:
+        """Removes everything below a folder, if it exists.
+
+        Raises:
+            OSError: If it cannot be removed.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            self._asked("removed", lambda: self.filesystem.delete_dir(self.path))
+
+    def glob(self, pattern: str) -> list[Place]:
+        """Returns the files in a folder whose names match a pattern; none if there is no folder.
+
+        Raises:
+            OSError: If it cannot be listed.
+        """
+        try:
+            return [self / path for path, _ in self.objects() if fnmatch.fnmatchcase(path, pattern)]
+        except FileNotFoundError:
+            return []
+
+    @property
+    def _is_in_tree(self) -> bool:
+        """Whether folders are things of their own here, and a file is seen while it is written."""
+        return self._scheme == "hdfs"
 
     def _info(self) -> Any:
         return self._asked("looked at", lambda: self.filesystem.get_file_info(self.path))
@@ -262,111 +335,3 @@ def patiently(attempt: Callable[[], _Value], address: str, verb: str = "read") -
             if wait is None:
                 raise told(error, address, verb) from error
         time.sleep(wait)
-
-
-def is_remote(value: object) -> bool:
-    """Returns whether a value is a place in a remote store, or written as the address of one.
-
-    Examples:
-        >>> is_remote("s3://bucket/photos"), is_remote(Path("s3://bucket/photos")), is_remote("photos")
-        (True, True, False)
-    """
-    if isinstance(value, Place):
-        return True
-    return isinstance(value, (str, os.PathLike)) and _WRITTEN.match(os.fspath(value)) is not None
-
-
-def shown(written: str) -> str:
-    """Returns what may be shown of a text that may be an address: no query, nothing of a refused one.
-
-    Examples:
-        >>> shown("s3://bucket/1.jpg?X-Amz-Signature=1b2c"), shown("s3://key:secret@bucket/1.jpg")
-        ('s3://bucket/1.jpg', 's3://…')
-    """
-    if not is_remote(written.strip()):
-        return written
-    try:
-        return place_at(written.strip()).address
-    except ValueError:
-        return f"{written.strip().partition(':')[0]}://…"
-
-
-def place_of(value: str | os.PathLike[str] | Place) -> Path | Place:
-    """Returns the place that an address names, or the local path.
-
-    Raises:
-        ValueError: If it is an address that cannot be used.
-    """
-    if isinstance(value, Place):
-        return value
-    return place_at(os.fspath(value)) if is_remote(value) else Path(value)
-
-
-def place_at(address: str) -> Place:
-    """Reads an address; asks nothing of the network.
-
-    The signature of a signed address is left out. Names with "?" and "=" can be read through their folder.
-
-    Args:
-        address: SCHEME://BUCKET/PATH. A percent sign is a percent sign, as in the stores' own tools.
-
-    Raises:
-        ValueError: If it names a key or password, no bucket, or what cannot be read by an address. The
-            message never shows what may be secret.
-
-    Examples:
-        >>> place_at("s3://bucket/photos/?X-Amz-Signature=1b2c")
-        Place('s3://bucket/photos')
-    """
-    found = _WRITTEN.match(address)
-    if found is None:
-        raise ValueError(f"an address begins with one of {', '.join(f'{name}://' for name in SCHEMES)}")
-    scheme, rest = found[1].lower(), address[found.end() :]
-    if query := _QUERY.search(rest):
-        names = [part.partition("=")[0] for part in query[1].split("&")]
-        if others := [name for name in names if not _SIGNATURES.fullmatch(name)]:
-            raise ValueError(
-                f"an address is SCHEME://BUCKET/PATH without a query; credentials, the region and the "
-                f"endpoint come from the environment. Received: {scheme}:// with {', '.join(others[:5])}"
-            )
-        rest = rest[: query.start()]
-    host, _, key = rest.partition("/")
-    _check_host(scheme, host)
-    key = key.rstrip("/")
-    if any(part in ("", ".", "..") for part in key.split("/")) and key:
-        raise ValueError(
-            f"an address has no empty parts and none called . or .. in it. Received: {scheme}://{host}/{key}"
-        )
-    return Place(f"{scheme}://{host}/{key}" if key else f"{scheme}://{host}")
-
-
-def _check_host(scheme: str, host: str) -> None:
-    user, at, bucket = host.rpartition("@")
-    # With Azure's schemes the container stands before the account, and HDFS knows users by name.
-    named = bool(at) and scheme not in ("abfs", "abfss", "hdfs")
-    if ":" in user or named or (":" in host and scheme != "hdfs"):
-        raise ValueError(
-            f"an address holds no keys and no password: credentials come from the environment, as for the "
-            f"store's own tools. Received: one of {scheme}:// with something before its bucket"
-        )
-    if not bucket and scheme != "hdfs":
-        raise ValueError(f"an address is SCHEME://BUCKET/PATH. Received: {scheme}:// without a bucket")
-
-
-def in_full(value: str | os.PathLike[str] | Place) -> str:
-    """Returns a path in full or an address, as records name it."""
-    place = place_of(value)
-    return place.address if isinstance(place, Place) else os.path.abspath(place)
-
-
-def is_within(one: str | os.PathLike[str] | Place, folder: str | os.PathLike[str] | Place) -> bool:
-    """Returns whether a place is a folder or lies in it, also through links."""
-    one, folder = place_of(one), place_of(folder)
-    if isinstance(one, Place) or isinstance(folder, Place):
-        return isinstance(one, Place) and isinstance(folder, Place) and folder.contains(one)
-    return Path(os.path.realpath(one)).is_relative_to(os.path.realpath(folder))
-
-
-def folder_around(file: str | Place) -> str | Place:
-    """Returns the folder of a file: a local path in full, or a place in a store."""
-    return file.parent if isinstance(file, Place) else os.path.dirname(os.path.abspath(file))

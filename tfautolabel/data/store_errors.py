@@ -47,6 +47,11 @@ def kind_of(error: BaseException) -> str:
     return next((kind for kind, words in _KINDS if re.search(words, text)), OTHER)
 
 
+def is_of_store(error: BaseException) -> bool:
+    """Returns whether an error says that a store did not answer or refused: nothing is known of the file."""
+    return kind_of(error) in (DENIED, NETWORK)
+
+
 def told(error: OSError | ValueError, address: str, verb: str) -> OSError | ValueError:
     """Returns an error of Python's own in one sentence that names the place.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 from tfautolabel._optional import require
 from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.places import Place
 
 MAX_ROWS = 1_048_576
 """The most rows in a sheet."""
@@ -22,7 +24,7 @@ _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 @contextmanager
 def write_workbook(
-    path: str | os.PathLike[str], columns: Sequence[str]
+    path: str | os.PathLike[str] | Place, columns: Sequence[str]
 ) -> Iterator[Callable[[Iterable[Sequence[Any]]], None]]:
     """Writes a workbook with one sheet; the file appears whole at the end of the block.
 
@@ -76,11 +78,12 @@ def write_workbook(
             book.close()
 
 
-def workbook_columns(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
+def workbook_columns(path: str | os.PathLike[str] | Place) -> tuple[str, ...] | None:
     """Returns the header of a workbook's first sheet; None if it cannot be read."""
     openpyxl = require("openpyxl", extra="excel")
+    source = io.BytesIO(path.read_bytes()) if isinstance(path, Place) else path
     try:
-        book = openpyxl.load_workbook(path, read_only=True)
+        book = openpyxl.load_workbook(source, read_only=True)
         row = next(book.worksheets[0].iter_rows(values_only=True), ())
         book.close()
     except Exception:  # a damaged archive can raise any error

@@ -13,7 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
 
+from tfautolabel.data.addresses import place_of
 from tfautolabel.data.atomic import atomic_write
+from tfautolabel.data.places import Place
 from tfautolabel.data.workbooks import write_workbook
 from tfautolabel.labels import Labels, Unreadable
 
@@ -38,7 +40,8 @@ class LabelsWriter:
     an exception.
 
     Args:
-        path: ends in .csv, .jsonl, .parquet or .xlsx; missing folders are made.
+        path: ends in .csv, .jsonl, .parquet or .xlsx; missing folders are made. An address such as
+            "s3://bucket/labels.parquet" is written at the end, in one step.
         metadata: names and texts to store in a Parquet file. They are read when the file is closed, so they
             may hold what is known only then.
 
@@ -48,14 +51,15 @@ class LabelsWriter:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], metadata: Mapping[str, str] = MappingProxyType({})
+        self, path: str | os.PathLike[str] | Place, metadata: Mapping[str, str] = MappingProxyType({})
     ) -> None:
-        ending = Path(path).suffix.lower()
+        place = place_of(path)
+        ending = place.suffix.lower()
         if ending not in WRITERS:
             raise ValueError(
-                f"labels are written to a file that ends in {', '.join(WRITERS)}. Received: path={path}"
+                f"labels are written to a file that ends in {', '.join(WRITERS)}. Received: path={place}"
             )
-        self._opened = WRITERS[ending](path, metadata)
+        self._opened = WRITERS[ending](place, metadata)
         self._write: Callable[[Columns], None] | None = None
 
     def __enter__(self) -> LabelsWriter:
@@ -91,7 +95,7 @@ class LabelsWriter:
         self._write(columns)
 
 
-def write_labels(labels: Labels, path: str | os.PathLike[str]) -> None:
+def write_labels(labels: Labels, path: str | os.PathLike[str] | Place) -> None:
     """Writes one row for each label, in the format of the file's ending; see `LabelsWriter`.
 
     Args:
@@ -106,7 +110,7 @@ def write_labels(labels: Labels, path: str | os.PathLike[str]) -> None:
         writer.write(labels)
 
 
-def write_unreadable(unreadable: Iterable[Unreadable], path: str | os.PathLike[str]) -> None:
+def write_unreadable(unreadable: Iterable[Unreadable], path: str | os.PathLike[str] | Place) -> None:
     """Writes what was set aside as CSV with the columns `id` and `reason`, in the given order.
 
     Args:
@@ -116,7 +120,7 @@ def write_unreadable(unreadable: Iterable[Unreadable], path: str | os.PathLike[s
     Raises:
         OSError: If the file cannot be written.
     """
-    with atomic_write(path) as file:
+    with atomic_write(place_of(path)) as file:
         writer = unix_csv(file)
         writer.writerow(Unreadable._fields)
         writer.writerows((as_utf8(item.id), as_utf8(item.reason)) for item in unreadable)
@@ -176,7 +180,7 @@ def _mapped(columns: Columns, real: Callable[[float | None], Any], flag: Callabl
 
 
 @contextmanager
-def _csv(path: str | os.PathLike[str], _: Mapping[str, str]) -> Iterator[Callable[[Columns], None]]:
+def _csv(path: Path | Place, _: Mapping[str, str]) -> Iterator[Callable[[Columns], None]]:
     with atomic_write(path) as file:
         writer = unix_csv(file)
         writer.writerow(COLUMNS)
@@ -193,7 +197,7 @@ def _csv(path: str | os.PathLike[str], _: Mapping[str, str]) -> Iterator[Callabl
 
 
 @contextmanager
-def _jsonl(path: str | os.PathLike[str], _: Mapping[str, str]) -> Iterator[Callable[[Columns], None]]:
+def _jsonl(path: Path | Place, _: Mapping[str, str]) -> Iterator[Callable[[Columns], None]]:
     encode = json.JSONEncoder(ensure_ascii=False).encode
     with atomic_write(path) as file:
 
@@ -206,9 +210,7 @@ def _jsonl(path: str | os.PathLike[str], _: Mapping[str, str]) -> Iterator[Calla
 
 
 @contextmanager
-def _parquet(
-    path: str | os.PathLike[str], metadata: Mapping[str, str]
-) -> Iterator[Callable[[Columns], None]]:
+def _parquet(path: Path | Place, metadata: Mapping[str, str]) -> Iterator[Callable[[Columns], None]]:
     import pyarrow.parquet as pq
 
     schema = parquet_schema()
@@ -240,7 +242,7 @@ def parquet_table(columns: Columns, schema: Any) -> Any:
 
 
 @contextmanager
-def _xlsx(path: str | os.PathLike[str], _: Mapping[str, str]) -> Iterator[Callable[[Columns], None]]:
+def _xlsx(path: Path | Place, _: Mapping[str, str]) -> Iterator[Callable[[Columns], None]]:
     with write_workbook(path, COLUMNS) as write_rows:
 
         def write(columns: Columns) -> None:

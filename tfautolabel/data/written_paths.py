@@ -10,8 +10,8 @@ from typing import NamedTuple
 from unicodedata import normalize
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tfautolabel.data.addresses import shown
 from tfautolabel.data.endings import FILES, ending_of
-from tfautolabel.data.places import shown
 from tfautolabel.data.readers import READ_THREADS, FileReader
 
 MAX_PATH = 4096

@@ -17,6 +17,7 @@ from tfautolabel._model_folder import DESCRIPTION, newest_version, read_descript
 from tfautolabel._progress import progress_of
 from tfautolabel.data import Dataset, Learnt, ReadFailure, Unreadable
 from tfautolabel.data.learnt import learnt_rows, rows_to_measure
+from tfautolabel.data.remote_models import local_model
 from tfautolabel.data.row_groups import read_ahead
 from tfautolabel.export.requirements import import_requirements
 from tfautolabel.features.batches import Example, byte_lengths, even_batches
@@ -315,7 +316,8 @@ def load_exported(folder: str | os.PathLike[str]) -> ExportedLabeler:
     """Loads an exported SavedModel. This runs its graph: load only what you trust.
 
     Args:
-        folder: a version folder, or a model's folder, whose highest version is used.
+        folder: a version folder, or a model's folder, whose highest version is used; or the address of one in
+            a store, which is fetched into the cache.
 
     Returns:
         The model, ready to label.
@@ -327,8 +329,9 @@ def load_exported(folder: str | os.PathLike[str]) -> ExportedLabeler:
         RuntimeError: In a process that was forked after TensorFlow was used.
     """
     refuse_after_fork()
+    folder = local_model(folder)
     for _ in range(_TRIES):
-        version = newest_version(Path(folder))
+        version = newest_version(folder)
         before = _identity(version)
         try:
             loaded = _load(version)

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import numpy as np
 
 from tfautolabel.data import Dataset
+from tfautolabel.data.addresses import is_remote
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.data.places import is_remote
 from tfautolabel.data.readers import ReadFailure
 from tfautolabel.data.tables.label_studio import OWN_ID, OWN_UNCERTAINTY
 from tfautolabel.data.tables.paths import PathReader

@@ -18,15 +18,14 @@ from tfautolabel._precision import FLOAT32
 from tfautolabel._progress import progress_of
 from tfautolabel._version import __version__
 from tfautolabel.data import Dataset, Unreadable, load_dataset
+from tfautolabel.data.addresses import opened, place_of
+from tfautolabel.data.places import Place as Remote
+from tfautolabel.data.remote_models import local_model
+from tfautolabel.data.store_errors import is_of_store
 from tfautolabel.data.workbooks import workbook_columns
 from tfautolabel.data.writers import COLUMNS
-from tfautolabel.jobs.labelled_parts import (
-    LabelledParts,
-    Part,
-    contents_digest,
-    files_digest,
-    names_digest,
-)
+from tfautolabel.jobs.digests import contents_digest, files_digest, names_digest
+from tfautolabel.jobs.labelled_parts import LabelledParts, Part
 from tfautolabel.jobs.merge import LabelResult, output_files, result_of, write_merged
 from tfautolabel.jobs.plan import Plan
 from tfautolabel.jobs.runners import runner_of
@@ -72,7 +71,8 @@ def label(
         model: the folder of an exported model.
         data: what `load_dataset` takes.
         out: a .csv, .jsonl, .parquet or .xlsx file, and FILE.unreadable.csv is written beside it; or a folder
-            for predictions.csv and unreadable.csv.
+            for predictions.csv and unreadable.csv. Like the model and the data, it may be an address, such as
+            "s3://bucket/labels.parquet".
         input_column: the column of texts, or of paths relative to the file; guessed by default.
         id_column: the column of names; one called `id` by default, else the row numbers, as with "none".
         modality: "image", "text" or "audio"; needed only if the data is not recognised correctly.
@@ -104,9 +104,11 @@ def label(
         check_min_confidence(min_confidence)
     run = runner_of(runner, Workers(workers, address))
     share = None if shard is None else Shard.read(shard)
-    labels_file, unreadable_file = output_files(Path(out))
+    target = place_of(out)
+    labels_file, unreadable_file = output_files(target)
     inputs = [model, *([data] if isinstance(data, (str, os.PathLike)) else [])]
-    check_model(Path(model))
+    folder = local_model(model)
+    check_model(folder)
     check_no_run(labels_file)
     refuse_to_overwrite({labels_file: COLUMNS, unreadable_file: Unreadable._fields}, inputs)
     parts = LabelledParts(labels_file)
@@ -114,13 +116,13 @@ def label(
         # Imported late, because TensorFlow takes seconds to load: a mistake in the path shows first.
         from tfautolabel.export import load_exported
 
-        labeler = load_exported(model)
+        labeler = load_exported(folder)
         dataset = load_dataset(
             data,
             None,
             input_column=input_column,
             id_column=id_column,
-            exclude=[out, labels_file, unreadable_file, model],
+            exclude=[target, labels_file, unreadable_file, model],
             modality=modality,
             encoding=encoding,
             follow_links=follow_links,
@@ -142,7 +144,10 @@ def label(
                 f"labels of an interrupted job for {labels_file} are not used, because of another "
                 f"{' and another '.join(changed)}"
             )
-        label_part = PartLabeler(labeler, min_confidence, batch_size)
+        origin = place_of(model)
+        label_part = PartLabeler(
+            labeler, min_confidence, batch_size, origin if isinstance(origin, Remote) else None
+        )
         done = _label_parts(label_part, dataset, parts, plan, plan.numbers(share), run, progress, say)
         files = labels_file, unreadable_file
         result = result_of([part for part, _ in done], dataset.unreadable, *files, share is None)
@@ -207,7 +212,7 @@ def learnt_in_another_precision(description: dict[str, Any]) -> list[str]:
     ]
 
 
-def refuse_to_overwrite(outputs: dict[Path, tuple[str, ...]], inputs: list[Place]) -> None:
+def refuse_to_overwrite(outputs: dict[Path | Remote, tuple[str, ...]], inputs: list[Place]) -> None:
     """Refuses to overwrite an input, or a file whose columns are not those of the new output.
 
     Args:
@@ -226,7 +231,7 @@ def refuse_to_overwrite(outputs: dict[Path, tuple[str, ...]], inputs: list[Place
             )
 
 
-def _columns_of(file: Path) -> tuple[str, ...] | None:
+def _columns_of(file: Path | Remote) -> tuple[str, ...] | None:
     """Returns the columns of a table that this package may have written; None if it is no such table."""
     try:
         if file.suffix.lower() == ".xlsx":
@@ -234,10 +239,21 @@ def _columns_of(file: Path) -> tuple[str, ...] | None:
         if file.suffix.lower() == ".parquet":
             import pyarrow.parquet as pq
 
-            return tuple(pq.read_schema(file).names)
-        with file.open(encoding="utf-8", newline="") as stream:
-            line = stream.readline(1 << 16)
+            with opened(file) as source:
+                return tuple(pq.read_schema(source).names)
+        line = _first_line(file)
         found = json.loads(line) if file.suffix.lower() == ".jsonl" else next(csv.reader([line]), ())
         return tuple(found)
-    except (OSError, ValueError, TypeError, csv.Error):
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        if isinstance(file, Remote) and is_of_store(error):
+            raise
         return None
+
+
+def _first_line(file: Path | Remote) -> str:
+    if isinstance(file, Remote):
+        with file.open() as stream:
+            start = bytes(stream.read(min(1 << 16, stream.size())))
+        return start.partition(b"\n")[0].decode("utf-8") + "\n"
+    with file.open(encoding="utf-8", newline="") as text:
+        return text.readline(1 << 16)

@@ -11,22 +11,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import Any
 
 from tfautolabel._durable import cannot_write
 from tfautolabel._lock import alone, together
-from tfautolabel.data import Dataset, ReadFailure, Unreadable
+from tfautolabel.data import Unreadable
+from tfautolabel.data.addresses import opened
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.data.readers import Opening, Reader, read_rows
-from tfautolabel.data.row_names import RowNames
+from tfautolabel.data.places import Place
+from tfautolabel.data.store_errors import is_of_store
 from tfautolabel.data.writers import COLUMNS, Columns, columns_of, parquet_schema, parquet_table
 from tfautolabel.jobs.shards import Listing, Shard
 from tfautolabel.labels import Labels
@@ -34,9 +32,6 @@ from tfautolabel.labels import Labels
 _JOB = "job.json"
 _LISTING = "listing.json"
 _KEY = b"tfautolabel"
-_PIECE = 1 << 20
-_ROWS_AT_ONCE = 64
-"""Rows that are read at a time to check whether they have changed."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +63,10 @@ class LabelledParts:
         folder: the folder of parts.
     """
 
-    def __init__(self, output: Path) -> None:
-        self.folder = output.parent / f".{output.name}.progress"
+    def __init__(self, output: Path | Place) -> None:
+        self.folder: Path | Place = output.parent / f".{output.name}.progress"
         self._output = output
+        self._key: str | None = None
         self._busy = f"another process is writing {output}: wait for it, or stop it"
 
     def begin(self, job: dict[str, str]) -> list[str]:
@@ -86,6 +82,7 @@ class LabelledParts:
             OSError: If the folder cannot be written.
         """
         before = self._job()
+        self._key = _digest_of(job)
         if before == job:
             return []
         had_parts = self._has_parts()
@@ -105,6 +102,7 @@ class LabelledParts:
             OSError: If the folder cannot be written.
         """
         before = self._job()
+        self._key = _digest_of(job)
         if before != job:
             if self._has_parts():
                 changed = [name for name in job if (before or {}).get(name) != job[name]]
@@ -123,7 +121,8 @@ class LabelledParts:
         """
         try:
             found = Listing(**json.loads((self.folder / _LISTING).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError) as error:
+            self._raise_if_of_store(error)
             raise ValueError(
                 f"there are no labels of shards for {self._output}; `tfautolabel label … --shard 1/N` with "
                 "this --out makes them"
@@ -138,7 +137,10 @@ class LabelledParts:
             BlockingIOError: If a job without a shard works in the folder, or one with the same shard.
             OSError: If the folder cannot be made.
         """
-        made = self._made()
+        if isinstance(self.folder, Place):  # which has no locks
+            yield
+            return
+        made = self._made(self.folder)
 
         def last() -> bool:
             if self._has_parts():
@@ -152,7 +154,7 @@ class LabelledParts:
                 with alone(self.folder / f"lock-{shard.number}-{shard.count}", same):
                     yield
         finally:
-            self._remove_if_empty(made)
+            _remove_if_empty(self.folder, made)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -162,7 +164,10 @@ class LabelledParts:
             BlockingIOError: If another process works in the folder.
             OSError: If the folder cannot be made.
         """
-        made = self._made()
+        if isinstance(self.folder, Place):
+            yield
+            return
+        made = self._made(self.folder)
         try:
             with alone(self.folder / "lock", self._busy):
                 try:
@@ -171,7 +176,7 @@ class LabelledParts:
                     if not self._has_parts():
                         self._clear()
         finally:
-            self._remove_if_empty(made)
+            _remove_if_empty(self.folder, made)
 
     def remove(self) -> None:
         """Removes all parts once they are in the output."""
@@ -183,12 +188,15 @@ class LabelledParts:
         import pyarrow.parquet as pq
 
         try:
-            metadata = pq.read_schema(self._file(number)).metadata
-            known = json.loads(metadata[_KEY])
+            with opened(self._file(number)) as source:
+                known = json.loads(pq.read_schema(source).metadata[_KEY])
+            if known.pop("job") != self._job_key():
+                return None
             known["reasons"] = Counter(known["reasons"])
             known["unreadable"] = tuple(Unreadable(*pair) for pair in known["unreadable"])
             return Part(**known)
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            self._raise_if_of_store(error)
             return None
 
     def write(self, number: int, labels: Labels, digest: str) -> Part:
@@ -207,6 +215,7 @@ class LabelledParts:
         reasons = Counter(labels.reason[labels.reason != ""].tolist())
         part = Part(digest, len(labels), int(labels.accepted.sum()), reasons, labels.unreadable)
         described = vars(part) | {"unreadable": [list(item) for item in part.unreadable]}
+        described["job"] = self._job_key()
         schema = parquet_schema().with_metadata({_KEY: json.dumps(described)})
         with atomic_write(self._file(number), "wb") as file, pq.ParquetWriter(file, schema) as writer:
             for columns in columns_of(labels):
@@ -214,33 +223,42 @@ class LabelledParts:
         return part
 
     def read(self, parts: int) -> Iterator[Columns]:
-        """Yields the labels of the first parts, in order, for `LabelsWriter.write_columns`."""
+        """Yields the labels of the first parts, in order, for `LabelsWriter.write_columns`.
+
+        Raises:
+            BlockingIOError: If another job has written parts, which only a store without locks allows.
+            OSError: If a part cannot be read.
+        """
         import pyarrow.parquet as pq
 
         for number in range(parts):
-            table = pq.read_table(self._file(number))
+            try:
+                with opened(self._file(number)) as source:
+                    table = pq.read_table(source)
+                others = json.loads(table.schema.metadata[_KEY]).get("job") != self._job_key()
+            except FileNotFoundError:
+                others = True
+            if others:
+                raise BlockingIOError(
+                    f"another job has begun or ended for {self._output} meanwhile, and their labels are not "
+                    "mixed: run one at a time"
+                )
             yield tuple(table.column(name).to_pylist() for name in COLUMNS)
 
-    def _made(self) -> bool:
+    def _made(self, folder: Path) -> bool:
         """Makes the folder; returns whether the output's folder was missing too."""
-        missing = not self.folder.parent.exists()
+        missing = not folder.parent.exists()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise cannot_write(error, self._output) from error
+            raise cannot_write(error, Path(str(self._output))) from error
         return missing
-
-    def _remove_if_empty(self, parent_too: bool) -> None:
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
-            if parent_too:  # a refusal must leave no folder behind
-                self.folder.parent.rmdir()
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         with atomic_write(self.folder / name) as file:
             file.write(json.dumps(content) + "\n")
 
-    def _file(self, number: int) -> Path:
+    def _file(self, number: int) -> Path | Place:
         return self.folder / f"part-{number:07d}.parquet"
 
     def _has_parts(self) -> bool:
@@ -248,106 +266,38 @@ class LabelledParts:
 
     def _clear(self) -> None:
         """Empties the folder, the job file first: after an interruption, the other parts do not count."""
+        if isinstance(self.folder, Place):
+            self.folder.remove_tree()
+            return
         for file in (self.folder / _JOB, self.folder / _LISTING, *self.folder.glob("part-*.parquet")):
             file.unlink(missing_ok=True)
 
     def _job(self) -> dict[str, str] | None:
         try:
             found = json.loads((self.folder / _JOB).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            self._raise_if_of_store(error)
             return None
         return found if isinstance(found, dict) else None
 
+    def _job_key(self) -> str:
+        """Returns what tells the parts of one job from those of others, also where there are no locks."""
+        if self._key is None:
+            self._key = _digest_of(self._job() or {})
+        return self._key
 
-class NotedReader:
-    """A reader that computes a digest of the values it gives.
-
-    Args:
-        reader: the reader of n rows; each row is read or opened.
-    """
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self._digests = np.zeros((len(reader), 32), np.uint8)
-        if hasattr(reader, "read_many"):
-            self.read_many = self._read_many
-        if isinstance(reader, Opening):
-            self.size, self.open = reader.size, self._open
-
-    def __len__(self) -> int:
-        return len(self._reader)
-
-    def read(self, row: int) -> bytes:
-        """The bytes of one row.
-
-        Raises:
-            ReadFailure: If this row cannot be read.
-        """
-        try:
-            value = self._reader.read(row)
-        except ReadFailure as failure:
-            self._note(row, failure)
-            raise
-        self._note(row, value)
-        return value
-
-    def _read_many(self, rows: np.ndarray) -> list[bytes | ReadFailure]:
-        values: list[bytes | ReadFailure] = self._reader.read_many(rows)  # type: ignore[attr-defined]
-        for row, value in zip(rows.tolist(), values, strict=True):
-            self._note(row, value)
-        return values
-
-    def _open(self, row: int) -> BinaryIO:
-        try:
-            file = self._reader.open(row)  # type: ignore[attr-defined]
-        except ReadFailure as failure:
-            self._note(row, failure)
-            raise
-        if not self._digests[row].any():  # a long clip is opened several times
-            digest = hashlib.sha256(b"=")
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-            file.seek(0)
-            self._digests[row] = np.frombuffer(digest.digest(), np.uint8)
-        return file  # type: ignore[no-any-return]
-
-    def _note(self, row: int, value: bytes | ReadFailure) -> None:
-        # A row that cannot be read gets a digest that no content has.
-        digest = hashlib.sha256(b"unreadable" if isinstance(value, ReadFailure) else b"=")
-        if not isinstance(value, ReadFailure):
-            digest.update(value)
-        self._digests[row] = np.frombuffer(digest.digest(), np.uint8)
-
-    @property
-    def digest(self) -> str:
-        """Returns 64 hexadecimal digits for everything that was read."""
-        return hashlib.sha256(self._digests.tobytes()).hexdigest()
+    def _raise_if_of_store(self, error: Exception) -> None:
+        """Raises an error of a store that does not say what is there, so that it is not taken for nothing."""
+        if isinstance(self.folder, Place) and is_of_store(error):
+            raise error
 
 
-def files_digest(folder: Path) -> str:
-    """Returns 64 hexadecimal digits for the names and contents of all files below a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{os.fsencode(path.relative_to(folder)).hex()} {content}\n".encode())
-    return digest.hexdigest()
+def _digest_of(job: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
 
 
-def contents_digest(rows: Dataset) -> str:
-    """Returns the `NotedReader.digest` that the rows would have if they were labelled now."""
-    noted = NotedReader(rows.reader)
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        read_rows(noted, range(start, min(start + _ROWS_AT_ONCE, len(rows))), lambda _: b"")
-    return noted.digest
-
-
-def names_digest(names: Iterable[str] | RowNames) -> str:
-    """Returns 64 hexadecimal digits for names in their order."""
-    if isinstance(names, RowNames):
-        return names.digest  # a billion of them need not be made
-    digest = hashlib.sha256()
-    for name in names:
-        encoded = str(name).encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "little") + encoded)
-    return digest.hexdigest()
+def _remove_if_empty(folder: Path, parent_too: bool) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+        if parent_too:  # a refusal must leave no folder behind
+            folder.parent.rmdir()

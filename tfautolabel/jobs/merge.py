@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tfautolabel._optional import require
 from tfautolabel.data import LabelsWriter, Unreadable, write_unreadable
+from tfautolabel.data.addresses import place_of
+from tfautolabel.data.places import Place
 from tfautolabel.data.writers import COLUMNS, WRITERS, Columns
 from tfautolabel.jobs.labelled_parts import LabelledParts, Part
 from tfautolabel.runs.files import PREDICTIONS_CSV, UNREADABLE
@@ -41,8 +43,8 @@ class LabelResult:
         merged: whether the files are written; those of a shard are not, until `merge`.
     """
 
-    labels_file: Path
-    unreadable_file: Path
+    labels_file: Path | Place
+    unreadable_file: Path | Place
     total: int
     accepted: int
     reasons: Counter[str]
@@ -65,7 +67,7 @@ def merge(out: str | Path) -> LabelResult:
         BlockingIOError: If a job is still writing.
         OSError: If the output cannot be written.
     """
-    files = output_files(Path(out))
+    files = output_files(place_of(out))
     parts = LabelledParts(files[0])
     if not parts.folder.is_dir():
         parts.listing()
@@ -87,8 +89,8 @@ def merge(out: str | Path) -> LabelResult:
 def result_of(
     done: Iterable[Part],
     listed: Iterable[Unreadable],
-    labels_file: Path,
-    unreadable_file: Path,
+    labels_file: Path | Place,
+    unreadable_file: Path | Place,
     merged: bool = True,
 ) -> LabelResult:
     """Returns what parts hold together.
@@ -142,7 +144,7 @@ def _joined(parts: Iterator[Columns]) -> Iterator[Columns]:
         yield waiting
 
 
-def output_files(out: Path) -> tuple[Path, Path]:
+def output_files(out: Path | Place) -> tuple[Path | Place, Path | Place]:
     """Returns the files for labels and for what is set aside.
 
     Args:
@@ -150,6 +152,7 @@ def output_files(out: Path) -> tuple[Path, Path]:
 
     Raises:
         ValueError: If a file exists in place of the folder, or a folder in place of the file.
+        FileNotFoundError: If it is in a store, and the bucket does not exist.
     """
     to_file = out.suffix.lower() in WRITERS
     if not to_file and out.suffix.lower() in OTHER_TABLES and not out.is_dir():
@@ -160,8 +163,14 @@ def output_files(out: Path) -> tuple[Path, Path]:
         require("openpyxl", extra="excel")
     labels_file = out if to_file else out / PREDICTIONS_CSV
     unreadable_file = out.with_name(f"{out.stem}.unreadable.csv") if to_file else out / UNREADABLE
-    folder = next(parent for parent in labels_file.absolute().parents if parent.exists())
-    if not folder.is_dir() or labels_file.is_dir():
+    if isinstance(labels_file, Place):
+        labels_file.check_bucket()
+        folder: Path | Place = labels_file.parent
+        is_blocked = folder.is_file()
+    else:
+        folder = next(parent for parent in labels_file.absolute().parents if parent.exists())
+        is_blocked = not folder.is_dir()
+    if is_blocked or labels_file.is_dir():
         blocking = labels_file if labels_file.is_dir() else folder
         kind = "folder" if labels_file.is_dir() else "file"
         raise ValueError(

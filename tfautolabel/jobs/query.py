@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfautolabel.data.addresses import is_remote, place_of
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.class_descriptions import ClassDescriptions
-from tfautolabel.data.places import is_remote, place_of
 from tfautolabel.data.writers import as_utf8, unix_csv
 from tfautolabel.labels import ABSTAIN
 from tfautolabel.runs.audit_list import guarded

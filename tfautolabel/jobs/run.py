@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfautolabel.data import Unreadable
+from tfautolabel.data.addresses import local_folder
 from tfautolabel.data.class_descriptions import ClassDescriptions
 from tfautolabel.jobs.candidates import list_items, say_ambiguous
 from tfautolabel.jobs.labeler_of import labeler_of
@@ -98,7 +99,7 @@ def run(
         OSError: If a file cannot be written.
     """
     settings.check()
-    out = Path(out)
+    out = local_folder(out)
     source = Source(data, labels, labelled, settings, rules, descriptions)
     check_source(source, out)
     check_has_rules(source)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfautolabel.data import Dataset
-from tfautolabel.data.places import place_of
+from tfautolabel.data.addresses import place_of
 from tfautolabel.report.media import BUDGET, Medium, read_media
 from tfautolabel.runs.inputs import Inputs, Source, read_again
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tfautolabel.data import Dataset
+from tfautolabel.data.addresses import in_full, place_of
 from tfautolabel.data.class_descriptions import ClassDescriptions
-from tfautolabel.data.places import in_full, place_of
 from tfautolabel.jobs.checked_files import RECORD as CHECK_RECORD
 from tfautolabel.labeler import select_backbone
 from tfautolabel.labeler.choose import DEFAULT_BACKBONES

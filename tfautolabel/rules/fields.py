@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from tfautolabel.data import Dataset, ReadFailure
+from tfautolabel.data.addresses import place_of
 from tfautolabel.data.label_values import Rules
 from tfautolabel.data.names import NAMES, shorten
-from tfautolabel.data.places import Place, place_of
+from tfautolabel.data.places import Place
 from tfautolabel.data.readers import Reader, read_rows
 from tfautolabel.data.row_names import RowNames
 from tfautolabel.data.tables.columns import NO_NAMES

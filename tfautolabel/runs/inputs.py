@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfautolabel.data import Dataset, Unreadable, load_dataset
+from tfautolabel.data.addresses import in_full, is_within, local_folder, place_of
 from tfautolabel.data.class_descriptions import ClassDescriptions
 from tfautolabel.data.places import Place as Remote
-from tfautolabel.data.places import in_full, is_within, place_of
 from tfautolabel.runs.described_classes import Known, with_descriptions, with_rules
 from tfautolabel.runs.record import settings_of
 from tfautolabel.runs.settings import RunSettings
@@ -290,10 +290,10 @@ def make_folder(out: Path) -> None:
     """Makes a folder for results if it does not exist.
 
     Raises:
-        ValueError: If a file has its name.
+        ValueError: If a file has its name, or it is an address.
         OSError: If the folder cannot be made or written to.
     """
-    _check_is_no_file(out)
+    _check_is_no_file(local_folder(out))
     try:
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()

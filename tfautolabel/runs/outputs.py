@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfautolabel.data.addresses import place_of
+from tfautolabel.data.places import Place
 from tfautolabel.runs.commit import check_finished
 from tfautolabel.runs.files import COMMIT, DESCRIPTION, FILES, MODELS, RECORD, VERSION
 from tfautolabel.runs.identity import check_whole, is_ours
@@ -47,13 +49,13 @@ def check_ours(place: Path) -> None:
         raise _not_ours(place)
 
 
-def check_outputs(outputs: Iterable[Path], inputs: Sequence[Any]) -> None:
+def check_outputs(outputs: Iterable[Path | Place], inputs: Sequence[Any]) -> None:
     """Refuses outputs that are also inputs, under whatever name.
 
     Raises:
         ValueError: If an output is an input; the message names it.
     """
-    given = [Path(one) for one in inputs if isinstance(one, (str, os.PathLike))]
+    given = [place_of(one) for one in inputs if isinstance(one, (str, os.PathLike))]
     for output in outputs:
         for one in given:
             if is_same(output, one):
@@ -62,8 +64,10 @@ def check_outputs(outputs: Iterable[Path], inputs: Sequence[Any]) -> None:
                 )
 
 
-def is_same(one: Path, other: Path) -> bool:
+def is_same(one: Path | Place, other: Path | Place) -> bool:
     """Returns whether two paths lead to the same file, also through links."""
+    if isinstance(one, Place) or isinstance(other, Place):
+        return one == other
     if os.path.realpath(one) == os.path.realpath(other):
         return True
     try:
@@ -115,7 +119,7 @@ def model_files(model: Path) -> list[Path]:
     return [] if out is None else [out / RECORD, out / COMMIT / RECORD]
 
 
-def check_no_run(file: Path) -> None:
+def check_no_run(file: Path | Place) -> None:
     """Refuses a file that belongs to a run's folder.
 
     Raises:

@@ -18,10 +18,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tfautolabel.data.addresses import place_of
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.data.label_file import LabelList, LabelRow, match_labels, read_label_file
 from tfautolabel.data.label_texts import label_text
-from tfautolabel.data.places import Place, place_of
+from tfautolabel.data.places import Place
 from tfautolabel.data.tables.open_table import open_table
 from tfautolabel.runs.inputs import Source
 

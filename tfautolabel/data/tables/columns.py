@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from tfautolabel.data.addresses import shown
 from tfautolabel.data.label_values import Rules
 from tfautolabel.data.plain_words import without_accents
 from tfautolabel.data.tables.column_words import LABEL_WORDS, PLACE_WORDS, TEXT_WORDS
@@ -161,8 +162,8 @@ def first_row(sample: Sample) -> str:
     """Shows the first row, for the end of a message."""
     if not sample:
         return ""
-    values = [(value or b"")[:60].decode("utf-8", "replace") for value in list(sample[0].values())[:10]]
-    return f"; the first row is {[value[:40] for value in values]}"
+    values = [(value or b"")[:4096].decode("utf-8", "replace") for value in list(sample[0].values())[:10]]
+    return f"; the first row is {[shown(value)[:40] for value in values]}"
 
 
 def words_of(name: str) -> list[str]:

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfautolabel.data.addresses import folder_around, shown
 from tfautolabel.data.label_values import Rules
 from tfautolabel.data.modality import PLURALS, SAMPLE, recognise_modality, telling_part
-from tfautolabel.data.named_objects import NamedObjects
 from tfautolabel.data.names import as_names
 from tfautolabel.data.path_search import LOOKED_AT, find_place
 from tfautolabel.data.picture_files import note_of_range
-from tfautolabel.data.places import Place, folder_around, shown
+from tfautolabel.data.places import Place
 from tfautolabel.data.readers import Reader, ReadFailure, read_rows
 from tfautolabel.data.row_names import RowNames
 from tfautolabel.data.tables.columns import (
@@ -139,11 +139,10 @@ def _loaded(
     if place is not None:
         notes += check_one_label_a_file(table.name, scan.reader, scan.class_ids, scan.classes, place)
         scan = scan._replace(reader=PathReader(place, scan.reader))
-        if isinstance(place, NamedObjects):
-            scan = without_queries(scan)
     elif _are_base64(sample, columns.input):
         scan = scan._replace(reader=Base64Reader(scan.reader))
         notes += (f"{table.name}: column {columns.input!r} holds base64, which is decoded",)
+    scan = without_queries(scan)
     samples = _some(scan.reader, place is not None)
     found = modality or recognise_modality(samples) or expected or ("image" if place is not None else "text")
     if found == "image" and (note := note_of_range(samples)):
@@ -155,7 +154,7 @@ def _loaded(
 
 
 def without_queries(scan: Scan) -> Scan:
-    """Returns a scan without the queries of addresses in its names, which may be signatures."""
+    """Returns a scan without the queries of stores' addresses in its names, which may be signatures."""
     if isinstance(scan.ids, RowNames) or not (np.strings.find(scan.ids, "://") > 0).any():
         return scan
     ids = as_names([shown(name) for name in scan.ids.tolist()])

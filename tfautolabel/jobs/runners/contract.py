@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from tfautolabel.data import Dataset
-from tfautolabel.jobs.labelled_parts import NotedReader
+from tfautolabel.data.places import Place
+from tfautolabel.data.remote_models import fetched_again
+from tfautolabel.jobs.digests import NotedReader
 from tfautolabel.labels import Labels, Unreadable
 
 if TYPE_CHECKING:
@@ -57,11 +59,13 @@ class PartLabeler:
         labeler: the model.
         min_confidence: in [0, 1], replaces the thresholds of the model.
         batch_size: examples in one call of the model.
+        origin: the store that the model was fetched from; other machines fetch it there too.
     """
 
     labeler: ExportedLabeler
     min_confidence: float | None
     batch_size: int
+    origin: Place | None = None
 
     def __call__(self, part: Dataset, advance: Advance) -> tuple[Labels, str]:
         """Returns the labels of a part, and the `NotedReader.digest` of the contents that were labelled."""
@@ -80,12 +84,17 @@ class PartLabeler:
         return Labels.from_probabilities([], np.zeros(0), self.labeler.classes, unreadable=aside), ""
 
     def __reduce__(self) -> tuple[Callable[..., PartLabeler], tuple[object, ...]]:
-        return _loaded, (Path(self.labeler.folder).absolute(), self.min_confidence, self.batch_size)
+        folder = Path(self.labeler.folder).absolute()
+        return _loaded, (folder, self.min_confidence, self.batch_size, self.origin)
 
 
-def _loaded(folder: Path, min_confidence: float | None, batch_size: int) -> PartLabeler:
+def _loaded(
+    folder: Path, min_confidence: float | None, batch_size: int, origin: Place | None = None
+) -> PartLabeler:
     from tfautolabel.export import load_exported
 
+    if origin is not None and not folder.is_dir():
+        folder = fetched_again(origin, folder)
     return PartLabeler(load_exported(folder), min_confidence, batch_size)
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from tfautolabel.data import ReadFailure
 from tfautolabel.data.readers import FileReader, MemoryReader, SelectedReader
-from tfautolabel.jobs.labelled_parts import NotedReader
+from tfautolabel.jobs.digests import NotedReader
 
 
 def test_what_is_opened_is_noted_as_what_is_read(tmp_path):
