@@ -21,6 +21,7 @@ QUICK = {
     "accuracy": ["--seeds", "1", "--sets", "tux-stamps", "tiles"],
     "extraction": ["--files", "96", "--rounds", "2"],
     "decoding": ["--sides", "256", "--wide", "500", "--rounds", "2", "--files", "60"],
+    "engines": ["--files", "96", "--rounds", "2", "--each", "3"],
     "orientation": ["--sides", "96", "--seconds", "1"],
     "few_labels": ["--seeds", "1", "--tasks", "uci"],
     "sources": ["--seeds", "1", "--tasks", "tiles", "digits 8x8"],

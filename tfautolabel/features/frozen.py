@@ -147,6 +147,10 @@ class FrozenNetwork:
         """Returns "": float32 is what every network has; see `Engine`."""
         return ""
 
+    def remark(self) -> str:
+        """Returns ""; see `Engine`."""
+        return ""
+
 
 class CalledNetwork:
     """An unchanged network, for modules that take strings. Their lookup tables cannot become constants.
@@ -171,6 +175,10 @@ class CalledNetwork:
         """Has no effect."""
 
     def shortfall(self, *inputs: np.ndarray) -> str:  # noqa: ARG002
+        """Returns ""; see `Engine`."""
+        return ""
+
+    def remark(self) -> str:
         """Returns ""; see `Engine`."""
         return ""
 

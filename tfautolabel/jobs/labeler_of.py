@@ -42,12 +42,14 @@ def labeler_of(
         FileNotFoundError: If weights may not be downloaded, or the meta-learner's folder holds none.
         RuntimeError: If weights cannot be downloaded.
     """
+    from tfautolabel.features.engines import check_here
     from tfautolabel.heads import HEADS
     from tfautolabel.labeler import Labeler, select_backbone
     from tfautolabel.labeler.transfer import check_trainable, check_transfer
     from tfautolabel.training import MetaLearner
     from tfautolabel.training.do_no_harm import METHODS
 
+    check_here(settings.device, settings.precision)
     check_transfer(settings.transfer, time_budget=settings.time_budget)
     if settings.head not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={settings.head!r}")

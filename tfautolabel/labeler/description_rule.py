@@ -41,7 +41,7 @@ class DescriptionRule:
     ) -> None:
         self.name = name
         self.classes: tuple[str, ...] = tuple(texts)
-        self._described = DescribedClasses.of(texts, backbone)
+        self._described = DescribedClasses.of(texts, backbone, extract)
         self._extract = extract
         self._alone = threading.Lock()
 

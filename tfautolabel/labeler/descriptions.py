@@ -10,18 +10,17 @@ frequent, and loses up to fourteen where one is four times as frequent as the ot
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 from scipy.special import softmax
 
-from tfautolabel._precision import AUTO
 from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.data.class_descriptions import ClassDescriptions
-from tfautolabel.features import extract_features
+from tfautolabel.features import Extraction, extract_features
 from tfautolabel.labeler.described_head import learn_described
 from tfautolabel.labeler.trained import Trained
 
@@ -66,17 +65,15 @@ class DescribedClasses:
         cls,
         texts: Mapping[str, Sequence[str]],
         backbone: Backbone,
-        device: str = AUTO,
-        precision: str = AUTO,
+        extract: Callable[[Dataset], Extraction] | None = None,
     ) -> DescribedClasses:
         """Embeds descriptions.
 
         Args:
             texts: class to its texts.
             backbone: one for texts, or one that has a tower for them.
-            device: as for `choose_engine`.
-            precision: as for `choose_engine`, where the backbone itself reads the texts: they lie among
-                features of its examples then.
+            extract: makes an extraction by the backbone. If the backbone itself takes texts, it reads them,
+                so that they lie among the examples in the same precision; by default the usual engine does.
 
         Raises:
             ValueError: If the backbone takes no texts, or a description cannot be read.
@@ -84,10 +81,10 @@ class DescribedClasses:
         tower = text_tower(backbone)
         listed = [text for of_class in texts.values() for text in of_class]
         dataset = Dataset.from_inputs(listed, modality="text")
-        found = extract_features(
-            dataset, tower, use_cache=False, progress=False, device=device,
-            precision=precision if tower is backbone else AUTO,
-        )  # fmt: skip
+        if extract is not None and tower is backbone:
+            found = extract(dataset)
+        else:
+            found = extract_features(dataset, tower, use_cache=False, progress=False)
         if found.unreadable:
             first = found.unreadable[0]
             raise ValueError(

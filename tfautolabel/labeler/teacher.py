@@ -108,7 +108,7 @@ def teacher_of(
         raise ValueError(
             "descriptions are applied to examples: pool=, or labelled ones. Received: neither pool nor labels"
         )
-    described = DescribedClasses.of(descriptions, backbone)
+    described = DescribedClasses.of(descriptions, backbone, extract)
     return DescribedPool(described, extract(examples).features)
 
 

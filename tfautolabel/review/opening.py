@@ -152,7 +152,7 @@ def _material(
     told = None
     if source.descriptions is not None:
         texts = described(source.descriptions, described_classes(everything.classes, source.descriptions))
-        where = DescribedClasses.of(texts or {}, backbone, settings.device, settings.precision)
+        where = DescribedClasses.of(texts or {}, backbone, reading.extract)
         told = DescribedPool(where, extraction.features).probabilities()
     return Material(readable, extraction.features, title, unreadable, everything.notes, source, told)
 

@@ -76,7 +76,7 @@ def test_float16_is_left_where_its_range_does_not_do(backbone, pretended_gpu):
 
 @pytest.mark.parametrize(("device", "precision"), [("gpu", "auto"), ("gpu", FLOAT32), ("auto", FLOAT16)])
 def test_what_needs_a_gpu_is_refused_without_one(backbone, device, precision):
-    with pytest.raises(ValueError, match=r"cannot be used with test:1: TensorFlow sees no GPU: \w+"):
+    with pytest.raises(ValueError, match=r"cannot be used: TensorFlow sees no GPU: \w+"):
         choose_engine(backbone, device, precision)
 
 

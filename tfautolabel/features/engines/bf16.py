@@ -39,6 +39,10 @@ class Bf16Network(FrozenNetwork):
             return ""
         return "TensorFlow has no bf16 on this CPU for this network: AVX-512 or newer is needed"
 
+    def remark(self) -> str:
+        """Says so if bf16 is slower than float32 here."""
+        return why_bf16_is_slow()
+
 
 def _in_bf16(graphs: list[tf.compat.v1.GraphDef]) -> bool:
     kind = tf.bfloat16.as_datatype_enum
@@ -58,10 +62,10 @@ def _make(network: keras.Model, preprocessor: Preprocessor, precision: str) -> E
 ONEDNN_BF16 = EngineKind(
     device="cpu",
     precisions=(BF16,),
+    missing=lambda: "",
     unfit=_unfit,
     make=_make,
     prepare=prepared_on_the_host,
     least_cosine={BF16: 0.95},
     most_difference={BF16: 0.1},
-    remark=why_bf16_is_slow,
 )

@@ -54,20 +54,35 @@ def choose_engine(backbone: Backbone, device: str = AUTO, precision: str = AUTO)
     Raises:
         ValueError: If what is asked for is not valid, is not here, or fails that check.
     """
-    check_device_and_precision(device, precision)
+    check_here(device, precision)
     known = _made(backbone).choices
     if (device, precision) not in known:
         known[device, precision] = _choose(backbone, device, precision)
     return known[device, precision]
 
 
+def check_here(device: str, precision: str) -> None:
+    """Refuses what no backbone can have on this machine, before anything is computed.
+
+    Raises:
+        ValueError: If it is not valid, or not here.
+    """
+    check_device_and_precision(device, precision)
+    missing = [ENGINES[name].missing() for name, _ in _candidates(device, precision)]
+    if all(missing):
+        raise ValueError(
+            f"device={device!r}, precision={precision!r} cannot be used: {'; '.join(dict.fromkeys(missing))}"
+        )
+
+
 def _choose(backbone: Backbone, device: str, precision: str) -> EngineChoice:
     refused: list[str] = []
     for name, own in _candidates(device, precision):
         kind = ENGINES[name]
-        why_not = kind.unfit(backbone.network) or _why_wrong(backbone, name, own)
+        why_not = kind.missing() or kind.unfit(backbone.network) or _why_wrong(backbone, name, own)
         if not why_not:
-            reasons = [*refused, _asked_for(device, precision, refused), kind.remark()]
+            remark = "" if kind is CPU else engine_of(backbone, name, own).remark()
+            reasons = [*refused, _asked_for(device, precision, refused), remark]
             why = "; ".join(dict.fromkeys(filter(None, reasons)))
             return EngineChoice(name, kind.device, own, why, kind.rounding)
         refused.append(why_not)
@@ -130,7 +145,8 @@ def _why_wrong(backbone: Backbone, name: str, precision: str) -> str:
 def _least_cosine(backbone: Backbone, examples: tf.Tensor, found: np.ndarray) -> float:
     """Returns the least cosine of (w, d) features to the Keras network's; nan if one is not finite."""
     ready = backbone.prepare(examples)
-    right = np.asarray(run_network(backbone.network, ready.inputs), np.float64)
+    with tf.device("/CPU:0"):  # a GPU may round float32 to 10 bits where it multiplies
+        right = np.asarray(run_network(backbone.network, ready.inputs), np.float64)
     readable = ready.readable.numpy()[ready.example.numpy()]
     right, got = right[readable], found.astype(np.float64)[readable]
     with np.errstate(invalid="ignore", divide="ignore"):  # features that are not finite

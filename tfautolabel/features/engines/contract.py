@@ -30,6 +30,9 @@ class Engine(Protocol):
             *inputs: what `__call__` takes.
         """
 
+    def remark(self) -> str:
+        """Returns what one should know of it on this machine, or "", once it has run."""
+
 
 Preparation = Callable[[tf.Tensor], Preprocessed]
 """Turns (n,) string, encoded examples, into an engine's inputs, each with one row a window."""
@@ -42,7 +45,8 @@ class EngineKind:
     Attributes:
         device: "cpu" or "gpu".
         precisions: those that it has, the fastest first.
-        unfit: returns why it can run no network here, or not this one, or "".
+        missing: returns why it can run no network here, or "".
+        unfit: returns why it cannot run a network, or "".
         make: makes an engine of a network, its preprocessor and a precision.
         prepare: makes what prepares examples for it, on the CPU; all but the inputs is as the preprocessor
             gives it.
@@ -54,11 +58,11 @@ class EngineKind:
         parallel: returns how many batches should be computed at a time.
         rounding: the name of its rounding, where two engines of the same precision round so differently
             that their features must not be mixed.
-        remark: returns what one should know of it on this machine, or "".
     """
 
     device: str
     precisions: tuple[str, ...]
+    missing: Callable[[], str]
     unfit: Callable[[keras.Model], str]
     make: Callable[[keras.Model, Preprocessor, str], Engine]
     prepare: Callable[[Preprocessor], Preparation]
@@ -67,7 +71,6 @@ class EngineKind:
     batches: int = 1
     parallel: Callable[[], int] = lambda: 1
     rounding: str = ""
-    remark: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True)

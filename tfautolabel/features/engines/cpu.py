@@ -23,6 +23,7 @@ def _make(network: keras.Model, preprocessor: Preprocessor, precision: str) -> E
 CPU = EngineKind(
     device="cpu",
     precisions=(FLOAT32,),
+    missing=lambda: "",
     unfit=lambda network: "",  # noqa: ARG005
     make=_make,
     prepare=prepared_on_the_host,

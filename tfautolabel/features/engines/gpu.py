@@ -113,6 +113,10 @@ class GpuNetwork:
         """Returns "": its graph holds the precision; see `Engine`."""
         return ""
 
+    def remark(self) -> str:
+        """Says so if XLA does not compile it."""
+        return "" if self.compiles else "XLA cannot compile this network, so that it is slower"
+
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
         """Maps inputs of (w, ...) each to (w, d) float32."""
         count = len(inputs[0])
@@ -249,9 +253,11 @@ def _make(network: keras.Model, preprocessor: Preprocessor, precision: str) -> E
     return on_devices(network, preprocessor, precision, visible_gpus())
 
 
+def _missing() -> str:
+    return "" if visible_gpus() else f"TensorFlow sees no GPU: {why_none_visible()}"
+
+
 def _unfit(network: keras.Model) -> str:
-    if not visible_gpus():
-        return f"TensorFlow sees no GPU: {why_none_visible()}"
     if takes_strings(network):
         return "its network takes strings, so it cannot be frozen for a GPU"
     return ""
@@ -260,6 +266,7 @@ def _unfit(network: keras.Model) -> str:
 GPU = EngineKind(
     device="gpu",
     precisions=(FLOAT16, FLOAT32),
+    missing=_missing,
     unfit=_unfit,
     make=_make,
     prepare=prepared_for_the_device,
