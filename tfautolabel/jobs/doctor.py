@@ -100,8 +100,10 @@ def _jpegs() -> Fact:
     from tfautolabel.preprocessors.pictures.plain_jpeg import is_installed as has_decoder
 
     if has_decoder():
-        return Fact("JPEG files", "decoded by libjpeg-turbo beside TensorFlow where they are plain")
-    why = 'pip install "tfautolabel[fast]" decodes photographs to the same pixels in less time'
+        return Fact(
+            "JPEG files", "plain ones are decoded by libjpeg-turbo, beside TensorFlow, for an engine on a CPU"
+        )
+    why = 'pip install "tfautolabel[fast]" prepares them in 5 to 44 % less processor time, to the same bits'
     return Fact("JPEG files", "decoded by TensorFlow", why)
 
 

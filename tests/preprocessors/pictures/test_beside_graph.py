@@ -1,6 +1,7 @@
 """Everything here compares with the graph: what is done beside it has its pixels, and is readable there."""
 
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -155,6 +156,16 @@ def test_several_threads_do_not_share_memory():
     batches = [[with_turbo(rng, scene(rng, 60, 50 + n)) for _ in range(8)] for n in range(6)]
     with ThreadPoolExecutor(6) as pool:
         assert all(done.all() for done in pool.map(lambda batch: compare(batch, outside), batches))
+
+
+@pytest.mark.parametrize("error", [ValueError, RuntimeError])
+def test_a_decoder_that_fails_leaves_the_file_to_the_graph(error, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(module, "_decoder", lambda: SimpleNamespace(decode_jpeg=fail))
+    jpeg = encode(Image.fromarray(scene(np.random.default_rng(0), 60, 60)), "JPEG")
+    assert not PREPROCESSOR.outside_graph()([jpeg]).done.any()
 
 
 def test_without_the_decoder_all_is_left_to_the_graph(monkeypatch):

@@ -117,7 +117,7 @@ class PlainJpegDecoder:
             pixels: np.ndarray = decoder.decode_jpeg(
                 encoded, "RGB", buffer=self._memory, strict=True, **least
             )
-        except ValueError:
+        except (ValueError, RuntimeError):  # of the file, and of a decoder that cannot be made
             return None
         return pixels if pixels.shape == (height, width, 3) else None
 
