@@ -14,7 +14,7 @@ from tfautolabel.features import extract as module
 from tfautolabel.features import extract_features
 from tfautolabel.features.backbone_graphs import BackboneGraphs
 from tfautolabel.features.batches import Example
-from tfautolabel.features.prepared import Prepared
+from tfautolabel.features.prepared import Computed
 from tfautolabel.preprocessors import ImagePreprocessor
 
 FILES = [encode(image(seed=seed), ("PNG", "JPEG", "BMP", "GIF", "WEBP")[seed % 5]) for seed in range(23)]
@@ -287,8 +287,8 @@ def test_progress_counts_every_row(backbone, monkeypatch):
 def test_features_that_are_not_finite_are_set_aside(precision, hint):
     work = module._Work(np.zeros((2, 3), np.float32), None, precision)
     examples = [Example(row, b"", b"%d" % row) for row in range(2)]
-    batch = Prepared(examples, [], np.arange(2), np.ones(2, bool), np.zeros(2, bool))
-    work.store(batch, np.array([[1, 2, 3], [1, np.inf, 3]], np.float32), str)
+    features = np.array([[1, 2, 3], [1, np.inf, 3]], np.float32)
+    work.store(Computed(examples, features, np.ones(2, bool), np.zeros(2, bool)), str)
     assert work.features.tolist() == [[1, 2, 3], [0, 0, 0]]
     assert list(work.reasons) == [1]
     assert work.reasons[1].startswith(f"its features are not finite{hint}")

@@ -207,9 +207,8 @@ class FeatureExtractor:
                 continue
             finite = np.isfinite(computed.features).any() or not computed.readable.any()
             if not work.computed and not finite:
-                raise ValueError(
-                    f"{self.backbone.handle} gives features that are not finite: its weights are damaged"
-                )
+                why = work.in_less_than_float32 or ": its weights are damaged"
+                raise ValueError(f"{self.backbone.handle} gives features that are not finite{why}")
             work.store(computed, preprocessor.why_unreadable)
             advance(len(computed.examples))
 
@@ -293,7 +292,7 @@ class _Work:
                 self.reasons[example.row] = computed.reason or why_unreadable(example.encoded)
                 continue
             if not np.isfinite(features[position]).all():
-                self.reasons[example.row] = f"its features are not finite{self._in_less_than_float32}"
+                self.reasons[example.row] = f"its features are not finite{self.in_less_than_float32}"
                 continue
             self.computed += 1
             self.features[example.row] = features[position]
@@ -303,7 +302,8 @@ class _Work:
             self._keep(example.key, features[position], shortened)
 
     @property
-    def _in_less_than_float32(self) -> str:
+    def in_less_than_float32(self) -> str:
+        """What may help where features are not finite, behind these words; "" in float32."""
         if self.precision == FLOAT32:
             return ""
         return f" in {self.precision}: --precision float32 may compute them"
