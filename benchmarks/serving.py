@@ -4,17 +4,21 @@ Two models: texts through a small table of word vectors and a head, so fast that
 measured, and pictures through EfficientNet-Lite0. `tfautolabel serve` runs in a process of its own, 16
 clients with an open connection each in another, in closed loop, with one instance a request and with 32.
 Beside it, in turn and on the same machine, `ExportedLabeler.predict` in process with batches of 32 of the
-same inputs. Clients and server share the cores, the peer has them for itself. No bar is set for texts with
-one instance a request: that row measures HTTP and Python, not models.
+same inputs. Clients and server share the cores, the peer has them for itself. With texts and one instance a
+request HTTP and Python are measured, not models; there one worker and two, REST and gRPC take turns.
 
   - throughput: rows a second of the server, as a share of `predict`; the 99th percentile of a request;
+  - processor time: microseconds of one core that a row takes in `predict`, as a share of what a request with
+    one row takes in the server and its client together. It says what limits them, and other work on the
+    machine changes it little, unlike rates;
+  - memory: the proportional set size of a server with one worker and of one with two, which run at once;
   - hot swap: requests that failed while five versions arrive under load, one of them broken;
   - malformed: answers to 1,000 malformed requests that are no 4xx with a JSON error, and what they add to the
     server's memory.
 
 Peer: `ExportedLabeler.predict`.
 
-    python benchmarks/serving.py [--seconds 6] [--rounds 3]
+    python benchmarks/serving.py [--seconds 6] [--rounds 3] [--parts ways swap]
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -90,7 +95,7 @@ class Client(asyncio.Protocol):
 
 
 async def load(port: int, request: bytes, seconds: float) -> dict[str, Any]:
-    found: dict[str, Any] = {"seconds": [], "failed": []}
+    found: dict[str, Any] = {"seconds": [], "failed": [], "began": own_seconds()}
     start = time.perf_counter()
     loop = asyncio.get_running_loop()
     protocols = []
@@ -100,6 +105,10 @@ async def load(port: int, request: bytes, seconds: float) -> dict[str, Any]:
         )
         protocols.append(protocol)
     await asyncio.gather(*(protocol.done for protocol in protocols))
+    return summary(found, start)
+
+
+def summary(found: dict[str, Any], start: float) -> dict[str, Any]:
     times = np.array(found["seconds"])
     return {
         "requests": len(times),
@@ -107,7 +116,46 @@ async def load(port: int, request: bytes, seconds: float) -> dict[str, Any]:
         "p50_ms": float(np.percentile(times, 50) * 1e3),
         "p99_ms": float(np.percentile(times, 99) * 1e3),
         "failed": found["failed"],
+        "client_us": (own_seconds() - found["began"]) / len(times) * 1e6,
     }
+
+
+def own_seconds() -> float:
+    """Seconds of processor time that this process has used."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def grpc_message(instances: list[Any]) -> bytes:
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "texts"
+    request.inputs["examples"].CopyFrom(tf.make_tensor_proto(instances))
+    return bytes(request.SerializeToString())
+
+
+async def load_grpc(port: int, message: bytes, seconds: float) -> dict[str, Any]:
+    """The same as `load` by gRPC's own client, with a connection for each of the clients."""
+    import grpc
+
+    found: dict[str, Any] = {"seconds": [], "failed": [], "began": own_seconds()}
+    start = time.perf_counter()
+    own = [("grpc.use_local_subchannel_pool", 1)]
+
+    async def ask() -> None:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=own) as channel:
+            predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+            while (begin := time.perf_counter()) < start + seconds:
+                try:
+                    await predict(message)
+                except grpc.RpcError as error:
+                    found["failed"].append(str(error)[:300])
+                found["seconds"].append(time.perf_counter() - begin)
+
+    await asyncio.gather(*(ask() for _ in range(CLIENTS)))
+    return summary(found, start)
 
 
 def http_request(path: str, body: bytes) -> bytes:
@@ -115,9 +163,8 @@ def http_request(path: str, body: bytes) -> bytes:
     return head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body
 
 
-def export_models(data: Path, folder: Path) -> None:
-    """Writes saved_models/texts/1 and saved_models/pictures/1; run in a process of its own."""
-    import datasets
+def export_models(data: Path, folder: Path, *names: str) -> None:
+    """Writes models/texts/1 and perhaps models/pictures/1; run in a process of its own."""
     import tensorflow as tf
 
     import tfautolabel as tal
@@ -144,6 +191,10 @@ def export_models(data: Path, folder: Path) -> None:
     dataset = tal.Dataset.from_inputs(inputs, ["praise", "praise", "blame", "blame"] * 5)
     texts.fit(dataset, progress=False)
     texts.export(folder / "models" / "texts" / "1")
+    if "pictures" not in names:
+        return
+    import datasets
+
     labelled = tal.load_dataset(datasets.fashion_mnist(data, "train", 10))
     pictures = tal.Labeler("packaged:efficientnet-lite0", labelled.classes)
     pictures.fit(labelled, progress=False)
@@ -171,11 +222,12 @@ def predict_rate(folder: str, name: str, data: str, seconds: float) -> dict[str,
     batch, _ = inputs_of(name, Path(data))
     for _ in range(3):
         labeler.predict(batch)
-    count, start = 0, time.perf_counter()
+    count, start, began = 0, time.perf_counter(), own_seconds()
     while time.perf_counter() - start < seconds:
         labeler.predict(batch)
         count += len(batch)
-    return {"per_second": count / (time.perf_counter() - start)}
+    took = time.perf_counter() - start
+    return {"per_second": count / took, "row_us": (own_seconds() - began) / count * 1e6}
 
 
 class Server:
@@ -188,7 +240,8 @@ class Server:
         for line in self.process.stderr:
             found = json.loads(line)
             if found["message"] == "serving":
-                self.port = found["port"]
+                self.port, self.grpc_port = found["port"], found.get("grpc_port")
+                self.pids = found.get("workers", [self.process.pid])
                 break
         else:
             raise RuntimeError("the server did not start")
@@ -206,6 +259,21 @@ class Server:
         """Megabytes that are resident."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def proportional_memory(self) -> float:
+        """Megabytes of all processes that answer, where a page that n processes share counts as one nth."""
+        lines = [
+            line
+            for pid in self.pids
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            if line.startswith("Pss:")
+        ]
+        return sum(int(line.split()[1]) for line in lines) * 1024 / 1e6
+
+    def seconds(self) -> float:
+        """Seconds of processor time that all processes that answer have used."""
+        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.pids]
+        return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
 
     def load(self, folder: Path, path: str, body: bytes, seconds: float) -> dict[str, Any]:
         """What the clients saw, in a process of their own."""
@@ -257,13 +325,87 @@ def measure_throughput(report: Report, arguments: argparse.Namespace, folder: Pa
         )
 
 
-def measure_swap(report: Report, arguments: argparse.Namespace, folder: Path) -> None:
+WAYS = {f"{protocol}, {workers}": (protocol, workers) for protocol in ("REST", "gRPC") for workers in (1, 2)}
+
+
+def measure_ways(report: Report, arguments: argparse.Namespace, folder: Path) -> None:
+    """One worker and two, REST and gRPC, in turn, with one text a request."""
+    _, instances = inputs_of("texts", arguments.data)
+    body = json.dumps({"instances": instances[:1]}).encode()
+    path, file = "/v1/models/texts:predict", folder / "message.bin"
+    file.write_bytes(grpc_message(instances[:1]))
+    model = str(folder / "models" / "texts" / "1")
+    predict = ["--worker", "predict", model, "texts", str(arguments.data), str(arguments.seconds)]
+    peers: list[dict[str, Any]] = []
+    found: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+    with contextlib.ExitStack() as stack:
+        flags = ("--grpc-port", "0", "--workers")
+        servers = {
+            count: stack.enter_context(Server(folder / "models", *flags, str(count))) for count in (1, 2)
+        }
+
+        def ask(protocol: str, workers: int, seconds: float) -> dict[str, Any]:
+            server = servers[workers]
+            before = server.seconds()
+            if protocol == "REST":
+                asked = server.load(folder, path, body, seconds)
+            else:
+                load = ["--worker", "load-grpc", str(server.grpc_port), str(file), str(seconds)]
+                asked = run_worker([__file__, *load])
+            return {**asked, "server_us": (server.seconds() - before) / asked["requests"] * 1e6}
+
+        for way in WAYS.values():
+            ask(*way, 1.0)
+        for number in range(arguments.rounds):
+            peers.append(run_worker([__file__, *predict]))
+            for name, way in WAYS.items():
+                found[name].append(ask(*way, arguments.seconds))
+            print(f"ways, round {number + 1} of {arguments.rounds}", flush=True)
+        memory = {count: server.proportional_memory() for count, server in servers.items()}
+    for name, (protocol, workers) in WAYS.items():
+        add_way(report, f"{protocol}, {workers} worker{'s' * (workers > 1)}", found[name], peers)
+    report.add(
+        "memory of two workers",
+        "proportional set size of both, as a multiple of one server's",
+        memory[2] / memory[1],
+        result=f"{memory[2]:.0f} MB",
+        peer=f"one: {memory[1]:.0f} MB",
+    )
+
+
+def add_way(report: Report, name: str, rounds: list[dict[str, Any]], peers: list[dict[str, Any]]) -> None:
+    shares = [
+        peer["row_us"] / (mine["server_us"] + mine["client_us"])
+        for mine, peer in zip(rounds, peers, strict=True)
+    ]
+    rate, p99, server, client = (
+        float(np.median([each[key] for each in rounds]))
+        for key in ("per_second", "p99_ms", "server_us", "client_us")
+    )
+    row, peer_rate = (float(np.median([each[key] for each in peers])) for key in ("row_us", "per_second"))
+    report.add(
+        f"texts, 1 instance a request, {name}",
+        f"processor time of a row in predict, batches of 32, as a share of a request of {CLIENTS} clients",
+        float(np.median(shares)),
+        ">= 0.1" if name == "REST, 2 workers" else None,
+        result=f"{server:.0f} µs in the server, {client:.0f} in the client; "
+        f"{rate:,.0f} rows/s, p99 {p99:.1f} ms",
+        peer=f"predict: {row:.1f} µs; {peer_rate:,.0f} rows/s",
+        ratio=f"{np.median(shares):.3f}",
+        rounds=rounds,
+        predict=peers,
+        worst=min(shares),
+        failed=sum(len(each["failed"]) for each in rounds),
+    )
+
+
+def measure_swap(report: Report, arguments: argparse.Namespace, folder: Path, workers: int) -> None:
     source = folder / "models" / "texts" / "1"
-    models = folder / "swapped"
+    models = folder / f"swapped-{workers}"
     shutil.copytree(source, models / "texts" / "1")
     _, instances = inputs_of("texts", arguments.data)
     body = json.dumps({"instances": instances[:1]}).encode()
-    with Server(models, "--poll", "0.5") as server:
+    with Server(models, "--poll", "0.5", "--workers", str(workers)) as server:
         (folder / "request.bin").write_bytes(http_request("/v1/models/texts:predict", body))
         command = [sys.executable, __file__, "--worker", "load", str(server.port)]
         clients = subprocess.Popen(
@@ -289,7 +431,7 @@ def measure_swap(report: Report, arguments: argparse.Namespace, folder: Path) ->
             swapped.append(f"{version}: {state}")
         found = json.loads(clients.communicate(timeout=120)[0].strip().splitlines()[-1])
     report.add(
-        "hot swap under load",
+        "hot swap under load" + (f", {workers} workers" if workers > 1 else ""),
         f"failed requests of {CLIENTS} clients while five versions arrive, one of them broken",
         len(found["failed"]),
         "<= 0",
@@ -367,13 +509,14 @@ def measure_malformed(report: Report, folder: Path) -> None:
 
 def work(kind: str, *arguments: str) -> Any:
     """What the processes of their own do."""
-    if kind == "load":
+    if kind in ("load", "load-grpc"):
         port, file, seconds = arguments
-        return asyncio.run(load(int(port), Path(file).read_bytes(), float(seconds)))
+        ask = load if kind == "load" else load_grpc
+        return asyncio.run(ask(int(port), Path(file).read_bytes(), float(seconds)))
     if kind == "predict":
         folder, name, data, seconds = arguments
         return predict_rate(folder, name, data, float(seconds))
-    export_models(Path(arguments[0]), Path(arguments[1]))
+    export_models(Path(arguments[0]), Path(arguments[1]), *arguments[2:])
     return {}
 
 
@@ -384,15 +527,23 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", nargs="*", help="texts, ways, pictures, swap, swap-workers, malformed")
     arguments = parser.parse_args()
     report = Report("serving", arguments)
     with tempfile.TemporaryDirectory(prefix="tfautolabel-benchmark-") as name:
         folder = Path(name)
-        run_worker([__file__, "--worker", "export", str(arguments.data), str(folder)])
-        for model in ("texts", "pictures"):
-            measure_throughput(report, arguments, folder, model)
-        measure_swap(report, arguments, folder)
-        measure_malformed(report, folder)
+        parts: dict[str, Callable[[], None]] = {
+            "texts": lambda: measure_throughput(report, arguments, folder, "texts"),
+            "ways": lambda: measure_ways(report, arguments, folder),
+            "pictures": lambda: measure_throughput(report, arguments, folder, "pictures"),
+            "swap": lambda: measure_swap(report, arguments, folder, 1),
+            "swap-workers": lambda: measure_swap(report, arguments, folder, 2),
+            "malformed": lambda: measure_malformed(report, folder),
+        }
+        wanted = arguments.parts or list(parts)
+        run_worker([__file__, "--worker", "export", str(arguments.data), str(folder), *wanted])
+        for part in wanted:
+            parts[part]()
     report.save()
 
 

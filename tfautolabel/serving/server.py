@@ -13,6 +13,7 @@ from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
+from tfautolabel._gpus import visible_gpus
 from tfautolabel._optional import require, require_extra
 from tfautolabel.runs.outputs import run_of_model
 from tfautolabel.serving.application import Application
@@ -76,6 +77,7 @@ def serve(places: Sequence[Place], settings: Settings) -> None:
 
 def load_models(places: Sequence[Place], settings: Settings, metrics: Metrics) -> ServedModels:
     """Returns the models, loaded unless the settings have the server answer Label Studio meanwhile."""
+    visible_gpus()  # before the first model takes a GPU: several workers may share it
     load = partial(load_servable, merge_all=settings.merge_all)
     models = ServedModels(places, keep=settings.keep, load=load, on_change=metrics.set_versions)
     # What has been imported never goes; without it the collector is done many times as fast, and lists

@@ -165,7 +165,7 @@ class _Worker:
     def take_leave(self) -> dict[str, Any]:
         """Forgets a process that has ended, sets when the next one starts, and returns how it ended."""
         code = self.process.exitcode
-        how = {"exit_code": code} if code >= 0 else {"signal": signal.Signals(-code).name}
+        how = {"exit_code": code} if code >= 0 else {"signal": _signal_name(-code)}
         details = {"worker": self.number, "pid": self.process.pid, **how}
         self.process.close()
         self.process = None
@@ -292,3 +292,10 @@ class _Supervisor:
                     worker.process.join()
                 if worker.has_ended():
                     worker.take_leave()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # the signals for real time have no names
+        return str(number)

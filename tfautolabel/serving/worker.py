@@ -18,6 +18,7 @@ from socket import socket
 from typing import Any
 
 from tfautolabel._cores import limit_cores
+from tfautolabel._optional import MissingExtraError
 from tfautolabel.serving.places import Place
 from tfautolabel.serving.settings import Settings
 
@@ -26,6 +27,9 @@ LOADED, SERVING, REFUSED, NEWS = "loaded", "serving", "refused", "news"
 
 LISTEN, STOP = "listen", "stop"
 """What a worker is told. The end of the pipe means that it shall stop too."""
+
+REFUSALS = (MissingExtraError, ImportError, OSError, ValueError)
+"""What keeps a worker from beginning, and is said in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,9 @@ def work(orders: Orders, pipe: Connection, listening: socket) -> None:
     logging.getLogger("tfautolabel.serving").addFilter(_ToSupervisor(orders.number, told))
     try:
         _serve(orders, told, listening)
-    except (ValueError, OSError, ImportError) as error:
-        told.say(REFUSED, type(error), str(error))
+    except REFUSALS as error:
+        # Of a class that takes one sentence, which others derived from it may not.
+        told.say(REFUSED, next(kind for kind in REFUSALS if isinstance(error, kind)), str(error))
 
 
 def _serve(orders: Orders, told: _Told, listening: socket) -> None:
