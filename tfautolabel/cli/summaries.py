@@ -40,7 +40,7 @@ def show_run(result: RunResult) -> None:
         "",
         _accuracy(cross_validation),
         *_one_label(cross_validation.get("one_label", [])),
-        *_shares(result.record),
+        *_shift(result.record),
         *_baseline(result),
         f"accepted   {_share(counts['accepted'], counts['to_label'])} labels {_by_what(result)}",
         *_reasons(counts["reasons"]),
@@ -114,16 +114,15 @@ def _descriptions(result: RunResult) -> list[str]:
     return [f"described  {found['why']}"]
 
 
-def _shares(record: dict[str, Any]) -> list[str]:
-    """Returns a line about the classes' shares if those of the pool are others."""
+def _shift(record: dict[str, Any]) -> list[str]:
+    """Returns lines about what differs between the labelled examples and the pool."""
     from tfautolabel.measures.shift import Shift
 
     if not record["shift"]:
         return []
-    return [
-        f"shares     {said}"
-        for said in Shift.from_dict(record["shift"]).sentences(list(record["counts"]["classes"]))
-    ]
+    shift = Shift.from_dict(record["shift"])
+    shares = [f"shares     {said}" for said in shift.sentences(list(record["counts"]["classes"]))]
+    return [*shares, *(f"differs    {said}" for said in shift.differences)]
 
 
 def _one_label(names: list[str]) -> list[str]:

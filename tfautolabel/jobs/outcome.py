@@ -19,12 +19,14 @@ from tfautolabel.features import Extraction
 from tfautolabel.jobs.baseline import measure_baselines
 from tfautolabel.jobs.evidence import write_evidence
 from tfautolabel.jobs.labelled_copies import LabelledCopies
+from tfautolabel.jobs.plain_quantities import differences
 from tfautolabel.jobs.rule_votes import RuleVotes
 from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.labeler import Labeler
 from tfautolabel.labeler.weak_labels import WeakLabels
 from tfautolabel.labels import DESCRIPTION
 from tfautolabel.measures import evaluate_probabilities
+from tfautolabel.measures.shift import Shift
 from tfautolabel.runs.candidates import candidates_writer
 from tfautolabel.runs.files import EVIDENCE, UNREADABLE
 from tfautolabel.runs.identity import RUN_ID, run_id
@@ -64,6 +66,7 @@ class Done:
         drawn: how many labelled examples were drawn at random; None if nothing is said about it.
         rules: the record of the rules; None without rules.
         graph: the rules that go into the model; None for none.
+        shift: what differs between the labelled examples and the pool; None if there is too little.
     """
 
     run_id: str
@@ -77,6 +80,7 @@ class Done:
     drawn: int | None = None
     rules: dict[str, Any] | None = None
     graph: RuleGraph | None = None
+    shift: Shift | None = None
 
 
 def label_pool(
@@ -112,6 +116,7 @@ def label_pool(
     weak = None if rules is None else rules.weak
     with clock("head"):
         _fit(labeler, examples, settings, extraction, sample, said, weak)
+    shift = _explained(labeler, examples, sample, said)
     if "why" in labeler.transfer_:
         say(labeler.transfer_["why"])
     if "pool" in labeler.transfer_:
@@ -157,6 +162,7 @@ def label_pool(
         None if said.drawn is None else len(labeler.fitted.held_out.judging.class_ids),
         None if rules is None else rules.record(labeler.rules_),
         None if rules is None else rules.weak.graph,
+        shift,
     )
 
 
@@ -178,6 +184,16 @@ def _fit(
         drawn=said.drawn,
         rules=weak,
     )
+
+
+def _explained(labeler: Labeler, examples: Dataset, sample: Dataset, said: Said) -> Shift | None:
+    """Returns what differs between the labelled examples and the pool, with what a person can see of it."""
+    shift = labeler.fitted.shift
+    if shift is None or shift.changed != "inputs":
+        return shift
+    if said.drawn is not None:
+        examples = examples.subset(np.isin(examples.ids.astype(str), [*said.drawn]))
+    return replace(shift, differences=tuple(differences(examples, sample, seed=labeler.seed)))
 
 
 def _baselines(labeler: Labeler, known: Dataset, said: Said) -> dict[str, Any]:
@@ -238,7 +254,7 @@ def outcome(
     A certificate that nobody asked for is called an "estimate": it did not decide which labels were accepted.
     """
     backbone, certificate = labeler.backbone, done.certificate.to_dict()
-    gate, shift, asked = labeler.ood_gate_, labeler.fitted.shift, settings.target_error is not None
+    gate, asked = labeler.ood_gate_, settings.target_error is not None
     seen = labeler.fitted.held_out.judging
     return {
         "backbone": {"handle": backbone.handle, "fingerprint": backbone.fingerprint, "choice": choice},
@@ -249,7 +265,7 @@ def outcome(
         "acceptance": done.acceptance.to_dict(),
         "earned": labeler.earned_.to_dict(),
         "unlike": None if gate is None else gate.to_dict(),
-        "shift": None if shift is None else shift.to_dict(),
+        "shift": None if done.shift is None else done.shift.to_dict(),
         "transfer": labeler.transfer_,
         "calibration": labeler.calibration_.to_dict(),
         "cross_validation": labeler.cross_validation_,

@@ -11,6 +11,8 @@ from tfautolabel.features import Extraction
 from tfautolabel.labeler.fitted import Fitted
 from tfautolabel.measures.shift import FEWEST, find_shift
 
+_ENOUGH, _HALF = 50, 0.5  # of what the gate lets pass, so that it is compared without the rest
+
 
 def compared_with(
     fitted: Fitted,
@@ -22,8 +24,9 @@ def compared_with(
 ) -> Fitted:
     """Compares a pool with the labelled examples, so that labels of another population accept nothing.
 
-    The gate refuses single examples that are unlike all labelled ones; the comparison is about the others. If
-    some labelled examples were chosen, only those that were drawn at random are compared.
+    The gate refuses single examples that are unlike all labelled ones; the comparison is about the others,
+    unless it leaves hardly any. If some labelled examples were chosen, only those that were drawn at random
+    are compared.
 
     Args:
         fitted: the labeler.
@@ -42,6 +45,8 @@ def compared_with(
     class_ids, drawn = fitted.held_out.class_ids, fitted.held_out.drawn
     rows = ~fitted.held_out.refused if drawn is None else drawn & ~fitted.held_out.refused
     like = ~fitted.refuses(extraction.features)
+    if like.sum() < _ENOUGH and like.mean() < _HALF:
+        like[:] = True  # the gate refuses nearly all: what is left would not tell why
     if rows.sum() < FEWEST or like.sum() < FEWEST:
         return fitted
     prior = np.bincount(class_ids, minlength=len(fitted.classes)).astype(np.float64)
@@ -54,6 +59,7 @@ def compared_with(
         frozen.features[like],
         probabilities[like],
         prior / prior.sum(),
+        ids=pool.ids[frozen.rows][like],
         seed=fitted.seed,
     )
     return replace(fitted, shift=shift, earned=fitted.earned.with_shift(shift.other_population))

@@ -32,6 +32,9 @@ MOST = 1_000
 FEWEST = 8
 """Examples of each side below which nothing is tested: no difference could be shown."""
 
+STRANGEST = 12
+"""How many of the strangest examples are named."""
+
 _FOLDS = 5
 _DOUBT = 0.05  # of the pool's size: so many further examples with the labelled shares keep the shares from 0
 _RAREST = 1.0 / 30.0  # how rarely an example of the pool may be drawn, relative to the others
@@ -71,12 +74,16 @@ class Shift:
         inputs: the test after the classes' shares were made equal; None if `gap` finds nothing.
         labelled_shares: (k,) the classes' shares of the labelled examples.
         pool_shares: (k,) the classes' shares of the pool, estimated as if the examples of a class were alike.
+        strangest: ids of the pool's examples that are told from the labelled ones most surely.
+        differences: sentences about plain quantities that differ.
     """
 
     gap: DomainGap
     inputs: DomainGap | None
     labelled_shares: tuple[float, ...]
     pool_shares: tuple[float, ...]
+    strangest: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
 
     @property
     def changed(self) -> str:
@@ -112,8 +119,8 @@ class Shift:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the attributes as plain values, ready for JSON, and `changed`."""
-        shares = {"labelled_shares": list(self.labelled_shares), "pool_shares": list(self.pool_shares)}
-        return asdict(self) | shares | {"changed": self.changed}
+        entries = asdict(self) | {"changed": self.changed}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in entries.items()}
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> Shift:
@@ -124,6 +131,8 @@ class Shift:
             None if inputs is None else DomainGap(**inputs),
             tuple(entries["labelled_shares"]),
             tuple(entries["pool_shares"]),
+            tuple(entries["strangest"]),
+            tuple(entries["differences"]),
         )
 
 
@@ -151,6 +160,13 @@ def domain_gap(
         >>> domain_gap(rng.normal(size=(60, 8)), rng.normal(0.6, size=(200, 8))).found
         True
     """
+    return _compared(labelled, pool, permutations, seed)[0]
+
+
+def _compared(
+    labelled: np.ndarray, pool: np.ndarray, permutations: int, seed: int
+) -> tuple[DomainGap, np.ndarray]:
+    """Returns the test, and rows of the pool, the one first that is told most surely."""
     labelled, pool = np.asarray(labelled, np.float64), np.asarray(pool, np.float64)
     if labelled.ndim != 2 or pool.ndim != 2 or labelled.shape[1] != pool.shape[1]:
         raise ValueError(
@@ -162,17 +178,20 @@ def domain_gap(
             f"each side must have at least {FEWEST} examples. Received: {len(labelled)} and {len(pool)}"
         )
     rng = np.random.default_rng(seed)
-    sides = [_drawn(side, rng) for side in (labelled, pool)]
-    n, m = map(len, sides)
+    rows = [rng.permutation(len(side))[:MOST] for side in (labelled, pool)]
+    n, m = map(len, rows)
     order = rng.permutation(n + m)  # so that copies of one example on both sides are in no order
-    values = _unit(np.concatenate(sides)[order])
+    values = _unit(np.concatenate([labelled[rows[0]], pool[rows[1]]])[order])
     goals = np.zeros((n + m, permutations + 1))
     goals[:, 0] = order >= n
     for number in range(1, permutations + 1):
         goals[:, number] = rng.permutation(goals[:, 0])
-    areas = _areas(_left_out(values, goals - m / (n + m), rng), goals)
+    scores = _left_out(values, goals - m / (n + m), rng)
+    areas = _areas(scores, goals)
     at_least = int((areas[1:] >= areas[0]).sum())
-    return DomainGap(float(areas[0]), (1 + at_least) / (1 + permutations), n, m)
+    strangest = order[np.argsort(-scores[:, 0], kind="stable")]
+    gap = DomainGap(float(areas[0]), (1 + at_least) / (1 + permutations), n, m)
+    return gap, rows[1][strangest[strangest >= n] - n]
 
 
 def sample_of(pool: Dataset, seed: int = 0) -> Dataset:
@@ -227,6 +246,7 @@ def find_shift(
     probabilities: np.ndarray,
     prior: np.ndarray | None = None,
     *,
+    ids: Sequence[str] | np.ndarray = (),
     seed: int = 0,
 ) -> Shift:
     """Finds whether a pool differs from the labelled examples, and whether the classes' shares explain it.
@@ -237,6 +257,7 @@ def find_shift(
         pool: (m, d) features; none of them may be among the labelled ones.
         probabilities: (m, k) of the pool, calibrated for classes with the shares `prior`.
         prior: (k,) shares for which the probabilities are calibrated; by default the labelled ones.
+        ids: (m,) names of the pool's examples, so that the strangest can be named.
         seed: determines all random choices.
 
     Returns:
@@ -250,7 +271,7 @@ def find_shift(
     own = np.bincount(class_ids, minlength=k) / len(class_ids)
     prior = own if prior is None else np.asarray(prior, np.float64)
     prior = np.maximum(prior, _TINY) / np.maximum(prior, _TINY).sum()
-    gap = domain_gap(labelled, pool, seed=seed)
+    gap, strangest = _compared(labelled, pool, PERMUTATIONS, seed)
     shares = class_shares(probabilities, prior)
     inputs = None
     if gap.found:
@@ -259,11 +280,8 @@ def find_shift(
         alike = np.random.default_rng(seed).random(len(pool)) < chances
         if alike.sum() >= FEWEST:
             inputs = domain_gap(labelled, np.asarray(pool)[alike], seed=seed)
-    return Shift(gap, inputs, tuple(own.tolist()), tuple(shares.tolist()))
-
-
-def _drawn(side: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return side[rng.permutation(len(side))[:MOST]]
+    named = tuple(str(ids[row]) for row in strangest[:STRANGEST]) if gap.found and len(ids) else ()
+    return Shift(gap, inputs, tuple(own.tolist()), tuple(shares.tolist()), named)
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

@@ -94,6 +94,16 @@ def unlike_gallery(labels: LabelTable, classes: Sequence[str]) -> Gallery:
     return Gallery("Unlike anything labelled", _items(labels, in_order[:LISTED], classes), len(rows))
 
 
+def strangest_gallery(ids: Sequence[str], labels: LabelTable, classes: Sequence[str]) -> Gallery:
+    """Shows examples of a pool of another population that are told from the labelled ones most surely."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    places = pc.index_in(pa.array(ids, pa.string()), value_set=labels.ids).to_pylist()
+    rows = np.array([row for row in places if row is not None], np.int64)
+    return Gallery("Least like the labelled examples", _items(labels, rows, classes), len(rows))
+
+
 def suspect_gallery(evidence: Evidence, classes: Sequence[str]) -> Gallery:
     """Shows given labels that are probably wrong, as `tfautolabel check-labels` finds them."""
     rows = judge_labels(evidence.labelled_class_ids, evidence.out_of_fold).suspects

@@ -20,6 +20,7 @@ from tfautolabel.report.galleries import (
     Gallery,
     class_galleries,
     conflict_gallery,
+    strangest_gallery,
     suspect_gallery,
     unlike_gallery,
 )
@@ -93,7 +94,9 @@ def render_report(
     suspicious = _NOTHING if run.evidence is None else suspect_gallery(run.evidence, run.classes)
     unlike = _NOTHING if run.labels is None else unlike_gallery(run.labels, run.classes)
     of_rules = run.record.get("rules") or {}
-    disagreed = _NOTHING
+    disagreed, strangest = _NOTHING, _NOTHING
+    if run.labels is not None and run.earned is not None and run.earned.other_population is not None:
+        strangest = strangest_gallery(run.record["shift"]["strangest"], run.labels, run.classes)
     if run.labels is not None and of_rules.get("conflicts"):
         disagreed = conflict_gallery(of_rules["conflicts"], run.labels, run.classes)
     sound = run.record["inputs"].get("modality") == "audio"
@@ -104,7 +107,7 @@ def render_report(
     )
     of_pool = [
         item.id
-        for gallery in [unlike, disagreed, *(gallery for row in galleries for gallery in row[2:])]
+        for gallery in [unlike, disagreed, strangest, *(gallery for row in galleries for gallery in row[2:])]
         for item in gallery.items
     ]
     if originals is None:
@@ -130,11 +133,12 @@ def render_report(
         legend=_legend(run),
         galleries=galleries,
         unlike=unlike,
+        strangest=strangest,
         suspicious=suspicious,
         disagreed=disagreed,
         labelled_media=labelled_media,
         pool_media=pool_media,
-        notes=[*run.missing, *_shares(run), *notes],
+        notes=[*run.missing, *_shift(run), *notes],
         steps=next_steps(run, suspicious.total, unlike.total),
         command=run_command(run),
         audit=_audit_rows(run),
@@ -163,10 +167,13 @@ def _out_of_fold(run: RunRecord) -> Evaluation | None:
     return evaluate_predictions(run.evidence.labelled_class_ids, predicted, run.classes)
 
 
-def _shares(run: RunRecord) -> list[str]:
-    """Returns what to know if the pool has other shares of the classes."""
-    found = run.record.get("shift")
-    return [] if not found else [f"{said}." for said in Shift.from_dict(found).sentences(run.classes)]
+def _shift(run: RunRecord) -> list[str]:
+    """Returns what differs between the labelled examples and the pool, in sentences."""
+    if not run.record.get("shift"):
+        return []
+    shift = Shift.from_dict(run.record["shift"])
+    differences = [f"What differs: {'; '.join(shift.differences)}."] if shift.differences else []
+    return [*(f"{said}." for said in shift.sentences(run.classes)), *differences]
 
 
 def _plots(run: RunRecord) -> dict[str, Any]:
