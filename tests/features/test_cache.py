@@ -1,14 +1,17 @@
 import itertools
+import tempfile
 import threading
+from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfautolabel.data.atomic import atomic_write
 from tfautolabel.features import cache as module
-from tfautolabel.features import shards
+from tfautolabel.features import place_index, shards
 from tfautolabel.features.cache import FeatureCache, content_key
 
 DIM = 6
@@ -101,19 +104,47 @@ def test_keys_that_begin_alike(opened):
     assert opened().get(keys[4]) is None
 
 
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=20))
-def test_place_index_finds_every_key(sizes):
-    index, expected = shards.PlaceIndex(), {}
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.sampled_from([10**9, 20, 5]))
+def test_place_index_finds_every_key(sizes, longest):
+    """Runs with more keys than `longest` are on disk."""
+    with (
+        patch.multiple(place_index, LONG_RUN=longest, FENCE=4),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        check_place_index(place_index.PlaceIndex(Path(folder)), sizes, longest)
+        assert list(Path(folder).iterdir()) == []
+
+
+def check_place_index(index, sizes, longest):
+    expected = {}
     for shard, size in enumerate(sizes):
         keys = [content_key(f"{shard} {row}".encode()) for row in range(size)]
         index.add(shard, np.array([np.void(key) for key in keys], "V32"))
         expected |= {key: (shard, row) for row, key in enumerate(keys)}
     assert len(index) == len(expected)
     assert {key: next(index.find(key)) for key in expected} == expected
-    runs = [len(run) for run, _ in index._runs]
+    runs = [len(run) for run in index._runs]
+    assert [isinstance(run, place_index._Filed) for run in index._runs] == [n > longest for n in runs]
     assert all(early >= 2 * late for early, late in itertools.pairwise(runs))
     index.forget(0)
     assert [bool(list(index.find(key))) for key in expected] == [shard > 0 for shard, _ in expected.values()]
+
+
+def test_an_index_that_cannot_be_on_disk_is_in_memory(tmp_path):
+    with patch.multiple(place_index, LONG_RUN=5):
+        check_place_index(place_index.PlaceIndex(tmp_path / "not there"), [6, 20, 7], 10**9)
+
+
+def test_keys_that_begin_alike_are_found_on_disk(tmp_path):
+    """They may lie in several blocks."""
+    keys = np.array([np.void(b"alike..." + bytes([number]) * 24) for number in range(23)], "V32")
+    with patch.multiple(place_index, LONG_RUN=5, FENCE=4):
+        index = place_index.PlaceIndex(tmp_path)
+        for shard in range(2):
+            index.add(shard, keys)
+        found = list(index.find(keys[3].tobytes()))
+    assert found == [(shard, row) for shard in (1, 0) for row in range(22, -1, -1)]
 
 
 def test_full_shard_is_written_without_flush(opened, monkeypatch, tmp_path):

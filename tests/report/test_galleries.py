@@ -19,6 +19,8 @@ def table(class_ids, confidence, unlike=None, scores=None):
         confidence >= 0.8,
         np.zeros(n, bool) if unlike is None else np.asarray(unlike),
         np.zeros(n, np.float32) if scores is None else np.asarray(scores, np.float32),
+        np.bincount(class_ids, minlength=len(CLASSES)),
+        0 if unlike is None else int(np.sum(unlike)),
     )
 
 

@@ -5,7 +5,8 @@ NumPy's format: the rows, and an index of their keys and checksums. The index is
 exists only when it is complete. Every process writes its own shards and never changes one. So runs can share
 a cache, and an interrupted run only loses rows that it had not written yet.
 
-Only a few bytes per row stay in memory. A cache of ten million rows works as well as one of a hundred.
+Little stays in memory, however many rows there are. A cache of a hundred million rows works as well as one
+of a hundred.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tfautolabel.data.atomic import atomic_write
-from tfautolabel.features.shards import INDEX, PlaceIndex, ShardFiles, rows_file, sweep_rows
+from tfautolabel.features.place_index import PlaceIndex
+from tfautolabel.features.shards import INDEX, ShardFiles, rows_file, sweep_rows
 
 SHARD_ROWS = 4096
 """A shard is written when this many rows are waiting."""
@@ -54,17 +56,21 @@ class FeatureCache:
         folder: the cache's folder for features, shared by all backbones.
         fingerprint: the backbone's fingerprint.
         feature_dim: d.
+        when_asked: whether shards are written by `flush` only.
 
     Attributes:
         damaged: number of damaged shards. Their lost rows are computed again.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], fingerprint: str, feature_dim: int) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], fingerprint: str, feature_dim: int, when_asked: bool = False
+    ) -> None:
         self._folder = Path(folder) / fingerprint
         self._shards = ShardFiles(feature_dim)
-        self._places = PlaceIndex()
+        self._places = PlaceIndex(self._folder)
         self._waiting: dict[bytes, CachedFeatures] = {}
         self._waiting_since = 0.0
+        self._when_asked = when_asked
         self.damaged = 0
         sweep_rows(self._folder)
         for index_file in sorted(self._folder.glob("*.index.npy")) if self._folder.is_dir() else ():
@@ -89,7 +95,7 @@ class FeatureCache:
         return self._waiting.get(key)
 
     def put(self, key: bytes, features: np.ndarray, shortened: bool = False) -> None:
-        """Adds (d,) float32 features. They are written to disk with their shard.
+        """Adds (d,) float32 features. They are written to disk with their shard; see `when_asked`.
 
         Raises:
             OSError: If the shard is full and cannot be written.
@@ -97,6 +103,8 @@ class FeatureCache:
         if not self._waiting:
             self._waiting_since = time.monotonic()
         self._waiting[key] = CachedFeatures(np.array(features, np.float32), shortened)
+        if self._when_asked:
+            return
         if len(self._waiting) >= SHARD_ROWS or time.monotonic() - self._waiting_since > SHARD_SECONDS:
             self.flush()
 

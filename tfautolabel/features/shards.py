@@ -1,10 +1,9 @@
-"""Manages the files of a feature cache, with a few open at a time, and an index of the keys in them."""
+"""Manages the files of a feature cache, with a few open at a time."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,6 @@ INDEX = np.dtype([("key", "V32"), ("checksum", "<u4"), ("shortened", "u1")])
 
 OPEN_SHARDS = 8
 """The most shards that are mapped into memory at a time."""
-
-_ROW_BITS = np.uint64(32)
 
 
 def rows_file(index_file: Path) -> Path:
@@ -90,50 +87,3 @@ class ShardFiles:
         with contextlib.suppress(OSError):
             self._files[shard].unlink(missing_ok=True)
             rows_file(self._files[shard]).unlink(missing_ok=True)
-
-
-class PlaceIndex:
-    """An index of where keys may be, with 16 bytes of memory per key.
-
-    It holds sorted runs of the keys' first 8 bytes. Each run is at most half as large as the one before, as
-    in a log-structured merge tree (O'Neil et al. 1996, doi 10.1007/s002360050048). So adding a shard is
-    cheap, and a search reads few runs.
-    """
-
-    def __init__(self) -> None:
-        self._runs: list[tuple[np.ndarray, np.ndarray]] = []
-
-    def __len__(self) -> int:
-        """Returns the number of distinct keys."""
-        return len(np.unique(np.concatenate([run for run, _ in self._runs]))) if self._runs else 0
-
-    def add(self, shard: int, keys: np.ndarray) -> None:
-        """Adds a shard's (n,) keys of 32 bytes."""
-        places = np.uint64(shard) << _ROW_BITS | np.arange(len(keys), dtype=np.uint64)
-        self._push(_short(keys), places)
-        while len(self._runs) > 1 and len(self._runs[-1][0]) * 2 > len(self._runs[-2][0]):
-            (late, late_places), (early, early_places) = self._runs.pop(), self._runs.pop()
-            self._push(np.concatenate([early, late]), np.concatenate([early_places, late_places]))
-
-    def find(self, key: bytes) -> Iterator[tuple[int, int]]:
-        """Yields each (shard, row) that may hold the key, the latest first."""
-        short = _short(np.frombuffer(key, "V32"))[0]
-        for shorts, places in reversed(self._runs):
-            first = int(np.searchsorted(shorts, short, side="left"))
-            last = int(np.searchsorted(shorts, short, side="right"))
-            for place in places[first:last][::-1].tolist():
-                yield place >> 32, place & 0xFFFFFFFF
-
-    def forget(self, shard: int) -> None:
-        """Removes a shard's keys."""
-        kept = [(shorts, places, places >> _ROW_BITS != shard) for shorts, places in self._runs]
-        self._runs = [(shorts[rows], places[rows]) for shorts, places, rows in kept]
-
-    def _push(self, shorts: np.ndarray, places: np.ndarray) -> None:
-        order = np.argsort(shorts, kind="stable")
-        self._runs.append((shorts[order], places[order]))
-
-
-def _short(keys: np.ndarray) -> np.ndarray:
-    """Returns the first 8 bytes of (n,) keys as (n,) uint64."""
-    return np.ascontiguousarray(keys).view("<u8").reshape(-1, 4)[:, 0].astype(np.uint64)

@@ -59,14 +59,14 @@ def class_galleries(
     """Returns the surest and the least sure labels of each of the commonest `CLASSES` classes.
 
     Args:
-        labels: n labels.
+        labels: those that may be shown of all labels.
         classes: k names.
         per_class: how many of each kind.
 
     Returns:
         Class, count and the two galleries; the commonest class comes first.
     """
-    counts = np.bincount(labels.class_ids, minlength=len(classes))
+    counts = labels.counts
     found = []
     for class_id in np.argsort(-counts, kind="stable")[:CLASSES]:
         rows = np.flatnonzero(labels.class_ids == class_id)
@@ -79,9 +79,9 @@ def class_galleries(
         found.append(
             (
                 name,
-                len(rows),
-                Gallery("Surest", _items(labels, surest, classes), len(rows)),
-                Gallery("Least sure", _items(labels, least, classes), len(rows)),
+                int(counts[class_id]),
+                Gallery("Surest", _items(labels, surest, classes), int(counts[class_id])),
+                Gallery("Least sure", _items(labels, least, classes), int(counts[class_id])),
             )
         )
     return found
@@ -91,7 +91,9 @@ def unlike_gallery(labels: LabelTable, classes: Sequence[str]) -> Gallery:
     """Shows examples that are unlike all labelled examples, the least similar first."""
     rows = np.flatnonzero(labels.unlike)
     in_order = rows[np.argsort(-labels.unlike_score[rows], kind="stable")]
-    return Gallery("Unlike anything labelled", _items(labels, in_order[:LISTED], classes), len(rows))
+    return Gallery(
+        "Unlike anything labelled", _items(labels, in_order[:LISTED], classes), labels.unlike_count
+    )
 
 
 def strangest_gallery(ids: Sequence[str], labels: LabelTable, classes: Sequence[str]) -> Gallery:

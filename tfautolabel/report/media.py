@@ -60,7 +60,7 @@ def read_media(dataset: Dataset, names: Sequence[str], budget: int = BUDGET) -> 
         Name to medium, for the examples that exist.
     """
     wanted = {*names}
-    rows = {name: row for row, name in enumerate(dataset.ids.tolist()) if name in wanted}
+    rows = {name: row for row, name in enumerate(dataset.ids) if name in wanted}
     found: dict[str, Medium] = {}
     in_order = [name for name in dict.fromkeys(names) if name in rows]
     share = budget // max(len(in_order), 1)

@@ -20,7 +20,7 @@ from tfautolabel.runs.files import (
     RECORD,
     UNREADABLE,
 )
-from tfautolabel.runs.predictions import LabelTable, read_predictions
+from tfautolabel.runs.predictions import LabelTable, read_shown
 from tfautolabel.runs.record import read_record, settings_of
 from tfautolabel.runs.settings import RunSettings
 from tfautolabel.trust import Certificate
@@ -36,7 +36,7 @@ class RunRecord:
         record: the content of run.json.
         settings: the settings of the run.
         classes: k names.
-        labels: the labels, or None if the table is missing.
+        labels: the labels that may be shown, see `read_shown`; None if the table is missing.
         unreadable: what was set aside.
         evidence: predictions of the labelled examples, or None.
         certificate: the certificate that labels were accepted by, or None.
@@ -81,7 +81,8 @@ def read_run(out: str | os.PathLike[str], staged: Path | None = None) -> RunReco
     missing: list[str] = []
     labels = evidence = None
     try:
-        labels = read_predictions(place(PREDICTIONS_PARQUET), classes)
+        conflicts = (record.get("rules") or {}).get("conflicts") or ()
+        labels = read_shown(place(PREDICTIONS_PARQUET), classes, [one["id"] for one in conflicts])
     except (OSError, ValueError, KeyError) as error:
         missing.append(f"{PREDICTIONS_PARQUET} cannot be read: {named(error)}")
     if place(EVIDENCE).exists():
