@@ -226,7 +226,8 @@ def test_the_record_says_what_was_done(hostile):
         *("format_version", "id", "files"),
         *("started", "versions", "inputs", "notes", "settings", "backbone", "counts", "cross_validation"),
         *("seconds", "transfer", "calibration", "certificate", "estimate", "acceptance", "unlike", "audit"),
-        *("shift", "earned", "evaluation", "baseline", "tuning", "rules", "descriptions"),
+        *("shift", "earned", "evaluation", "baseline", "tuning", "rules", "descriptions", "engine"),
+        "pool_sample",
     }
     taken, *others = made["notes"]
     assert re.fullmatch(rf"{re.escape(str(hostile.photos))}: \d+ files, taken for pictures", taken)

@@ -10,9 +10,11 @@ import typer
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import remark
 from tfautolabel.cli.options import (
+    Address,
     BatchSize,
     Data,
     Encoding,
+    Engine,
     FollowLinks,
     Frame,
     IdColumn,
@@ -20,6 +22,7 @@ from tfautolabel.cli.options import (
     Modality,
     Model,
     Quiet,
+    WorkerCount,
 )
 
 
@@ -47,22 +50,9 @@ def label(
         ),
     ] = None,
     batch_size: BatchSize = 32,
-    runner: Annotated[
-        str,
-        typer.Option(
-            "--engine",
-            help="Where the rows are labelled: local (this process), processes (several of this machine) or "
-            "ray (a Ray cluster that is running).",
-        ),
-    ] = "local",
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", help="How many processes label at a time, for --engine processes and ray."),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option("--address", help="The Ray cluster to join, such as auto (the default) or HOST:6379."),
-    ] = None,
+    runner: Engine = "local",
+    workers: WorkerCount = None,
+    address: Address = None,
     shard: Annotated[
         str | None,
         typer.Option(

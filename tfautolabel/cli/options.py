@@ -189,6 +189,22 @@ Precision = Annotated[
         "on a CPU, float16 on a GPU where it gives the same features.",
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="Where the examples are computed: local (this process), processes (several of this machine) or "
+        "ray (a Ray cluster that is running).",
+    ),
+]
+WorkerCount = Annotated[
+    int | None,
+    typer.Option("--workers", help="How many processes compute at a time, for --engine processes and ray."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="The Ray cluster to join, such as auto (the default) or HOST:6379."),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress and no summary; warnings and errors only.")
 ]

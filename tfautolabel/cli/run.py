@@ -10,12 +10,14 @@ import typer
 from tfautolabel.cli import summaries
 from tfautolabel.cli.console import remark, say
 from tfautolabel.cli.options import (
+    Address,
     Balanced,
     BatchSize,
     CacheDir,
     Classes,
     Data,
     Describe,
+    Engine,
     Labelled,
     Labels,
     Quiet,
@@ -25,6 +27,7 @@ from tfautolabel.cli.options import (
     Seed,
     TimeBudget,
     Transfer,
+    WorkerCount,
     descriptions_of,
     with_reading,
 )
@@ -99,6 +102,9 @@ def run(
             "Its backbone is the default then.",
         ),
     ] = DEFAULTS.meta_learner,
+    runner: Engine = "local",
+    workers: WorkerCount = None,
+    address: Address = None,
     quiet: Quiet = False,
 ) -> None:
     """Label pictures, texts or sound clips from a few labels, and export the model that did it.
@@ -135,6 +141,9 @@ def run(
         descriptions=descriptions_of(describe, classes),
         settings=settings,
         cache_dir=cache_dir,
+        runner=runner,
+        workers=workers,
+        address=address,
         progress=not quiet,
         say=remark(quiet),
     )

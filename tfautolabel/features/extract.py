@@ -126,6 +126,7 @@ class FeatureExtractor:
         use_cache: False to compute everything and store nothing.
         device: as for `choose_engine`, like `precision`.
         precision: see above.
+        cache_whole: whether features go into the cache only when a whole data set is done.
 
     Attributes:
         engine: the engine that computes the features.
@@ -144,6 +145,7 @@ class FeatureExtractor:
         use_cache: bool = True,
         device: str = AUTO,
         precision: str = AUTO,
+        cache_whole: bool = False,
     ) -> None:
         refuse_after_fork()
         if batch_size < 1:
@@ -155,7 +157,7 @@ class FeatureExtractor:
         key = self.engine.key(backbone.fingerprint)
         self._graphs = graphs_of(backbone, self.engine, key)
         folder = Path(cache_dir) if cache_dir is not None else default_cache_dir() / "features"
-        self._cache = FeatureCache(folder, key, backbone.feature_dim) if use_cache else None
+        self._cache = FeatureCache(folder, key, backbone.feature_dim, cache_whole) if use_cache else None
 
     def extract(self, dataset: Dataset, advance: Callable[[int], None] = lambda _: None) -> Extraction:
         """Returns the features of a data set; see `extract_features`.

@@ -19,10 +19,13 @@ from tfautolabel.features import Extraction
 from tfautolabel.jobs.baseline import measure_baselines
 from tfautolabel.jobs.evidence import write_evidence
 from tfautolabel.jobs.labelled_copies import LabelledCopies
+from tfautolabel.jobs.part_features import extracted_by
 from tfautolabel.jobs.plain_quantities import differences
 from tfautolabel.jobs.rule_votes import RuleVotes
+from tfautolabel.jobs.runners.contract import Runner
 from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.labeler import Labeler
+from tfautolabel.labeler.reading import ExtractParts
 from tfautolabel.labeler.weak_labels import WeakLabels
 from tfautolabel.labels import DESCRIPTION
 from tfautolabel.measures import evaluate_probabilities
@@ -67,6 +70,8 @@ class Done:
         rules: the record of the rules; None without rules.
         graph: the rules that go into the model; None for none.
         shift: what differs between the labelled examples and the pool; None if there is too little.
+        sampled: how many examples stood for how many, where the head and the gate look at the pool; None if
+            they saw all of it.
     """
 
     run_id: str
@@ -81,6 +86,7 @@ class Done:
     rules: dict[str, Any] | None = None
     graph: RuleGraph | None = None
     shift: Shift | None = None
+    sampled: dict[str, int] | None = None
 
 
 def label_pool(
@@ -92,6 +98,7 @@ def label_pool(
     say: Callable[[str], None],
     extraction: Extraction | None = None,
     graph: RuleGraph | None = None,
+    runner: Runner | None = None,
 ) -> Done:
     """Fits the labeler, labels the pool part by part, and writes the labels and what was set aside.
 
@@ -104,11 +111,10 @@ def label_pool(
         say: is called with what was tuned.
         extraction: the result of `labeler.extract` for the labelled examples, so that it is not repeated.
         graph: the rules that the model is to hold; None for none.
+        runner: extracts the features of the pool; None to do it in this process.
     """
     examples, n_classes, settings = inputs.examples, len(labeler.classes), source.settings
-    sample = _sample(inputs.pool, labeler.seed)
-    everything = [*map(str, examples.ids), *map(str, inputs.pool.ids)]
-    said = read_said(source, everything)
+    sample, said = _sample(inputs.pool, labeler.seed, say), _said(source, inputs)
     if extraction is None:
         with clock("features"):
             extraction = labeler.extract(examples)
@@ -117,10 +123,9 @@ def label_pool(
     with clock("head"):
         _fit(labeler, examples, settings, extraction, sample, said, weak)
     shift = _explained(labeler, examples, sample, said)
-    if "why" in labeler.transfer_:
-        say(labeler.transfer_["why"])
-    if "pool" in labeler.transfer_:
-        say(labeler.transfer_["pool"]["why"])
+    for learnt in (labeler.transfer_, labeler.transfer_.get("pool", {})):
+        if "why" in learnt:
+            say(learnt["why"])
     certificate = labeler.certify(
         settings.target, confidence=settings.certify_confidence, per_class=settings.per_class
     )
@@ -136,9 +141,11 @@ def label_pool(
     if rules is not None:
         tally.add_sample(rules.extraction)
     copies = LabelledCopies(extraction, examples.class_ids)
-    in_order, found_id = _write_labels(
-        labeler, inputs, source, extraction, seen, tally, estimate, out, clock, said, copies, rules
-    )
+    with extracted_by(None if seen is not None else runner, labeler.reading, out) as extract_parts:
+        in_order, found_id = _write_labels(
+            labeler, inputs, source, extraction, seen, tally, estimate, out, clock, said, copies, rules,
+            extract_parts,
+        )  # fmt: skip
     copies.tell(say)
     write_unreadable(in_order, out / UNREADABLE)
     certificate = with_pool(certificate, labeler.classes, tally.predicted, tally.accepted_by_estimate)
@@ -163,6 +170,7 @@ def label_pool(
         None if rules is None else rules.record(labeler.rules_),
         None if rules is None else rules.weak.graph,
         shift,
+        None if sample is inputs.pool else {"examples": len(sample), "of": len(inputs.pool)},
     )
 
 
@@ -219,6 +227,7 @@ def _write_labels(
     said: Said,
     copies: LabelledCopies,
     rules: RuleVotes | None,
+    extract_parts: ExtractParts | None,
 ) -> tuple[tuple[Unreadable, ...], str]:
     """Labels the pool part by part into its files; returns everything set aside, and the run's id."""
     unreadable = {*inputs.unreadable, *named_below(source.labelled, extraction.unreadable)}
@@ -226,7 +235,8 @@ def _write_labels(
     with ExitStack() as stack:
         writers = stack.enter_context(predictions_writers(out, metadata))
         write = [*(writer.write for writer in writers), stack.enter_context(candidates_writer(out, metadata))]
-        for part, labels in _timed(labeler.extracted_parts(inputs.pool, extraction=seen), clock, "features"):
+        found = labeler.extracted_parts(inputs.pool, extraction=seen, extract_parts=extract_parts)
+        for part, labels in _timed(found, clock, "features"):
             with clock("labels"):
                 labels = copies.label(part, labels.without(said.no_class))
                 labels = labels if rules is None else rules.label(part, labels)
@@ -267,6 +277,7 @@ def outcome(
         "unlike": None if gate is None else gate.to_dict(),
         "shift": None if done.shift is None else done.shift.to_dict(),
         "transfer": labeler.transfer_,
+        "pool_sample": done.sampled,
         "calibration": labeler.calibration_.to_dict(),
         "cross_validation": labeler.cross_validation_,
         "evaluation": evaluate_probabilities(seen.class_ids, seen.probabilities, seed=labeler.seed).to_dict()
@@ -276,11 +287,21 @@ def outcome(
     }
 
 
-def _sample(pool: Dataset, seed: int) -> Dataset:
+def _sample(pool: Dataset, seed: int, say: Callable[[str], None]) -> Dataset:
     if len(pool) <= SAMPLE:
         return pool
     rows = np.random.default_rng(seed).choice(len(pool), SAMPLE, replace=False)
+    say(
+        f"{SAMPLE:,} of the {len(pool):,} examples to label, drawn at random, stand for them where the head "
+        "and the gate look at the pool, and on the map"
+    )
     return pool.subset(np.sort(rows))
+
+
+def _said(source: Source, inputs: Inputs) -> Said:
+    if source.labels is None:
+        return Said()  # and the names of a long table need not be made
+    return read_said(source, [*map(str, inputs.examples.ids), *map(str, inputs.pool.ids)])
 
 
 def _run_id(

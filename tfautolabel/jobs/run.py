@@ -16,6 +16,8 @@ from tfautolabel.data.class_descriptions import ClassDescriptions
 from tfautolabel.jobs.candidates import list_items, say_ambiguous
 from tfautolabel.jobs.labeler_of import labeler_of
 from tfautolabel.jobs.rules_in_model import check_has_rules, graph_of_rules, settled
+from tfautolabel.jobs.runners import runner_of
+from tfautolabel.jobs.runners.contract import Runner, Workers
 from tfautolabel.jobs.tally import Clock, Tally
 from tfautolabel.jobs.tune import search_head
 from tfautolabel.runs.candidates import read_candidates
@@ -60,6 +62,9 @@ def run(
     descriptions: ClassDescriptions | None = None,
     settings: RunSettings = RunSettings(),  # noqa: B008 # frozen
     cache_dir: Place | None = None,
+    runner: str = "local",
+    workers: int | None = None,
+    address: str | None = None,
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> RunResult:
@@ -83,6 +88,11 @@ def run(
         descriptions: what each class is, in words; with them, labels are not needed either.
         settings: everything that decides the results besides the data.
         cache_dir: the folder where features are kept between runs.
+        runner: where the features of a pool of more than 5,000 examples are computed: in this process
+            ("local"), in several of this machine ("processes"), or on a Ray cluster that is there already
+            ("ray").
+        workers: how many processes compute at a time; chosen by the cores that are there by default.
+        address: the cluster that "ray" joins; the one that this machine belongs to by default.
         progress: shows progress bars where standard error is a terminal.
         say: is called with each thing that was recognised, guessed or chosen, one sentence at a time.
 
@@ -99,6 +109,8 @@ def run(
         OSError: If a file cannot be written.
     """
     settings.check()
+    # Even if this process will do it all: the arguments are checked.
+    found = runner_of(runner, Workers(workers, address))
     out = local_folder(out)
     source = Source(data, labels, labelled, settings, rules, descriptions)
     check_source(source, out)
@@ -106,11 +118,16 @@ def run(
     with staging(out) as staged:
         described = None if descriptions is None else descriptions.file
         check_places(out, [data, labels, labelled, rules, described])
-        return _run(source, staged, cache_dir, progress, say)
+        return _run(source, staged, cache_dir, None if runner == "local" else found, progress, say)
 
 
 def _run(
-    source: Source, staged: Staging, cache_dir: Place | None, progress: bool, say: Callable[[str], None]
+    source: Source,
+    staged: Staging,
+    cache_dir: Place | None,
+    runner: Runner | None,
+    progress: bool,
+    say: Callable[[str], None],
 ) -> RunResult:
     settings, out = source.settings, staged.out
     started = datetime.now(UTC)
@@ -133,7 +150,7 @@ def _run(
         with clock("tuning"):
             extraction = labeler.extract(inputs.examples)
             tuned = search_head(labeler, inputs.examples, extraction, settings, out / TUNING, say).to_dict()
-    done = label_pool(labeler, inputs, source, staged.folder, clock, say, extraction, graph)
+    done = label_pool(labeler, inputs, source, staged.folder, clock, say, extraction, graph, runner)
     if done.rules is not None:
         say(done.rules["why"])
         if "votes" in done.rules:
@@ -184,11 +201,14 @@ def _first_list(
 
     Without a target, a list that `tfautolabel audit` drew for this same run stays.
     """
-    candidates = read_candidates(staged.folder)
     # Labels that come from rules or descriptions alone can only be accepted after an audit.
     asked = unlabelled or settings.target_error is not None
     nothing = {"seed": settings.seed, "listed": 0, "design": None, "needed": None}
-    if not len(candidates.scores) or not (asked or (staged.out / AUDIT_LIST).is_file()):
+    if not (asked or (staged.out / AUDIT_LIST).is_file()):
+        staged.will_replace(AUDIT_LIST)  # there is none, and the candidates need not be read
+        return nothing
+    candidates = read_candidates(staged.folder)
+    if not len(candidates.scores):
         list_items(staged, candidates, 0, AuditDesign.simple(settings.seed), say)
         return nothing
     levels = {"target_error": settings.target, "confidence": settings.certify_confidence}

@@ -21,7 +21,7 @@ from tfautolabel.heads.meta import MetaHead
 from tfautolabel.heads.voting import voted_head
 from tfautolabel.labeler.checks import LanguageWarning
 from tfautolabel.labeler.judging import HeldOut, cross_validation_of
-from tfautolabel.labeler.reading import Reading
+from tfautolabel.labeler.reading import ExtractParts, Reading
 from tfautolabel.labeler.voting import Voting
 from tfautolabel.labels import Labels, check_min_confidence
 from tfautolabel.measures import Evaluation, evaluate_predictions
@@ -189,6 +189,7 @@ class Fitted:
         min_confidence: float | None = None,
         part_rows: int = PART_ROWS,
         extraction: Extraction | None = None,
+        extract_parts: ExtractParts | None = None,
     ) -> Iterator[tuple[Extraction, Labels]]:
         """Like `label_parts`, but yields the result of `extract` for each part too.
 
@@ -197,16 +198,20 @@ class Fitted:
             min_confidence: in [0, 1]; as in `label`.
             part_rows: how many rows a part has.
             extraction: the result of `extract` for all of `pool`; the pool is then one part.
+            extract_parts: extracts the parts, elsewhere perhaps; by default this process does.
         """
         self.language.once(self.reading.backbone.handle, pool)
         if extraction is not None:
             yield extraction, self.label(pool, min_confidence=min_confidence, extraction=extraction)
             return
-        extractor = self.reading.extractor()
-        with progress_of(len(pool), "labelling", self.reading.progress) as advance:
+
+        def parts() -> Iterator[Dataset]:
             for start in range(0, len(pool), part_rows):
-                part = pool.subset(np.arange(start, min(start + part_rows, len(pool))))
-                extraction = extractor.extract(part, advance)
+                yield pool.subset(np.arange(start, min(start + part_rows, len(pool))))
+
+        with progress_of(len(pool), "labelling", self.reading.progress) as advance:
+            found = (extract_parts or self.reading.extract_parts)(parts(), advance)
+            for part, extraction in zip(parts(), found, strict=True):
                 yield extraction, self.label(part, min_confidence=min_confidence, extraction=extraction)
 
     def evaluate(self, dataset: Dataset) -> Evaluation:

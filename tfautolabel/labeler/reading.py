@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tfautolabel._precision import AUTO
@@ -11,6 +12,9 @@ from tfautolabel.backbones import Backbone
 from tfautolabel.data import Dataset
 from tfautolabel.features import Extraction, FeatureExtractor
 from tfautolabel.features.engines import EngineChoice, choose_engine
+
+ExtractParts = Callable[[Iterable[Dataset], Callable[[int], None]], Iterator[Extraction]]
+"""From parts of a pool, and what is called with the number of newly finished examples, to their features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +46,12 @@ class Reading:
         """Returns the features of every example, computed or from the cache."""
         with progress_of(len(dataset), "extracting features", self.progress) as advance:
             return self.extractor().extract(dataset, advance)
+
+    def extract_parts(self, parts: Iterable[Dataset], advance: Callable[[int], None]) -> Iterator[Extraction]:
+        """Yields the features of each part, with the cache open for all of them."""
+        extractor = self.extractor()
+        for part in parts:
+            yield extractor.extract(part, advance)
 
     def extractor(self) -> FeatureExtractor:
         """Returns the backbone with its cache open, for several data sets one after the other."""

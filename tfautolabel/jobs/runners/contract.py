@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -98,8 +98,12 @@ def _loaded(
     return PartLabeler(load_exported(folder), min_confidence, batch_size)
 
 
+Result = tuple[Any, str]
+"""What was made of a part, such as its labels, and a digest of the contents that it was made from."""
+
+
 class Runner(Protocol):
-    """Labels parts of a pool, here or elsewhere.
+    """Labels parts of a pool, or does something else with each, here or elsewhere.
 
     It yields the result of `label(part, advance)` for each part, in the order of the parts. It takes a part
     from `parts` only when it begins with it, and at most `LOOK_AHEAD` parts for each of its workers before
@@ -112,14 +116,14 @@ class Runner(Protocol):
 
     def __call__(
         self,
-        label: Callable[[Dataset, Advance], tuple[Labels, str]],
+        label: Callable[[Dataset, Advance], Result],
         parts: Iterable[Dataset],
         advance: Advance,
-    ) -> Iterator[tuple[Labels, str]]:
+    ) -> Iterator[Result]:
         """See the class.
 
         Args:
-            label: a `PartLabeler`, or what does the same.
+            label: a `PartLabeler`, or what makes something else of a part.
             parts: parts of a pool.
             advance: called with the number of newly finished examples.
         """

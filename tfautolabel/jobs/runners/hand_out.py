@@ -10,17 +10,14 @@ from typing import Any, Protocol
 
 from tfautolabel._errors import first_line
 from tfautolabel.data import Dataset
-from tfautolabel.jobs.runners.contract import LOOK_AHEAD, Advance
+from tfautolabel.jobs.runners.contract import LOOK_AHEAD, Advance, Result
 from tfautolabel.jobs.runners.worker import packed
-from tfautolabel.labels import Labels
 
 ATTEMPTS = 3
 """A part that has cost so many workers is set aside: one of its examples probably ends each of them."""
 
 WAITING = 2
 """Parts at a worker: one that it labels, and one that it takes next without waiting for this process."""
-
-Result = tuple[Labels, str]
 
 
 class Crew(Protocol):

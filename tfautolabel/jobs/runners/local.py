@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from tfautolabel.data import Dataset
-from tfautolabel.jobs.runners.contract import Advance
-from tfautolabel.labels import Labels
+from tfautolabel.jobs.runners.contract import Advance, Result
 
 
 def label_here(
-    label: Callable[[Dataset, Advance], tuple[Labels, str]],
+    label: Callable[[Dataset, Advance], Result],
     parts: Iterable[Dataset],
     advance: Advance,
-) -> Iterator[tuple[Labels, str]]:
+) -> Iterator[Result]:
     """Labels each part when its labels are asked for; see `Runner`.
 
     The model reads and decodes the next batch while one is in the network, so one process keeps all cores

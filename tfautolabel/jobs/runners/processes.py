@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from tfautolabel._cores import granted_cores
 from tfautolabel.data import Dataset
-from tfautolabel.jobs.runners.contract import Advance, Workers
-from tfautolabel.jobs.runners.hand_out import Result, hand_out
+from tfautolabel.jobs.runners.contract import Advance, Result, Workers
+from tfautolabel.jobs.runners.hand_out import hand_out
 from tfautolabel.jobs.runners.worker import LabelPart, begin, label_part
 
 _Value = TypeVar("_Value")

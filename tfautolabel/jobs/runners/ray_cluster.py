@@ -23,8 +23,8 @@ from tfautolabel._errors import first_line
 from tfautolabel._optional import require
 from tfautolabel._version import __version__
 from tfautolabel.data import Dataset
-from tfautolabel.jobs.runners.contract import Advance, Workers
-from tfautolabel.jobs.runners.hand_out import Result, hand_out
+from tfautolabel.jobs.runners.contract import Advance, Result, Workers
+from tfautolabel.jobs.runners.hand_out import hand_out
 from tfautolabel.jobs.runners.processes import CORES
 from tfautolabel.jobs.runners.worker import LabelPart, begin, label_part
 

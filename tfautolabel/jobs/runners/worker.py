@@ -13,10 +13,9 @@ import numpy as np
 from tfautolabel._cores import limit_cores
 from tfautolabel.data import Dataset
 from tfautolabel.data.narrowed import narrowed
-from tfautolabel.jobs.runners.contract import Advance
-from tfautolabel.labels import Labels
+from tfautolabel.jobs.runners.contract import Advance, Result
 
-LabelPart = Callable[[Dataset, Advance], tuple[Labels, str]]
+LabelPart = Callable[[Dataset, Advance], Result]
 
 _held: dict[str, bytes | LabelPart] = {}
 
@@ -31,7 +30,7 @@ def begin(label: bytes, cores: int) -> None:
     """Prepares this process, which has not used TensorFlow yet.
 
     Args:
-        label: a pickled `PartLabeler`, which is loaded with the first part.
+        label: a pickled `PartLabeler`, or another such callable, which is loaded with the first part.
         cores: how many cores the process may use.
     """
     limit_cores(cores)
@@ -40,7 +39,7 @@ def begin(label: bytes, cores: int) -> None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def label_part(part: bytes) -> tuple[Labels, str]:
+def label_part(part: bytes) -> Result:
     """Labels a part that `packed` made."""
     label = _held["label"]
     if isinstance(label, bytes):
