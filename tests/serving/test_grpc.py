@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import threading
+import time
 
 import grpc
 import numpy as np
@@ -230,9 +231,17 @@ def test_the_health_check(server):
 def test_requests_are_counted(client, server):
     client.Predict(request(x=X), timeout=30)
     refused(client.Predict, request(x=[1.0]))
+    refused(client.Predict, request(x=np.zeros((100, 3000), np.float32)))
     text = server.ask("GET", "/metrics")[1]
     for code in ("OK", "INVALID_ARGUMENT"):
         assert f'requests_total{{code="{code}",method="predict",model="sums"}}' in text
+    # gRPC refuses what is too large itself, before it is known which model is asked.
+    for _ in range(200):
+        if 'requests_total{code="CANCELLED",method="predict",model=""}' in server.ask("GET", "/metrics")[1]:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("it is not counted")
 
 
 def test_a_token_is_asked_for_and_slow_requests_end(folder):

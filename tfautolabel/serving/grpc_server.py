@@ -36,6 +36,9 @@ _CODES = {
 MAX_REQUESTS = 1024
 """How many requests may be under way at once; more get RESOURCE_EXHAUSTED."""
 
+SETTLING_SECONDS = 0.05
+"""How long gRPC may take to cancel a request that it has refused itself."""
+
 
 class GrpcServer:
     """Answers at one port from `start` to `stop`.
@@ -125,6 +128,8 @@ class GrpcServer:
         except TimeoutError as error:
             raise Refusal(408, f"The body did not arrive within {seconds:g} seconds") from error
         if message is self._grpc.aio.EOF:
+            # So ends what is too large, too, and what a client has given up; gRPC sees to these itself.
+            await asyncio.sleep(SETTLING_SECONDS)
             raise Refusal(400, "a request has one message. Received: none")
         with self._application.bodies.holding(len(message)):
             try:
