@@ -89,7 +89,7 @@ def exported(folder: Path, table: Path) -> Path:
 
 
 def peak(words: list[object]) -> tuple[float, float]:
-    """Gigabytes and seconds of one command."""
+    """GiB and seconds of one command."""
     start = time.perf_counter()
     with subprocess.Popen([*command_line(), *map(str, words), "--quiet"]) as process:
         _, status, usage = os.wait4(process.pid, 0)
@@ -107,8 +107,8 @@ def growth(report: Report, what: str, rows: list[int], measured: list[tuple[floa
         f"peak memory, as a multiple of that for {rows[0]:,}",
         large / small,
         f"<= {BAR}",
-        result=f"{large:.3f} GB, {large_seconds:.0f} s; {per_row:.1f} bytes a row",
-        peer=f"{small:.3f} GB, {small_seconds:.0f} s",
+        result=f"{large:.3f} GiB, {large_seconds:.0f} s; {per_row:.1f} bytes a row",
+        peer=f"{small:.3f} GiB, {small_seconds:.0f} s",
         ratio=f"{large / small:.3f}",
     )
     report.save()
@@ -249,6 +249,19 @@ def costs(report: Report, folder: Path) -> None:
     report.add(
         "a Parquet file is opened for a part", "microseconds a row group", each / groups * 1e6, None,
         result=f"{each * 1000:.0f} ms for {groups:,} row groups",
+    )  # fmt: skip
+    from tfautolabel.trust import answers_needed, design_audit
+
+    rows = 2_000_000
+    scores = np.random.default_rng(0).beta(5, 1, rows).astype(np.float32)
+    tracemalloc.start()
+    design = design_audit(scores, target_error=0.05)
+    answers_needed(scores, np.zeros(0, bool), target_error=0.05, design=design)
+    each = tracemalloc.get_traced_memory()[1] / rows
+    tracemalloc.stop()
+    report.add(
+        "an audit is drawn", "bytes a candidate, at most", each, None, result=f"{each:.0f} bytes a candidate",
+        candidates=rows,
     )  # fmt: skip
     report.save()
 

@@ -53,6 +53,7 @@ ORDER = (
         "label_studio",
         "kills",
         "scale",
+        "large_pools",
     ),
 )
 HEADINGS = {
@@ -77,6 +78,7 @@ HEADINGS = {
     "hostile": "Broken files",
     "kills": "Killed at any moment",
     "scale": "In processes, on a cluster, in shards",
+    "large_pools": "Pools of millions",
     "export_parity": "Exported model",
     "contrastive": "Contrastive tuning, against SetFit",
     "fine_tune": "Fine-tuning",

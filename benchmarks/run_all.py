@@ -60,6 +60,10 @@ QUICK = {
     "descriptions": ["--seeds", "1", "--sets", "uci-minilm"],
     "meta_learning": ["--seeds", "1", "--pairs", "tiles-tux"],
     "report": [],
+    "large_pools": [
+        *("--label-rows", "20000", "40000", "--run-rows", "20000", "40000"),
+        *("--engine-rows", "60000", "--kills", "1"),
+    ],
     "scale": ["--rows", "20000", "--kills", "2"],
 }
 

@@ -182,6 +182,7 @@ def test_parts_are_not_more_than_a_folder_takes():
         assert plan.part_rows % 2048 == 0
         if plan.parts:
             assert plan.part(plan.parts - 1).stop == rows
+    assert [Plan.of(rows, 2048).parts for rows in (10**9, 10**8)] == [15_259, 12_208]  # as docs/scale.md says
     plan = Plan.of(100_000, 2048)
     shards = {place: plan.numbers(Shard(place + 1, 3)) for place in range(3)}
     assert sorted(number for numbers in shards.values() for number in numbers) == [*plan.numbers()]
