@@ -105,21 +105,17 @@ def main() -> None:
     arguments = parser.parse_args()
     report = Report("long_sounds", arguments)
     folder, seconds = arguments.data / "long-sounds", arguments.seconds
-    each = -(-arguments.many // len(arguments.kinds))
     for backbone in arguments.backbones:
         for kind in arguments.kinds:
             files = clips(folder, kind, arguments.few, seconds)
             measure(report, arguments, backbone, files[:1], f"1 {kind} of {seconds:,} s")
             if backbone == arguments.backbones[-1] and arguments.few > 1:
                 measure(report, arguments, backbone, files, f"{len(files)} {kind} of {seconds:,} s")
-    mixed = [file for kind in arguments.kinds for file in clips(folder, kind, each, seconds)]
-    measure(
-        report,
-        arguments,
-        arguments.backbones[-1],
-        mixed[: arguments.many],
-        f"{arguments.many} clips of all kinds of {seconds:,} s",
-    )
+    if arguments.many:
+        each = -(-arguments.many // len(arguments.kinds))
+        mixed = [file for kind in arguments.kinds for file in clips(folder, kind, each, seconds)]
+        what = f"{arguments.many} clips of all kinds of {seconds:,} s"
+        measure(report, arguments, arguments.backbones[-1], mixed[: arguments.many], what)
     report.save()
 
 

@@ -7,14 +7,15 @@ can be compared.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfautolabel.data import Dataset, ReadFailure
 from tfautolabel.data.folds import stratified_folds
-from tfautolabel.data.row_groups import MAX_WAITING, read_in_groups
+from tfautolabel.data.long_sounds import LongSound
+from tfautolabel.data.row_groups import MAX_WAITING, open_ahead, read_in_groups
 from tfautolabel.features.batches import Example, cut
 from tfautolabel.measures import accuracy_interval, paired_p_value
 
@@ -23,7 +24,7 @@ LIMIT = 1_000
 N_FOLDS = 5
 
 _SIDE, _CHARACTERS, _TERMS = 16, 4_000, 30_000
-_RATE, _MELS = 16_000, 40
+_RATE, _MELS, _FRAME = 16_000, 40, 400
 _BATCH = 64
 # Words, and single characters in scripts without spaces between words.
 _WORDS = r"(?u)[^\W\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]"
@@ -122,19 +123,33 @@ def _looked_at(examples: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """
     look = {"text": _beginnings, "image": _thumbnails, "audio": _spectra}[examples.modality]
     kept, found = [], []
-    could_be_read = (
-        Example(row, value, b"")
-        for rows, values in read_in_groups(examples, _BATCH)
-        for row, value in zip(rows, values, strict=True)
-        if not isinstance(value, ReadFailure)
-    )
+    could_be_read = _sounds(examples) if examples.modality == "audio" else _held(examples)
     for batch in cut(could_be_read, _BATCH, MAX_WAITING):
-        part, readable = look([example.encoded for example in batch])
+        sound = batch[0].long
+        part, readable = look([one.encoded for one in batch]) if sound is None else _long_spectrum(sound)
         found.append(part[readable])
         kept.append(np.array([example.row for example in batch], np.int64)[readable])
     if not found:
         raise ValueError("no example can be read")
     return np.concatenate(kept), np.concatenate(found)
+
+
+def _held(examples: Dataset) -> Iterator[Example]:
+    """Yields the rows that can be read."""
+    for rows, values in read_in_groups(examples, _BATCH):
+        for row, value in zip(rows, values, strict=True):
+            if not isinstance(value, ReadFailure):
+                yield Example(row, value, b"")
+
+
+def _sounds(examples: Dataset) -> Iterator[Example]:
+    """Yields the clips that can be read; long ones are not held."""
+    for some in open_ahead(examples, _BATCH, None, lambda _: b""):
+        for row, value, _ in some:
+            if isinstance(value, LongSound):
+                yield Example(row, b"", b"", value)
+            elif not isinstance(value, ReadFailure):
+                yield Example(row, value, b"")
 
 
 def _beginnings(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
@@ -161,10 +176,29 @@ def _spectra(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     from tfautolabel.preprocessors.graphs import graph_of
     from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 
-    preprocess = graph_of(WavePreprocessor(_RATE, min_samples=400))
-    mel = tf.signal.linear_to_mel_weight_matrix(_MELS, 257, _RATE, 60.0, 7_600.0)
-    ready = preprocess(tf.constant(encoded, tf.string))
-    spectrum = tf.abs(tf.signal.stft(ready.inputs[0], 400, 160, 512))
-    bands = tf.math.log(spectrum @ mel + 1e-4)
-    of_windows = tf.concat([tf.reduce_mean(bands, 1), tf.math.reduce_std(bands, 1)], axis=1)
+    ready = graph_of(WavePreprocessor(_RATE, min_samples=_FRAME))(tf.constant(encoded, tf.string))
+    of_windows = _bands(ready.inputs[0])
     return tf.math.segment_mean(of_windows, ready.example).numpy(), ready.readable.numpy()
+
+
+def _long_spectrum(sound: LongSound) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (1, 80) and (1,) bool, the same of one long clip."""
+    from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
+
+    total = np.zeros(2 * _MELS)
+    try:
+        windows = WavePreprocessor(_RATE, min_samples=_FRAME).long_windows(sound)
+        for waves, _ in windows.groups(_BATCH // 4):
+            total += _bands(waves).numpy().sum(axis=0, dtype=np.float64)
+    except ReadFailure:
+        return np.zeros((1, 2 * _MELS), np.float32), np.array([False])
+    return (total / windows.number).astype(np.float32)[None], np.array([True])
+
+
+def _bands(waves: Any) -> Any:
+    """Returns (w, 80) mean and spread of each log-mel band of (w, t) samples."""
+    import tensorflow as tf
+
+    mel = tf.signal.linear_to_mel_weight_matrix(_MELS, 257, _RATE, 60.0, 7_600.0)
+    bands = tf.math.log(tf.abs(tf.signal.stft(waves, _FRAME, 160, 512)) @ mel + 1e-4)
+    return tf.concat([tf.reduce_mean(bands, 1), tf.math.reduce_std(bands, 1)], axis=1)
