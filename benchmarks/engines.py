@@ -161,11 +161,12 @@ def measure_precision(
 def measure_precisions(arguments: argparse.Namespace, report: Report) -> None:
     if not visible_gpus():
         gpu.visible_gpus = lambda: ("/CPU:0",)
-    backbones = {handle: tal.load_backbone(handle) for handle in dict.fromkeys(SETS.values())}
+    handles = dict.fromkeys(SETS[name] for name in arguments.sets)
+    backbones = {handle: tal.load_backbone(handle) for handle in handles}
     with tempfile.TemporaryDirectory() as cache:
-        for precision in ("bf16", "float16"):
-            for name, handle in SETS.items():
-                measure_precision(arguments, report, name, precision, backbones[handle], cache)
+        for precision in arguments.precisions:
+            for name in arguments.sets:
+                measure_precision(arguments, report, name, precision, backbones[SETS[name]], cache)
                 print(report.rows[-1]["row"], report.rows[-1]["result"], flush=True)
 
 
@@ -175,6 +176,8 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=256, help="of the JPEG files, pixels")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--each", type=int, default=20, help="labelled examples a class, and others a class")
+    parser.add_argument("--precisions", nargs="+", default=["bf16", "float16"])
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--only", choices=("speed", "precision"), help="by default both")
     arguments = parser.parse_args()
     report = Report("engines", arguments)

@@ -80,15 +80,16 @@ def test_what_needs_a_gpu_is_refused_without_one(backbone, device, precision):
         choose_engine(backbone, device, precision)
 
 
-def test_a_gpu_that_fails_is_left_alone(backbone, pretended_gpu, monkeypatch):
+@pytest.mark.parametrize("kind", [RuntimeError, MemoryError])
+def test_a_gpu_that_fails_is_left_alone(backbone, pretended_gpu, monkeypatch, kind):
     def broken(*_):
-        raise RuntimeError("libcudnn is missing\nand more")
+        raise kind("libcudnn is missing\nand more")
 
     backbone = dense()
     monkeypatch.setattr(gpu, "on_devices", broken)
     choice = choose_engine(backbone)
     assert chosen(choice) == ("cpu", "cpu", FLOAT32)
-    assert "the GPU cannot run it in float16 (RuntimeError: libcudnn is missing)" in choice.why
+    assert f"the GPU cannot run it in float16 ({kind.__name__}: libcudnn is missing)" in choice.why
 
 
 def test_bf16_that_is_none_is_refused(backbone, monkeypatch):

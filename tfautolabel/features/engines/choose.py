@@ -132,7 +132,7 @@ def _why_wrong(backbone: Backbone, name: str, precision: str) -> str:
         if shortfall := engine.shortfall(*inputs):
             return shortfall
         cosine = _least_cosine(backbone, examples, engine(*inputs))
-    except (tf.errors.OpError, ValueError, TypeError, RuntimeError) as error:
+    except (tf.errors.OpError, ValueError, TypeError, RuntimeError, MemoryError) as error:
         return f"the {kind.device.upper()} cannot run it in {precision} ({named(error)})"
     if cosine >= kind.least_cosine[precision]:
         return ""
