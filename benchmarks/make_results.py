@@ -54,6 +54,7 @@ ORDER = (
         "kills",
         "scale",
         "large_pools",
+        "places",
     ),
 )
 HEADINGS = {
@@ -79,6 +80,7 @@ HEADINGS = {
     "kills": "Killed at any moment",
     "scale": "In processes, on a cluster, in shards",
     "large_pools": "Pools of millions",
+    "places": "From a bucket",
     "export_parity": "Exported model",
     "contrastive": "Contrastive tuning, against SetFit",
     "fine_tune": "Fine-tuning",

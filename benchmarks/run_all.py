@@ -65,6 +65,7 @@ QUICK = {
         *("--engine-rows", "60000", "--kills", "1"),
     ],
     "scale": ["--rows", "20000", "--kills", "2"],
+    "places": ["--pictures", "128", "--rounds", "3"],
 }
 
 

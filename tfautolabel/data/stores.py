@@ -71,7 +71,7 @@ def _s3(bucket: str, scheme: str | None, endpoint: str | None, region: str | Non
     if region is None:
         # Of other stores than Amazon's any region is right, and to ask Amazon would take seconds.
         region = "us-east-1" if endpoint else _asked_region(bucket)
-    options = {"tls_ca_file_path": bundle} if bundle else {}
+    options = {"tls_ca_file_path": bundle} if bundle and scheme != "http" else {}
     try:
         return fs.S3FileSystem(
             region=region,
