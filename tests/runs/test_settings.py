@@ -10,7 +10,9 @@ from tfautolabel.cli import run as command
 from tfautolabel.cli.app import app
 from tfautolabel.runs import RunSettings
 
-NOT_SETTINGS = {"rules", "describe", "classes", "data", "out", "labels", "labelled", "cache_dir", "quiet"}
+NOT_SETTINGS = {"rules", "describe", "classes", "data", "out", "labels", "labelled", "cache_dir", "quiet"} | {
+    "runner", "workers", "address",
+}  # fmt: skip
 OTHERS = {
     "input_column": "a b",
     "label_column": "$x",
