@@ -235,3 +235,21 @@ def test_many_classes_do_not_multiply_the_memory():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * features.nbytes
+
+
+@pytest.mark.parametrize("count", [20, 60])
+def test_rules_that_find_one_class_only_do_not_make_it_the_commonest(count, monkeypatch):
+    x, truth = data(900, noise=3.0)
+    votes = votes_on(truth, accuracies=(0.95, 0.95, 0.95), coverage=0.6)
+    votes[votes != 0] = -1
+    gold_x, gold = data(count, noise=3.0, seed=5)
+    new_x, new = data(900, noise=3.0, seed=12)
+    made, as_covered = head(), head()
+    learn_from_votes(made, x, votes, gold_x, gold)
+    monkeypatch.setattr(votes_to_head, "with_shares_of", lambda class_ids, found, *_: found)
+    learn_from_votes(as_covered, x, votes, gold_x, gold)
+    excess = [
+        (np.asarray(one(new_x)).argmax(axis=1) == 0).mean() - (new == 0).mean() for one in (made, as_covered)
+    ]
+    assert 0.0 < excess[0] < excess[1] - 0.05
+    assert right(made, new_x, new) > right(as_covered, new_x, new)

@@ -5,7 +5,8 @@ label is half the share of the votes, each weighted by what its rule brings of i
 than chance it is, and half what the label model says: the share alone follows bad rules, and the label model
 alone is too sure of rules that repeat each other. The penalty is fixed, because a head that is held out from
 weak labels is judged by weak labels. One round of self-training follows (Karamanolakis et al., NAACL 2021):
-the head's own predictions are mixed in, also for examples without a vote.
+the head's own predictions are mixed in, also for examples without a vote. Rules cover some classes more than
+others; where labels show that, they say how common the classes are, see `tfautolabel.labeler.class_shares`.
 
 With enough labels, cross-validation on them chooses between this way, one that keeps only those soft labels
 with which a head of the labels alone agrees, and the labels alone. What was chosen on, and what is measured,
@@ -26,6 +27,7 @@ import numpy as np
 from tfautolabel.data.folds import stratified_folds
 from tfautolabel.heads import LinearHead
 from tfautolabel.heads.voting import VoteMixing
+from tfautolabel.labeler.class_shares import with_shares_of
 from tfautolabel.labeler.linear_model import Linear, fit_class_weights, history_of, normalized
 from tfautolabel.labeler.voting import HeldOutHeads, Voters, judge_votes, no_votes, scores, vote_weights
 from tfautolabel.labels import ABSTAIN
@@ -219,7 +221,8 @@ def _fit(pool: _Pool, soft: np.ndarray, weight: np.ndarray, gold: _Gold, k: int)
     kept *= factor
     rows = np.flatnonzero(kept.any(axis=1))
     each = np.concatenate([kept[rows], GOLD_WEIGHT * np.eye(k)[gold.class_ids]])
-    return fit_class_weights(np.concatenate([pool.features[rows], gold.features]), each, WEAK_C)
+    found = fit_class_weights(np.concatenate([pool.features[rows], gold.features]), each, WEAK_C)
+    return with_shares_of(gold.class_ids, found, each.sum(axis=0), pool.soft[pool.covered].sum(axis=0))
 
 
 def _gold_head(head: LinearHead, gold: _Gold, seed: int) -> Linear:
