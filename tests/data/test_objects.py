@@ -167,7 +167,7 @@ def test_of_parquet_only_what_is_asked_for_is_fetched(store, tmp_path):
     assert sum(int(end) - int(start) for start, end in bounds) < len(store.get("t.parquet")) / 3
 
 
-def one_of_many(store, fault, count=50):
+def one_of_many(store, fault, count=12):
     for row in range(count):
         store.put(f"t/{row:02d}.txt", f"Text {row} of some words.")
     found = load_dataset(store.address("t"))
@@ -183,7 +183,7 @@ def one_of_many(store, fault, count=50):
     ],
 )
 def test_one_file_that_cannot_be_read_is_a_failure(fault, reason, store, waits):
-    values = one_of_many(store, fault).read(range(50))
+    values = one_of_many(store, fault).read(range(12))
     assert [(row, str(value)) for row, value in enumerate(values) if isinstance(value, ReadFailure)] == [
         (7, reason)
     ]
@@ -194,9 +194,9 @@ def test_a_network_that_fails_is_no_unreadable_file(store, waits):
     with pytest.raises(
         ConnectionError, match=r"07\.txt cannot be read: the network or the store fails.*again"
     ):
-        found.read(range(50))
+        found.read(range(12))
     store.faults.clear()
-    assert not any(isinstance(value, ReadFailure) for value in found.read(range(50)))
+    assert not any(isinstance(value, ReadFailure) for value in found.read(range(12)))
 
 
 def test_a_store_that_refuses_everything_stops_the_reading(store, waits):
@@ -205,7 +205,7 @@ def test_a_store_that_refuses_everything_stops_the_reading(store, waits):
     store.fail("*", 403)
     store.fail("", 403)
     with pytest.raises(PermissionError, match=r"cannot be read: the store refuses it"):
-        found.read(range(50))
+        found.read(range(12))
 
 
 def test_files_that_are_too_large_are_not_fetched(store):

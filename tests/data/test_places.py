@@ -150,8 +150,7 @@ STEPS = [("POST", "uploads"), ("PUT", "partNumber"), ("POST", "uploadId")]
 """The requests in which an object comes to be: it begins, it has content, it gets its name."""
 
 
-@pytest.mark.parametrize("step", range(3))
-@pytest.mark.parametrize("fault", [503, 403, "drop"])
+@pytest.mark.parametrize(("step", "fault"), [(0, 403), (1, 503), (1, "drop"), (2, 503), (2, "drop")])
 def test_a_request_that_fails_leaves_what_was_there(store, step, fault, monkeypatch):
     monkeypatch.setattr("tfautolabel.data.places.WAITS", ())
     store.put("file", "before")
