@@ -29,7 +29,7 @@ FORMATS = ("csv", "jsonl", "parquet")
 class Hashes:
     """A model that labels a text by its hash, without TensorFlow; it dies after so many calls."""
 
-    modality = "text"
+    modality, description = "text", {}
 
     def __init__(self, folder, lives=10**9):
         self.folder, self.lives, self.labelled = folder, lives, 0
