@@ -23,6 +23,9 @@ class HashModel:
     def __init__(self, folder):
         self.folder = folder
 
+    def other_population(self, dataset):
+        return None
+
     def label(self, dataset, *, min_confidence, batch_size, advance):
         values = dataset.read(range(len(dataset)))
         kept = [row for row, value in enumerate(values) if not isinstance(value, ReadFailure)]

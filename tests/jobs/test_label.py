@@ -34,6 +34,9 @@ class Hashes:
     def __init__(self, folder, lives=10**9):
         self.folder, self.lives, self.labelled = folder, lives, 0
 
+    def other_population(self, dataset):
+        return None
+
     def label(self, dataset, *, min_confidence, batch_size, advance):
         if self.lives == 0:
             raise KeyboardInterrupt

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from separable import CLASSES
 from small_networks import coloured, convolutional, in_less_light
@@ -61,3 +62,18 @@ def test_held_out_labels_of_another_population_certify_nothing(cache):
     assert refused.kind == OTHER_POPULATION
     assert refused.thresholds(CLASSES) == [None] * len(CLASSES)
     assert refused.pool_accepted == 0
+
+
+def test_a_model_notices_another_population(cache, tmp_path):
+    labeler = fitted(cache, coloured(40, first=100))
+    model = tal.load_exported(labeler.export(tmp_path / "model" / "1"))
+    assert model.other_population(coloured(30, first=400)) is None
+    assert model.other_population(in_less_light(coloured(30, first=400))) < 0.001
+    assert model.other_population(in_less_light(coloured(6, first=400))) is None, "18 are too few"
+    labeler.save(tmp_path / "saved")
+    again = tal.Labeler.load(tmp_path / "saved", cache_dir=cache).fitted.reference
+    for name, value in labeler.fitted.reference.arrays().items():
+        np.testing.assert_array_equal(getattr(again, name), value)
+    assert set(model.module.signatures["serving_default"].structured_outputs) == {
+        *("label", "class_id", "confidence", "accepted", "probabilities"),
+    }

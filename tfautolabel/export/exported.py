@@ -19,6 +19,7 @@ from tfautolabel.data import Dataset, Learnt, ReadFailure, Unreadable
 from tfautolabel.data.learnt import learnt_rows, rows_to_measure
 from tfautolabel.data.remote_models import local_model
 from tfautolabel.data.row_groups import read_ahead
+from tfautolabel.export.population import Seen, other_population_of
 from tfautolabel.export.requirements import import_requirements
 from tfautolabel.features.batches import Example, byte_lengths, even_batches
 from tfautolabel.labels import Labels, check_min_confidence
@@ -265,29 +266,37 @@ class ExportedLabeler:
         judged = Judged(labels.probabilities, truth, labels.ood_score > np.float32(above), "held_out")
         found = judged.certify(self.classes, target_error, confidence, per_class)
         if pool is not None:
-            other = other_population(self.features(held_out.labelled), self.features(sample_of(pool)))
+            sides = self.judge(held_out.labelled), self.judge(sample_of(pool))
+            other = other_population(*(side.features[~side.unlike] for side in sides))
             found = found if other is None else found.refused(other)
         self.acceptance = Acceptance.by_certificate(found, self.classes, self.min_confidence, above)
         self.certificate = found if pool is None else counted(found, self.classes, self.label_parts(pool))
         return self.certificate
 
-    def features(self, dataset: Dataset, *, batch_size: int = 32) -> np.ndarray:
-        """Returns the (m, d) float32 features of the examples that are readable and not unlike all labelled.
+    def other_population(self, dataset: Dataset, *, seed: int = 0) -> float | None:
+        """Tests whether examples are unlike those the labels were judged on; see `other_population_of`."""
+        return other_population_of(self.module, self.judge, dataset, seed=seed)
+
+    def judge(self, dataset: Dataset, *, batch_size: int = 32) -> Seen:
+        """Returns what the model sees in each example that can be read.
 
         Args:
             dataset: examples of the model's modality.
             batch_size: examples in one call.
         """
-        parts = []
+        parts = [(np.zeros((0, 1), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))]
         lengths = None if self.modality == "image" else byte_lengths
         readable = self._readable(dataset, batch_size, {})
         for batch in even_batches(readable, batch_size, MAX_BYTES, lengths):
-            _, judged = self._label_batch(batch)
-            unlike = judged["ood_score"] > np.float32(self.acceptance.ood_above)
             encoded = tf.constant([example.encoded for example in batch], tf.string)
-            found = self._model.signatures["features"](examples=encoded)["features"].numpy()
-            parts.append(found[(judged["class_id"] >= 0) & ~unlike])
-        return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+            found = self._judge(encoded)
+            if "features" not in found:  # a model of an earlier version
+                found = self._model.signatures["features"](examples=encoded) | found
+            could = found["class_id"].numpy() >= 0
+            score = found["ood_score"].numpy() if "ood_score" in found else np.full(len(could), np.nan)
+            unlike = score > np.float32(self.acceptance.ood_above)
+            parts.append((found["features"].numpy()[could], found["class_id"].numpy()[could], unlike[could]))
+        return Seen(*map(np.concatenate, zip(*(parts[1:] or parts), strict=True)))
 
     def label_known(
         self, dataset: Dataset, *, batch_size: int = 32, progress: bool = True

@@ -17,6 +17,7 @@ from tfautolabel.preprocessors.sounds.wave import WavePreprocessor
 from tfautolabel.trust import OodGate
 from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.ood import NEIGHBOURS
+from tfautolabel.trust.reference import Reference
 
 
 class LabelingModule(tf.Module):
@@ -48,6 +49,7 @@ class LabelingModule(tf.Module):
         gate: detects examples that are unlike all labelled ones, or None.
         rules: vote beside the labels, or None.
         voting: whether the head maps features and votes to probabilities, so that labels depend on the votes.
+        reference: what the examples looked like on which the labels were judged, or None.
 
     Attributes:
         thresholds: (k,) float32 variable, the lowest accepted confidence for each class. It is infinite for a
@@ -64,6 +66,7 @@ class LabelingModule(tf.Module):
         gate: OodGate | None = None,
         rules: RuleGraph | None = None,
         voting: bool = False,
+        reference: Reference | None = None,
     ) -> None:
         super().__init__(name="labeler")
         taken: Any = keras.Input((backbone.feature_dim,), name="features")
@@ -96,6 +99,9 @@ class LabelingModule(tf.Module):
         self.features = tf.function(self._features, input_signature=[examples], autograph=False)
         # With this, a reader of labeler.json can check that its classes are the model's.
         self.class_names = tf.function(lambda: self._names, input_signature=[], autograph=False)
+        if reference is not None:
+            kept = {name: tf.constant(value) for name, value in reference.arrays().items()}
+            self.reference = tf.function(lambda: kept, input_signature=[], autograph=False)
         if rules is not None:
             names = tf.constant([name.encode("utf-8") for name in rules.names])
             self.rule_names = tf.function(lambda: names, input_signature=[], autograph=False)
@@ -121,9 +127,10 @@ class LabelingModule(tf.Module):
     def _judge_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         vectors, readable = self.extract(examples)
         if self._rules is None:
-            return self._label(readable, vectors)
+            return self._label(readable, vectors) | {"features": vectors}
         votes = self._rules(examples)
-        return self._label(readable, vectors, *([votes] if self._voting else [])) | {"votes": votes}
+        found = self._label(readable, vectors, *([votes] if self._voting else []))
+        return found | {"features": vectors, "votes": votes}
 
     def _network_alone(self, *inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probabilities": self._head.in_graph(self._network.in_graph(*inputs))}
@@ -180,7 +187,7 @@ def _normalised(vectors: tf.Tensor) -> tf.Tensor:
 
 
 def _without_score(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    return {name: value for name, value in outputs.items() if name != "ood_score"}
+    return {name: value for name, value in outputs.items() if name not in ("ood_score", "features")}
 
 
 def _at_least_one(rows: tf.Tensor) -> tf.Tensor:

@@ -32,6 +32,7 @@ from tfautolabel.export.parity import CheckFailure, SelfCheck
 from tfautolabel.export.rules_in_graph import RuleGraph
 from tfautolabel.trust import OodGate
 from tfautolabel.trust.acceptance import Acceptance
+from tfautolabel.trust.reference import Reference
 
 OWN_FILES = (GRAPH, "fingerprint.pb", "variables", "assets", DESCRIPTION)
 _THRESHOLDS = "thresholds/.ATTRIBUTES/VARIABLE_VALUE"
@@ -49,6 +50,7 @@ def export_saved_model(
     overwrite: bool = False,
     rules: RuleGraph | None = None,
     voting: bool = False,
+    reference: Reference | None = None,
 ) -> Path:
     """Writes preprocessing, backbone and head as one SavedModel, and checks it before it gets its name.
 
@@ -67,6 +69,7 @@ def export_saved_model(
         overwrite: whether to replace an existing version after the new one has passed its check.
         rules: vote beside the labels, or None.
         voting: whether the head takes their votes too, so that labels depend on them.
+        reference: what the examples looked like on which the labels were judged, or None.
 
     Returns:
         The version folder.
@@ -82,7 +85,7 @@ def export_saved_model(
         )
     # It is hidden and next to the target, so a server that watches the folder never sees half a model.
     with atomic_folder(target, replace=overwrite) as partial, SelfCheck() as checking:
-        module = LabelingModule(backbone, head, classes, acceptance, gate, rules, voting)
+        module = LabelingModule(backbone, head, classes, acceptance, gate, rules, voting, reference)
         with _told_of_a_full_disk():
             tf.saved_model.save(module, os.fspath(partial), signatures=module.functions_by_signature())
         settle_function_names(partial)

@@ -130,6 +130,7 @@ def label(
         ).with_frame(frame)
         for note in [*dataset.notes, *learnt_in_another_precision(labeler.description)]:
             say(note)
+        other = labeler.other_population(dataset)
         plan = Plan.of(len(dataset), PART_ROWS)
         job = {
             "model": files_digest(labeler.folder),
@@ -153,7 +154,7 @@ def label(
         result = result_of([part for part, _ in done], dataset.unreadable, *files, share is None)
         if share is None:
             write_merged(parts, plan.parts, result)
-    return replace(result, kept=sum(kept for _, kept in done))
+    return replace(result, kept=sum(kept for _, kept in done), other_population=other)
 
 
 def _label_parts(

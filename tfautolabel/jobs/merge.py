@@ -41,6 +41,8 @@ class LabelResult:
         unreadable: what was set aside.
         kept: how many rows got their labels from an interrupted job.
         merged: whether the files are written; those of a shard are not, until `merge`.
+        other_population: the p-value that shows that the data is unlike that on which the model's labels were
+            judged; None if nothing shows it.
     """
 
     labels_file: Path | Place
@@ -51,6 +53,7 @@ class LabelResult:
     unreadable: tuple[Unreadable, ...]
     kept: int = 0
     merged: bool = True
+    other_population: float | None = None
 
 
 def merge(out: str | Path) -> LabelResult:

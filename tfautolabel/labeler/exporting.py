@@ -84,7 +84,7 @@ def export_fitted(
     with working("exporting the model and checking it", fitted.reading.progress):
         return export_saved_model(
             folder, backbone, fitted.served_head, fitted.classes, fitted.acceptance, fitted.gate, predict,
-            known | (details or {}), overwrite, rules, voting is not None,
+            known | (details or {}), overwrite, rules, voting is not None, fitted.reference,
         )  # fmt: skip
 
 

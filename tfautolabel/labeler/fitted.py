@@ -32,6 +32,7 @@ from tfautolabel.trust.acceptance import Acceptance
 from tfautolabel.trust.binomial import check_levels
 from tfautolabel.trust.earned import Earned
 from tfautolabel.trust.labelled import Judged, counted
+from tfautolabel.trust.reference import Reference
 
 _HEAD_ROWS = 4096
 PART_ROWS = 16_384
@@ -58,6 +59,8 @@ class Fitted:
         voting: makes labels depend on the votes of rules on the example too; None if they do not.
         shift: what differs between the labelled examples and the pool of the fit; None if there was too
             little to compare.
+        reference: what the pool of the fit looks like, so that a model can notice other examples; None
+            without a pool, or for a small one.
     """
 
     reading: Reading
@@ -74,6 +77,7 @@ class Fitted:
     certificate: Certificate | None = None
     voting: Voting | None = None
     shift: Shift | None = None
+    reference: Reference | None = None
 
     @functools.cached_property
     def served_head(self) -> keras.Model:

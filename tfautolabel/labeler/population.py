@@ -10,6 +10,7 @@ from tfautolabel.data import Dataset
 from tfautolabel.features import Extraction
 from tfautolabel.labeler.fitted import Fitted
 from tfautolabel.measures.shift import FEWEST, find_shift
+from tfautolabel.trust.reference import Reference
 
 _ENOUGH, _HALF = 50, 0.5  # of what the gate lets pass, so that it is compared without the rest
 
@@ -38,7 +39,7 @@ def compared_with(
         extraction: their features from the backbone as it is now.
 
     Returns:
-        The labeler with its `shift`; unchanged if there is too little to compare.
+        The labeler with its `shift`, if there is enough to compare, and `reference`.
     """
     if pool is None or frozen is None or extraction is None:
         return fitted
@@ -47,12 +48,15 @@ def compared_with(
     like = ~fitted.refuses(extraction.features)
     if like.sum() < _ENOUGH and like.mean() < _HALF:
         like[:] = True  # the gate refuses nearly all: what is left would not tell why
+    _, probabilities = fitted.probabilities(pool, extraction)
+    predicted = probabilities[like].argmax(axis=1)
+    reference = Reference.of(extraction.features[like], predicted, len(fitted.classes), seed=fitted.seed)
+    fitted = replace(fitted, reference=reference)
     if rows.sum() < FEWEST or like.sum() < FEWEST:
         return fitted
     prior = np.bincount(class_ids, minlength=len(fitted.classes)).astype(np.float64)
     if weights is not None and drawn is None:
         prior *= [weights[number] for number in range(len(prior))]
-    _, probabilities = fitted.probabilities(pool, extraction)
     shift = find_shift(
         labelled[rows],
         class_ids[rows],

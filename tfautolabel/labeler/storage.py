@@ -33,6 +33,7 @@ from tfautolabel.measures.shift import Shift
 from tfautolabel.training import ContrastiveSettings, FineTuneSettings
 from tfautolabel.training.parameters import Snapshot
 from tfautolabel.trust import Calibration, Certificate, OodGate
+from tfautolabel.trust.reference import Reference
 
 SETTINGS = (
     "seed", "batch_size", "device", "precision", "min_confidence", "transfer", "transfer_settings",
@@ -40,7 +41,7 @@ SETTINGS = (
 )  # fmt: skip
 """Arguments of `Labeler` that are saved without conversion."""
 
-_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE, _VOTES = (
+_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE, _VOTES, _REFERENCE = (
     "labeler_state.json",
     "head.keras",
     "head_first_weights.npz",
@@ -48,6 +49,7 @@ _STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE, _VOTES = (
     "backbone_first_weights.npz",
     "unlike.npz",
     "votes.npz",
+    "reference.npz",
 )
 
 
@@ -78,7 +80,7 @@ class Saved:
 
 def save_labeler(saved: Saved, folder: str | os.PathLike[str]) -> None:
     """Writes a fitted labeler into a folder; see `Labeler.save`."""
-    own = (_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE, _VOTES)
+    own = (_STATE, _HEAD, _FIRST_WEIGHTS, _BACKBONE, _FIRST_BACKBONE, _GATE, _VOTES, _REFERENCE)
     with atomic_folder(folder, own=own) as new:
         _write(saved, new)
 
@@ -96,6 +98,8 @@ def _write(saved: Saved, folder: Path) -> None:
         np.savez(folder / _GATE, **gate.arrays())  # type: ignore[arg-type]
     if fitted.voting is not None:
         np.savez(folder / _VOTES, **fitted.voting.mixing.arrays())  # type: ignore[arg-type]
+    if fitted.reference is not None:
+        np.savez(folder / _REFERENCE, **fitted.reference.arrays())  # type: ignore[arg-type]
     state = {
         "format_version": 1,
         "tfautolabel": __version__,
@@ -183,12 +187,11 @@ def _fitted(folder: Path, state: dict[str, Any], reading: Reading, head: keras.M
     """Returns what labels come from, as it was saved."""
     gate = None
     if state["unlike"] is not None:
-        with np.load(folder / _GATE, allow_pickle=False) as arrays:
-            gate = OodGate.from_dict(state["unlike"], dict(arrays))
+        gate = OodGate.from_dict(state["unlike"], _arrays_of(folder / _GATE))
     voting, rules = None, state.get("voting")
     if rules is not None:
-        with np.load(folder / _VOTES, allow_pickle=False) as arrays:
-            voting = Voting(RuleGraph.from_dict(rules), VoteMixing(**dict(arrays), name="vote_mixing"))
+        mixing = VoteMixing(**_arrays_of(folder / _VOTES), name="vote_mixing")
+        voting = Voting(RuleGraph.from_dict(rules), mixing)
     found = state["certificate"]
     held_out = HeldOut(
         np.array(state["out_of_fold"], np.float32).reshape(-1, len(state["classes"])),
@@ -214,6 +217,7 @@ def _fitted(folder: Path, state: dict[str, Any], reading: Reading, head: keras.M
         None if found is None else Certificate.from_dict(found),
         voting,
         shift,
+        Reference(**_arrays_of(folder / _REFERENCE)) if (folder / _REFERENCE).is_file() else None,
     )
 
 
@@ -235,6 +239,11 @@ def _where(backbone: Backbone, state: dict[str, Any]) -> dict[str, str]:
             stacklevel=4,
         )
     return where
+
+
+def _arrays_of(file: Path) -> dict[str, np.ndarray]:
+    with np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def _arrays(file: Path) -> list[np.ndarray]:
