@@ -11,9 +11,10 @@ from PIL import Image
 from stores import SECRET
 from table_files import FILE_KINDS, write_table
 
-from tfautolabel.data import ReadFailure, load_dataset
+from tfautolabel.data import ReadFailure, load_dataset, named_objects
 from tfautolabel.data.addresses import place_at
 from tfautolabel.data.folder import list_folder
+from tfautolabel.data.named_objects import NamedObjects
 from tfautolabel.data.narrowed import narrowed
 from tfautolabel.data.objects import ObjectReader, list_objects
 from tfautolabel.data.readers import read_rows
@@ -271,3 +272,16 @@ def test_no_permission_and_no_network_are_told_apart(store, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(ConnectionError, match=r"s3://\S+/t cannot be looked at: the network or"):
         load_dataset(store.address("t"))
+
+
+def test_a_file_of_another_store_is_asked_for_there(monkeypatch):
+    asked = []
+    monkeypatch.setattr(named_objects, "read_object", lambda place, around: asked.append((place, around)))
+    names = NamedObjects("beside it", place_at("abfss://c@one.dfs.core.windows.net/tables"))
+    for written in ("abfss://c@two.dfs.core.windows.net/1.jpg", "gs://photos/1.jpg", "beside/1.jpg"):
+        names.read(names.locate(written)[0])
+    assert [str(around) for _, around in asked] == [
+        "abfss://c@two.dfs.core.windows.net",
+        "gs://photos",
+        "abfss://c@one.dfs.core.windows.net/tables",
+    ]

@@ -64,7 +64,9 @@ class NamedObjects(NamedTuple):
             OSError: If the network or the store fails.
         """
         place = Place(found)
-        return read_object(place, self.folder or place.parent)
+        # A file of another store than the table's is asked for there.
+        beside = self.folder is not None and self.folder.contains(place)
+        return read_object(place, self.folder if beside and self.folder else place.parent)
 
     def key(self, written: str) -> str:
         """Returns a key that is equal for all spellings of a path."""
