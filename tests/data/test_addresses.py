@@ -97,3 +97,20 @@ def test_only_who_looks_at_what_is_there_writes_to_a_store(tmp_path, monkeypatch
             with pytest.raises(ValueError, match=r"written on this machine.* Received: s3://bucket/out$"):
                 attempt()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "s3://bucket/1.jpg?X-Amz-Signature=1b2c&",
+        "s3://bucket/1.jpg?X-Amz-Signature=1b2c&acl",
+        "s3://bucket/1.jpg?&sig=1b2c",
+        "s3://bucket/1.jpg?sp=r&sig=1b 2c",
+        "s3://bucket/1.jpg?X-Amz-Signature[]=1b2c",
+        "s3:///bucket/1.jpg?X-Amz-Signature=1b2c",
+        "hdfs://user:1b2c/ss@host/1.jpg",
+        "hdfs://host:1b2c/1.jpg",
+    ],
+)
+def test_nothing_of_a_signature_or_a_password_is_shown(written):
+    assert "1b" not in shown(written)

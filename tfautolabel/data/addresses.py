@@ -13,7 +13,7 @@ from tfautolabel.data.places import Place
 from tfautolabel.data.stores import SCHEMES
 
 _WRITTEN = re.compile(rf"({'|'.join(SCHEMES)}):/{{1,2}}(?!/)", re.IGNORECASE)
-_QUERY = re.compile(r"\?((?:[\w.%-]+=[^&\s]*)(?:&[\w.%-]+=[^&\s]*)*)$")
+_NOWHERE = re.compile(rf"({'|'.join(SCHEMES)}):/{{3,}}", re.IGNORECASE)
 _SIGNATURES = re.compile(
     r"x-(amz|goog|ms)-.*|awsaccesskeyid|googleaccessid|signature|expires|sig|se|sp|sv|sr|st|spr|sip|ss|srt|"
     r"sk(oid|tid|t|e|s|v)|response-.*",
@@ -41,6 +41,8 @@ def shown(written: str) -> str:
         >>> shown("s3://bucket/1.jpg?X-Amz-Signature=1b2c"), shown("s3://key:secret@bucket/1.jpg")
         ('s3://bucket/1.jpg', 's3://…')
     """
+    if _NOWHERE.match(written.strip()):
+        return f"{written.strip().partition(':')[0]}://…"
     if not is_remote(written.strip()):
         return written
     try:
@@ -80,14 +82,14 @@ def place_at(address: str) -> Place:
     if found is None:
         raise ValueError(f"an address begins with one of {', '.join(f'{name}://' for name in SCHEMES)}")
     scheme, rest = found[1].lower(), address[found.end() :]
-    if query := _QUERY.search(rest):
-        names = [part.partition("=")[0] for part in query[1].split("&")]
+    before, _, query = rest.partition("?")
+    if names := [part.partition("=")[0] for part in query.split("&") if "=" in part]:
         if others := [name for name in names if not _SIGNATURES.fullmatch(name)]:
             raise ValueError(
                 f"an address is SCHEME://BUCKET/PATH without a query; credentials, the region and the "
                 f"endpoint come from the environment. Received: {scheme}:// with {', '.join(others[:5])}"
             )
-        rest = rest[: query.start()]
+        rest = before
     host, _, key = rest.partition("/")
     _check_host(scheme, host)
     key = key.rstrip("/")
@@ -102,7 +104,8 @@ def _check_host(scheme: str, host: str) -> None:
     user, at, bucket = host.rpartition("@")
     # With Azure's schemes the container stands before the account, and HDFS knows users by name.
     named = bool(at) and scheme not in ("abfs", "abfss", "hdfs")
-    if ":" in user or named or (":" in host and scheme != "hdfs"):
+    port = bucket.partition(":")[2]
+    if ":" in user or named or (":" in bucket and not (scheme == "hdfs" and port.isdecimal())):
         raise ValueError(
             f"an address holds no keys and no password: credentials come from the environment, as for the "
             f"store's own tools. Received: one of {scheme}:// with something before its bucket"

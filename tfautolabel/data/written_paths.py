@@ -112,8 +112,9 @@ class PathSearch(NamedTuple):
         return os.path.normpath(os.path.join(self.folder, plain[0].replace("\\", "/")))
 
     def shown(self, written: str) -> str:
-        """Returns what a message may show of a path."""
-        return shown(written)
+        """Returns what a message may show of a path: the query of an address may be a signature."""
+        kept = shown(written)
+        return kept.partition("?")[0] if is_address(kept) else kept
 
     @property
     def threads(self) -> int:

@@ -155,10 +155,10 @@ def _loaded(
 
 def without_queries(scan: Scan) -> Scan:
     """Returns a scan without the queries of stores' addresses in its names, which may be signatures."""
+    scan = scan._replace(unreadable=[item._replace(id=shown(item.id)) for item in scan.unreadable])
     if isinstance(scan.ids, RowNames) or not (np.strings.find(scan.ids, "://") > 0).any():
         return scan
-    ids = as_names([shown(name) for name in scan.ids.tolist()])
-    return scan._replace(ids=ids, unreadable=[item._replace(id=shown(item.id)) for item in scan.unreadable])
+    return scan._replace(ids=as_names([shown(name) for name in scan.ids.tolist()]))
 
 
 def _numbered(table: Table, why: str) -> str:
