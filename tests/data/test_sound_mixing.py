@@ -35,3 +35,12 @@ def test_the_louder_channel_where_they_cancel(name):
     for part in np.array_split(samples, 3):
         energies.add(part, part.mean(axis=1))
     assert energies.louder == louder
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_channel_with_what_is_no_number_is_not_left_out(value):
+    samples = np.random.default_rng(0).normal(size=(1000, 2)).astype(np.float32)
+    samples[500, 1] = value
+    energies = ChannelEnergies(2)
+    energies.add(samples, samples.mean(axis=1))
+    assert energies.louder is None

@@ -55,6 +55,8 @@ class ChannelEnergies:
     @property
     def louder(self) -> int | None:
         """Returns the channel to take instead of the mean; None if the mean is right."""
+        if not np.isfinite(self._squares).all():  # the mean shows that the clip cannot be read
+            return None
         energies = self._squares - self._sums**2 / max(self._count, 1)
         each, together = energies[:-1], energies[-1]
         loudest = each.max()
