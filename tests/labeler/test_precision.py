@@ -83,7 +83,9 @@ def test_where_the_precision_is_missing_it_goes_on_in_float32(fitted, labelled, 
     fitted.save(tmp_path / "saved")
     expected = fitted.predict(labelled)
     monkeypatch.setattr(bf16, "_in_bf16", lambda graphs: False)
-    with pytest.warns(UserWarning, match="features in bf16, which cannot be computed here; it goes on in"):
+    with pytest.warns(
+        UserWarning, match="precision=bf16, which cannot be used here; it goes on with the CPU in"
+    ):
         loaded = tal.Labeler.load(tmp_path / "saved", cache_dir=tmp_path / "cache")
     assert loaded.engine.precision == "float32"
     np.testing.assert_allclose(loaded.predict(labelled), expected, atol=0.1)

@@ -126,7 +126,7 @@ class FeatureExtractor:
         use_cache: False to compute everything and store nothing.
         device: as for `choose_engine`, like `precision`.
         precision: see above.
-        cache_whole: whether features go into the cache only when a whole data set is done.
+        cache_whole: whether features go into the cache only when a whole data set is done, or is interrupted.
 
     Attributes:
         engine: the engine that computes the features.

@@ -188,7 +188,9 @@ class CalledNetwork:
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
         """Maps inputs of (w, ...) each to (w, d) float32."""
-        return np.asarray(self._function(*map(tf.convert_to_tensor, inputs)).numpy())
+        # A GPU would round products of float32 to ten bits.
+        with tf.device("/CPU:0"):
+            return np.asarray(self._function(*map(tf.convert_to_tensor, inputs)).numpy())
 
 
 def inference_network(network: keras.Model, part: int = PART) -> FrozenNetwork | CalledNetwork:

@@ -21,7 +21,7 @@ _ENTRY = np.dtype([("short", "<u8"), ("place", "<u8")])
 
 
 class PlaceIndex:
-    """An index of where keys may be, with a sixteenth of a byte of memory per key.
+    """An index of where keys may be, with a thirty-second of a byte of memory per key of a long run.
 
     It holds sorted runs of the keys' first 8 bytes. Each run is at most half as large as the one before, as
     in a log-structured merge tree (O'Neil et al. 1996, doi 10.1007/s002360050048). So adding a shard is

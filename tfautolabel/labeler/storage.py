@@ -233,9 +233,10 @@ def _where(backbone: Backbone, state: dict[str, Any]) -> dict[str, str]:
         choose_engine(backbone, **where)
     except ValueError as error:
         where = {"device": "cpu", "precision": FLOAT32}
+        lower = "" if precision == FLOAT32 else ", so that its confidences may differ a little"
         warnings.warn(
-            f"this labeler was fitted to features in {precision}, which cannot be computed here; it goes on "
-            f"in float32, so that its confidences may differ a little ({error})",
+            f"this labeler was fitted with device={state.get('device', AUTO)} and precision={precision}, "
+            f"which cannot be used here; it goes on with the CPU in float32{lower} ({error})",
             stacklevel=4,
         )
     return where

@@ -84,7 +84,7 @@ def _choose(backbone: Backbone, device: str, precision: str) -> EngineChoice:
             remark = "" if kind is CPU else engine_of(backbone, name, own).remark()
             reasons = [*refused, _asked_for(device, precision, refused), remark]
             why = "; ".join(dict.fromkeys(filter(None, reasons)))
-            return EngineChoice(name, kind.device, own, why, kind.rounding)
+            return EngineChoice(name, kind.device, own, why)
         refused.append(why_not)
     raise ValueError(
         f"device={device!r}, precision={precision!r} cannot be used with {backbone.handle}: "

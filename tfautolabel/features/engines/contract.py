@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,8 +56,6 @@ class EngineKind:
             in float32 with which a model is exported.
         batches: it is given so many times the batch size at once.
         parallel: returns how many batches should be computed at a time.
-        rounding: the name of its rounding, where two engines of the same precision round so differently
-            that their features must not be mixed.
     """
 
     device: str
@@ -70,7 +68,6 @@ class EngineKind:
     most_difference: dict[str, float]
     batches: int = 1
     parallel: Callable[[], int] = lambda: 1
-    rounding: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,14 +79,12 @@ class EngineChoice:
         device: "cpu" or "gpu".
         precision: "float32", "bf16" or "float16".
         why: why it is this one, or not a faster one; one clause.
-        rounding: as in `EngineKind`.
     """
 
     name: str
     device: str
     precision: str
     why: str
-    rounding: str = ""
 
     def key(self, fingerprint: str) -> str:
         """Returns the name of what is cached: features of two precisions are never mixed.
@@ -97,17 +92,12 @@ class EngineChoice:
         Args:
             fingerprint: the backbone's.
         """
-        return "-".join([fingerprint, *self._marks])
+        return fingerprint if self.precision == FLOAT32 else f"{fingerprint}-{self.precision}"
 
     @property
     def arithmetic(self) -> str:
         """What features of another engine must share with these, to be used beside them."""
-        return "-".join(self._marks) or FLOAT32
-
-    @property
-    def _marks(self) -> Sequence[str]:
-        lower = [] if self.precision == FLOAT32 else [self.precision]
-        return [*lower, *([self.rounding] if self.rounding else [])]
+        return self.precision
 
     def sentence(self) -> str:
         """Says which engine it is, and why."""

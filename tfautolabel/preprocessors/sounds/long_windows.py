@@ -89,7 +89,12 @@ def _resampled(sound: LongSound, rate: int, target: int) -> Iterator[np.ndarray]
         yield from sound.blocks()
         return
     resampled = _resampler(target)
-    given = tf.constant(rate, tf.int64)
+
+    def converted(samples: np.ndarray) -> np.ndarray:
+        # As short clips are; a GPU would round products of float32 to ten bits.
+        with tf.device("/CPU:0"):
+            return np.asarray(resampled(tf.constant(samples), tf.constant(rate, tf.int64)).numpy())
+
     up, down = ratio_of(rate, target)
     reach = reach_of(up, down)
     context = -(-reach // down) * down
@@ -99,11 +104,11 @@ def _resampled(sound: LongSound, rate: int, target: int) -> Iterator[np.ndarray]
         done = before + max(len(held) - before - reach, 0) // down * down
         if done == before:
             continue
-        outputs = resampled(tf.constant(held[: done + reach]), given).numpy()
+        outputs = converted(held[: done + reach])
         yield outputs[before * up // down : done * up // down]
         before = min(done, context)
         held = held[done - before :]
-    yield resampled(tf.constant(held), given).numpy()[before * up // down :]
+    yield converted(held)[before * up // down :]
 
 
 @lru_cache(maxsize=4)
