@@ -230,7 +230,10 @@ class Place:
             OSError: If it cannot be asked for.
         """
         with self.filesystem.open_input_file(self.path) as file:
-            known = dict(file.metadata() or {}) or {"time": self._info().mtime_ns}
+            told = dict(file.metadata() or {})
+            # Other entries, such as the time of the last access, may change by reading.
+            known = {name: tag for name, tag in told.items() if _lower(name) in ("etag", "generation")}
+            known = known or {"time": self._info().mtime_ns}
             return known | {"size": file.size()}
 
     def put(self, file: Path) -> None:
@@ -335,3 +338,7 @@ def patiently(attempt: Callable[[], _Value], address: str, verb: str = "read") -
             if wait is None:
                 raise told(error, address, verb) from error
         time.sleep(wait)
+
+
+def _lower(name: str | bytes) -> str:
+    return (name.decode("utf-8", "replace") if isinstance(name, bytes) else name).lower()

@@ -44,6 +44,7 @@ class ParquetTable:
         self.path = path if isinstance(path, Place) else os.fspath(path)
         self.name = str(self.path)
         self._file = _open(self.path)
+        self._version = self.path.version() if isinstance(self.path, Place) else None
         self.unnamed = False
         self.notes: tuple[str, ...] = ()
         schema = self._file.schema_arrow
@@ -81,7 +82,7 @@ class ParquetTable:
             parts = (self._file.metadata.row_group(number).num_rows for number in counts)
         with _said_of(self.path):
             _collect(collector, parts, columns)
-        return collector.finish(ParquetReader(self.path, columns.input, collector.rows))
+        return collector.finish(ParquetReader(self.path, columns.input, collector.rows, self._version))
 
     def _batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Yields some columns, piece by piece."""
@@ -160,11 +161,14 @@ class ParquetReader:
         path: the file.
         column: the column's name.
         rows: (n,) int64, ascending: the rows of the file to read.
+        version: `Place.version` of the file whose rows these are; None for a local file.
     """
 
-    def __init__(self, path: str | Place, column: str, rows: Rows) -> None:
+    def __init__(
+        self, path: str | Place, column: str, rows: Rows, version: dict[Any, Any] | None = None
+    ) -> None:
         self._file = _open(path)
-        self._version = path.version() if isinstance(path, Place) else None
+        self._version = version
         self._path = path
         self._column = column
         self._rows = rows
@@ -202,10 +206,10 @@ class ParquetReader:
         # A part that is sent to another process leads to its rows by their first and last number.
         runs = RowRuns.of(chosen) if (np.diff(chosen) > 0).all() else chosen
         path = self._path if isinstance(self._path, Place) else os.path.abspath(self._path)
-        return ParquetReader(path, self._column, runs)
+        return ParquetReader(path, self._column, runs, self._version)
 
     def __reduce__(self) -> tuple[Callable[..., ParquetReader], tuple[object, ...]]:
-        return ParquetReader, (self._path, self._column, self._rows)
+        return ParquetReader, (self._path, self._column, self._rows, self._version)
 
     def _value(self, row: int) -> bytes | ReadFailure:
         group = int(np.searchsorted(self._ends, row, side="right"))

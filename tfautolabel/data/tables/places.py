@@ -32,10 +32,10 @@ def skip_line(file: BinaryIO, step: int) -> int:
 
 
 class Places:
-    """Where pieces lie in a file: (start, length) of each, in ascending order, in about 5 bytes a piece.
+    """Where pieces lie in a file: (start, length) of each, in ascending order, in 5 bytes a piece of text.
 
     Most pieces begin where the one before ends. So lengths are held, and a start for each block of pieces
-    without a gap.
+    without a gap; where each has one, as in TFRecord files, a piece takes 20 bytes.
     """
 
     def __init__(self) -> None:
