@@ -258,7 +258,9 @@ def test_a_token_is_asked_for_and_slow_requests_end(folder):
         for wrong in ("Bearer wrong", f"Basic {TOKEN}"):
             code, _ = refused(predict, request(x=X), metadata=[("authorization", wrong)])
             assert code == "UNAUTHENTICATED"
-        answer = health_pb2_grpc.HealthStub(found).Check(health_pb2.HealthCheckRequest(), timeout=30)
+        check = health_pb2_grpc.HealthStub(found).Check
+        # A stranger's message is not read: this one names a service that is not there.
+        answer = check(health_pb2.HealthCheckRequest(service="cats"), timeout=30)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         for right in (("authorization", f"Bearer {TOKEN}"), ("x-api-key", TOKEN)):
             assert predict(request(x=X), timeout=30, metadata=[right]).outputs["y"].float_val[:] == [6.0, 0.5]

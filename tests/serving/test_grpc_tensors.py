@@ -72,13 +72,27 @@ def test_strings_come_back_as_they_went(values):
 
 def test_a_last_value_stands_for_the_rest():
     assert read(proto(float_val=[1, 2], shape=(2, 2))).tolist() == [[1, 2], [2, 2]]
-    assert read(proto(dtype=tf.string, string_val=[b"a"], shape=(3,)), tf.string).tolist() == [b"a"] * 3
 
 
 @pytest.mark.parametrize(
     ("given", "dtype", "part"),
     [
         (proto(), tf.float32, "must have 2 values in float_val. Received: 0"),
+        (
+            proto(dtype=tf.string, string_val=[b"a"]),
+            tf.string,
+            "must have 2 values in string_val. Received: 1",
+        ),
+        (
+            proto(float_val=[1], shape=(10**6,)),
+            tf.float32,
+            "must have 1000000 values in float_val. Received: 1",
+        ),
+        (
+            proto(dtype=tf.complex64, scomplex_val=[1, 2, 3]),
+            tf.complex64,
+            "must have 2 values in scomplex_val. Received: 3",
+        ),
         (proto(double_val=[1, 2]), tf.float32, "must have 2 values in float_val. Received: 0"),
         (proto(float_val=[1, 2, 3]), tf.float32, "must have 2 values in float_val. Received: 3"),
         (proto(float_val=[1, 2]), tf.int32, "is of the type int32. Received: float32"),

@@ -106,6 +106,10 @@ def write_tensor(array: np.ndarray, proto: Any) -> None:
     getattr(proto, field).extend(flat.tolist())
 
 
+MOST_REPEATED = 1 << 20
+"""The most bytes of an input whose last value may stand for others."""
+
+
 def _of_content(content: bytes, dtype: tf.DType, count: int, name: str) -> np.ndarray:
     if dtype == tf.string:
         raise Refusal(400, f"the strings of input {name} must be in string_val. Received: tensor_content")
@@ -122,9 +126,14 @@ def _of_content(content: bytes, dtype: tf.DType, count: int, name: str) -> np.nd
 
 
 def _of_field(values: Any, dtype: tf.DType, count: int, name: str) -> np.ndarray:
-    """Returns the values of a typed field; where they are too few, the last one stands for the rest."""
-    given = len(values) // (2 if dtype in _PARTS else 1)
-    if given > count or (count and not given):
+    """Returns the values of a typed field; where they are too few, the last one stands for the rest.
+
+    That holds for a few numbers only: a short message must not become many bytes.
+    """
+    parts = 2 if dtype in _PARTS else 1
+    given = len(values) // parts
+    repeats = dtype != tf.string and count * np.dtype(dtype.as_numpy_dtype).itemsize <= MOST_REPEATED
+    if given > count or len(values) % parts or (given < count and not (given and repeats)):
         raise Refusal(
             400, f"input {name} must have {count} values in {_FIELDS[dtype]}. Received: {len(values)}"
         )
