@@ -10,6 +10,7 @@ import time
 import pytest
 import stand_in_workers
 
+from tfautolabel.serving.news import News
 from tfautolabel.serving.settings import Settings
 from tfautolabel.serving.supervisor import serve_in_workers
 
@@ -135,3 +136,15 @@ def test_settings_that_make_no_sense():
         Settings(workers=0).check()
     with pytest.raises(ValueError, match=r"workers must be 1 with label_studio.*Received: workers=2"):
         Settings(workers=2, label_studio=True).check()
+
+
+def test_what_a_replaced_worker_said_is_forgotten():
+    said = []
+    news = News(lambda level, message, details: said.append(details["version"]))
+    old, new = {"model": "a", "version": 1}, {"model": "a", "version": 2}
+    news.hear(2, 20, "version served", old, [1])  # while it loads, the first alone answers
+    news.forget(2)
+    news.hear(1, 20, "version served", new, [1, 2])
+    news.hear(2, 20, "version served", new, [1, 2])
+    news.hear(1, 20, "version served", old, [1, 2])
+    assert said == [2]

@@ -31,6 +31,11 @@ class News:
         self._by_all: dict[Hashable, set[int]] = {}
         self._refused: dict[tuple[object, object], str] = {}
 
+    def forget(self, worker: int) -> None:
+        """Takes back what a worker said before it was replaced, or before it answered."""
+        for told in self._by_all.values():
+            told.discard(worker)
+
     def hear(
         self, worker: int, level: int, message: str, details: dict[str, Any], workers: Collection[int]
     ) -> None:

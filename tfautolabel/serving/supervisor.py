@@ -152,6 +152,10 @@ class _Worker:
         except (EOFError, OSError):
             self._hang_up()
 
+    def serves(self) -> None:
+        """Notes that the process answers from now on."""
+        self.is_serving, self._since = True, time.monotonic()
+
     def tell(self, word: str) -> None:
         """Tells the process something; one that has ended hears nothing."""
         if self._pipe is not None:
@@ -234,7 +238,9 @@ class _Supervisor:
             worker.is_loaded = True
             self._let_listen(worker)
         elif word == SERVING:
-            worker.is_serving = True
+            worker.serves()
+            if self._has_served:
+                self._news.forget(worker.number)
             self._say_serving(worker, *rest)
         elif word == NEWS:
             answering = [each.number for each in self._crew if each.is_serving or not self._has_served]
@@ -270,6 +276,7 @@ class _Supervisor:
 
     def _replace(self, worker: _Worker) -> None:
         details = worker.take_leave()
+        self._news.forget(worker.number)
         if not self._is_open:
             how = details.get("signal") or f"exit code {details['exit_code']}"
             raise RuntimeError(f"all workers must load the models. Received: the end of one, by {how}")
