@@ -321,3 +321,9 @@ def test_with_a_real_model_in_a_process_that_is_killed(colours, monkeypatch):
     assert again.unreadable == fresh.unreadable
     assert again.unreadable[0].id == "broken.png"
     assert progress_folders(colours) == []
+
+
+def test_data_of_another_population_is_warned_of(place, monkeypatch):
+    monkeypatch.setattr(place.model, "other_population", lambda _: 0.0004)
+    with pytest.warns(UserWarning, match=r"on which the model's labels were judged \(p = 0\.0004\)"):
+        assert place.run("out.csv").result.other_population == 0.0004

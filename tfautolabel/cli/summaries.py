@@ -154,7 +154,6 @@ def show_demo(result: DemoResult) -> None:
 def show_labels(result: LabelResult) -> None:
     """Shows counts, and where the files are."""
     counts = (
-        *_unlike_the_run(result.other_population),
         f"accepted   {_share(result.accepted, result.total)} labels",
         *_reasons(result.reasons),
         _set_aside(len(result.unreadable)),
@@ -168,18 +167,6 @@ def show_labels(result: LabelResult) -> None:
         f"labels     {result.labels_file}",
         f"unreadable {result.unreadable_file}",
     )
-
-
-def _unlike_the_run(p_value: float | None) -> list[str]:
-    """Returns lines that warn of data of another population."""
-    if p_value is None:
-        return []
-    return [
-        f"these examples are unlike those on which the model's labels were judged (p = {p_value:.2g}): how "
-        "many of the accepted labels are right is not known",
-        "label a random sample of them and measure with `tfautolabel evaluate`, or run again with it",
-        "",
-    ]
 
 
 def show_list(out: Path, file: Path, listed: int, needed: AnswersNeeded) -> None:

@@ -11,7 +11,7 @@ from tfautolabel.data import Dataset
 from tfautolabel.trust.reference import LEVEL, Reference
 
 FEWEST, MOST = 20, 200
-"""How many examples are looked at: a tenth of them, within these bounds."""
+"""How many examples are looked at: a tenth of them, within these bounds. Fewer are not compared."""
 
 _HALF = 0.5
 
@@ -52,9 +52,9 @@ def other_population_of(
     count = int(np.clip(len(dataset) // 10, FEWEST, MOST))
     rows = np.random.default_rng(seed).choice(len(dataset), count, replace=False)
     seen = judge(dataset.subset(np.sort(rows)))
+    if not len(seen.predicted):
+        return None
     # If the gate refuses nearly all, what is left would not tell why.
     kept = ~seen.unlike if seen.unlike.mean() < _HALF else np.ones(len(seen.unlike), bool)
-    if not kept.any():
-        return None
     p_value = known.p_value(seen.features[kept], seen.predicted[kept])
     return p_value if p_value <= LEVEL else None

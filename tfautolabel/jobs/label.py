@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -131,6 +132,8 @@ def label(
         for note in [*dataset.notes, *learnt_in_another_precision(labeler.description)]:
             say(note)
         other = labeler.other_population(dataset)
+        if other is not None:
+            warnings.warn(unlike_the_run(other), stacklevel=2)
         plan = Plan.of(len(dataset), PART_ROWS)
         job = {
             "model": files_digest(labeler.folder),
@@ -196,6 +199,15 @@ def _label_parts(
     if changed:
         say(f"{changed:,} rows were labelled again, because some of them changed since")
     return [done[number] for number in sorted(done)]
+
+
+def unlike_the_run(p_value: float) -> str:
+    """Returns a warning of data that is of another population than that on which the labels were judged."""
+    return (
+        f"these examples are unlike those on which the model's labels were judged (p = {p_value:.2g}): how "
+        "many of the accepted labels are right is not known; label a random sample of them and measure with "
+        "`tfautolabel evaluate`, or run again with it"
+    )
 
 
 def learnt_in_another_precision(description: dict[str, Any]) -> list[str]:

@@ -42,7 +42,8 @@ class LabelResult:
         kept: how many rows got their labels from an interrupted job.
         merged: whether the files are written; those of a shard are not, until `merge`.
         other_population: the p-value that shows that the data is unlike that on which the model's labels were
-            judged; None if nothing shows it.
+            judged; None if nothing shows it, if there are fewer than 20 examples, and of `merge`: the job of
+            each shard has warned.
     """
 
     labels_file: Path | Place

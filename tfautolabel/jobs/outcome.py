@@ -200,7 +200,7 @@ def _explained(labeler: Labeler, examples: Dataset, sample: Dataset, said: Said)
     if shift is None or shift.changed != "inputs":
         return shift
     if said.drawn is not None:
-        examples = examples.subset(np.isin(examples.ids.astype(str), [*said.drawn]))
+        examples = examples.subset(np.isin(np.asarray(examples.ids).astype(str), [*said.drawn]))
     return replace(shift, differences=tuple(differences(examples, sample, seed=labeler.seed)))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from tfautolabel.data import Dataset, ReadFailure
-from tfautolabel.measures.plain_differences import PlainDifference, plain_differences
+from tfautolabel.measures.plain_differences import plain_differences
 
 MOST = 200
 """Examples of each side that are read, drawn at random."""
@@ -17,6 +17,11 @@ MOST = 200
 _WORD = re.compile(r"[^\W\d_]+")
 _WORDS, _SHORT = 3, 3  # told of each side; plain words of up to so many letters say nothing
 _MORE = 0.2  # the least by which the share of texts with a word must be larger
+_TOGETHER = {
+    "text": MOST,
+    "image": 16,
+    "audio": 1,
+}  # examples in memory at a time: a clip may be an hour long
 _LARGEST = 1024  # pixels of a side; larger pictures are looked at in steps
 
 
@@ -31,14 +36,11 @@ def differences(labelled: Dataset, pool: Dataset, *, seed: int = 0) -> list[str]
     Returns:
         Sentences, the largest difference first; empty if no such quantity differs.
     """
-    sides = [_read(side, seed) for side in (labelled, pool)]
-    measure = QUANTITIES[labelled.modality]
-    of_sides = [_columns([measure(one) for one in side]) for side in sides]
+    of_sides = [_measured(side, seed) for side in (labelled, pool)]
     names = of_sides[0].keys() & of_sides[1].keys()
     known = [{name: side[name] for name in side if name in names} for side in of_sides]
-    found: list[PlainDifference] = plain_differences(*known)
-    told = [one.sentence() for one in found]
-    return told + (_words(*sides) if labelled.modality == "text" else [])
+    told = [one.sentence() for one in plain_differences(*known)]
+    return told + (_words(labelled, pool, seed) if labelled.modality == "text" else [])
 
 
 def of_picture(encoded: bytes) -> dict[str, float] | None:
@@ -105,24 +107,31 @@ QUANTITIES: dict[str, Callable[[bytes], dict[str, float] | None]] = {
 """A function from the bytes of an example to its quantities, for each modality."""
 
 
-def _read(dataset: Dataset, seed: int) -> list[bytes]:
-    rows = np.random.default_rng(seed).permutation(len(dataset))[:MOST]
-    return [one for one in dataset.read(np.sort(rows)) if not isinstance(one, ReadFailure)]
+def _read(dataset: Dataset, seed: int) -> Iterator[bytes]:
+    """Yields examples, read so many at a time that they fit into memory."""
+    rows = np.sort(np.random.default_rng(seed).choice(len(dataset), min(MOST, len(dataset)), replace=False))
+    together = _TOGETHER[dataset.modality]
+    for start in range(0, len(rows), together):
+        found = dataset.read(rows[start : start + together])
+        yield from (one for one in found if not isinstance(one, ReadFailure))
 
 
-def _columns(rows: list[dict[str, float] | None]) -> dict[str, np.ndarray]:
-    known = [row for row in rows if row is not None]
+def _measured(dataset: Dataset, seed: int) -> dict[str, np.ndarray]:
+    """Returns each quantity of the examples that have one."""
+    measure = QUANTITIES[dataset.modality]
+    known = [row for row in map(measure, _read(dataset, seed)) if row is not None]
     return {name: np.array([row[name] for row in known]) for name in known[0]} if known else {}
 
 
-def _words(labelled: list[bytes], pool: list[bytes]) -> list[str]:
+def _words(labelled: Dataset, pool: Dataset, seed: int) -> list[str]:
     """Returns which words are in many more texts of one side than of the other."""
     shares = []
     for side in (labelled, pool):
         counts: Counter[str] = Counter()
-        for encoded in side:
+        texts = list(_read(side, seed))
+        for encoded in texts:
             counts.update({word.lower() for word in _WORD.findall(encoded.decode("utf-8", "replace"))})
-        shares.append({word: count / max(len(side), 1) for word, count in counts.items()})
+        shares.append({word: count / len(texts) for word, count in counts.items()})
     of_labelled, of_pool = shares
     more = {
         word: of_pool.get(word, 0.0) - of_labelled.get(word, 0.0) for word in of_labelled.keys() | of_pool

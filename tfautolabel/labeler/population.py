@@ -41,7 +41,7 @@ def compared_with(
     Returns:
         The labeler with its `shift`, if there is enough to compare, and `reference`.
     """
-    if pool is None or frozen is None or extraction is None:
+    if pool is None or frozen is None or extraction is None or not len(extraction.rows):
         return fitted
     class_ids, drawn = fitted.held_out.class_ids, fitted.held_out.drawn
     rows = ~fitted.held_out.refused if drawn is None else drawn & ~fitted.held_out.refused

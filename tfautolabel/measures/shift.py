@@ -71,7 +71,8 @@ class Shift:
 
     Attributes:
         gap: the test of all that may differ.
-        inputs: the test after the classes' shares were made equal; None if `gap` finds nothing.
+        inputs: the test after the classes' shares were made equal; None if `gap` finds nothing, or if too few
+            of the pool are left.
         labelled_shares: (k,) the classes' shares of the labelled examples.
         pool_shares: (k,) the classes' shares of the pool, estimated as if the examples of a class were alike.
         strangest: ids of the pool's examples that are told from the labelled ones most surely.

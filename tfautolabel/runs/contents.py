@@ -82,7 +82,9 @@ def read_run(out: str | os.PathLike[str], staged: Path | None = None) -> RunReco
     labels = evidence = None
     try:
         conflicts = (record.get("rules") or {}).get("conflicts") or ()
-        labels = read_shown(place(PREDICTIONS_PARQUET), classes, [one["id"] for one in conflicts])
+        strangest = (record.get("shift") or {}).get("strangest") or ()
+        named_ids = [*(one["id"] for one in conflicts), *strangest]
+        labels = read_shown(place(PREDICTIONS_PARQUET), classes, named_ids)
     except (OSError, ValueError, KeyError) as error:
         missing.append(f"{PREDICTIONS_PARQUET} cannot be read: {named(error)}")
     if place(EVIDENCE).exists():

@@ -21,8 +21,8 @@ from scipy.stats import chi2
 LEVEL = 0.001
 """The largest p-value at which examples are another population; the test is approximate, so it is small."""
 
-FEWEST = 50
-"""Examples below which no statistics are made."""
+FEWEST, MOST = 50, 2_000
+"""Examples below which no statistics are made, and so many are enough: others are drawn from at random."""
 
 OF_CLASS = 20
 """Examples of a predicted class below which it has no mean of its own."""
@@ -64,12 +64,13 @@ class Reference:
             n_classes: k.
             seed: determines which half of them gives the directions; the other half gives the variances.
         """
-        count = len(features)
-        if count < FEWEST:
+        if len(features) < FEWEST:
             return None
-        values = _unit(features)
+        rng = np.random.default_rng(seed)
+        drawn = rng.permutation(len(features))[:MOST]
+        values, predicted, count = _unit(features[drawn]), predicted[drawn], len(drawn)
         # Variances along directions that were found in the same examples would be too small in the others.
-        first = np.random.default_rng(seed).permutation(count) < count // 2
+        first = rng.permutation(count) < count // 2
         means, _ = _means(values[first], predicted[first], n_classes, OF_CLASS // 2)
         spread = values - means[predicted]
         directions = np.linalg.svd(spread[first], full_matrices=False)[2]
