@@ -51,6 +51,7 @@ QUICK = {
     "trust_calibration": ["--sets", "uci"],
     "trust_conformal": [],
     "trust_unlike": [],
+    "domain_shift": ["--draws", "1", "--sets", "uci"],
     "trust_earned": ["--parts", "unequal", "--sets", "tiles"],
     "review": ["--sessions", "5", "--sets", "uci", "--keys", "20", "--kills", "3"],
     "label_errors": ["--seeds", "1", "--sets", "tiles", "uci-e5"],
