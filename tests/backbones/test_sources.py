@@ -78,8 +78,9 @@ ALIKE = {
     *("folder", "hub-url", "kaggle", "kerashub-vit"),
     *("checkpoint-deit", "checkpoint-hubert", "checkpoint-wav2vec2-stable"),
     *(f"texts-{kind}" for kind in TEXT_CHECKPOINTS if kind not in ("bert", "roberta", "xlm-roberta")),
+    *("packaged:efficientnet-lite0", "packaged:minilm-l6", "packaged:speech-embedding"),
 }
-"""Sources whose networks and preprocessors are made like those of others."""
+"""Sources whose networks and preprocessors are made like those of others, or which the README exports."""
 
 AGREEING = [
     source for source in SOURCES if (source if isinstance(source, str) else source.values[0]) not in ALIKE
