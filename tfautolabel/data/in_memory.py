@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence, Set
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfautolabel.data.located_files import LocatedFiles, NamedFiles
 from tfautolabel.data.modality import MODALITIES, SAMPLE, recognise_modality, telling_part
-from tfautolabel.data.named_objects import NamedObjects
 from tfautolabel.data.path_search import LOOKED_AT, find_place
 from tfautolabel.data.picture_files import note_of_range
 from tfautolabel.data.readers import MemoryReader, Reader, ReadFailure, read_rows
@@ -97,7 +97,7 @@ def held_inputs(inputs: Sequence[Any], modality: str | None) -> HeldInputs:
     return HeldInputs(MemoryReader(texts), "text", ())
 
 
-class ListedFiles:
+class ListedFiles(LocatedFiles):
     """The files that a list names.
 
     Args:
@@ -105,13 +105,9 @@ class ListedFiles:
         paths: n paths as written.
     """
 
-    def __init__(self, place: PathSearch | NamedObjects, paths: Sequence[str]) -> None:
-        self.place = place
-        self.threads = place.threads
+    def __init__(self, place: NamedFiles, paths: Sequence[str]) -> None:
+        super().__init__(place)
         self._paths = tuple(paths)
-        if isinstance(place, PathSearch):
-            self._files = place
-            self.size, self.open = self._size, self._open
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -121,24 +117,8 @@ class ListedFiles:
         """Returns a reader of the paths as they are written."""
         return MemoryReader([path.encode("utf-8", "surrogateescape") for path in self._paths])
 
-    def read(self, row: int) -> bytes:
-        """The bytes of one file.
-
-        Raises:
-            ReadFailure: If there is no file that can be read.
-        """
-        return self.place.read(self._found(row))
-
-    def _size(self, row: int) -> int:
-        try:
-            return self._files.file(self._found(row)).size(0)
-        except ReadFailure:
-            return 0
-
-    def _open(self, row: int) -> BinaryIO:
-        return self._files.file(self._found(row)).open(0)
-
-    def _found(self, row: int) -> str:
+    def located(self, row: int) -> str:
+        """See `LocatedFiles`."""
         written = self._paths[row][: MAX_PATH + 1]
         found, _ = self.place.locate(written)
         if found is None:
@@ -146,9 +126,7 @@ class ListedFiles:
         return found
 
 
-def _of_paths(
-    paths: Sequence[str], modality: str | None, place: PathSearch | NamedObjects | None = None
-) -> HeldInputs:
+def _of_paths(paths: Sequence[str], modality: str | None, place: NamedFiles | None = None) -> HeldInputs:
     rows = np.unique(np.linspace(0, len(paths) - 1, LOOKED_AT, dtype=int)).tolist()
     place = place or find_place([paths[row] for row in rows], "the list of inputs", None, named=True)
     reader = ListedFiles(place or PathSearch("in full", os.path.realpath(os.curdir), free=True), paths)

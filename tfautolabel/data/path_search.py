@@ -15,6 +15,7 @@ from tfautolabel.data.written_paths import (
     PathSearch,
     is_address,
     looks_like_path,
+    shown_path,
     spellings,
     with_ending,
 )
@@ -230,13 +231,8 @@ def _is_in(name: str, place: PathSearch, there: Container[str]) -> bool:
     return any(with_ending(name, ending) in there for ending in place.endings)
 
 
-def _without_query(value: str) -> str:
-    """Returns a value as a message may show it: the query of an address may be a signature."""
-    return value.partition("?")[0] if is_address(value) else value
-
-
 def _refusal(values: Sequence[str], what: str, bases: Sequence[PathSearch], searched: int) -> str:
-    shown = ", ".join(repr(_without_query(value.strip())[:120]) for value in values[:3])
+    shown = ", ".join(repr(shown_path(value.strip())[:120]) for value in values[:3])
     if sum(map(is_address, values)) * 2 > len(values):
         return (
             f"{what} holds addresses, which are not fetched. Received: {shown}; download the files and name "

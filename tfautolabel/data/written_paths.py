@@ -112,9 +112,8 @@ class PathSearch(NamedTuple):
         return os.path.normpath(os.path.join(self.folder, plain[0].replace("\\", "/")))
 
     def shown(self, written: str) -> str:
-        """Returns what a message may show of a path: the query of an address may be a signature."""
-        kept = shown(written)
-        return kept.partition("?")[0] if is_address(kept) else kept
+        """Returns what a message may show of a path; see `shown_path`."""
+        return shown_path(written)
 
     @property
     def threads(self) -> int:
@@ -220,6 +219,12 @@ def from_base64(value: bytes) -> bytes:
     text = b"".join((rest if comma and head.strip().startswith(b"data:") else value).split())
     plain = text.translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
     return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
+
+
+def shown_path(written: str) -> str:
+    """Returns what a message may show of a path or an address: the query of one may be a signature."""
+    kept = shown(written)
+    return kept.partition("?")[0] if is_address(kept) else kept
 
 
 def is_address(value: str) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfautolabel.data.addresses import folder_around, shown
 from tfautolabel.data.label_values import Rules
+from tfautolabel.data.located_files import NamedFiles
 from tfautolabel.data.modality import PLURALS, SAMPLE, recognise_modality, telling_part
 from tfautolabel.data.names import as_names
 from tfautolabel.data.path_search import LOOKED_AT, find_place
@@ -30,7 +31,7 @@ from tfautolabel.data.tables.frames import HOLDERS, as_table
 from tfautolabel.data.tables.label_studio import FLAT_NOTE, drops_skipped
 from tfautolabel.data.tables.named_files import choose_with_files, place_of_names
 from tfautolabel.data.tables.open_table import open_table
-from tfautolabel.data.tables.paths import Base64Reader, NamedFiles, PathReader, check_one_label_a_file
+from tfautolabel.data.tables.paths import Base64Reader, PathReader, check_one_label_a_file
 from tfautolabel.data.written_paths import MAX_PATH, is_base64
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from tfautolabel.data.located_files import NamedFiles
 from tfautolabel.data.path_search import find_place
 from tfautolabel.data.places import Place
 from tfautolabel.data.tables.columns import INPUTS, Sample, first_known, words_of
 from tfautolabel.data.tables.contract import Columns, Table
-from tfautolabel.data.tables.paths import NamedFiles
 
 ID_WORDS = frozenset(("id", "ids", "uid", "uuid", "guid", "key", "code", "name", "names", "index"))
 """Words in the name of a column that names rows, and often their files too."""

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
-
 import numpy as np
 
 from tfautolabel.data.class_ids import ClassIds, ids_at, labelled_rows
 from tfautolabel.data.label_texts import SHOWN
-from tfautolabel.data.named_objects import NamedObjects
+from tfautolabel.data.located_files import LocatedFiles, NamedFiles
 from tfautolabel.data.narrowed import HeldReader, narrowed
 from tfautolabel.data.readers import Reader, ReadFailure, read_rows
 from tfautolabel.data.written_paths import MAX_PATH, PathSearch, from_base64, spellings
-
-NamedFiles = PathSearch | NamedObjects
 
 AT_ONCE = 8192
 """How many rows are compared at a time."""
 
 
-class PathReader:
+class PathReader(LocatedFiles):
     """Reads the files that another reader's values name.
 
     Args:
@@ -28,34 +24,14 @@ class PathReader:
     """
 
     def __init__(self, place: NamedFiles, names: Reader) -> None:
-        self.place = place
+        super().__init__(place)
         self.names = names
-        self.threads = place.threads
-        if isinstance(place, PathSearch):
-            self._files = place
-            self.size, self.open = self._size, self._open
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def read(self, row: int) -> bytes:
-        """Reads the file that a row names.
-
-        Raises:
-            ReadFailure: If the path leads out of the folder, or no file can be read.
-        """
-        return self.place.read(self._found(row))
-
-    def _size(self, row: int) -> int:
-        try:
-            return self._files.file(self._found(row)).size(0)
-        except ReadFailure:
-            return 0
-
-    def _open(self, row: int) -> BinaryIO:
-        return self._files.file(self._found(row)).open(0)
-
-    def _found(self, row: int) -> str:
+    def located(self, row: int) -> str:
+        """See `LocatedFiles`; a path that leads out of the table's folder is a failure too."""
         path = _written(self.names.read(row))
         shown = self.place.shown(path).strip().replace("\\", "/")[:200]
         found, leads_out = self.place.locate(path)
