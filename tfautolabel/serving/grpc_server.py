@@ -101,11 +101,7 @@ class GrpcServer:
             asked = Asked(method=label)
             code, said, answer = "OK", "", b""
             try:
-                if service == HEALTH and not self._is_known(context):
-                    answer = await method(b"", asked)  # a stranger's message is not read
-                else:
-                    self._application.access.check_token(_headers_of(context))
-                    answer = await self._answer(context, method, asked)
+                answer = await self._answer(service, context, method, asked)
             except Refusal as refusal:
                 code, said = _CODES.get(refusal.status, "UNKNOWN"), refusal.message
             except asyncio.CancelledError:
@@ -122,15 +118,13 @@ class GrpcServer:
 
         return self._grpc.stream_unary_rpc_method_handler(handle)
 
-    def _is_known(self, context: Any) -> bool:
-        """Returns whether a caller has the token, or needs none."""
+    async def _answer(self, service: str, context: Any, method: Method, asked: Asked) -> bytes:
         try:
             self._application.access.check_token(_headers_of(context))
         except Refusal:
-            return False
-        return True
-
-    async def _answer(self, context: Any, method: Method, asked: Asked) -> bytes:
+            if service != HEALTH:
+                raise
+            return await method(b"", asked)  # a stranger's message is not read
         seconds = self._application.settings.timeout
         try:
             async with asyncio.timeout(seconds):
