@@ -129,12 +129,7 @@ class ExportedLabeler:
         ood_score = np.full(len(dataset), np.nan, np.float32)
         reasons: dict[int, str] = {}
         with progress_of(len(dataset), "labelling", progress and advance is None) as bar:
-            batches = even_batches(
-                self._readable(dataset, batch_size, reasons),
-                batch_size,
-                MAX_BYTES,
-                None if self.modality == "image" else byte_lengths,
-            )
+            batches = self._batches(dataset, batch_size, reasons)
             # Two calls run at once. One decodes while the other is in the network.
             for batch, outputs in map_ahead(self._label_batch, batches, threads=2):
                 for position, example in enumerate(batch):
@@ -185,13 +180,18 @@ class ExportedLabeler:
                 yield self.label(part, min_confidence=min_confidence, batch_size=batch_size, advance=advance)
 
     def _label_batch(self, batch: list[Example]) -> tuple[list[Example], dict[str, np.ndarray]]:
+        return batch, self._outputs(batch, "probabilities", "class_id", "ood_score")
+
+    def _outputs(self, batch: list[Example], *names: str) -> dict[str, np.ndarray]:
+        """Returns outputs of the model by their names; models of earlier versions give no score."""
         outputs = self._judge(tf.constant([example.encoded for example in batch], tf.string))
-        found = {
-            name: outputs[name].numpy()
-            for name in ("probabilities", "class_id", "ood_score")
-            if name in outputs
-        }
-        return batch, {"ood_score": np.full(len(batch), np.nan, np.float32)} | found
+        found = {name: outputs[name].numpy() for name in names if name in outputs}
+        return {"ood_score": np.full(len(batch), np.nan, np.float32)} | found
+
+    def _batches(self, dataset: Dataset, size: int, reasons: dict[int, str]) -> Iterator[list[Example]]:
+        """Yields the examples that can be read, as many as fit together; see `_readable`."""
+        lengths = None if self.modality == "image" else byte_lengths
+        return even_batches(self._readable(dataset, size, reasons), size, MAX_BYTES, lengths)
 
     def _readable(self, dataset: Dataset, count: int, reasons: dict[int, str]) -> Iterator[Example]:
         """Yields the examples whose bytes can be read, and writes to `reasons` why the others cannot."""
@@ -266,7 +266,7 @@ class ExportedLabeler:
         judged = Judged(labels.probabilities, truth, labels.ood_score > np.float32(above), "held_out")
         found = judged.certify(self.classes, target_error, confidence, per_class)
         if pool is not None:
-            sides = self.judge(held_out.labelled), self.judge(sample_of(pool))
+            sides = [self.judge(sample_of(side)) for side in (held_out.labelled, pool)]
             other = other_population(*(side.features[~side.unlike] for side in sides))
             found = found if other is None else found.refused(other)
         self.acceptance = Acceptance.by_certificate(found, self.classes, self.min_confidence, above)
@@ -284,19 +284,18 @@ class ExportedLabeler:
             dataset: examples of the model's modality.
             batch_size: examples in one call.
         """
-        parts = [(np.zeros((0, 1), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))]
-        lengths = None if self.modality == "image" else byte_lengths
-        readable = self._readable(dataset, batch_size, {})
-        for batch in even_batches(readable, batch_size, MAX_BYTES, lengths):
-            encoded = tf.constant([example.encoded for example in batch], tf.string)
-            found = self._judge(encoded)
+        parts = []
+        for batch in self._batches(dataset, batch_size, {}):
+            found = self._outputs(batch, "features", "class_id", "ood_score")
             if "features" not in found:  # a model of an earlier version
-                found = self._model.signatures["features"](examples=encoded) | found
-            could = found["class_id"].numpy() >= 0
-            score = found["ood_score"].numpy() if "ood_score" in found else np.full(len(could), np.nan)
-            unlike = score > np.float32(self.acceptance.ood_above)
-            parts.append((found["features"].numpy()[could], found["class_id"].numpy()[could], unlike[could]))
-        return Seen(*map(np.concatenate, zip(*(parts[1:] or parts), strict=True)))
+                encoded = tf.constant([example.encoded for example in batch], tf.string)
+                found["features"] = self._model.signatures["features"](examples=encoded)["features"].numpy()
+            could = found["class_id"] >= 0
+            unlike = found["ood_score"] > np.float32(self.acceptance.ood_above)
+            parts.append([column[could] for column in (found["features"], found["class_id"], unlike)])
+        if not parts:
+            return Seen(np.zeros((0, 1), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
+        return Seen(*map(np.concatenate, zip(*parts, strict=True)))
 
     def label_known(
         self, dataset: Dataset, *, batch_size: int = 32, progress: bool = True
