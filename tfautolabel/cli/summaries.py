@@ -313,8 +313,10 @@ def _estimate(result: RunResult) -> list[str]:
     found = result.record["estimate"]
     if found is None:
         return []
+    from tfautolabel.trust import Certificate
+
     target = f"{found['target_error']:g}"
-    if found["kind"] not in ("certified", "estimated"):
+    if not Certificate.from_dict(found).possible:
         how = (
             "the audit tells"
             if result.record["audit"]["listed"]

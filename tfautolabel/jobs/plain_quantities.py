@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -36,11 +36,14 @@ def differences(labelled: Dataset, pool: Dataset, *, seed: int = 0) -> list[str]
     Returns:
         Sentences, the largest difference first; empty if no such quantity differs.
     """
-    of_sides = [_measured(side, seed) for side in (labelled, pool)]
+    sides: list[Iterable[bytes]] = [_read(side, seed) for side in (labelled, pool)]
+    if labelled.modality == "text":
+        sides = [list(side) for side in sides]  # their words are looked at too
+    of_sides = [_columns(map(QUANTITIES[labelled.modality], side)) for side in sides]
     names = of_sides[0].keys() & of_sides[1].keys()
     known = [{name: side[name] for name in side if name in names} for side in of_sides]
     told = [one.sentence() for one in plain_differences(*known)]
-    return told + (_words(labelled, pool, seed) if labelled.modality == "text" else [])
+    return told + (_words(*map(list, sides)) if labelled.modality == "text" else [])
 
 
 def of_picture(encoded: bytes) -> dict[str, float] | None:
@@ -116,19 +119,17 @@ def _read(dataset: Dataset, seed: int) -> Iterator[bytes]:
         yield from (one for one in found if not isinstance(one, ReadFailure))
 
 
-def _measured(dataset: Dataset, seed: int) -> dict[str, np.ndarray]:
+def _columns(rows: Iterable[dict[str, float] | None]) -> dict[str, np.ndarray]:
     """Returns each quantity of the examples that have one."""
-    measure = QUANTITIES[dataset.modality]
-    known = [row for row in map(measure, _read(dataset, seed)) if row is not None]
+    known = [row for row in rows if row is not None]
     return {name: np.array([row[name] for row in known]) for name in known[0]} if known else {}
 
 
-def _words(labelled: Dataset, pool: Dataset, seed: int) -> list[str]:
+def _words(labelled: list[bytes], pool: list[bytes]) -> list[str]:
     """Returns which words are in many more texts of one side than of the other."""
     shares = []
-    for side in (labelled, pool):
+    for texts in (labelled, pool):
         counts: Counter[str] = Counter()
-        texts = list(_read(side, seed))
         for encoded in texts:
             counts.update({word.lower() for word in _WORD.findall(encoded.decode("utf-8", "replace"))})
         shares.append({word: count / len(texts) for word, count in counts.items()})

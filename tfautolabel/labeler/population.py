@@ -66,4 +66,5 @@ def compared_with(
         ids=pool.ids[frozen.rows][like],
         seed=fitted.seed,
     )
-    return replace(fitted, shift=shift, earned=fitted.earned.with_shift(shift.other_population))
+    earned = replace(fitted.earned, other_population=shift.other_population)
+    return replace(fitted, shift=shift, earned=earned)

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +208,7 @@ def _fitted(folder: Path, state: dict[str, Any], reading: Reading, head: keras.M
         tuple(state["classes"]),
         Calibration.from_dict(state["calibration"]),
         gate,
-        earned if shift is None else earned.with_shift(shift.other_population),
+        earned if shift is None else replace(earned, other_population=shift.other_population),
         held_out,
         Learnt(frozenset(state.get("learnt", []))),
         state["min_confidence"],

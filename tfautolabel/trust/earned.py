@@ -8,7 +8,7 @@ judged each class, and the labels to accept must be right about as often as thei
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -67,10 +67,6 @@ class Earned:
         """Whether no label at all may be accepted."""
         supported = self.better_than_one_class and self.guarded and np.isfinite(self.floor)
         return not supported or self.other_population is not None
-
-    def with_shift(self, other_population: float | None) -> Earned:
-        """Returns the same with `other_population`."""
-        return replace(self, other_population=other_population)
 
     def refused(self) -> np.ndarray:
         """Returns (k,) bool: the classes whose labels may not be accepted."""
