@@ -9,6 +9,16 @@ from tfautolabel.data import ReadFailure, Unreadable
 from tfautolabel.labels import Labels
 
 
+def write_model_and_texts(folder, count, weights="weights"):
+    """Writes a model's folder, and texts, of which number 33 cannot be read and one more is empty."""
+    (folder / "model").mkdir()
+    (folder / "model" / weights).write_bytes(b"1")
+    (folder / "texts").mkdir()
+    for row in range(count):
+        (folder / "texts" / f"{row:02d}.txt").write_bytes(b"\xff" if row == 33 else b"text %d" % row)
+    (folder / "texts" / "empty.txt").touch()
+
+
 class HashModel:
     """What `load_exported` gives, in a test's place of it.
 

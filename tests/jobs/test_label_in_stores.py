@@ -4,7 +4,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from hash_model import HashModel
+from hash_model import HashModel, write_model_and_texts
 from stores import KEY, SECRET
 
 from tfautolabel.data.places import Place
@@ -18,12 +18,7 @@ ROWS, PART = 40, 7
 @pytest.fixture
 def world(tmp_path, monkeypatch, store):
     """A model and texts, one of which cannot be read, here and in a store; TensorFlow is not imported."""
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "saved_model.pb").write_bytes(b"1")
-    (tmp_path / "texts").mkdir()
-    for row in range(ROWS):
-        (tmp_path / "texts" / f"{row:02d}.txt").write_bytes(b"\xff" if row == 33 else b"text %d" % row)
-    (tmp_path / "texts" / "empty.txt").touch()
+    write_model_and_texts(tmp_path, ROWS, "saved_model.pb")
     store.put_tree(tmp_path, "w")
     monkeypatch.setitem(sys.modules, "tfautolabel.export", SimpleNamespace(load_exported=HashModel))
     monkeypatch.setattr(job, "PART_ROWS", PART)

@@ -5,7 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from hash_model import HashModel
+from hash_model import HashModel, write_model_and_texts
 
 from tfautolabel.jobs import label as job
 from tfautolabel.jobs.merge import merge
@@ -18,12 +18,7 @@ PARTS = 9
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A model and texts, one of which cannot be read; TensorFlow is not imported."""
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "weights").write_bytes(b"1")
-    (tmp_path / "texts").mkdir()
-    for row in range(ROWS):
-        (tmp_path / "texts" / f"{row:02d}.txt").write_bytes(b"\xff" if row == 33 else b"text %d" % row)
-    (tmp_path / "texts" / "empty.txt").touch()
+    write_model_and_texts(tmp_path, ROWS)
     monkeypatch.setitem(sys.modules, "tfautolabel.export", SimpleNamespace(load_exported=HashModel))
     monkeypatch.setattr(job, "PART_ROWS", PART)
 
